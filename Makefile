@@ -1,0 +1,70 @@
+# Every command works on a machine with Python 3.11 or newer and make: it sets up .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+RUN_STAMP := $(VENV)/.run
+DEV_STAMP := $(VENV)/.dev
+PIP := $(PY) -m pip --disable-pip-version-check --no-input install --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo mock test generate check-generated contract lint types docs-provenance bench lock wheel-test clean
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "payex-billing needs Python 3.11 or newer; this is %s. Name another: make PYTHON=python3.12" % sys.version.split()[0])'
+	@echo "Setting up $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(RUN_STAMP): $(VENV)/pyvenv.cfg requirements/run.txt pyproject.toml
+	@$(PIP) --require-hashes -r requirements/run.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV_STAMP): $(RUN_STAMP) requirements/dev.txt
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+demo: $(RUN_STAMP) ## The main job on the embedded mock: charges of examples/charges.csv, created, changed, compared
+	@$(PY) examples/demo.py examples/charges.csv
+
+mock: $(RUN_STAMP) ## Serve the mock until Ctrl-C (ARGS="--port 8080 --ledger 1234 --token secret --db state.db")
+	@$(PY) -m payex_billing_mock $(ARGS)
+
+test: $(DEV_STAMP) ## Everything that must pass: lint, types, generated drift, tests, contract tests, the built wheel
+	@$(MAKE) --no-print-directory lint types check-generated
+	@$(BIN)/pytest --numprocesses 2 --dist worksteal --quiet
+	@$(MAKE) --no-print-directory wheel-test
+
+generate: $(DEV_STAMP) ## Make generated_client and docs/provenance.md from openapi.yaml
+	@$(PY) tools/generate.py
+
+docs-provenance: generate ## Same as generate: docs/provenance.md is made with the client
+
+check-generated: $(DEV_STAMP) ## Fail when openapi.yaml and what is generated from it differ
+	@$(PY) tools/generate.py --check
+
+contract: $(DEV_STAMP) ## Fuzz the mock with a fixed seed; TARGET=https://... fuzzes a real endpoint, safe methods only
+	@$(PY) -m contract_tests $(if $(TARGET),--target "$(TARGET)") $(ARGS)
+
+lint: $(DEV_STAMP) ## ruff and import-linter
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || (echo "Run: $(BIN)/ruff format ." >&2; exit 1)
+	@$(BIN)/lint-imports --no-logo >.venv/lint-imports.log || (cat .venv/lint-imports.log; exit 1)
+	@echo "lint: clean"
+
+types: $(DEV_STAMP) ## mypy strict and pyright strict on the wrapper
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/pyright --pythonpath $(PY) --level error >.venv/pyright.log || (cat .venv/pyright.log; exit 1)
+	@echo "types: clean"
+
+wheel-test: $(DEV_STAMP) ## Build the wheel, install it into an empty environment elsewhere, run the demo with it
+	@$(PY) tools/wheel_test.py
+
+lock: $(DEV_STAMP) ## Resolve requirements/*.txt anew
+	@$(PY) tools/lock.py
+
+clean: ## Remove the environment and what tools leave behind
+	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .schemathesis

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+from ..types import UNSET, Unset
+
+if TYPE_CHECKING:
+    from ..models.operation import Operation
+
+
+T = TypeVar("T", bound="Customer")
+
+
+@_attrs_define
+class Customer:
+    """A customer, with links to its subscriptions and charges.
+
+    Attributes:
+        customer_no (str): A customer's number as it may be read, by the published pattern taken literally (anchored).
+        recurring_products (str): A path-absolute URI.
+        subscriptions (str): A path-absolute URI.
+        id (str | Unset): A path-absolute URI.
+        operations (list[Operation] | None | Unset):
+    """
+
+    customer_no: str
+    recurring_products: str
+    subscriptions: str
+    id: str | Unset = UNSET
+    operations: list[Operation] | None | Unset = UNSET
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        customer_no = self.customer_no
+
+        recurring_products = self.recurring_products
+
+        subscriptions = self.subscriptions
+
+        id = self.id
+
+        operations: list[dict[str, Any]] | None | Unset
+        if isinstance(self.operations, Unset):
+            operations = UNSET
+        elif isinstance(self.operations, list):
+            operations = []
+            for componentsschemas_operations_item_data in self.operations:
+                componentsschemas_operations_item = componentsschemas_operations_item_data.to_dict()
+                operations.append(componentsschemas_operations_item)
+
+        else:
+            operations = self.operations
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "customerNo": customer_no,
+                "recurringProducts": recurring_products,
+                "subscriptions": subscriptions,
+            }
+        )
+        if id is not UNSET:
+            field_dict["@id"] = id
+        if operations is not UNSET:
+            field_dict["operations"] = operations
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        from ..models.operation import Operation  # noqa: PLC0415
+
+        d = dict(src_dict)
+        customer_no = d.pop("customerNo")
+
+        recurring_products = d.pop("recurringProducts")
+
+        subscriptions = d.pop("subscriptions")
+
+        id = d.pop("@id", UNSET)
+
+        def _parse_operations(data: object) -> list[Operation] | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, list):
+                    raise TypeError()
+                operations_type_0 = []
+                _operations_type_0 = data
+                for componentsschemas_operations_item_data in _operations_type_0:
+                    componentsschemas_operations_item = Operation.from_dict(componentsschemas_operations_item_data)
+
+                    operations_type_0.append(componentsschemas_operations_item)
+
+                return operations_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(list[Operation] | None | Unset, data)
+
+        operations = _parse_operations(d.pop("operations", UNSET))
+
+        customer = cls(
+            customer_no=customer_no,
+            recurring_products=recurring_products,
+            subscriptions=subscriptions,
+            id=id,
+            operations=operations,
+        )
+
+        customer.additional_properties = d
+        return customer
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

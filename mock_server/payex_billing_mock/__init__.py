@@ -1,0 +1,12 @@
+"""A stateful mock of the PayEx Billing Customer API, written against `openapi.yaml` alone.
+
+It shares no code with the client, so that it can prove the client wrong. `create_app` gives an ASGI application,
+`MockServer` serves one on a real socket, and `python -m payex_billing_mock` does so from the command line.
+"""
+
+from .app import MockApp, create_app
+from .contract import Contract, ContractError, load_contract
+from .server import MockServer
+from .store import Store
+
+__all__ = ["Contract", "ContractError", "MockApp", "MockServer", "Store", "create_app", "load_contract"]

@@ -1,0 +1,155 @@
+"""`make generate` and `make check-generated`: the client and docs/provenance.md, from openapi.yaml.
+
+The client is made beside the old one and moved into place only when all of it succeeded.
+
+Exit codes: 0 done or clean, 1 drift or a contract that cannot be generated from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import filecmp
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import provenance
+import yaml
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+PACKAGE = "payex_billing_client"
+STAMP = "_generated.json"
+
+
+class GenerationError(Exception):
+    """The contract cannot be generated from; the message says why."""
+
+
+def main() -> int:
+    """Generate, or with --check compare; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; fail when the result would differ")
+    parser.add_argument("--root", type=Path, default=Path(__file__).parent.parent, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    root: Path = options.root.resolve()
+    # Beside the old one, so that the move is a rename on one file system.
+    with tempfile.TemporaryDirectory(dir=root / "generated_client", prefix=".new-") as beside:
+        try:
+            contract = read_contract(root / "openapi.yaml")
+            client = generate(root, Path(beside))
+            page = provenance.render(contract)
+        except (GenerationError, provenance.ProvenanceError) as error:
+            print(f"{error}\nNothing was changed.", file=sys.stderr)
+            return 1
+        if options.check:
+            return check(root, client, page)
+        replace(client, root / "generated_client" / PACKAGE)
+        _write_if_changed(root / "docs" / "provenance.md", page)
+    print(f"generated_client/{PACKAGE} and docs/provenance.md are made from openapi.yaml.")
+    return 0
+
+
+def read_contract(path: Path) -> dict[str, object]:
+    """Read and validate the contract."""
+    try:
+        contract = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise GenerationError(f"openapi.yaml cannot be read: {error}") from error
+    if not isinstance(contract, dict):
+        raise GenerationError("openapi.yaml is not an OpenAPI document: it has no properties")
+    faults = [
+        f"  at {'/'.join(map(str, fault.absolute_path)) or 'the top'}: {fault.message}"
+        for fault in OpenAPIV31SpecValidator(contract).iter_errors()
+    ]
+    if faults:
+        raise GenerationError("openapi.yaml is not valid OpenAPI 3.1:\n" + "\n".join(faults[:10]))
+    return contract
+
+
+def generate(root: Path, beside: Path) -> Path:
+    """Make the client in the folder `beside`; returns its path."""
+    client = beside / PACKAGE
+    environment = dict(os.environ)
+    # The post hooks call ruff by name: the one beside this interpreter, which is the pinned one.
+    environment["PATH"] = str(Path(sys.executable).parent) + os.pathsep + environment.get("PATH", "")
+    environment["NO_COLOR"] = "1"
+    result = subprocess.run(
+        [
+            *(sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none", "--fail-on-warning"),
+            *("--path", str(root / "openapi.yaml"), "--config", str(root / "generator-config.yml")),
+            *("--output-path", str(client)),
+        ],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode != 0:
+        raise GenerationError(f"openapi-python-client refused the contract:\n{result.stdout}{result.stderr}".rstrip())
+    (client / "py.typed").touch()
+    shutil.rmtree(client / ".ruff_cache", ignore_errors=True)
+    stamp = {
+        "contract_sha256": _sha256(root / "openapi.yaml"),
+        "config_sha256": _sha256(root / "generator-config.yml"),
+        "openapi-python-client": version("openapi-python-client"),
+        "ruff": version("ruff"),
+    }
+    (client / STAMP).write_text(json.dumps(stamp, indent=2) + "\n", encoding="utf-8")
+    return client
+
+
+def replace(new: Path, old: Path) -> None:
+    """Put the new client where the old one is; the old one comes back if that fails."""
+    aside = new.with_name(old.name + ".old")
+    if old.exists():
+        old.rename(aside)
+    try:
+        new.rename(old)
+    except OSError:
+        if aside.exists():
+            aside.rename(old)
+        raise
+
+
+def check(root: Path, client: Path, page: str) -> int:
+    """Compare what would be generated with what is committed."""
+    differences = _differences(client, root / "generated_client" / PACKAGE)
+    committed = root / "docs" / "provenance.md"
+    if not committed.is_file() or committed.read_text(encoding="utf-8") != page:
+        differences.append("docs/provenance.md")
+    if not differences:
+        print("The generated client and docs/provenance.md agree with openapi.yaml.")
+        return 0
+    listed = "\n".join(f"  {name}" for name in differences[:20])
+    print(f"Generated files differ from openapi.yaml:\n{listed}\nRun `make generate` and commit.", file=sys.stderr)
+    return 1
+
+
+def _differences(expected: Path, actual: Path) -> list[str]:
+    names = {
+        str(path.relative_to(top))
+        for top in (expected, actual)
+        for path in top.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    _, different, missing = filecmp.cmpfiles(expected, actual, sorted(names), shallow=False)
+    return [f"generated_client/{PACKAGE}/{name}" for name in sorted([*different, *missing])]
+
+
+def _write_if_changed(path: Path, text: str) -> None:
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

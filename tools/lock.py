@@ -1,0 +1,33 @@
+"""`make lock`: resolve the requirements to exact, hashed pins for every supported Python, without index addresses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+HEADER = "# Made by `make lock`; do not edit. Exact pins with hashes.\n"
+
+
+def main() -> None:
+    """Write requirements/run.txt, and requirements/dev.txt in agreement with it."""
+    run = _compile("run.in", "run.txt", [])
+    _compile("dev.in", "dev.txt", ["-c", str(run.relative_to(ROOT))])
+
+
+def _compile(source: str, target: str, more: list[str]) -> Path:
+    path = ROOT / "requirements" / target
+    command = [
+        *(sys.executable, "-m", "uv", "pip", "compile", "--universal", "--python-version", "3.11", "--upgrade"),
+        *("--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
+        *("--extra", "all", "--quiet", *more, f"requirements/{source}", "pyproject.toml"),
+    ]
+    lines = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    path.write_text(HEADER + lines, encoding="utf-8")
+    print(f"{path.relative_to(ROOT)}: {lines.count('==')} pins")
+    return path
+
+
+if __name__ == "__main__":
+    main()

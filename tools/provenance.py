@@ -1,0 +1,150 @@
+"""How well each part of the contract is known, and the page that says it (docs/provenance.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+LEVELS = ("documented", "sibling", "inferred")
+SOURCES = {
+    "customer": "Billing API/Customer, revisions 8.1, 11.1 and 12.1",
+    "customer-swagger": "Billing API/Customer, child page Customer-from-swagger",
+    "invoice-swagger": "Billing API/Invoice, child page Invoice-from-swagger",
+    "usage-swagger": "API/Usage, child page Usage-from-swagger",
+    "rest": "ledger API general docs: RESTful pattern guideline",
+    "problems": "ledger API general docs: REST problems",
+    "security": "ledger API general docs: security",
+    "files": "the customer file (KUB/Bicus2), product file (PR01) and billing report pages",
+}
+METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
+
+
+class ProvenanceError(Exception):
+    """A part of the contract does not say how well it is known."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the contract that must carry `x-provenance`."""
+
+    kind: str
+    name: str
+    node: dict[str, Any]
+
+    @property
+    def fault(self) -> str | None:
+        """What is wrong with its provenance, if anything."""
+        mark = self.node.get("x-provenance")
+        if not isinstance(mark, dict):
+            return "has no x-provenance"
+        if mark.get("level") not in LEVELS:
+            return f"has the level {mark.get('level')!r}, which is none of {', '.join(LEVELS)}"
+        if mark.get("source") not in SOURCES:
+            return f"has the source {mark.get('source')!r}, which is none of {', '.join(SOURCES)}"
+        if mark["level"] == "inferred" and not mark.get("reason"):
+            return "is inferred without a reason"
+        return None
+
+
+def parts(contract: dict[str, Any]) -> Iterator[Part]:
+    """Every server, operation, parameter, request body, status, header, property and problem type."""
+    for server in contract.get("servers", []):
+        yield Part("server", server["url"], server)
+        for name, variable in server.get("variables", {}).items():
+            yield Part("server variable", f"{server['url']} {name}", variable)
+    for path, item in contract["paths"].items():
+        for method in METHODS:
+            if method in item:
+                yield from _operation_parts(contract, f"{method.upper()} {path}", item, item[method])
+    components = contract["components"]
+    for name, scheme in components["securitySchemes"].items():
+        yield Part("credential", name, scheme)
+    for name, header in components["headers"].items():
+        yield Part("header", name, header)
+    for name, schema in components["schemas"].items():
+        for key, value in schema.get("properties", {}).items():
+            yield Part("property", f"{name}.{key}", value)
+    for code, problem_type in contract["x-problem-types"].items():
+        yield Part("problem type", code, problem_type)
+
+
+def _operation_parts(
+    contract: dict[str, Any], name: str, item: dict[str, Any], operation: dict[str, Any]
+) -> Iterator[Part]:
+    yield Part("operation", name, operation)
+    for each in [*item.get("parameters", []), *operation.get("parameters", [])]:
+        parameter = resolve(contract, each)
+        yield Part("parameter", f"{name} {parameter['name']}", parameter)
+    if "requestBody" in operation:
+        yield Part("request body", name, resolve(contract, operation["requestBody"]))
+    for status, response in operation["responses"].items():
+        yield Part("status", f"{name} {status}", resolve(contract, response))
+
+
+def resolve(contract: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    """Follow a reference inside the contract."""
+    while "$ref" in node:
+        target: Any = contract
+        for key in node["$ref"].removeprefix("#/").split("/"):
+            target = target[key]
+        node = target
+    return node
+
+
+def render(contract: dict[str, Any]) -> str:
+    """The page.
+
+    Raises:
+        ProvenanceError: a part has no provenance, or a wrong one; all of them are named.
+    """
+    every = list(parts(contract))
+    faults = [f"  {part.kind} {part.name} {part.fault}" for part in every if part.fault]
+    if faults:
+        raise ProvenanceError("openapi.yaml does not say how well it is known:\n" + "\n".join(faults))
+    lines = [
+        "# How well the contract is known",
+        "",
+        "Made from `openapi.yaml` by `make generate`; do not edit. The vendor's own description is missing from its page,",
+        "so each part of ours says where it comes from.",
+        "",
+        "| level | meaning | parts |",
+        "| --- | --- | --- |",
+    ]
+    meanings = {
+        "documented": "stated on the Billing Customer API's own page, a revision of it, or its child page",
+        "sibling": "stated on another PayEx page of the same house style",
+        "inferred": "our own conclusion; the reason stands beside it",
+    }
+    for level in LEVELS:
+        count = sum(part.node["x-provenance"]["level"] == level for part in every)
+        lines.append(f"| {level} | {meanings[level]} | {count} |")
+    lines += ["", "Sources:", "", *(f"- `{name}`: {page}" for name, page in SOURCES.items())]
+    for level in LEVELS:
+        lines += ["", f"## {level.capitalize()}", "", *_table([p for p in every if p.node["x-provenance"]["level"] == level])]
+    lines += ["", "## Unknown", "", "Nothing public answers these:", ""]
+    lines += [f"- {unknown}" for unknown in contract["x-unknown"]]
+    return "\n".join(lines) + "\n"
+
+
+def _table(chosen: list[Part]) -> list[str]:
+    """One row per kind, source and reason: what is known in the same way stands together."""
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for part in chosen:
+        mark = part.node["x-provenance"]
+        rows.setdefault((part.kind, mark["source"], mark.get("reason", "")), []).append(f"`{part.name}`")
+    lines = ["| what | source | which | reason |", "| --- | --- | --- | --- |"]
+    for (kind, source, reason), names in rows.items():
+        lines.append(f"| {kind} | `{source}` | {_joined(kind, names)} | {_cell(reason)} |")
+    return lines
+
+
+def _joined(kind: str, names: list[str]) -> str:
+    if kind in {"status", "parameter"}:  # the same component, met in many operations
+        last = sorted({name.strip("`").rsplit(" ", 1)[1] for name in names})
+        return _cell(", ".join(f"`{each}`" for each in last) + f", {len(names)} times")
+    return _cell("<br>".join(names))
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
