@@ -105,8 +105,8 @@ def render(contract: dict[str, Any]) -> str:
     lines = [
         "# How well the contract is known",
         "",
-        "Made from `openapi.yaml` by `make generate`; do not edit. The vendor's own description is missing from its page,",
-        "so each part of ours says where it comes from.",
+        "Made from `openapi.yaml` by `make generate`; do not edit. The vendor's own description is missing from its",
+        "page, so each part of ours says where it comes from.",
         "",
         "| level | meaning | parts |",
         "| --- | --- | --- |",
@@ -121,7 +121,12 @@ def render(contract: dict[str, Any]) -> str:
         lines.append(f"| {level} | {meanings[level]} | {count} |")
     lines += ["", "Sources:", "", *(f"- `{name}`: {page}" for name, page in SOURCES.items())]
     for level in LEVELS:
-        lines += ["", f"## {level.capitalize()}", "", *_table([p for p in every if p.node["x-provenance"]["level"] == level])]
+        lines += [
+            "",
+            f"## {level.capitalize()}",
+            "",
+            *_table([p for p in every if p.node["x-provenance"]["level"] == level]),
+        ]
     lines += ["", "## Unknown", "", "Nothing public answers these:", ""]
     lines += [f"- {unknown}" for unknown in contract["x-unknown"]]
     return "\n".join(lines) + "\n"

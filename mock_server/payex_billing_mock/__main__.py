@@ -60,7 +60,9 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="payex-billing mock", description="Serve a stateful mock of the PayEx Billing Customer API.")
     parser.add_argument("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
-    parser.add_argument("--port", type=_port, default=8080, help="port to bind, 0 for a free one (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=_port, default=8080, help="port to bind, 0 for a free one (default: %(default)s)"
+    )
     parser.add_argument("--ledger", action="append", metavar="NO", help="ledger number, repeatable (default: 1234)")
     parser.add_argument("--token", action="append", metavar="TOKEN", help="its token (default: token-NO)")
     parser.add_argument("--db", metavar="FILE", help="keep the state in a SQLite file over restarts")

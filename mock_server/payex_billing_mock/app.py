@@ -122,9 +122,7 @@ class MockApp:
         await send({"type": "http.response.body", "body": answer.body})
 
 
-def create_app(
-    ledgers: Mapping[str, str], *, store: Store | None = None, contract: Contract | None = None
-) -> MockApp:
+def create_app(ledgers: Mapping[str, str], *, store: Store | None = None, contract: Contract | None = None) -> MockApp:
     """Make the ASGI application; see `MockApp`."""
     return MockApp(ledgers, store=store, contract=contract)
 
@@ -156,7 +154,9 @@ def _reason(error: ValueError) -> str:
 
 def _check_media_type(headers: Mapping[str, str]) -> None:
     media_type, *parameters = (part.strip().lower() for part in headers.get("content-type", "").split(";"))
-    charsets = [value.strip('"') for name, _, value in (each.partition("=") for each in parameters) if name == "charset"]
+    charsets = [
+        value.strip('"') for name, _, value in (each.partition("=") for each in parameters) if name == "charset"
+    ]
     if media_type != "application/json" or any(charset not in ("utf-8", "utf8") for charset in charsets):
         raise Refusal("unsupported-media-type", "The body must be application/json in UTF-8")
     if headers.get("content-encoding", "identity").lower() != "identity":

@@ -41,11 +41,7 @@ class Operation:
 
     def check_parameters(self, values: Mapping[str, str]) -> list[Failure]:
         """Check the decoded path parameters."""
-        return [
-            failure
-            for name, value in values.items()
-            for failure in _failures(self.parameters[name], value, name)
-        ]
+        return [failure for name, value in values.items() for failure in _failures(self.parameters[name], value, name)]
 
     def check_body(self, value: Any) -> list[Failure]:
         """Check a parsed request body."""
@@ -152,7 +148,7 @@ def _own_contract() -> Contract:
 def _read(text: str, name: str) -> Contract:
     try:
         # The compiled loader of the same library reads the file ten times as fast, where there is one.
-        document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
     except yaml.YAMLError as error:
         raise ContractError(f"{name} is not YAML: {error}") from error
     try:
@@ -170,9 +166,7 @@ def _build(document: dict[str, Any]) -> Contract:
     routes: dict[int, list[Route]] = {}
     for path, item in document["paths"].items():
         segments = tuple(path.removeprefix("/").split("/"))
-        operations = {
-            method.upper(): _operation(document, method, item) for method in METHODS if method in item
-        }
+        operations = {method.upper(): _operation(document, method, item) for method in METHODS if method in item}
         routes.setdefault(len(segments), []).append(Route(segments, operations))
     for same_length in routes.values():  # literal segments win over parameters
         same_length.sort(key=lambda route: [segment.startswith("{") for segment in route.segments])
@@ -212,8 +206,6 @@ def _validator(document: dict[str, Any], schema: dict[str, Any]) -> jsonschema_r
     return jsonschema_rs.Draft202012Validator(
         {**schema, "components": {"schemas": document["components"]["schemas"]}}, validate_formats=True
     )
-
-
 
 
 def _failures(validator: jsonschema_rs.Validator, value: Any, name: str) -> Iterator[Failure]:

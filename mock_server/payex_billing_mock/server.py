@@ -97,7 +97,7 @@ class MockServer:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - `start` reports it
             self._failure = error
 
     async def _serve(self) -> None:
@@ -121,13 +121,14 @@ class MockServer:
         while True:
             try:
                 socket.create_connection((self.host, self.port), timeout=1).close()
-                return
             except OSError as error:
                 if self._failure is not None:
                     raise OSError(f"the mock did not start: {self._failure}") from self._failure
                 if time.monotonic() > deadline:
                     raise OSError(f"the mock does not answer on {self.url}: {error}") from error
                 time.sleep(0.005)
+            else:
+                return
 
 
 def _reserve(host: str, port: int) -> socket.socket:

@@ -53,12 +53,11 @@ class SqlitePersistence:
 
     def remove(self, key: Key) -> None:
         """Forget a charge, or a subscription with its charges."""
-        where = "ledger = ? AND customer = ? AND subscription = ?"
-        values = [key.ledger, key.customer, key.subscription]
-        if key.charge:
-            where += " AND charge = ?"
-            values.append(key.charge)
-        self._connection.execute(f"DELETE FROM resource WHERE {where}", values)
+        self._connection.execute(
+            "DELETE FROM resource WHERE ledger = ?1 AND customer = ?2 AND subscription = ?3"
+            " AND (?4 = '' OR charge = ?4)",
+            (key.ledger, key.customer, key.subscription, key.charge),
+        )
 
     def close(self) -> None:
         """Close the file."""

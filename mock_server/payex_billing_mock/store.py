@@ -178,7 +178,8 @@ class Store:
         """
         billed = 0
         for customer in self.customers(ledger):
-            for owner in (customer, *customer.subscriptions.values()):
+            owners: list[Customer | Subscription] = [customer, *customer.subscriptions.values()]
+            for owner in owners:
                 for charge in owner.charges.values():
                     if (charge.document.get("startDate") or "") <= until.isoformat():
                         end = min(until.isoformat(), charge.document.get("endDate") or until.isoformat())

@@ -1,0 +1,186 @@
+"""The only module that imports httpx: the engines that send plain requests, and the drivers that run the policy."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import ssl
+import time
+from collections.abc import Generator, Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+import httpx
+
+from ._policy import Failure, GetToken, Reply, Request, Response, Send, Step, Wait
+from .config import Settings
+from .errors import Phase
+
+# Nothing in this API is near it. More would only fill the memory.
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+# httpx keeps 20 connections alive by default, and opens a new one for nearly every call above that.
+_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100)
+
+
+@cache
+def default_ssl_context() -> ssl.SSLContext:
+    """One context for all clients: making one reads the whole trust store."""
+    context = httpx.create_ssl_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+@cache
+def user_agent() -> str:
+    """Who is calling."""
+    try:
+        own = version("payex-billing")
+    except PackageNotFoundError:
+        own = "0"
+    return f"payex-billing/{own} Python/{platform.python_version()}"
+
+
+class Engine:
+    """Sends plain requests through an `httpx.Client`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._base = settings.base_url + settings.prefix
+        self._client = httpx.Client(
+            verify=default_ssl_context(), limits=_LIMITS, follow_redirects=False, headers={"User-Agent": user_agent()}
+        )
+
+    def send(self, step: Send) -> Reply:
+        """Send once."""
+        end = time.monotonic() + step.timeout
+        try:
+            request = _prepare(self._client, self._base, step)
+            answer = self._client.send(request, stream=True)
+            try:
+                body = bytearray()
+                for chunk in answer.iter_bytes():
+                    body += chunk
+                    if failure := _too_much(body, end):
+                        return failure
+            finally:
+                answer.close()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return classify(error)
+        return _response(answer, body)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+
+class AsyncEngine:
+    """Sends plain requests through an `httpx.AsyncClient`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._base = settings.base_url + settings.prefix
+        self._client = httpx.AsyncClient(
+            verify=default_ssl_context(), limits=_LIMITS, follow_redirects=False, headers={"User-Agent": user_agent()}
+        )
+
+    async def send(self, step: Send) -> Reply:
+        """Send once."""
+        end = time.monotonic() + step.timeout
+        try:
+            request = _prepare(self._client, self._base, step)
+            answer = await self._client.send(request, stream=True)
+            try:
+                body = bytearray()
+                async for chunk in answer.aiter_bytes():
+                    body += chunk
+                    if failure := _too_much(body, end):
+                        return failure
+            finally:
+                await answer.aclose()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return classify(error)
+        return _response(answer, body)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+def drive(policy: Generator[Step, object, Response], engine: Engine, token: str) -> Response:
+    """Run the policy, blocking."""
+    reply: object = None
+    while True:
+        try:
+            step = policy.send(reply)
+        except StopIteration as stop:
+            response: Response = stop.value
+            return response
+        match step:
+            case Send():
+                reply = engine.send(step)
+            case Wait():
+                time.sleep(step.seconds)
+                reply = None
+            case GetToken():
+                reply = token
+
+
+async def drive_async(policy: Generator[Step, object, Response], engine: AsyncEngine, token: str) -> Response:
+    """Run the policy on the event loop."""
+    reply: object = None
+    while True:
+        try:
+            step = policy.send(reply)
+        except StopIteration as stop:
+            response: Response = stop.value
+            return response
+        match step:
+            case Send():
+                reply = await engine.send(step)
+            case Wait():
+                await asyncio.sleep(step.seconds)
+                reply = None
+            case GetToken():
+                reply = token
+
+
+def classify(error: httpx.HTTPError | httpx.InvalidURL) -> Failure:
+    """Tell the phase of a failure.
+
+    What httpx raises before it has a connection was never sent. Everything after may have been processed, a failed
+    write too: the server can have read enough.
+    """
+    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    never_sent = (
+        httpx.ConnectError,
+        httpx.ConnectTimeout,
+        httpx.PoolTimeout,
+        httpx.ProxyError,
+        httpx.UnsupportedProtocol,
+        httpx.InvalidURL,
+        httpx.LocalProtocolError,
+    )
+    return Failure(Phase.NEVER_SENT if isinstance(error, never_sent) else Phase.ANSWER_LOST, reason)
+
+
+def _prepare(client: httpx.Client | httpx.AsyncClient, base: str, step: Send) -> httpx.Request:
+    source: Request = step.request
+    return client.build_request(
+        source.method,
+        base + source.path,
+        headers={**source.headers, "Authorization": f"Bearer {step.token}"},
+        content=source.body,
+        timeout=step.timeout,
+    )
+
+
+def _too_much(body: bytearray, end: float) -> Failure | None:
+    """A body that grows without end, in size or in time: httpx limits only the time between two chunks."""
+    if len(body) > MAX_ANSWER_BYTES:
+        return Failure(Phase.ANSWER_LOST, f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
+    if time.monotonic() > end:
+        return Failure(Phase.ANSWER_LOST, "timed out while reading the answer")
+    return None
+
+
+def _response(answer: httpx.Response, body: bytearray) -> Response:
+    headers: Mapping[str, str] = {name.lower(): value for name, value in answer.headers.items()}
+    return Response(answer.status_code, headers, bytes(body))

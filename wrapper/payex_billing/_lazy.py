@@ -1,0 +1,22 @@
+"""Imports put off until they are used: `import payex_billing` must not load an HTTP library."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from types import ModuleType
+
+
+def lazily(name: str) -> ModuleType:
+    """A module of this package, run when its first attribute is asked for."""
+    full = f"{__package__}.{name}"
+    if full in sys.modules:
+        return sys.modules[full]
+    spec = importlib.util.find_spec(full)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"no module named {full}", name=full)
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[full] = module
+    spec.loader.exec_module(module)
+    return module

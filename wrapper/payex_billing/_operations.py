@@ -1,0 +1,296 @@
+"""The operations of the contract as calls: a request built by the generated code, and a parser for its success.
+
+Imported when the first client is made, because the generated code imports an HTTP library.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any, Generic, TypeVar
+
+import attrs
+from payex_billing_client import AuthenticatedClient
+from payex_billing_client import models as generated
+from payex_billing_client.api.customers import create_customer as _create_customer
+from payex_billing_client.api.customers import get_customer as _get_customer
+from payex_billing_client.api.recurring_products import (
+    create_customer_recurring_product,
+    create_subscription_recurring_product,
+    delete_customer_recurring_product,
+    delete_subscription_recurring_product,
+    get_customer_recurring_product,
+    get_subscription_recurring_product,
+    list_customer_recurring_products,
+    list_subscription_recurring_products,
+    update_customer_recurring_product,
+    update_subscription_recurring_product,
+)
+from payex_billing_client.api.subscriptions import create_subscription as _create_subscription
+from payex_billing_client.api.subscriptions import delete_subscription as _delete_subscription
+from payex_billing_client.api.subscriptions import get_subscription as _get_subscription
+from payex_billing_client.api.subscriptions import list_subscriptions as _list_subscriptions
+
+from . import _checks, _convert
+from ._links import path_under
+from ._policy import Request, Response
+from .config import Settings
+from .errors import InvalidArgument, MalformedResponse
+from .models import Charge, Customer, JsonValue, Operation, RecurringProduct, Subscription
+
+T = TypeVar("T")
+ACCEPT = "application/json, application/problem+json"
+# Only asked whether unexpected statuses raise; they never get that far.
+_CLIENT = AuthenticatedClient(base_url="", token="", raise_on_unexpected_status=True)
+
+
+@attrs.frozen
+class Call(Generic[T]):
+    """A request, and how its success is read."""
+
+    request: Request
+    parse: Callable[[Response], T]
+
+
+@attrs.frozen
+class Page(Generic[T]):
+    """A part of a list; `next` is the link to the rest, if there is more."""
+
+    items: tuple[T, ...]
+    next: str | None
+
+
+@attrs.frozen
+class Parent:
+    """Where charges hang: a customer, or one of its subscriptions."""
+
+    owner_no: str
+    customer_no: str
+    subscription_no: str | None = None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids in the order of the route."""
+        own = (self.owner_no, self.customer_no)
+        return own if self.subscription_no is None else (*own, self.subscription_no)
+
+
+# customers
+
+
+def create_customer(owner_no: str, customer_no: str) -> Call[Customer]:
+    """Create a customer; the number must fit the narrower pattern for new ones."""
+    body = generated.NewCustomer(customer_no=_checks.customer_no(customer_no, new=True))
+    return _call(_create_customer, (owner_no,), _convert.customer, success=201, body=body)
+
+
+def get_customer(owner_no: str, customer_no: str) -> Call[Customer]:
+    """Read a customer."""
+    return _call(_get_customer, (owner_no, customer_no), _convert.customer)
+
+
+# subscriptions
+
+
+def list_subscriptions(owner_no: str, customer_no: str) -> Call[Page[Subscription]]:
+    """List a customer's subscriptions."""
+    return _call(_list_subscriptions, (owner_no, customer_no), _page(_convert.subscription))
+
+
+def create_subscription(owner_no: str, customer_no: str, subscription_no: str) -> Call[Subscription]:
+    """Create a subscription."""
+    body = generated.NewSubscription(subscription_no=_checks.subscription_no(subscription_no))
+    return _call(_create_subscription, (owner_no, customer_no), _convert.subscription, success=201, body=body)
+
+
+def get_subscription(owner_no: str, customer_no: str, subscription_no: str) -> Call[Subscription]:
+    """Read a subscription."""
+    return _call(_get_subscription, (owner_no, customer_no, subscription_no), _convert.subscription)
+
+
+def delete_subscription(owner_no: str, customer_no: str, subscription_no: str) -> Call[None]:
+    """Remove a subscription and its charges."""
+    return _deletion(_delete_subscription, (owner_no, customer_no, subscription_no))
+
+
+# charges
+
+
+def list_charges(parent: Parent) -> Call[Page[RecurringProduct]]:
+    """List the charges of a customer or a subscription."""
+    module = _level(parent, list_customer_recurring_products, list_subscription_recurring_products)
+    return _call(module, parent.ids, _page(_convert.recurring_product))
+
+
+def create_charge(parent: Parent, charge: Charge) -> Call[RecurringProduct]:
+    """Add a charge."""
+    if not isinstance(charge, Charge):
+        raise InvalidArgument("charge", f"must be a Charge, not {type(charge).__name__}")
+    module = _level(parent, create_customer_recurring_product, create_subscription_recurring_product)
+    body = _convert.new_recurring_product(charge)
+    return _call(module, parent.ids, _convert.recurring_product, success=201, body=body)
+
+
+def get_charge(parent: Parent, charge_id: str) -> Call[RecurringProduct]:
+    """Read a charge."""
+    module = _level(parent, get_customer_recurring_product, get_subscription_recurring_product)
+    return _call(module, (*parent.ids, _checks.segment("id", charge_id)), _convert.recurring_product)
+
+
+def update_charge(parent: Parent, charge_id: str, change: Mapping[str, Any]) -> Call[RecurringProduct]:
+    """Change a charge; `change` is what `_convert.recurring_product_change` takes."""
+    module = _level(parent, update_customer_recurring_product, update_subscription_recurring_product)
+    body = _convert.recurring_product_change(**change)
+    return _call(module, (*parent.ids, _checks.segment("id", charge_id)), _convert.recurring_product, body=body)
+
+
+def delete_charge(parent: Parent, charge_id: str) -> Call[None]:
+    """Remove a charge."""
+    module = _level(parent, delete_customer_recurring_product, delete_subscription_recurring_product)
+    return _deletion(module, (*parent.ids, _checks.segment("id", charge_id)))
+
+
+# links
+
+
+def next_page(call: Call[Page[T]], page: Page[T], seen: set[str], settings: Settings) -> Call[Page[T]] | None:
+    """The call for the rest of a list, if there is more.
+
+    Raises:
+        UnsafeLink: the link leads out of the ledger.
+        MalformedResponse: the links go round in a circle.
+    """
+    if page.next is None:
+        return None
+    path = _followable(page.next, settings)
+    seen.add(call.request.path)
+    if path in seen:
+        raise MalformedResponse("the list's next links go round in a circle", operation=call.request.operation)
+    return Call(attrs.evolve(call.request, path=path), call.parse)
+
+
+def follow(operation: Operation, body: JsonValue, settings: Settings) -> Call[JsonValue]:
+    """Do what a resource's operation says; the answer is plain JSON, None when there is none.
+
+    Raises:
+        UnsafeLink: the link leads out of the ledger.
+        InvalidArgument: the method is not one that can be sent, or the body cannot be written as JSON.
+    """
+    if operation.method.upper() not in {"GET", "POST", "PUT", "PATCH", "DELETE"}:
+        raise InvalidArgument("operation", f"has the method {operation.method!r}, which cannot be followed")
+    headers = {"Accept": ACCEPT}
+    content = None
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+        content = _json("body", body)
+    request = Request(
+        operation="follow",
+        method=operation.method.upper(),
+        path=_followable(operation.href, settings),
+        template="{href}",
+        headers=headers,
+        body=content,
+    )
+    return Call(request, lambda response: _json_value(response) if response.body else None)
+
+
+def _followable(link: str, settings: Settings) -> str:
+    inside = path_under(settings.base_url, settings.ledger_prefix, link)
+    return settings.ledger_prefix.removeprefix(settings.prefix) + inside
+
+
+# building and parsing
+
+
+class _Answer:
+    """What the generated parsers look at of an HTTP library's response."""
+
+    def __init__(self, status_code: int, body: bytes) -> None:
+        self.status_code = status_code
+        self._body = body
+
+    def json(self) -> Any:
+        return json.loads(self._body, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _level(parent: Parent, of_customer: ModuleType, of_subscription: ModuleType) -> ModuleType:
+    return of_customer if parent.subscription_no is None else of_subscription
+
+
+def _call(
+    module: ModuleType, ids: tuple[str, ...], convert: Callable[[Any], T], *, success: int = 200, body: Any = None
+) -> Call[T]:
+    request = _request(module, ids, body)
+
+    def parse(response: Response) -> T:
+        try:
+            # Any 2xx is a success of the operation, whichever the contract names.
+            return convert(module._parse_response(client=_CLIENT, response=_Answer(success, response.body)))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise _malformed(request, response, error) from None
+
+    return Call(request, parse)
+
+
+def _deletion(module: ModuleType, ids: tuple[str, ...]) -> Call[None]:
+    return Call(_request(module, ids, None), lambda _response: None)
+
+
+def _request(module: ModuleType, ids: tuple[str, ...], body: Any) -> Request:
+    arguments: dict[str, Any] = {} if body is None else {"body": body}
+    kwargs = module._get_kwargs(*ids, **arguments)
+    headers = {"Accept": ACCEPT, **kwargs.get("headers", {})}
+    content = _json("extra", kwargs["json"]) if "json" in kwargs else None
+    return Request(
+        operation=module.__name__.rpartition(".")[2],
+        method=kwargs["method"].upper(),
+        path=kwargs["url"],
+        template=_template(kwargs["url"]),
+        headers=headers,
+        body=content,
+    )
+
+
+def _template(path: str) -> str:
+    """The route with its parameters unfilled: every other segment of this API is a parameter."""
+    names = {"customers": "{customerNo}", "subscriptions": "{subscriptionNo}", "recurring-products": "{id}"}
+    segments = path.split("/")
+    literals = segments[2::2]
+    filled = "".join(f"/{literal}/{names[literal]}" for literal in literals)
+    return "/{ownerNo}" + (filled if len(segments) % 2 == 0 else filled.rpartition("/")[0])
+
+
+def _page(convert: Callable[[Any], T]) -> Callable[[Any], Page[T]]:
+    def parse(source: Any) -> Page[T]:
+        return Page(tuple(convert(item) for item in source.items), _convert.next_link(source.navigation))
+
+    return parse
+
+
+def _json(argument: str, value: Any) -> bytes:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgument(argument, f"cannot be written as JSON: {error}") from None
+
+
+def _json_value(response: Response) -> JsonValue:
+    try:
+        value: JsonValue = json.loads(response.body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise MalformedResponse(f"the body is not JSON: {error}", operation="follow", status=response.status) from None
+    return value
+
+
+def _malformed(request: Request, response: Response, error: Exception) -> MalformedResponse:
+    reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+    return MalformedResponse(
+        f"the server answered {response.status}, but the body is not what the contract says: {reason}",
+        operation=request.operation,
+        status=response.status,
+    )

@@ -1,0 +1,348 @@
+"""When a request is sent again, and when not: one generator, run by a synchronous and an asynchronous driver.
+
+It does no input or output, sleeps never and has no clock of its own: it yields what is to be done (`Send`, `Wait`,
+`GetToken`) and receives what came of it. So every schedule of failures can be tried in a test.
+
+A request is sent again by the *phase* in which an attempt failed:
+
+    never sent    any request                                   connecting, TLS, pool
+    answer lost   GET, PATCH with the same body, DELETE         never a POST: `OutcomeUnknown`
+    answered      401 with a fresh token: any request, once     the server did nothing
+                  429, 503: reads; writes when opted in
+                  500, 502, 504 and 52x: as an answer lost
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Mapping
+from typing import TypeAlias
+
+import attrs
+
+from . import errors
+from ._problems import error_class, read_problem
+from .errors import Attempt, Phase, Problem
+
+AMBIGUOUS_STATUSES = frozenset({500, 502, 504, *range(520, 528), 530})
+BUSY_STATUSES = frozenset({429, 503})
+
+
+@attrs.frozen
+class Request:
+    """A request as plain data.
+
+    Attributes:
+        operation: the contract's name of the operation.
+        method: the HTTP method, in upper case.
+        path: the path under the API's prefix, percent-encoded.
+        template: the path with its parameters unfilled, for logs: it tells no id.
+        headers: all but the credentials.
+        body: the bytes to send.
+    """
+
+    operation: str
+    method: str
+    path: str
+    template: str
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    body: bytes | None = attrs.field(default=None, repr=False)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether sending it twice does the same as sending it once."""
+        return self.method != "POST"
+
+
+@attrs.frozen
+class Response:
+    """An answer as plain data; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Failure:
+    """An attempt without a complete answer."""
+
+    phase: Phase
+    reason: str
+    certificate: bool = False
+
+
+Reply: TypeAlias = Response | Failure
+
+
+@attrs.frozen
+class Send:
+    """Send the request; give back a `Response` or a `Failure`."""
+
+    request: Request
+    token: str = attrs.field(repr=False)
+    timeout: float
+
+
+@attrs.frozen
+class Wait:
+    """Wait so many seconds; give back None."""
+
+    seconds: float
+
+
+@attrs.frozen
+class GetToken:
+    """Give back a token; a fresh one if `refused` is given, or the same if there is no other."""
+
+    refused: str | None = attrs.field(default=None, repr=False)
+
+
+Step: TypeAlias = Send | Wait | GetToken
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """How long and how often.
+
+    Attributes:
+        timeout: seconds one attempt may take.
+        deadline: seconds a call may take with all its attempts and waits.
+        attempts: how often a request is sent at most.
+        backoff: seconds the first wait takes at most; it doubles with every attempt.
+        backoff_cap: seconds any wait takes at most.
+        retry_after_cap: seconds of Retry-After that are waited for; more is kept on the error instead.
+        wait_on_writes: whether writes too wait for a 429 or 503 with Retry-After.
+    """
+
+    timeout: float = 30.0
+    deadline: float = 120.0
+    attempts: int = 4
+    backoff: float = 0.5
+    backoff_cap: float = 8.0
+    retry_after_cap: float = 30.0
+    wait_on_writes: bool = False
+
+
+def changed(options: Options, **changes: float | bool | None) -> Options:
+    """The same options but for the changes that are not None.
+
+    Raises:
+        InvalidArgument: a limit is not a positive number.
+    """
+    given = {name: value for name, value in changes.items() if value is not None}
+    for name, value in given.items():
+        if name != "wait_on_writes" and not 0 < value < float("inf"):
+            raise errors.InvalidArgument(name, f"must be above 0 and finite, not {value!r}")
+    return attrs.evolve(options, **given)  # type: ignore[arg-type]
+
+
+class RetryBudget:
+    """Limits the retries of one client, so that a server in trouble is not sent several times the load.
+
+    A token bucket: a retry takes one, an answered first attempt gives a tenth back. Safe to share between threads.
+    """
+
+    def __init__(self, capacity: float = 20.0, refill: float = 0.1) -> None:
+        self._capacity = capacity
+        self._refill = refill
+        self._left = capacity
+        self._lock = threading.Lock()
+
+    @property
+    def left(self) -> float:
+        """Retries that are left."""
+        return self._left
+
+    def take(self) -> bool:
+        """Take one retry, if there is one."""
+        with self._lock:
+            if self._left < 1:
+                return False
+            self._left -= 1
+            return True
+
+    def give(self) -> None:
+        """Give back for a success."""
+        if self._left < self._capacity:  # unlocked on purpose: a stale read costs a tenth of a retry
+            with self._lock:
+                self._left = min(self._capacity, self._left + self._refill)
+
+
+@attrs.frozen
+class Environment:
+    """What the policy needs from outside, injected so that a test can hold it still.
+
+    Attributes:
+        now: a monotonic clock in seconds.
+        random: a number from 0 to below 1, for the jitter.
+        epoch: seconds since 1970, for a Retry-After given as a date.
+        on_attempt: called after every attempt with the request and the attempt.
+    """
+
+    now: Callable[[], float]
+    random: Callable[[], float]
+    epoch: Callable[[], float]
+    on_attempt: Callable[[Request, Attempt], None] | None = None
+
+
+def call(
+    request: Request, options: Options, budget: RetryBudget, environment: Environment
+) -> Generator[Step, object, Response]:
+    """Run one request to its end: return the success, or raise the error that says what happened."""
+    return (yield from _Call(request, options, budget, environment).run())
+
+
+class _Call:
+    """One request on its way."""
+
+    def __init__(self, request: Request, options: Options, budget: RetryBudget, environment: Environment) -> None:
+        self.request = request
+        self.options = options
+        self.budget = budget
+        self.environment = environment
+        self.attempts: list[Attempt] = []
+        self.deadline = environment.now() + options.deadline
+        self.may_have_happened = False  # an earlier attempt may have taken effect
+
+    def run(self) -> Generator[Step, object, Response]:
+        token = _token((yield GetToken()))
+        refreshed = False
+        while True:
+            left = self.deadline - self.environment.now()
+            if left <= 0:
+                raise self.out_of_time()
+            reply = yield Send(self.request, token, min(self.options.timeout, left))
+            if isinstance(reply, Response):
+                if self.succeeded(reply):
+                    if not self.attempts:
+                        self.budget.give()
+                    self.note(reply, None)
+                    return reply
+                if reply.status == 401 and not refreshed:
+                    refreshed = True
+                    fresh = _token((yield GetToken(token)))
+                    if fresh != token:
+                        self.note(reply, 0.0)
+                        token = fresh
+                        continue
+            elif not isinstance(reply, Failure):
+                raise TypeError(f"the driver replied with {type(reply).__name__}")
+            wait = self.wait_before_retry(reply)
+            self.note(reply, wait)
+            if wait is None:
+                raise self.error(reply)
+            if wait > 0:
+                yield Wait(wait)
+
+    def succeeded(self, reply: Response) -> bool:
+        if 200 <= reply.status < 300:
+            return True
+        # What an unanswered earlier attempt already removed is not there any more.
+        return self.request.method == "DELETE" and reply.status == 404 and self.may_have_happened
+
+    def wait_before_retry(self, reply: Response | Failure) -> float | None:
+        """Seconds to wait before the next attempt; None when there must be none."""
+        if isinstance(reply, Response):
+            retry_after = self.retry_after(reply)
+            if reply.status in AMBIGUOUS_STATUSES:
+                self.may_have_happened = True
+                wait = self.jitter() if self.request.repeatable else None
+            elif reply.status in BUSY_STATUSES:
+                wait = self.busy_wait(retry_after)
+            else:
+                wait = None
+        elif reply.certificate:
+            wait = None
+        elif reply.phase is Phase.ANSWER_LOST:
+            self.may_have_happened = True
+            wait = self.jitter() if self.request.repeatable else None
+        else:
+            wait = self.jitter()
+        if wait is None or len(self.attempts) + 1 >= self.options.attempts:
+            return None
+        if self.environment.now() + wait >= self.deadline or not self.budget.take():
+            return None
+        return wait
+
+    def busy_wait(self, retry_after: float | None) -> float | None:
+        is_read = self.request.method == "GET"
+        if retry_after is None:
+            return self.jitter() if is_read else None
+        if retry_after > self.options.retry_after_cap or not (is_read or self.options.wait_on_writes):
+            return None
+        return retry_after
+
+    def jitter(self) -> float:
+        """Full jitter: anything from nothing to the exponential backoff."""
+        ceiling = self.options.backoff * 2.0 ** len(self.attempts)
+        return self.environment.random() * min(self.options.backoff_cap, ceiling)
+
+    def retry_after(self, reply: Response) -> float | None:
+        return parse_retry_after(reply.headers.get("retry-after"), self.environment.epoch)
+
+    def note(self, reply: Response | Failure, wait: float | None) -> None:
+        if isinstance(reply, Response):
+            attempt = Attempt(Phase.ANSWERED, status=reply.status, wait=wait)
+        else:
+            attempt = Attempt(reply.phase, failure=reply.reason, wait=wait)
+        self.attempts.append(attempt)
+        if self.environment.on_attempt is not None:
+            self.environment.on_attempt(self.request, attempt)
+
+    def error(self, reply: Response | Failure) -> errors.BillingError:
+        """The error that an attempt ends the call with."""
+        if isinstance(reply, Response):
+            problem = read_problem(reply.status, reply.body)
+            if reply.status in AMBIGUOUS_STATUSES and not self.request.repeatable:
+                return self.unknown(f"the server answered {reply.status}", problem)
+            return error_class(problem)(
+                problem,
+                operation=self.request.operation,
+                attempts=tuple(self.attempts),
+                retry_after=self.retry_after(reply),
+            )
+        if reply.certificate:
+            return self.failure(errors.CertificateRejected, reply.reason)
+        if reply.phase is Phase.NEVER_SENT:
+            return self.failure(errors.NeverSent, reply.reason)
+        if self.request.repeatable:
+            return self.failure(errors.AnswerLost, reply.reason)
+        return self.unknown(reply.reason, None)
+
+    def out_of_time(self) -> errors.BillingError:
+        # Every attempt that may have happened was repeatable: a POST ends with its first ambiguous attempt.
+        kind = errors.AnswerLost if self.may_have_happened else errors.DeadlineExceeded
+        return self.failure(kind, f"the deadline of {self.options.deadline:g} s has passed")
+
+    def failure(self, kind: type[errors.TransportError], reason: str) -> errors.BillingError:
+        return kind(reason, operation=self.request.operation, attempts=tuple(self.attempts))
+
+    def unknown(self, reason: str, problem: Problem | None) -> errors.BillingError:
+        return errors.OutcomeUnknown(
+            f"{reason}; whether it took effect is not known, and sending it again could bill twice",
+            operation=self.request.operation,
+            attempts=tuple(self.attempts),
+            problem=problem,
+        )
+
+
+def parse_retry_after(value: str | None, epoch: Callable[[], float]) -> float | None:
+    """Seconds from a Retry-After header, given in seconds or as an HTTP date; None when it says neither."""
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return float(text) if len(text) <= 9 else None
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - seldom needed, and slow to import
+
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - epoch())
+    except (ValueError, OverflowError, TypeError):
+        return None
+
+
+def _token(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("the driver gave no token")
+    return value

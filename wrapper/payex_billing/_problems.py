@@ -1,0 +1,114 @@
+"""Error answers become typed exceptions: by problem type first, then by status. Never raises on any body."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from . import errors
+from .errors import Problem, ProblemError
+
+# A problem is a few hundred bytes. More is an ingress's page or an attack, and is not parsed.
+MAX_PROBLEM_BYTES = 1_048_576
+MAX_TEXT = 1_000
+
+BY_CODE: Mapping[str, type[ProblemError]] = {
+    "validation": errors.ValidationFailed,
+    "unauthorized": errors.Unauthorized,
+    "forbidden": errors.Forbidden,
+    "customer-not-found": errors.CustomerNotFound,
+    "subscription-not-found": errors.SubscriptionNotFound,
+    "recurring-product-not-found": errors.RecurringProductNotFound,
+    "not-found": errors.NotFound,
+    "customer-already-exists": errors.CustomerAlreadyExists,
+    "subscription-already-exists": errors.SubscriptionAlreadyExists,
+    "unprocessable": errors.Unprocessable,
+    "too-many-requests": errors.RateLimited,
+    "internal-server-error": errors.ServerFailed,
+    "not-implemented": errors.LedgerNotConfigured,
+    "service-unavailable": errors.ServiceUnavailable,
+}
+BY_STATUS: Mapping[int, type[ProblemError]] = {
+    400: errors.ValidationFailed,
+    401: errors.Unauthorized,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    409: errors.AlreadyExists,
+    422: errors.Unprocessable,
+    429: errors.RateLimited,
+    501: errors.LedgerNotConfigured,
+    503: errors.ServiceUnavailable,
+}
+_CLIENT_ERROR, _SERVER_ERROR = 4, 5
+
+
+def read_problem(status: int, body: bytes) -> Problem:
+    """Read what can be read of an error body: HTML, empty, truncated, huge or lying ones give the status alone."""
+    fields = _fields(body)
+    kind = _text(fields.get("type"))
+    return Problem(
+        status=status,
+        code=_code(kind),
+        type=kind,
+        title=_text(fields.get("title")),
+        detail=_text(fields.get("detail")),
+        instance=_text(fields.get("instance")),
+        problems=_parameter_problems(fields.get("problems")),
+    )
+
+
+def error_class(problem: Problem) -> type[ProblemError]:
+    """The exception for an answer.
+
+    The problem type decides, as long as it belongs to the same hundred as the status: a 500 that calls itself
+    `customer-not-found` is still a failure of the server.
+    """
+    hundred = problem.status // 100
+    by_code = BY_CODE.get(problem.code or "")
+    if by_code is not None and _hundred(by_code) == hundred:
+        return by_code
+    if hundred == _CLIENT_ERROR:
+        return BY_STATUS.get(problem.status, errors.RequestRefused)
+    if hundred == _SERVER_ERROR:
+        return BY_STATUS.get(problem.status, errors.ServerFailed)
+    return errors.UnexpectedStatus
+
+
+def _hundred(kind: type[ProblemError]) -> int:
+    return _SERVER_ERROR if issubclass(kind, errors.ServerFailed) else _CLIENT_ERROR
+
+
+def _fields(body: bytes) -> dict[str, Any]:
+    """The properties with their names in lower case: published samples spell them in PascalCase."""
+    if not body or len(body) > MAX_PROBLEM_BYTES:
+        return {}
+    try:
+        value = json.loads(body.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return {}
+    return {name.lower(): item for name, item in value.items()} if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    return value[:MAX_TEXT] if isinstance(value, str) and value else None
+
+
+def _code(kind: str | None) -> str | None:
+    """The last segment: `type` is a relative code, in an older sample an absolute URL."""
+    if kind is None:
+        return None
+    path = kind.split("?", 1)[0].split("#", 1)[0]
+    return path.rstrip("/").rsplit("/", 1)[-1].strip().lower() or None
+
+
+def _parameter_problems(value: object) -> dict[str, str]:
+    """`[{path: message}, …]` as one mapping; several messages for one path are joined."""
+    found: dict[str, str] = {}
+    entries = value if isinstance(value, list) else [value]
+    for entry in entries:
+        if isinstance(entry, dict):
+            for name, message in entry.items():
+                text = _text(message) or ""
+                found[name] = f"{found[name]}; {text}" if name in found else text
+    return found

@@ -1,0 +1,163 @@
+"""Settings: from arguments, then `PAYEX_*` environment variables, then defaults; where each came from is kept."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import attrs
+
+from .errors import ConfigurationError
+
+__all__ = ["Settings"]
+
+ENVIRONMENTS = {"production": "https://lf-api.payex.com", "sandbox": "https://api.sandbox.payex.com"}
+VARIABLES = {
+    "token": "PAYEX_TOKEN",
+    "owner_no": "PAYEX_OWNER_NO",
+    "environment": "PAYEX_ENVIRONMENT",
+    "base_url": "PAYEX_BASE_URL",
+    "subdomain": "PAYEX_SUBDOMAIN",
+    "timeout": "PAYEX_TIMEOUT",
+    "deadline": "PAYEX_DEADLINE",
+}
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """What a client needs to know.
+
+    Attributes:
+        token: the bearer token of the ledger.
+        owner_no: the ledger number, which is the company's number.
+        base_url: the origin, such as `https://lf-api.payex.com`.
+        subdomain: the part of the route after `/billing/`; the page's route table says `billing`, its examples say
+            `customer`, which is the default.
+        timeout: seconds one attempt may take.
+        deadline: seconds a call may take with all its attempts and waits.
+        origins: for each setting `argument`, the name of the environment variable, or `default`.
+    """
+
+    token: str = attrs.field(repr=False)
+    owner_no: str
+    base_url: str = ENVIRONMENTS["production"]
+    subdomain: str = "customer"
+    timeout: float = 30.0
+    deadline: float = 120.0
+    origins: Mapping[str, str] = attrs.field(factory=dict, repr=False, eq=False)
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, **arguments: Any) -> Settings:
+        """Put the settings together. An argument that is None is one that was not given.
+
+        Args:
+            environ: the environment; the process's own if not given. Pass `{}` to look at arguments only.
+            **arguments: any setting by its name, and `environment` (`production` or `sandbox`) in place of `base_url`.
+
+        Raises:
+            ConfigurationError: a setting is missing or wrong.
+        """
+        variables = os.environ if environ is None else environ
+        values: dict[str, Any] = {}
+        origins: dict[str, str] = {}
+        for name, variable in VARIABLES.items():
+            if arguments.get(name) is not None:
+                values[name], origins[name] = arguments[name], "argument"
+            elif variables.get(variable, "").strip():
+                values[name], origins[name] = variables[variable].strip(), variable
+            else:
+                origins[name] = "default"
+        values["base_url"], origins["base_url"] = _base_url(values, origins)
+        for name in ("timeout", "deadline"):
+            if name in values:
+                values[name] = _seconds(values[name], _said(name, origins))
+        _require("token", values, "the bearer token that PayEx issued for the ledger")
+        _require("owner_no", values, "the ledger number, which is your company's number")
+        _check_token(values["token"], _said("token", origins))
+        for name in ("owner_no", "subdomain"):
+            if name in values:
+                _check_segment(values[name], _said(name, origins))
+        values.pop("environment", None)
+        return cls(**values, origins=origins)
+
+    @property
+    def prefix(self) -> str:
+        """The path of the API on its origin, such as `/billing/customer/v1`."""
+        return f"/billing/{quote(self.subdomain, safe='')}/v1"
+
+    @property
+    def ledger_prefix(self) -> str:
+        """The path of the ledger, which every link must stay under: the token belongs to it."""
+        return f"{self.prefix}/{quote(self.owner_no, safe='')}"
+
+
+def _said(name: str, origins: Mapping[str, str]) -> str:
+    """How the user spelled a setting."""
+    return name if origins[name] in {"argument", "default"} else origins[name]
+
+
+def _require(name: str, values: Mapping[str, Any], meaning: str) -> None:
+    if name not in values:
+        raise ConfigurationError(f"{name} is missing: {meaning}. Pass {name}=… or set {VARIABLES[name]}.")
+
+
+def _base_url(values: dict[str, Any], origins: dict[str, str]) -> tuple[str, str]:
+    # The environment's name may come from a variable while an argument gives the URL: the nearer one wins.
+    named, url = values.get("environment"), values.get("base_url")
+    if named is not None and (url is None or (origins["environment"] == "argument" != origins["base_url"])):
+        if named not in ENVIRONMENTS:
+            raise ConfigurationError(
+                f"{_said('environment', origins)} must be one of {', '.join(ENVIRONMENTS)}, not {named!r}"
+            )
+        return ENVIRONMENTS[named], origins["environment"]
+    if url is None:
+        return ENVIRONMENTS["production"], "default"
+    return _check_url(url, _said("base_url", origins)), origins["base_url"]
+
+
+def _check_url(url: object, said: str) -> str:
+    if not isinstance(url, str):
+        raise ConfigurationError(f"{said} must be a str, not {type(url).__name__}")
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"{said} is not a URL: {error}") from None
+    if parts.scheme not in {"https", "http"} or not host or re.search(r"[\x00-\x20\\]", url):
+        raise ConfigurationError(f"{said} must be an origin such as https://lf-api.payex.com")
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError(f"{said} must not hold a user name or password")
+    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise ConfigurationError(f"{said} must be an origin without a path: /billing/… is added to it")
+    if parts.scheme == "http" and host not in _LOOPBACK:
+        raise ConfigurationError(f"{said} must be https: over http the token could be read on the way")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _check_token(token: object, said: str) -> None:
+    if not isinstance(token, str):
+        raise ConfigurationError(f"{said} must be a str, not {type(token).__name__}")
+    if not re.fullmatch(r"[\x21-\x7e]+", token):
+        raise ConfigurationError(f"{said} holds a space, a line break or a character that no token has")
+
+
+def _check_segment(value: object, said: str) -> None:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{said} must be a str, not {type(value).__name__}")
+    if not value or value in {".", ".."} or not value.isprintable():
+        raise ConfigurationError(f"{said} cannot be part of a URL")
+
+
+def _seconds(value: object, said: str) -> float:
+    try:
+        seconds = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise ConfigurationError(f"{said} must be a number of seconds above 0, not {value!r}")
+    return seconds

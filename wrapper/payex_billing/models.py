@@ -1,0 +1,215 @@
+"""The values users handle. All are frozen; money is `Decimal`, dates are `date`, absence is `None`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+from typing import Final, Literal, TypeAlias
+
+import attrs
+
+from . import _checks
+
+__all__ = [
+    "UNSET",
+    "Charge",
+    "Customer",
+    "JsonValue",
+    "Operation",
+    "RecurringProduct",
+    "Subscription",
+    "Unset",
+]
+
+JsonValue: TypeAlias = "None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]"
+
+
+class _UnsetType(Enum):
+    UNSET = "UNSET"
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = _UnsetType.UNSET
+"""The default of an argument that was left out: the property stays as it is. `None` clears it."""
+Unset: TypeAlias = Literal[_UnsetType.UNSET]
+
+
+def _copied(extra: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    return dict(extra)
+
+
+def _optional_price(value: Decimal | int | None) -> Decimal | None:
+    return None if value is None else _checks.unit_price(value)
+
+
+def _optional_vat(value: Decimal | int | None) -> Decimal | None:
+    return None if value is None else _checks.vat_rate(value)
+
+
+@attrs.frozen(kw_only=True)
+class Operation:
+    """Something that may be done with a resource now, as the server says.
+
+    Attributes:
+        rel: the relation, such as `add-subscription`. Unknown ones may appear.
+        method: the HTTP method.
+        href: a path-absolute URI. `Billing.follow` checks it before it is used.
+        extra: properties this package does not know.
+    """
+
+    rel: str
+    method: str
+    href: str
+    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_copied, hash=False)
+
+
+@attrs.frozen(kw_only=True)
+class Customer:
+    """A customer of the ledger.
+
+    Attributes:
+        customer_no: the customer's number.
+        uri: the resource's own path-absolute URI (`@id`), when the server sent one.
+        recurring_products: the link to the customer's own charges.
+        subscriptions: the link to the customer's subscriptions.
+        operations: what may be done with it now; empty when the server does not say.
+        extra: properties this package does not know.
+    """
+
+    customer_no: str
+    uri: str | None
+    recurring_products: str
+    subscriptions: str
+    operations: tuple[Operation, ...] = ()
+    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_copied, hash=False)
+
+
+@attrs.frozen(kw_only=True)
+class Subscription:
+    """A subscription of a customer.
+
+    Attributes:
+        subscription_no: its number, such as a telephone number.
+        uri: the resource's own path-absolute URI (`@id`).
+        recurring_products: the link to its charges.
+        operations: what may be done with it now; empty when the server does not say.
+        extra: properties this package does not know.
+    """
+
+    subscription_no: str
+    uri: str
+    recurring_products: str
+    operations: tuple[Operation, ...] = ()
+    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_copied, hash=False)
+
+
+@attrs.frozen(kw_only=True)
+class Charge:
+    """The content of a recurring product: what you want billed.
+
+    What is None is taken from the master product that `product_code` names, or there is no such date. The limits are
+    those of the contract, most of them the customer file's.
+
+    Attributes:
+        product_code: the code of a master product, 1 to 5 characters.
+        quantity: how many, 1 to 99999.
+        unit_price: the price of one in major currency units, up to 7 integer digits and 6 decimals; negative for a
+            credit.
+        vat_rate: VAT in percent, 0 to 100, 2 decimals.
+        text: the text on the invoice, at most 73 characters.
+        start_date: the first day it is charged for.
+        end_date: the last day it is charged for; None is open-ended.
+        extra: properties this package does not know; they are sent as they are.
+
+    Raises:
+        InvalidArgument: a value breaks the contract; its `argument` names it.
+    """
+
+    product_code: str = attrs.field(converter=_checks.product_code)
+    quantity: int | None = None
+    unit_price: Decimal | None = attrs.field(default=None, converter=_optional_price)
+    vat_rate: Decimal | None = attrs.field(default=None, converter=_optional_vat)
+    text: str | None = None
+    start_date: date | None = None
+    end_date: date | None = None
+    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_copied, hash=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Check what has no converter."""
+        if self.quantity is not None:
+            _checks.quantity(self.quantity)
+        if self.text is not None:
+            _checks.text(self.text)
+        if self.start_date is not None:
+            _checks.day("start_date", self.start_date)
+        if self.end_date is not None:
+            _checks.day("end_date", self.end_date)
+        _checks.period(self.start_date, self.end_date)
+
+
+@attrs.frozen(kw_only=True)
+class RecurringProduct:
+    """A charge as Billing holds it. Its content is not checked against the limits of `Charge`: it is what is there.
+
+    Attributes:
+        id: its opaque id.
+        uri: the resource's own path-absolute URI (`@id`).
+        product_code: the code of its master product.
+        quantity: how many.
+        unit_price: the price of one in major currency units; negative for a credit.
+        vat_rate: VAT in percent.
+        text: the text on the invoice.
+        start_date: the first day it is charged for.
+        end_date: the last day it is charged for; None is open-ended.
+        billed_until: up to when bill runs have put it on an invoice; None before the first.
+        operations: what may be done with it now; empty when the server does not say.
+        extra: properties this package does not know.
+    """
+
+    id: str
+    uri: str
+    product_code: str
+    quantity: int | None = None
+    unit_price: Decimal | None = None
+    vat_rate: Decimal | None = None
+    text: str | None = None
+    start_date: date | None = None
+    end_date: date | None = None
+    billed_until: date | None = None
+    operations: tuple[Operation, ...] = ()
+    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_copied, hash=False)
+
+    @property
+    def charge(self) -> Charge:
+        """Its content, such as to add the same elsewhere.
+
+        Raises:
+            InvalidArgument: Billing holds a value that the contract forbids to send.
+        """
+        return Charge(
+            product_code=self.product_code,
+            quantity=self.quantity,
+            unit_price=self.unit_price,
+            vat_rate=self.vat_rate,
+            text=self.text,
+            start_date=self.start_date,
+            end_date=self.end_date,
+            extra=self.extra,
+        )
+
+    def has_content_of(self, charge: Charge) -> bool:
+        """Whether it bills what `charge` says; properties unknown to this package are compared as they are."""
+        return (
+            self.product_code == charge.product_code
+            and self.quantity == charge.quantity
+            and self.unit_price == charge.unit_price
+            and self.vat_rate == charge.vat_rate
+            and self.text == charge.text
+            and self.start_date == charge.start_date
+            and self.end_date == charge.end_date
+            and dict(self.extra) == dict(charge.extra)
+        )
