@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from .contract import ContractError, load_contract
 from .server import MockServer
@@ -51,14 +52,18 @@ def serve(ledgers: dict[str, str], *, host: str, port: int, db: str | None, cont
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]
+    def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
         print(f"{self.prog}: {message}", file=sys.stderr)
         raise SystemExit(64)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="payex-billing mock", description="Serve a stateful mock of the PayEx Billing Customer API.")
+    parser = _Parser(
+        prog="payex-billing mock",
+        description="Serve a stateful mock of the PayEx Billing Customer API.",
+        epilog="example: payex-billing mock --port 8080 --ledger 1234 --token secret --db state.db",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
     parser.add_argument(
         "--port", type=_port, default=8080, help="port to bind, 0 for a free one (default: %(default)s)"

@@ -31,8 +31,8 @@ def render(value: Any) -> str:
     match value:
         case str():
             return json.dumps(value, ensure_ascii=False)
-        case None | bool() | int():
-            return json.dumps(value)
+        case None | bool() | int() | float():
+            return json.dumps(value, allow_nan=False)
         case Decimal():
             return str(value)
         case dict():

@@ -84,7 +84,7 @@ class Store:
     def __init__(self, persistence: Persistence | None = None, new_id: Callable[[], str] = _random_id) -> None:
         self._ledgers: dict[str, dict[str, Customer]] = {}
         self._persistence = persistence
-        self._new_id = new_id
+        self.new_id = new_id
         if persistence is not None:
             for key, document in persistence.load():
                 self._restore(key, document)
@@ -151,7 +151,7 @@ class Store:
         charges = self.charges(ledger, customer, subscription)
         document = _without(body, CHARGE_READ_ONLY)
         _refuse_end_before_start(document)
-        key = Key(ledger, customer, subscription, self._new_id())
+        key = Key(ledger, customer, subscription, self.new_id())
         charges[key.charge] = Charge(key, document)
         self._put(key, document)
         return charges[key.charge]

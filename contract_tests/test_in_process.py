@@ -1,0 +1,18 @@
+"""Every operation of the mock, called in process: examples, coverage and fuzzing, with every stock check."""
+
+from __future__ import annotations
+
+from payex_billing_mock import create_app
+from schemathesis import Case
+
+from contract_tests.support import FUZZING, LEDGER, TOKEN, base_path, bearer, load_schema, seeded_store
+
+schema = load_schema(LEDGER)
+schema.app = create_app({LEDGER: TOKEN}, store=seeded_store())
+BASE_URL = f"http://testserver{base_path()}"
+
+
+@schema.parametrize()
+@FUZZING
+def test_operation_keeps_the_contract(case: Case) -> None:
+    case.call_and_validate(base_url=BASE_URL, headers=bearer(TOKEN))

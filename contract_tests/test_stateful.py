@@ -1,0 +1,65 @@
+"""Chains of operations along the contract's links: create → read → update → delete, in process and over a socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from payex_billing_mock import MockApp, MockServer, Store, create_app, load_contract
+from schemathesis import Case
+
+from contract_tests.support import LEDGER, STATEFUL, TOKEN, base_path, bearer, load_schema
+
+EVERY_OPERATION = {
+    operation["operationId"]
+    for item in load_contract().document["paths"].values()
+    for operation in item.values()
+    if isinstance(operation, dict)
+}
+
+
+def run_state_machine(schema: Any, app: MockApp, **call: Any) -> set[str]:
+    """Run the machine to its end; returns the operations that were reached with a success."""
+    reached: set[str] = set()
+
+    class Machine(schema.as_state_machine()):  # type: ignore[misc]
+        def setup(self) -> None:
+            super().setup()
+            # Each chain starts from nothing: what an earlier one left would answer the same request differently.
+            app.store = Store()
+
+        def get_call_kwargs(self, case: Case) -> dict[str, Any]:
+            return {"headers": bearer(TOKEN), **call}
+
+        def after_call(self, response: Any, case: Case) -> None:
+            if response.status_code < 300:
+                reached.add(case.operation.definition.raw["operationId"])
+
+    Machine.run(settings=STATEFUL)
+    return reached
+
+
+def test_chains_keep_the_contract_in_process() -> None:
+    schema = load_schema(LEDGER)
+    schema.app = create_app({LEDGER: TOKEN})
+
+    reached = run_state_machine(schema, schema.app, base_url=f"http://testserver{base_path()}")
+
+    assert reached == EVERY_OPERATION
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.trust_env = False
+        yield session
+
+
+def test_chains_keep_the_contract_over_a_socket(session: requests.Session) -> None:
+    with MockServer({LEDGER: TOKEN}) as server:
+        url = server.url + base_path()
+        reached = run_state_machine(load_schema(LEDGER), server.app, base_url=url, session=session)
+
+    assert reached == EVERY_OPERATION

@@ -1,0 +1,65 @@
+"""The commands. Each imports what it needs when it runs, so that `--help` and `version` start fast."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version as installed_version
+
+import click
+
+USAGE_ERROR = 64
+INTERRUPTED = 130
+
+
+def run() -> int:
+    """Run the command line; returns the exit code: 0 done, 1 error, 64 wrong usage, 130 interrupted."""
+    try:
+        result = payex_billing.main(prog_name="payex-billing", standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        return USAGE_ERROR
+    except click.ClickException as error:
+        error.show()
+        return 1
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return INTERRUPTED
+    return result if isinstance(result, int) else 0
+
+
+@click.group(
+    no_args_is_help=False, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.pass_context
+def payex_billing(context: click.Context) -> None:
+    """Keep billable charges in PayEx Billing right."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@payex_billing.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(f"payex-billing {installed_version('payex-billing')}")
+
+
+@payex_billing.command(
+    context_settings={"ignore_unknown_options": True, "help_option_names": []}, options_metavar="[OPTIONS]"
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="")
+def mock(arguments: tuple[str, ...]) -> int:
+    """Serve the mock until Ctrl-C."""
+    try:
+        from payex_billing_mock.__main__ import main as serve  # noqa: PLC0415 - the extra may be missing
+    except ModuleNotFoundError as error:
+        if error.name not in {"granian", "jsonschema_rs", "yaml"}:
+            raise
+        raise click.ClickException("the mock needs an extra: pip install 'payex-billing[mock]'") from None
+    try:
+        return serve(arguments)  # the mock knows nothing of this package, so its options are its own
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(run())
