@@ -22,6 +22,7 @@ from pathlib import Path
 import provenance
 import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from referencing.exceptions import Unresolvable
 
 PACKAGE = "payex_billing_client"
 STAMP = "_generated.json"
@@ -63,10 +64,13 @@ def read_contract(path: Path) -> dict[str, object]:
         raise GenerationError(f"openapi.yaml cannot be read: {error}") from error
     if not isinstance(contract, dict):
         raise GenerationError("openapi.yaml is not an OpenAPI document: it has no properties")
-    faults = [
-        f"  at {'/'.join(map(str, fault.absolute_path)) or 'the top'}: {fault.message}"
-        for fault in OpenAPIV31SpecValidator(contract).iter_errors()
-    ]
+    try:
+        faults = [
+            f"  at {'/'.join(map(str, fault.absolute_path)) or 'the top'}: {fault.message}"
+            for fault in OpenAPIV31SpecValidator(contract).iter_errors()
+        ]
+    except Unresolvable as error:
+        faults = [f"  {error.ref} is referred to, but is not there"]
     if faults:
         raise GenerationError("openapi.yaml is not valid OpenAPI 3.1:\n" + "\n".join(faults[:10]))
     return contract

@@ -1,0 +1,47 @@
+"""What every test has: a clean environment, and on request a mock on a real socket with clients of both kinds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from payex_billing import AsyncBilling, Billing
+from payex_billing_mock import MockServer, Store
+
+from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, TOKEN, Blocking
+
+_OUTSIDE = ("PAYEX_", "SSL_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting, proxy or trust store of the machine reaches a test."""
+    for name in os.environ:
+        if name.upper().startswith(_OUTSIDE):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def running_mock() -> Iterator[MockServer]:
+    with MockServer({LEDGER: TOKEN, OTHER_LEDGER: OTHER_TOKEN}) as server:
+        yield server
+
+
+@pytest.fixture
+def mock(running_mock: MockServer) -> MockServer:
+    """A mock that holds nothing yet."""
+    running_mock.app.store = Store()
+    return running_mock
+
+
+@pytest.fixture(params=["sync", "async"])
+def billing(request: pytest.FixtureRequest, mock: MockServer) -> Iterator[Billing]:
+    """A client of the mock; every test with it runs on both facades."""
+    settings = {"token": TOKEN, "owner_no": LEDGER, "base_url": mock.url}
+    if request.param == "sync":
+        with Billing(**settings) as client:
+            yield client
+    else:
+        with Blocking.of(lambda: AsyncBilling(**settings)) as client:
+            yield client

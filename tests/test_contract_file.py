@@ -1,0 +1,186 @@
+"""The rules that openapi.yaml keeps."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from payex_billing import _checks
+
+from tests.support import ROOT
+
+sys.path.insert(0, str(ROOT / "tools"))
+import provenance  # noqa: E402 - a script's module, not a package
+
+CONTRACT: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
+SCHEMAS = CONTRACT["components"]["schemas"]
+OPERATIONS = [
+    (path, method, operation)
+    for path, item in CONTRACT["paths"].items()
+    for method, operation in item.items()
+    if method in provenance.METHODS
+]
+IDS = [operation["operationId"] for _, _, operation in OPERATIONS]
+
+
+def walk(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    yield path, node
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from walk(value, (*path, str(key)))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from walk(value, (*path, str(index)))
+
+
+def schema_nodes() -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    for path, node in walk(SCHEMAS):
+        if isinstance(node, dict) and ("type" in node or "$ref" in node) and path[-1:] != ("properties",):
+            yield path, node
+
+
+def test_it_is_valid_openapi_3_1() -> None:
+    assert [error.message for error in OpenAPIV31SpecValidator(CONTRACT).iter_errors()] == []
+
+
+def test_it_has_the_operations_that_are_known_and_no_other() -> None:
+    customer = "/{ownerNo}/customers/{customerNo}"
+    subscription = customer + "/subscriptions/{subscriptionNo}"
+    charges = {
+        f"{method} {parent}/recurring-products{item}"
+        for parent in (customer, subscription)
+        for method, item in [
+            ("get", ""),
+            ("post", ""),
+            *((verb, "/{recurringProductId}") for verb in ("get", "patch", "delete")),
+        ]
+    }
+    assert {f"{method} {path}" for path, method, _ in OPERATIONS} == charges | {
+        "post /{ownerNo}/customers",
+        f"get {customer}",
+        f"get {customer}/subscriptions",
+        f"post {customer}/subscriptions",
+        f"get {subscription}",
+        f"delete {subscription}",
+    }
+
+
+def test_every_part_says_how_well_it_is_known() -> None:
+    assert [f"{part.kind} {part.name} {part.fault}" for part in provenance.parts(CONTRACT) if part.fault] == []
+
+
+@pytest.mark.parametrize("kind", ["operation", "parameter", "property", "status", "request body", "header", "server"])
+def test_a_missing_provenance_is_found(kind: str) -> None:
+    contract = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
+    part = next(part for part in provenance.parts(contract) if part.kind == kind)
+    del part.node["x-provenance"]
+    with pytest.raises(provenance.ProvenanceError, match="has no x-provenance"):
+        provenance.render(contract)
+
+
+def test_operation_ids_are_unique_and_in_lower_snake_case() -> None:
+    assert len(set(IDS)) == len(IDS)
+    assert [name for name in IDS if not re.fullmatch(r"[a-z]+(_[a-z]+)+", name)] == []
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS, ids=IDS)
+def test_operation_has_one_tag_and_both_credentials(path: str, method: str, operation: dict[str, Any]) -> None:
+    assert len(operation["tags"]) == 1
+    assert operation["tags"][0] in {tag["name"] for tag in CONTRACT["tags"]}
+    assert operation["security"] == [{"bearerToken": [], "clientCertificate": []}]
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS, ids=IDS)
+def test_every_error_is_a_problem(path: str, method: str, operation: dict[str, Any]) -> None:
+    for status, response in operation["responses"].items():
+        content = provenance.resolve(CONTRACT, response).get("content", {})
+        if int(status) >= 400:
+            assert list(content) == ["application/problem+json"], status
+            assert content["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS, ids=IDS)
+def test_requests_and_responses_have_examples(path: str, method: str, operation: dict[str, Any]) -> None:
+    bodies = [provenance.resolve(CONTRACT, response) for response in operation["responses"].values()]
+    if "requestBody" in operation:
+        bodies.append(provenance.resolve(CONTRACT, operation["requestBody"]))
+    contents = [content for body in bodies for content in body.get("content", {}).values()]
+    assert contents
+    assert [content for content in contents if not content.get("examples")] == []
+
+
+def test_every_problem_type_of_the_api_has_an_example() -> None:
+    shown = {
+        value["value"]["type"].rpartition("/")[2]
+        for name, value in CONTRACT["components"]["examples"].items()
+        if name.endswith("Problem")
+    }
+    # An unknown path or method is answered outside every operation.
+    assert set(CONTRACT["x-problem-types"]) - shown == {"not-found", "method-not-allowed"}
+
+
+def test_parameters_responses_and_bodies_are_named_in_components() -> None:
+    for path, item in CONTRACT["paths"].items():
+        assert all(list(parameter) == ["$ref"] for parameter in item["parameters"]), path
+    for _, _, operation in OPERATIONS:
+        assert all(list(response) == ["$ref"] for response in operation["responses"].values())
+        assert list(operation.get("requestBody", {"$ref": ""})) == ["$ref"]
+
+
+def test_no_object_is_inline() -> None:
+    inline = [path for path, node in schema_nodes() if node.get("type") == "object" and len(path) > 1]
+    assert inline == []
+
+
+def test_no_request_has_a_default() -> None:
+    assert [path for path, node in schema_nodes() if "default" in node] == []
+
+
+def test_objects_are_open_to_unknown_properties() -> None:
+    assert [path for path, node in schema_nodes() if node.get("additionalProperties") is False] == []
+
+
+def test_patterns_are_anchored() -> None:
+    patterns = [node["pattern"] for _, node in schema_nodes() if "pattern" in node]
+    assert patterns
+    assert [pattern for pattern in patterns if not (pattern.startswith("^") and pattern.endswith("$"))] == []
+
+
+def test_no_component_is_unused() -> None:
+    used = {node["$ref"] for _, node in walk(CONTRACT) if isinstance(node, dict) and "$ref" in node}
+    named = {
+        f"#/components/{section}/{name}"
+        for section, items in CONTRACT["components"].items()
+        if section != "securitySchemes"
+        for name in items
+    }
+    assert named - used == set()
+
+
+def test_the_wrapper_checks_the_contracts_limits() -> None:
+    assert _checks.CUSTOMER_NO_LENGTH == SCHEMAS["CustomerNo"]["maxLength"] == SCHEMAS["NewCustomerNo"]["maxLength"]
+    assert _checks.SUBSCRIPTION_NO_LENGTH == SCHEMAS["SubscriptionNo"]["maxLength"]
+    assert _checks.PRODUCT_CODE_LENGTH == SCHEMAS["ProductCode"]["maxLength"]
+    assert _checks.TEXT_LENGTH == SCHEMAS["ChargeText"]["maxLength"]
+    assert (_checks.QUANTITY_MINIMUM, _checks.QUANTITY_MAXIMUM) == (
+        SCHEMAS["Quantity"]["minimum"],
+        SCHEMAS["Quantity"]["maximum"],
+    )
+    assert float(_checks.UNIT_PRICE_MAXIMUM) == SCHEMAS["UnitPrice"]["maximum"] == -SCHEMAS["UnitPrice"]["minimum"]
+    assert 10**-_checks.UNIT_PRICE_DECIMALS == SCHEMAS["UnitPrice"]["multipleOf"]
+    assert (0, float(_checks.VAT_RATE_MAXIMUM)) == (SCHEMAS["VatRate"]["minimum"], SCHEMAS["VatRate"]["maximum"])
+    assert 10**-_checks.VAT_RATE_DECIMALS == SCHEMAS["VatRate"]["multipleOf"]
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"), [("CustomerNo", _checks.CUSTOMER_NO), ("NewCustomerNo", _checks.NEW_CUSTOMER_NO)]
+)
+def test_the_wrapper_has_the_contracts_pattern(name: str, rule: re.Pattern[str]) -> None:
+    published = re.compile(SCHEMAS[name]["pattern"].removesuffix("$") + r"\Z")
+    characters = [chr(code) for code in range(0x250)]
+    assert [c for c in characters if bool(rule.fullmatch(c)) != bool(published.match(c))] == []
