@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from .contract import ContractError, load_contract
-from .server import MockServer
+from .server import MockServer, allow_many_connections
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,6 +35,7 @@ def serve(ledgers: dict[str, str], *, host: str, port: int, db: str | None, cont
     """Serve until Ctrl-C or SIGTERM; returns the exit code."""
     # sigwait takes the signals from here on, so that none is lost between the start and the wait.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    allow_many_connections()
     try:
         server = MockServer(ledgers, host=host, port=port, db=db, contract=load_contract(contract))
         server.start()

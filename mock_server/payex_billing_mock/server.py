@@ -21,6 +21,7 @@ from .sqlite import SqlitePersistence
 from .store import Store
 
 START_SECONDS = 10.0
+STOP_SECONDS = 2.0
 
 
 class MockServer:
@@ -54,6 +55,7 @@ class MockServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._granian: GranianServer | None = None
         self._failure: BaseException | None = None
+        self._native_threads: set[str] = set()
 
     @property
     def url(self) -> str:
@@ -70,9 +72,11 @@ class MockServer:
         """Bind, and return when connections are accepted."""
         with _reserve(self.host, self.port) as reserved:
             self.port = reserved.getsockname()[1]
+            before = _native_threads()
             self._thread = threading.Thread(target=self._run, name=f"mock-{self.port}", daemon=True)
             self._thread.start()
             self._wait_until_accepting()
+            self._native_threads = _native_threads() - before
 
     def stop(self) -> None:
         """Stop serving, and close the database. Does nothing when it is not running."""
@@ -81,6 +85,7 @@ class MockServer:
             if self._loop is not None and self._granian is not None and thread.is_alive():
                 self._loop.call_soon_threadsafe(self._granian.stop)
             thread.join(START_SECONDS)
+            _wait_for_end(self._native_threads)
         if self._persistence is not None:
             self._persistence.close()
             self._persistence = None
@@ -129,6 +134,32 @@ class MockServer:
                 time.sleep(0.005)
             else:
                 return
+
+
+def allow_many_connections() -> None:
+    """Raise the soft limit of open files to the hard one: a shell's usual 1024 is too few for a load test."""
+    try:
+        import resource  # noqa: PLC0415 - not on every system
+    except ImportError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _native_threads() -> set[str]:
+    """The threads of this process, Granian's own among them; none where the system does not tell."""
+    try:
+        return {path.name for path in Path("/proc/self/task").iterdir()}
+    except OSError:
+        return set()
+
+
+def _wait_for_end(threads: set[str]) -> None:
+    """Let Granian's threads end: one that outlives the interpreter panics, and says so on standard error."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while threads & _native_threads() and time.monotonic() < deadline:
+        time.sleep(0.001)
 
 
 def _reserve(host: str, port: int) -> socket.socket:

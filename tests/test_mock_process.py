@@ -1,0 +1,132 @@
+"""The mock as a process of its own: how it starts, what it keeps, how it stops."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from payex_billing_mock import MockServer
+
+from tests.support import send
+
+COMMANDS = {"module": ["-m", "payex_billing_mock"], "cli": ["-m", "payex_billing", "mock"]}
+
+
+@contextmanager
+def started(*options: str, command: str = "module") -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+    """A running mock, its URL, and the line it started with."""
+    arguments = [sys.executable, *COMMANDS[command], "--port", "0", *options]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        try:
+            line = process.stdout.readline()
+            url = re.search(r"http://\S+", line)
+            assert url, (line, process.stderr.read() if process.stderr else "")
+            yield process, url[0], line
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_where_it_is_and_stops_clean(command: str, stop: signal.Signals) -> None:
+    with started("--ledger", "42", "--token", "secret", command=command) as (process, url, line):
+        assert "ledger 42" in line
+        assert "token secret" in line
+        assert send(url, "POST", "/42/customers", {"customerNo": "1"}, token="secret").status == 201
+        process.send_signal(stop)
+        out, err = process.communicate(timeout=10)
+    assert (process.returncode, out.splitlines()[-1], err) == (0, "Stopped.", "")
+
+
+def test_it_keeps_its_state_in_a_file_over_a_kill(tmp_path: Path) -> None:
+    file = str(tmp_path / "state.db")
+    with started("--db", file) as (process, url, _):
+        token = "token-1234"
+        send(url, "POST", "/1234/customers", {"customerNo": "A/å"}, token=token)
+        send(url, "POST", "/1234/customers/A%2F%C3%A5/subscriptions", {"subscriptionNo": "1"}, token=token)
+        send(url, "POST", "/1234/customers/A%2F%C3%A5/subscriptions", {"subscriptionNo": "2"}, token=token)
+        parent = "/1234/customers/A%2F%C3%A5/subscriptions/1/recurring-products"
+        charges = [
+            send(url, "POST", parent, b'{"productCode":"P","unitPrice":%d.500000}' % n, token=token) for n in range(5)
+        ]
+        send(url, "DELETE", charges[1].json["@id"], token=token)
+        send(url, "PATCH", charges[2].json["@id"], {"text": "changed"}, token=token)
+        send(url, "DELETE", "/1234/customers/A%2F%C3%A5/subscriptions/2", token=token)
+        before = [
+            send(url, "GET", path, token=token).body for path in (parent, "/1234/customers/A%2F%C3%A5/subscriptions")
+        ]
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    with started("--db", file) as (_, url, _):
+        after = [
+            send(url, "GET", path, token=token).body for path in (parent, "/1234/customers/A%2F%C3%A5/subscriptions")
+        ]
+    assert b"500000" in before[0]
+    assert b"changed" in before[0]
+    assert after == before
+
+
+def test_several_ledgers_each_have_their_token() -> None:
+    with started("--ledger", "1", "--token", "a", "--ledger", "2", "--token", "b") as (_, url, _):
+        assert send(url, "GET", "/1/customers/x", token="a").status == 404
+        assert send(url, "GET", "/2/customers/x", token="b").status == 404
+        assert send(url, "GET", "/2/customers/x", token="a").status == 401
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--port", "x"], 64, "invalid"),
+        (["--port", "65536"], 64, "between 0 and 65535"),
+        (["--token", "a", "--token", "b"], 64, "as many --token as --ledger"),
+        (["--ledger", "1", "--ledger", "1", "--token", "a", "--token", "b"], 64, "once"),
+        (["--nonsense"], 64, "--nonsense"),
+        (["--contract", "/nowhere.yaml"], 1, "cannot read the contract"),
+        (["--db", "/nowhere/state.db"], 1, "cannot keep the state"),
+        (["--host", "203.0.113.1"], 1, "cannot listen on 203.0.113.1"),
+    ],
+)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_wrong_start_is_a_sentence(command: str, options: list[str], code: int, said: str) -> None:
+    arguments = [sys.executable, *COMMANDS[command], "--port", "0", *options]
+    result = subprocess.run(arguments, capture_output=True, text=True, timeout=20, check=False)
+    assert result.returncode == code
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_taken_port_is_named(capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f"port {port} on 127.0.0.1 is already in use"):
+            MockServer({"1": "t"}, port=port).start()
+
+
+def test_a_port_that_another_mock_has_is_not_shared() -> None:
+    with MockServer({"1": "t"}) as first, pytest.raises(OSError, match="already in use"):
+        MockServer({"1": "t"}, port=first.port).start()
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not a database, but long enough to be taken for one " * 20)
+    with pytest.raises(OSError, match="cannot keep the state"):
+        MockServer({"1": "t"}, db=tmp_path / "notes.txt")
+
+
+@pytest.mark.parametrize("text", ["[", "nonsense", "openapi: 3.1.0", "{}"])
+def test_a_contract_that_cannot_be_served_is_named(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "contract.yaml"
+    file.write_text(text)
+    arguments = [sys.executable, "-m", "payex_billing_mock", "--port", "0", "--contract", str(file)]
+    result = subprocess.run(arguments, capture_output=True, text=True, timeout=20, check=False)
+    assert result.returncode == 1
+    assert "contract.yaml" in result.stderr
+    assert "Traceback" not in result.stderr
