@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 RUN_STAMP := $(VENV)/.run
 DEV_STAMP := $(VENV)/.dev
+# Generated data is the same in every run; another seed tries other data.
+SEED ?= 20260101
 PIP := $(PY) -m pip --disable-pip-version-check --no-input install --quiet
 
 .DEFAULT_GOAL := help
@@ -35,7 +37,7 @@ mock: $(RUN_STAMP) ## Serve the mock until Ctrl-C (ARGS="--port 8080 --ledger 12
 
 test: $(DEV_STAMP) ## Everything that must pass: lint, types, generated drift, tests, contract tests, the built wheel
 	@$(MAKE) --no-print-directory lint types check-generated
-	@$(BIN)/pytest --numprocesses 2 --dist worksteal --quiet
+	@$(BIN)/pytest --numprocesses 2 --dist worksteal --quiet --hypothesis-seed=$(SEED)
 	@$(MAKE) --no-print-directory wheel-test
 
 generate: $(DEV_STAMP) ## Make generated_client and docs/provenance.md from openapi.yaml

@@ -29,7 +29,7 @@ QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too
 FUZZING = settings(max_examples=40, deadline=None, suppress_health_check=QUIET)
 # Reuse is off: what failed once is kept by its seed, and a run must not depend on the one before it.
 STATEFUL = settings(
-    max_examples=40, stateful_step_count=12, deadline=None, suppress_health_check=QUIET, phases=[Phase.generate]
+    max_examples=60, stateful_step_count=20, deadline=None, suppress_health_check=QUIET, phases=[Phase.generate]
 )
 
 

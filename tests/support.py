@@ -9,7 +9,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -133,10 +133,8 @@ class ScriptedServer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         # Closing alone would not wake the accept; a connection does.
-        try:
+        with suppress(OSError):
             socket.create_connection(self._socket.getsockname(), timeout=1).close()
-        except OSError:
-            pass
         self._thread.join(5)
         self._socket.close()
 

@@ -440,9 +440,8 @@ def test_a_charge_beyond_the_limits_is_still_read() -> None:
 
 
 def test_requests_say_who_is_calling_and_what_is_understood() -> None:
-    with ScriptedServer([http_answer(404)]) as server, scripted(server) as billing:
-        with pytest.raises(pb.NotFound):
-            billing.customer("1").get()
+    with ScriptedServer([http_answer(404)]) as server, scripted(server) as billing, pytest.raises(pb.NotFound):
+        billing.customer("1").get()
     head = server.requests[0].decode().lower()
     assert "user-agent: payex-billing/" in head
     assert "accept: application/json, application/problem+json" in head

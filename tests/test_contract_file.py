@@ -15,7 +15,7 @@ from payex_billing import _checks
 from tests.support import ROOT
 
 sys.path.insert(0, str(ROOT / "tools"))
-import provenance  # noqa: E402 - a script's module, not a package
+import provenance
 
 CONTRACT: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
 SCHEMAS = CONTRACT["components"]["schemas"]
@@ -164,17 +164,17 @@ def test_no_component_is_unused() -> None:
 
 def test_the_wrapper_checks_the_contracts_limits() -> None:
     assert _checks.CUSTOMER_NO_LENGTH == SCHEMAS["CustomerNo"]["maxLength"] == SCHEMAS["NewCustomerNo"]["maxLength"]
-    assert _checks.SUBSCRIPTION_NO_LENGTH == SCHEMAS["SubscriptionNo"]["maxLength"]
-    assert _checks.PRODUCT_CODE_LENGTH == SCHEMAS["ProductCode"]["maxLength"]
-    assert _checks.TEXT_LENGTH == SCHEMAS["ChargeText"]["maxLength"]
-    assert (_checks.QUANTITY_MINIMUM, _checks.QUANTITY_MAXIMUM) == (
+    assert SCHEMAS["SubscriptionNo"]["maxLength"] == _checks.SUBSCRIPTION_NO_LENGTH
+    assert SCHEMAS["ProductCode"]["maxLength"] == _checks.PRODUCT_CODE_LENGTH
+    assert SCHEMAS["ChargeText"]["maxLength"] == _checks.TEXT_LENGTH
+    assert (
         SCHEMAS["Quantity"]["minimum"],
         SCHEMAS["Quantity"]["maximum"],
-    )
+    ) == (_checks.QUANTITY_MINIMUM, _checks.QUANTITY_MAXIMUM)
     assert float(_checks.UNIT_PRICE_MAXIMUM) == SCHEMAS["UnitPrice"]["maximum"] == -SCHEMAS["UnitPrice"]["minimum"]
-    assert 10**-_checks.UNIT_PRICE_DECIMALS == SCHEMAS["UnitPrice"]["multipleOf"]
+    assert SCHEMAS["UnitPrice"]["multipleOf"] == 10**-_checks.UNIT_PRICE_DECIMALS
     assert (0, float(_checks.VAT_RATE_MAXIMUM)) == (SCHEMAS["VatRate"]["minimum"], SCHEMAS["VatRate"]["maximum"])
-    assert 10**-_checks.VAT_RATE_DECIMALS == SCHEMAS["VatRate"]["multipleOf"]
+    assert SCHEMAS["VatRate"]["multipleOf"] == 10**-_checks.VAT_RATE_DECIMALS
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import version as installed_version
 
 import click
 
@@ -40,6 +39,8 @@ def payex_billing(context: click.Context) -> None:
 @payex_billing.command()
 def version() -> None:
     """Print the version."""
+    from importlib.metadata import version as installed_version  # noqa: PLC0415 - slow to import
+
     click.echo(f"payex-billing {installed_version('payex-billing')}")
 
 

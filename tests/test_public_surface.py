@@ -1,0 +1,226 @@
+"""What is public: names, the error tree, the two facades as twins, and what an import costs."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import importlib
+import inspect
+import json
+import pickle
+import pkgutil
+import re
+import subprocess
+import sys
+from typing import Any
+
+import payex_billing as pb
+import payex_billing_mock
+import pytest
+from payex_billing import aio, client, errors
+
+from tests.support import ROOT
+
+PUBLIC = {
+    "UNSET", "AlreadyExists", "AnswerLost", "AsyncBilling", "AsyncCustomerHandle", "AsyncRecurringProductsHandle",
+    "AsyncSubscriptionHandle", "AsyncSubscriptionsHandle", "Attempt", "Billing", "BillingError", "CertificateRejected",
+    "Charge", "ConfigurationError", "Customer", "CustomerAlreadyExists", "CustomerHandle", "CustomerNotFound",
+    "DeadlineExceeded", "Forbidden", "InvalidArgument", "JsonValue", "LedgerNotConfigured", "MalformedResponse",
+    "NeverSent", "NotFound", "Operation", "OutcomeUnknown", "Phase", "Problem", "ProblemError", "RateLimited",
+    "RecurringProduct", "RecurringProductNotFound", "RecurringProductsHandle", "RequestRefused", "ServerFailed",
+    "ServiceUnavailable", "Settings", "Subscription", "SubscriptionAlreadyExists", "SubscriptionHandle",
+    "SubscriptionNotFound", "SubscriptionsHandle", "TransportError", "Unauthorized", "UnexpectedStatus",
+    "Unprocessable", "UnsafeLink", "Unset", "ValidationFailed",
+}  # fmt: skip
+ERRORS = [getattr(errors, name) for name in errors.__all__ if name not in {"Attempt", "Phase", "Problem"}]
+
+
+def test_the_public_names_are_these() -> None:
+    assert set(pb.__all__) == PUBLIC
+    assert all(hasattr(pb, name) for name in pb.__all__)
+
+
+@pytest.mark.parametrize("package", [pb, payex_billing_mock], ids=lambda package: package.__name__)
+def test_every_public_name_is_listed_once_and_sorted(package: Any) -> None:
+    names = package.__all__
+    assert names == sorted(set(names), key=lambda name: (not name.isupper(), name))
+
+
+def test_every_public_module_has_a_sorted_all() -> None:
+    for module in pkgutil.iter_modules(pb.__path__, "payex_billing."):
+        if not module.name.rpartition(".")[2].startswith("_"):
+            names = importlib.import_module(module.name).__all__
+            assert names == sorted(names, key=lambda name: (not name.isupper(), name)), module.name
+
+
+def test_every_public_name_has_a_docstring() -> None:
+    undocumented = [name for name in PUBLIC - {"JsonValue", "Unset", "UNSET"} if not inspect.getdoc(getattr(pb, name))]
+    assert undocumented == []
+
+
+def test_every_public_method_has_a_docstring() -> None:
+    missing = [
+        f"{name}.{method}"
+        for name in PUBLIC
+        if inspect.isclass(getattr(pb, name))
+        for method, function in vars(getattr(pb, name)).items()
+        if not method.startswith("_") and callable(function) and not inspect.getdoc(function)
+    ]
+    assert missing == []
+
+
+# errors
+
+
+def drawn_tree() -> dict[str, str | None]:
+    """Each class and its parent, as the docstring of errors.py draws them."""
+    parents: dict[str, str | None] = {}
+    stack: list[tuple[int, str]] = []
+    for line in (errors.__doc__ or "").splitlines():
+        match = re.match(r"^([\s│]*(?:[├└]── )?)([A-Z]\w+)(?=$|\s{2,}|\s*$)", line)
+        if match and hasattr(errors, match[2]):
+            depth = len(match[1])
+            while stack and stack[-1][0] >= depth:
+                stack.pop()
+            parents[match[2]] = stack[-1][1] if stack else None
+            stack.append((depth, match[2]))
+    return parents
+
+
+def test_the_tree_in_the_docstring_is_the_tree() -> None:
+    actual = {
+        error.__name__: next((base.__name__ for base in error.__mro__[1:] if base in ERRORS), None) for error in ERRORS
+    }
+    assert drawn_tree() == actual
+
+
+def example_of(error: type[pb.BillingError]) -> pb.BillingError:
+    attempts = (pb.Attempt(pb.Phase.ANSWERED, status=503, wait=1.0), pb.Attempt(pb.Phase.ANSWER_LOST, failure="reset"))
+    if issubclass(error, pb.ProblemError):
+        problem = pb.Problem(409, code="x", title="T", problems={"a": "b"})
+        return error(problem, operation="op", attempts=attempts, retry_after=2.5)
+    if issubclass(error, pb.InvalidArgument):
+        return error("customer_no", "must not be empty")
+    if issubclass(error, pb.OutcomeUnknown):
+        return error("lost", operation="op", attempts=attempts, problem=pb.Problem(500))
+    if issubclass(error, pb.MalformedResponse):
+        return error("bad", operation="op", attempts=attempts, status=200)
+    if issubclass(error, pb.TransportError):
+        return error("lost", operation="op", attempts=attempts)
+    return error("message")
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
+def test_every_error_pickles_copies_and_deepcopies(error: type[pb.BillingError]) -> None:
+    original = example_of(error)
+    for twin in (pickle.loads(pickle.dumps(original)), copy.copy(original), copy.deepcopy(original)):
+        assert type(twin) is error
+        assert str(twin) == str(original)
+        assert twin.args == original.args
+        assert vars(twin) == vars(original)
+
+
+def test_an_error_tells_how_often_it_was_tried() -> None:
+    assert str(example_of(pb.AnswerLost)) == "op: lost (after 2 attempts)"
+
+
+def test_every_problem_type_of_the_contract_has_a_class() -> None:
+    from payex_billing._problems import BY_CODE, BY_STATUS
+
+    types = payex_billing_mock.load_contract().problem_types
+    # 405, 413 and 415 are a client's own mistake that this client does not make; their status is enough.
+    plain = {"method-not-allowed", "content-too-large", "unsupported-media-type"}
+    assert set(BY_CODE) == set(types) - plain
+    assert {types[code].status for code in BY_CODE} == {*BY_STATUS, 500}
+
+
+# the facades
+
+
+def twins() -> list[tuple[type, type]]:
+    return [(getattr(client, name), getattr(aio, f"Async{name}")) for name in client.__all__]
+
+
+def neutral(signature: inspect.Signature) -> str:
+    return re.sub(r"\bAsync(?=[A-Z])", "", str(signature))
+
+
+@pytest.mark.parametrize(("blocking", "asynchronous"), twins(), ids=lambda kind: kind.__name__)
+def test_both_facades_have_the_same_methods_with_the_same_signatures(blocking: type, asynchronous: type) -> None:
+    def surface(kind: type) -> dict[str, str]:
+        return {
+            name: neutral(inspect.signature(member)) if callable(member) else type(member).__name__
+            for name, member in vars(kind).items()
+            if not name.startswith("_") or name == "__init__"
+        }
+
+    assert surface(asynchronous) == surface(blocking)
+
+
+def test_both_facades_are_documented_with_the_same_words() -> None:
+    for blocking, asynchronous in twins():
+        for name, member in vars(blocking).items():
+            if not name.startswith("_") and callable(member):
+                assert inspect.getdoc(vars(asynchronous)[name]) == inspect.getdoc(member), name
+
+
+# imports
+
+
+def loaded_by(code: str) -> set[str]:
+    script = f"{code}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(json.loads(result.stdout))
+
+
+HEAVY = {
+    "httpx", "httpcore", "anyio", "asyncio", "ssl", "click", "rich", "granian", "jsonschema_rs", "yaml", "starlette",
+    "opentelemetry", "duckdb", "polars", "payex_billing_mock", "payex_billing_client", "email.utils",
+}  # fmt: skip
+
+
+def test_importing_the_package_loads_no_http_library() -> None:
+    names = ", ".join(sorted(PUBLIC))
+    assert loaded_by(f"from payex_billing import {names}") & HEAVY == set()
+
+
+def test_making_a_client_loads_neither_mock_nor_command_line() -> None:
+    loaded = loaded_by("import payex_billing\npayex_billing.Billing(token='t', owner_no='1').close()")
+    assert "httpx" in loaded
+    assert loaded & {"granian", "jsonschema_rs", "yaml", "payex_billing_mock", "payex_billing.cli"} == set()
+
+
+def test_the_command_line_starts_without_an_http_library() -> None:
+    assert loaded_by("import payex_billing.cli._commands") & (HEAVY - {"click"}) == set()
+
+
+def test_the_client_needs_nothing_but_attrs_and_httpx() -> None:
+    """Every import outside the extras' own folders is of the standard library, attrs, httpx or ourselves."""
+    allowed = set(sys.stdlib_module_names) | {"attrs", "httpx", "payex_billing", "payex_billing_client"}
+    files = [
+        path
+        for folder in ("wrapper/payex_billing", "generated_client/payex_billing_client")
+        for path in (ROOT / folder).rglob("*.py")
+        if "cli" not in path.parts and "testing" not in path.parts
+    ]
+    assert len(files) > 30
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom) and not node.level
+                else []
+            )
+            assert {name.partition(".")[0] for name in names} <= allowed, path
+
+
+def test_no_module_is_longer_than_400_lines() -> None:
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for folder in ("wrapper", "mock_server", "contract_tests", "tools")
+        for path in (ROOT / folder).rglob("*.py")
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400
+    }
+    assert long == {}
