@@ -10,7 +10,7 @@ SEED ?= 20260101
 PIP := $(PY) -m pip --disable-pip-version-check --no-input install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo mock test generate check-generated contract lint types docs-provenance bench lock wheel-test clean
+.PHONY: help demo mock test generate check-generated contract lint types docs-provenance lock wheel-test clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-import pytest
 import requests
-
-from contract_tests.support import base_path
+from payex_billing_mock import load_contract
 
 SEED = 20_260_101
 HERE = Path(__file__).parent
@@ -47,7 +46,8 @@ def main() -> int:
             return 1
         print(f"Fuzzing {target} with safe methods only: nothing but GET is sent. Seed {options.seed}.", flush=True)
         arguments += ["--target", target]
-    status = int(pytest.main(arguments))
+    # A process of its own: pytest wants to see its plugins' modules before anyone else.
+    status = subprocess.run([sys.executable, "-m", "pytest", *arguments], check=False).returncode
     if status != 0:
         again = f" TARGET={options.target}" if options.target else ""
         print(f'Again: make contract{again} ARGS="--seed {options.seed}"', file=sys.stderr)
@@ -64,7 +64,7 @@ def _target(parser: _Parser, text: str) -> str:
         parser.error(f"{text} is not a URL such as https://api.sandbox.payex.com")
     if parts.scheme == "http" and host not in {"127.0.0.1", "localhost", "::1"}:
         parser.error("the target must be https: over http the token could be read on the way")
-    return text.rstrip("/") + (base_path() if parts.path in {"", "/"} else "")
+    return text.rstrip("/") + ("/" + "/".join(load_contract().prefix) if parts.path in {"", "/"} else "")
 
 
 def _unreachable(target: str) -> str | None:
@@ -81,10 +81,16 @@ def _unreachable(target: str) -> str | None:
     except requests.exceptions.SSLError as error:
         return f"TLS failed, check PAYEX_CLIENT_CERT, PAYEX_CLIENT_KEY and PAYEX_CA_FILE ({error})"
     except requests.ConnectionError as error:
-        return f"no connection ({error.args[0] if error.args else error})"
+        return f"no connection ({_innermost(error)})"
     except (requests.RequestException, OSError) as error:
         return str(error)
     return None
+
+
+def _innermost(error: BaseException) -> object:
+    """What the operating system said, out of the wrappings around it."""
+    reason = getattr(error, "reason", None) or (error.args[0] if error.args else None)
+    return _innermost(reason) if isinstance(reason, BaseException) else reason or error
 
 
 if __name__ == "__main__":

@@ -38,9 +38,10 @@ def _bare(work: Path, wheel: Path) -> None:
     where = _run(python, "-c", "import payex_billing, payex_billing_client; print(payex_billing.__file__)", cwd=work)
     assert str(work) in where, where
     _run(python, "-c", "import payex_billing as p; p.Billing(token='t', owner_no='1').close()", cwd=work)
-    result = subprocess.run([python, "-m", "payex_billing"], cwd=work, capture_output=True, text=True, check=False)
-    assert result.returncode == 1, result
-    assert "pip install 'payex-billing[cli]'" in result.stderr, result.stderr
+    for module, extra in (("payex_billing", "cli"), ("payex_billing_mock", "mock")):
+        result = subprocess.run([python, "-m", module], cwd=work, capture_output=True, text=True, check=False)
+        assert result.returncode == 1, result
+        assert f"pip install 'payex-billing[{extra}]'" in result.stderr, result.stderr
 
 
 def _full(work: Path, wheel: Path) -> None:

@@ -4,9 +4,15 @@ It shares no code with the client, so that it can prove the client wrong. `creat
 `MockServer` serves one on a real socket, and `python -m payex_billing_mock` does so from the command line.
 """
 
-from .app import MockApp, create_app
-from .contract import Contract, ContractError, load_contract
-from .server import MockServer
-from .store import Store
+try:
+    from .app import MockApp, create_app
+    from .contract import Contract, ContractError, load_contract
+    from .server import MockServer
+    from .store import Store
+except ModuleNotFoundError as error:
+    if error.name not in {"granian", "jsonschema_rs", "yaml"}:
+        raise
+    message = "payex_billing_mock needs an extra: pip install 'payex-billing[mock]'"
+    raise ModuleNotFoundError(message, name=error.name) from error
 
 __all__ = ["Contract", "ContractError", "MockApp", "MockServer", "Store", "create_app", "load_contract"]
