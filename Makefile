@@ -59,6 +59,7 @@ lint: $(DEV_STAMP) ## ruff and import-linter
 
 types: $(DEV_STAMP) ## mypy strict and pyright strict on the wrapper
 	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/mypy --no-error-summary tests/typing/api.py
 	@$(BIN)/pyright --pythonpath $(PY) --level error >.venv/pyright.log || (cat .venv/pyright.log; exit 1)
 	@echo "types: clean"
 

@@ -29,10 +29,14 @@ class SqlitePersistence:
     def __init__(self, path: str | Path) -> None:
         try:
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        except sqlite3.Error as error:
+            raise OSError(f"cannot keep the state in {path}: {error}") from error
+        try:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.execute(_SCHEMA)
         except sqlite3.Error as error:
+            self._connection.close()
             raise OSError(f"cannot keep the state in {path}: {error}") from error
 
     def load(self) -> Iterator[tuple[Key, JsonObject]]:

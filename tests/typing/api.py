@@ -1,0 +1,68 @@
+"""What type checkers see of the public surface. Never run: mypy and pyright check it (`make types`)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+from typing import assert_type
+
+from payex_billing import (
+    AsyncBilling,
+    Billing,
+    Charge,
+    Customer,
+    JsonValue,
+    Operation,
+    ProblemError,
+    RecurringProduct,
+    Subscription,
+)
+
+
+def blocking(billing: Billing) -> None:
+    customer = billing.customer("1")
+    assert_type(customer.get(), Customer)
+    assert_type(customer.create(), Customer)
+    assert_type(customer.ensure(), Customer)
+    assert_type(customer.subscriptions.list(), Iterator[Subscription])
+    subscription = customer.subscription("1")
+    assert_type(subscription.ensure(), Subscription)
+    charges = subscription.recurring_products
+    product = charges.create(Charge(product_code="P", unit_price=Decimal(1), vat_rate=25, start_date=date(2026, 1, 1)))
+    assert_type(product, RecurringProduct)
+    assert_type(product.unit_price, Decimal | None)
+    assert_type(product.extra, Mapping[str, JsonValue])
+    assert_type(product.charge, Charge)
+    assert_type(charges.update(product.id, quantity=None, end_date=date(2026, 1, 1)), RecurringProduct)
+    assert_type(charges.list(), Iterator[RecurringProduct])
+    assert_type(customer.get().operations, tuple[Operation, ...])
+    assert_type(billing.follow(customer.get().operations[0], {"a": [1, None]}), JsonValue)
+    with billing.with_options(deadline=10) as twin:
+        assert_type(twin, Billing)
+
+
+async def asynchronous(billing: AsyncBilling) -> None:
+    customer = billing.customer("1")
+    assert_type(await customer.get(), Customer)
+    assert_type(customer.subscriptions.list(), AsyncIterator[Subscription])
+    charges = customer.recurring_products
+    assert_type(await charges.create(Charge(product_code="P")), RecurringProduct)
+    async for product in charges.list():
+        assert_type(product, RecurringProduct)
+    async with billing.with_options(attempts=1) as twin:
+        assert_type(twin, AsyncBilling)
+
+
+def errors(error: ProblemError) -> None:
+    assert_type(error.status, int)
+    assert_type(error.problems, Mapping[str, str])
+    assert_type(error.retry_after, float | None)
+
+
+def mistakes(billing: Billing) -> None:
+    """Each line is an error that a type checker finds."""
+    Charge(product_code="P", unit_price=1.5)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    Charge("P")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    billing.customer(1)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    billing.customer("1").recurring_products.update("x", product_code=None)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
