@@ -7,12 +7,25 @@ It shares no code with the client, so that it can prove the client wrong. `creat
 try:
     from .app import MockApp, create_app
     from .contract import Contract, ContractError, load_contract
+    from .faults import Fault, Faults
     from .server import MockServer
     from .store import Store
+    from .tls import Tls
 except ModuleNotFoundError as error:
-    if error.name not in {"granian", "jsonschema_rs", "yaml"}:
+    if error.name not in {"granian", "h11", "jsonschema_rs", "yaml"}:
         raise
     message = "payex_billing_mock needs an extra: pip install 'payex-billing[mock]'"
     raise ModuleNotFoundError(message, name=error.name) from error
 
-__all__ = ["Contract", "ContractError", "MockApp", "MockServer", "Store", "create_app", "load_contract"]
+__all__ = [
+    "Contract",
+    "ContractError",
+    "Fault",
+    "Faults",
+    "MockApp",
+    "MockServer",
+    "Store",
+    "Tls",
+    "create_app",
+    "load_contract",
+]

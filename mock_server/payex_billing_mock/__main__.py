@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from .contract import ContractError, load_contract
+from .faults import KINDS, Faults
 from .server import MockServer, allow_many_connections
+from .tls import Tls
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,29 +24,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("give as many --token as --ledger, in the same order")
     if len(set(ledgers)) != len(ledgers) or len(set(tokens)) != len(tokens):
         parser.error("each --ledger and each --token may be given once")
-    return serve(
-        dict(zip(ledgers, tokens, strict=True)),
-        host=options.host,
-        port=options.port,
-        db=options.db,
-        contract=options.contract,
-    )
-
-
-def serve(ledgers: dict[str, str], *, host: str, port: int, db: str | None, contract: str | None = None) -> int:
-    """Serve until Ctrl-C or SIGTERM; returns the exit code."""
+    try:
+        faults = Faults(*options.fault, seed=options.seed) if options.fault else None
+    except ValueError as error:
+        parser.error(str(error))
+    if (options.tls_cert is None) != (options.tls_key is None) or (options.tls_client_ca and not options.tls_cert):
+        parser.error("--tls-cert and --tls-key go together, and --tls-client-ca with both")
+    tls = Tls(options.tls_cert, options.tls_key, options.tls_client_ca) if options.tls_cert else None
     # sigwait takes the signals from here on, so that none is lost between the start and the wait.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     allow_many_connections()
+    by_ledger = dict(zip(ledgers, tokens, strict=True))
     try:
-        server = MockServer(ledgers, host=host, port=port, db=db, contract=load_contract(contract))
+        server = MockServer(
+            by_ledger,
+            host=options.host,
+            port=options.port,
+            db=options.db,
+            contract=load_contract(options.contract),
+            faults=faults,
+            admin=options.admin,
+            tls=tls,
+        )
         server.start()
     except (ContractError, OSError, ValueError) as error:
         print(f"payex-billing mock: {error}", file=sys.stderr)
         return 1
-    for ledger, token in ledgers.items():
+    for ledger, token in by_ledger.items():
         print(f"PayEx Billing mock on {server.url}  ledger {ledger}  token {token}", flush=True)
-    kept = f"in {db}" if db is not None else "in memory"
+    if faults is not None:
+        print(f"Faults: {', '.join(faults.pending())}", flush=True)
+    kept = f"in {options.db}" if options.db is not None else "in memory"
     print(f"State is kept {kept}. Ctrl-C stops it.", flush=True)
     signal.sigwait({signal.SIGINT, signal.SIGTERM})
     server.stop()
@@ -72,6 +82,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ledger", action="append", metavar="NO", help="ledger number, repeatable (default: 1234)")
     parser.add_argument("--token", action="append", metavar="TOKEN", help="its token (default: token-NO)")
     parser.add_argument("--db", metavar="FILE", help="keep the state in a SQLite file over restarts")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        metavar="FAULT",
+        help="KIND[=VALUE][:METHODS][@CHANCE], repeatable, such as lose-answer:POST@0.1, latency=0.5, 429=2 or "
+        f"500-after; kinds: {', '.join(KINDS)}, or a status",
+    )
+    parser.add_argument("--seed", type=int, help="make the chance of faults repeatable")
+    parser.add_argument("--admin", action="store_true", help="let /mock/faults change the faults (GET, POST, DELETE)")
+    parser.add_argument("--tls-cert", metavar="FILE", help="serve https with this certificate (PEM)")
+    parser.add_argument("--tls-key", metavar="FILE", help="its private key (PEM)")
+    parser.add_argument("--tls-client-ca", metavar="FILE", help="demand a client certificate of this authority (PEM)")
     parser.add_argument("--contract", metavar="FILE", help="another contract than the one built in")
     return parser
 

@@ -68,8 +68,12 @@ class MockApp:
             with self._lock:
                 return self._handle(request)
         except Refusal as refusal:
-            kind = self.contract.problem_types[refusal.code]
-            return _answer(kind.status, "application/problem+json", render(problem(kind, refusal)), refusal.headers)
+            return self.refuse(refusal)
+
+    def refuse(self, refusal: Refusal) -> Answer:
+        """The answer that says no."""
+        kind = self.contract.problem_types[refusal.code]
+        return _answer(kind.status, "application/problem+json", render(problem(kind, refusal)), refusal.headers)
 
     def _handle(self, request: Request) -> Answer:
         match = self.contract.match(request.raw_path)

@@ -1,10 +1,10 @@
-"""Serves the mock on a real socket, with Granian."""
+"""The mock on a real socket, in a thread of its own."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -12,16 +12,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from granian.constants import HTTPModes, Interfaces
-from granian.server.embed import Server as GranianServer
-
 from .app import MockApp
 from .contract import Contract
+from .fast import FastServer, listen, reserve
+from .faults import Faults
 from .sqlite import SqlitePersistence
 from .store import Store
+from .tls import Tls
+from .wire import WireServer
 
 START_SECONDS = 10.0
-STOP_SECONDS = 2.0
 
 
 class MockServer:
@@ -33,9 +33,12 @@ class MockServer:
         port: the port to bind; 0 takes a free one, which `port` then names.
         db: a file that keeps the state over restarts; without it the state is in memory.
         contract: the contract; this package's own if not given.
+        faults: what befalls requests on purpose; may be changed while the mock is serving.
+        admin: whether `/mock/faults` lets anyone who reaches the mock change the faults.
+        tls: certificates; plain HTTP without.
 
     Raises:
-        OSError: the port is taken or the database cannot be used.
+        OSError: the port is taken, the database cannot be used, or a certificate cannot be read.
     """
 
     def __init__(
@@ -46,22 +49,29 @@ class MockServer:
         port: int = 0,
         db: str | Path | None = None,
         contract: Contract | None = None,
+        faults: Faults | None = None,
+        admin: bool = False,
+        tls: Tls | None = None,
     ) -> None:
         self._persistence = SqlitePersistence(db) if db is not None else None
         self.app = MockApp(ledgers, store=Store(self._persistence), contract=contract)
         self.host = host
         self.port = port
+        self.faults = faults if faults is not None else Faults()
+        self._wired = faults is not None or admin
+        self._admin = admin
+        self._tls = tls
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._granian: GranianServer | None = None
+        self._stop: asyncio.Event | None = None
         self._failure: BaseException | None = None
-        self._native_threads: set[str] = set()
 
     @property
     def url(self) -> str:
         """The origin, such as `http://127.0.0.1:8080`."""
+        scheme = "http" if self._tls is None else "https"
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"{scheme}://{host}:{self.port}"
 
     @property
     def store(self) -> Store:
@@ -70,22 +80,30 @@ class MockServer:
 
     def start(self) -> None:
         """Bind, and return when connections are accepted."""
-        with _reserve(self.host, self.port) as reserved:
-            self.port = reserved.getsockname()[1]
-            before = _native_threads()
-            self._thread = threading.Thread(target=self._run, name=f"mock-{self.port}", daemon=True)
+        try:
+            context = self._tls.context() if self._tls is not None else None
+            bound = listen(self.host, self.port) if self._wired else reserve(self.host, self.port)
+            self.port = bound.getsockname()[1]
+            self._thread = threading.Thread(
+                target=self._run, args=(bound, context), name=f"mock-{self.port}", daemon=True
+            )
             self._thread.start()
-            self._wait_until_accepting()
-            self._native_threads = _native_threads() - before
+            try:
+                self._wait_until_accepting()
+            finally:
+                if not self._wired:
+                    bound.close()  # Granian has it by now
+        except OSError:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Stop serving, and close the database. Does nothing when it is not running."""
         thread, self._thread = self._thread, None
         if thread is not None:
-            if self._loop is not None and self._granian is not None and thread.is_alive():
-                self._loop.call_soon_threadsafe(self._granian.stop)
+            if self._loop is not None and self._stop is not None and thread.is_alive():
+                self._loop.call_soon_threadsafe(self._stop.set)
             thread.join(START_SECONDS)
-            _wait_for_end(self._native_threads)
         if self._persistence is not None:
             self._persistence.close()
             self._persistence = None
@@ -99,40 +117,34 @@ class MockServer:
     ) -> None:
         self.stop()
 
-    def _run(self) -> None:
+    def _run(self, bound: socket.socket, context: ssl.SSLContext | None) -> None:
         try:
-            asyncio.run(self._serve())
+            asyncio.run(self._serve(bound, context))
         except BaseException as error:  # noqa: BLE001 - `start` reports it
             self._failure = error
 
-    async def _serve(self) -> None:
-        self._granian = GranianServer(
-            self.app,
-            address=self.host,
-            port=self.port,
-            interface=Interfaces.ASGINL,
-            http=HTTPModes.http1,
-            websockets=False,
-            backlog=4096,
-            backpressure=4096,
-            log_enabled=False,
-        )
-        self._loop = asyncio.get_running_loop()
-        await self._granian.serve()
+    async def _serve(self, bound: socket.socket, context: ssl.SSLContext | None) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        if self._wired:
+            wire = WireServer(self.app, self.faults, admin=self._admin, tls=context)
+            await wire.serve(bound, self._stop)
+        else:
+            await FastServer(self.app, self.host, self.port, self._tls).serve(self._stop)
 
     def _wait_until_accepting(self) -> None:
         # Granian has no event for it, so a connection is tried.
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
-                socket.create_connection((self.host, self.port), timeout=1).close()
+                if self._failure is None:
+                    socket.create_connection((self.host, self.port), timeout=1).close()
             except OSError as error:
-                if self._failure is not None:
-                    raise OSError(f"the mock did not start: {self._failure}") from self._failure
                 if time.monotonic() > deadline:
                     raise OSError(f"the mock does not answer on {self.url}: {error}") from error
                 time.sleep(0.005)
             else:
+                if self._failure is not None:
+                    raise OSError(f"the mock did not start: {self._failure}") from self._failure
                 return
 
 
@@ -145,42 +157,3 @@ def allow_many_connections() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _native_threads() -> set[str]:
-    """The threads of this process, Granian's own among them; none where the system does not tell."""
-    try:
-        return {path.name for path in Path("/proc/self/task").iterdir()}
-    except OSError:
-        return set()
-
-
-def _wait_for_end(threads: set[str]) -> None:
-    """Let Granian's threads end: one that outlives the interpreter panics, and says so on standard error."""
-    deadline = time.monotonic() + STOP_SECONDS
-    while threads & _native_threads() and time.monotonic() < deadline:
-        time.sleep(0.001)
-
-
-def _reserve(host: str, port: int) -> socket.socket:
-    """Hold a port until the server listens on it.
-
-    Granian binds with SO_REUSEPORT, so it would silently share a port that another server has, and can share one that
-    is only held here. A socket without the option finds out first whether the port is taken.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-            probe.listen()
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise OSError(errno.EADDRINUSE, f"port {port} on {host} is already in use") from error
-            raise OSError(error.errno, f"cannot listen on {host} port {port}: {error.strerror}") from error
-        port = probe.getsockname()[1]
-    held = socket.socket(family)
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    held.bind((host, port))
-    return held

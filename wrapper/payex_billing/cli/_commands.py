@@ -53,7 +53,7 @@ def mock(arguments: tuple[str, ...]) -> int:
     try:
         from payex_billing_mock.__main__ import main as serve  # noqa: PLC0415 - the extra may be missing
     except ModuleNotFoundError as error:
-        if error.name not in {"granian", "jsonschema_rs", "yaml"}:
+        if error.name not in {"granian", "h11", "jsonschema_rs", "yaml"}:
             raise
         raise click.ClickException("the mock needs an extra: pip install 'payex-billing[mock]'") from None
     try:
