@@ -16,6 +16,8 @@ from payex_billing_mock import Fault, Faults, MockServer
 from tests.support import LEDGER, PREFIX, TOKEN, send
 from tests.test_mock_process import started
 
+CHALLENGE = 'Bearer realm="payex-billing", error="invalid_token"'
+
 
 @pytest.fixture
 def faulty() -> Iterator[MockServer]:
@@ -87,7 +89,7 @@ def test_latency_delays_the_answer(faulty: MockServer) -> None:
 @pytest.mark.parametrize(
     ("fault", "status", "media_type", "header", "takes_effect"),
     [
-        ("401", 401, "application/problem+json", ("www-authenticate", 'Bearer realm="payex-billing", error="invalid_token"'), False),
+        ("401", 401, "application/problem+json", ("www-authenticate", CHALLENGE), False),
         ("429", 429, "application/problem+json", ("retry-after", None), False),
         ("429=2", 429, "application/problem+json", ("retry-after", "2"), False),
         ("503=Fri, 15 Jan 2027 08", 503, "application/problem+json", ("retry-after", "Fri, 15 Jan 2027 08"), False),

@@ -11,18 +11,20 @@
 in `payex_billing.errors`.
 """
 
-from .aio import (
-    AsyncBilling,
+from ._aio_routes import (
     AsyncCustomerHandle,
     AsyncRecurringProductsHandle,
     AsyncSubscriptionHandle,
     AsyncSubscriptionsHandle,
 )
-from .client import Billing, CustomerHandle, RecurringProductsHandle, SubscriptionHandle, SubscriptionsHandle
+from ._routes import CustomerHandle, RecurringProductsHandle, SubscriptionHandle, SubscriptionsHandle
+from .aio import AsyncBilling
+from .client import Billing
 from .config import Settings
 from .errors import (
     AlreadyExists,
     AnswerLost,
+    AsyncOutcomeUnknown,
     Attempt,
     BillingError,
     CertificateRejected,
@@ -59,7 +61,10 @@ from .models import (
     Charge,
     Customer,
     JsonValue,
+    NaturalKey,
     Operation,
+    Outcome,
+    Reconciliation,
     RecurringProduct,
     Subscription,
     Unset,
@@ -71,6 +76,7 @@ __all__ = [
     "AnswerLost",
     "AsyncBilling",
     "AsyncCustomerHandle",
+    "AsyncOutcomeUnknown",
     "AsyncRecurringProductsHandle",
     "AsyncSubscriptionHandle",
     "AsyncSubscriptionsHandle",
@@ -90,14 +96,17 @@ __all__ = [
     "JsonValue",
     "LedgerNotConfigured",
     "MalformedResponse",
+    "NaturalKey",
     "NeverSent",
     "NotFound",
     "Operation",
+    "Outcome",
     "OutcomeUnknown",
     "Phase",
     "Problem",
     "ProblemError",
     "RateLimited",
+    "Reconciliation",
     "RecurringProduct",
     "RecurringProductNotFound",
     "RecurringProductsHandle",

@@ -158,7 +158,8 @@ def classify(error: httpx.HTTPError | httpx.InvalidURL) -> Failure:
         httpx.InvalidURL,
         httpx.LocalProtocolError,
     )
-    return Failure(Phase.NEVER_SENT if isinstance(error, never_sent) else Phase.ANSWER_LOST, reason)
+    phase = Phase.NEVER_SENT if isinstance(error, never_sent) else Phase.ANSWER_LOST
+    return Failure(phase, reason, timed_out=isinstance(error, httpx.TimeoutException))
 
 
 def _prepare(client: httpx.Client | httpx.AsyncClient, base: str, step: Send) -> httpx.Request:
@@ -177,7 +178,7 @@ def _too_much(body: bytearray, end: float) -> Failure | None:
     if len(body) > MAX_ANSWER_BYTES:
         return Failure(Phase.ANSWER_LOST, f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
     if time.monotonic() > end:
-        return Failure(Phase.ANSWER_LOST, "timed out while reading the answer")
+        return Failure(Phase.ANSWER_LOST, "timed out while reading the answer", timed_out=True)
     return None
 
 

@@ -37,7 +37,7 @@ from ._links import path_under
 from ._policy import Request, Response
 from .config import Settings
 from .errors import InvalidArgument, MalformedResponse
-from .models import Charge, Customer, JsonValue, Operation, RecurringProduct, Subscription
+from .models import Charge, Customer, JsonValue, NaturalKey, Operation, RecurringProduct, Subscription
 
 T = TypeVar("T")
 ACCEPT = "application/json, application/problem+json"
@@ -47,10 +47,11 @@ _CLIENT = AuthenticatedClient(base_url="", token="", raise_on_unexpected_status=
 
 @attrs.frozen
 class Call(Generic[T]):
-    """A request, and how its success is read."""
+    """A request, how its success is read, and what it creates, if anything."""
 
     request: Request
     parse: Callable[[Response], T]
+    creates: NaturalKey | None = None
 
 
 @attrs.frozen
@@ -82,7 +83,8 @@ class Parent:
 def create_customer(owner_no: str, customer_no: str) -> Call[Customer]:
     """Create a customer; the number must fit the narrower pattern for new ones."""
     body = generated.NewCustomer(customer_no=_checks.customer_no(customer_no, new=True))
-    return _call(_create_customer, (owner_no,), _convert.customer, success=201, body=body)
+    key = NaturalKey(customer_no=customer_no)
+    return _call(_create_customer, (owner_no,), _convert.customer, success=201, body=body, creates=key)
 
 
 def get_customer(owner_no: str, customer_no: str) -> Call[Customer]:
@@ -101,7 +103,9 @@ def list_subscriptions(owner_no: str, customer_no: str) -> Call[Page[Subscriptio
 def create_subscription(owner_no: str, customer_no: str, subscription_no: str) -> Call[Subscription]:
     """Create a subscription."""
     body = generated.NewSubscription(subscription_no=_checks.subscription_no(subscription_no))
-    return _call(_create_subscription, (owner_no, customer_no), _convert.subscription, success=201, body=body)
+    key = NaturalKey(customer_no=customer_no, subscription_no=subscription_no)
+    ids = (owner_no, customer_no)
+    return _call(_create_subscription, ids, _convert.subscription, success=201, body=body, creates=key)
 
 
 def get_subscription(owner_no: str, customer_no: str, subscription_no: str) -> Call[Subscription]:
@@ -129,7 +133,8 @@ def create_charge(parent: Parent, charge: Charge) -> Call[RecurringProduct]:
         raise InvalidArgument("charge", f"must be a Charge, not {type(charge).__name__}")
     module = _level(parent, create_customer_recurring_product, create_subscription_recurring_product)
     body = _convert.new_recurring_product(charge)
-    return _call(module, parent.ids, _convert.recurring_product, success=201, body=body)
+    key = NaturalKey(customer_no=parent.customer_no, subscription_no=parent.subscription_no, charge=charge)
+    return _call(module, parent.ids, _convert.recurring_product, success=201, body=body, creates=key)
 
 
 def get_charge(parent: Parent, charge_id: str) -> Call[RecurringProduct]:
@@ -223,7 +228,13 @@ def _level(parent: Parent, of_customer: ModuleType, of_subscription: ModuleType)
 
 
 def _call(
-    module: ModuleType, ids: tuple[str, ...], convert: Callable[[Any], T], *, success: int = 200, body: Any = None
+    module: ModuleType,
+    ids: tuple[str, ...],
+    convert: Callable[[Any], T],
+    *,
+    success: int = 200,
+    body: Any = None,
+    creates: NaturalKey | None = None,
 ) -> Call[T]:
     request = _request(module, ids, body)
 
@@ -234,7 +245,7 @@ def _call(
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise _malformed(request, response, error) from None
 
-    return Call(request, parse)
+    return Call(request, parse, creates)
 
 
 def _deletion(module: ModuleType, ids: tuple[str, ...]) -> Call[None]:

@@ -25,6 +25,8 @@ from ._problems import error_class, read_problem
 from .errors import Attempt, Phase, Problem
 
 AMBIGUOUS_STATUSES = frozenset({500, 502, 504, *range(520, 528), 530})
+# A gateway gave up waiting, so what it waited for may still be under way.
+GATEWAY_TIMEOUTS = frozenset({504, 522, 524})
 BUSY_STATUSES = frozenset({429, 503})
 
 
@@ -70,6 +72,7 @@ class Failure:
     phase: Phase
     reason: str
     certificate: bool = False
+    timed_out: bool = False
 
 
 Reply: TypeAlias = Response | Failure
@@ -178,12 +181,14 @@ class Environment:
         random: a number from 0 to below 1, for the jitter.
         epoch: seconds since 1970, for a Retry-After given as a date.
         on_attempt: called after every attempt with the request and the attempt.
+        outcome_unknown: the class to raise for a lost POST.
     """
 
     now: Callable[[], float]
     random: Callable[[], float]
     epoch: Callable[[], float]
     on_attempt: Callable[[Request, Attempt], None] | None = None
+    outcome_unknown: type[errors.OutcomeUnknown] = errors.OutcomeUnknown
 
 
 def call(
@@ -295,7 +300,8 @@ class _Call:
         if isinstance(reply, Response):
             problem = read_problem(reply.status, reply.body)
             if reply.status in AMBIGUOUS_STATUSES and not self.request.repeatable:
-                return self.unknown(f"the server answered {reply.status}", problem)
+                under_way = reply.status in GATEWAY_TIMEOUTS
+                return self.unknown(f"the server answered {reply.status}", problem, under_way=under_way)
             return error_class(problem)(
                 problem,
                 operation=self.request.operation,
@@ -308,7 +314,7 @@ class _Call:
             return self.failure(errors.NeverSent, reply.reason)
         if self.request.repeatable:
             return self.failure(errors.AnswerLost, reply.reason)
-        return self.unknown(reply.reason, None)
+        return self.unknown(reply.reason, None, under_way=reply.timed_out)
 
     def out_of_time(self) -> errors.BillingError:
         # Every attempt that may have happened was repeatable: a POST ends with its first ambiguous attempt.
@@ -318,12 +324,14 @@ class _Call:
     def failure(self, kind: type[errors.TransportError], reason: str) -> errors.BillingError:
         return kind(reason, operation=self.request.operation, attempts=tuple(self.attempts))
 
-    def unknown(self, reason: str, problem: Problem | None) -> errors.BillingError:
-        return errors.OutcomeUnknown(
+    def unknown(self, reason: str, problem: Problem | None, *, under_way: bool) -> errors.BillingError:
+        return self.environment.outcome_unknown(
             f"{reason}; whether it took effect is not known, and sending it again could bill twice",
             operation=self.request.operation,
             attempts=tuple(self.attempts),
             problem=problem,
+            may_be_under_way=under_way,
+            lost_at=self.environment.epoch(),
         )
 
 

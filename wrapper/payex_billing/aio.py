@@ -1,35 +1,30 @@
-"""`AsyncBilling`: the asynchronous client and its route helpers, the twin of `client.py`; a test compares them."""
+"""`AsyncBilling`: the asynchronous client, the twin of `client.py`; a test compares them."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncIterator, Mapping
-from datetime import date
-from decimal import Decimal
+from collections.abc import AsyncIterator, Collection
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from . import _checks, _policy
+from . import _policy
+from ._aio_routes import AsyncCustomerHandle
 from ._lazy import lazily
+from ._memory import Memory
 from ._policy import Environment, Options, RetryBudget
 from .config import Settings
-from .errors import AlreadyExists
-from .models import UNSET, Charge, Customer, JsonValue, Operation, RecurringProduct, Subscription, Unset
+from .errors import AsyncOutcomeUnknown, BillingError, MalformedResponse, OutcomeUnknown
+from .models import JsonValue, Operation, Reconciliation, RecurringProduct
 
 if TYPE_CHECKING:
-    from . import _http, _operations
-    from ._operations import Call, Page, Parent, T
+    from . import _http, _operations, _reconcile
+    from ._operations import Call, Page, T
+    from ._reconcile import Steps
 else:  # the HTTP library is loaded by the first client, not by `import payex_billing`
-    _http, _operations = lazily("_http"), lazily("_operations")
+    _http, _operations, _reconcile = lazily("_http"), lazily("_operations"), lazily("_reconcile")
 
-__all__ = [
-    "AsyncBilling",
-    "AsyncCustomerHandle",
-    "AsyncRecurringProductsHandle",
-    "AsyncSubscriptionHandle",
-    "AsyncSubscriptionsHandle",
-]
+__all__ = ["AsyncBilling"]
 
 
 class AsyncBilling:
@@ -74,7 +69,10 @@ class AsyncBilling:
         )
         self._options = Options(timeout=self.settings.timeout, deadline=self.settings.deadline)
         self._budget = RetryBudget()
-        self._environment = Environment(now=time.monotonic, random=random.random, epoch=time.time)
+        self._memory = Memory()
+        self._environment = Environment(
+            now=time.monotonic, random=random.random, epoch=time.time, outcome_unknown=AsyncOutcomeUnknown
+        )
         self._engine = _http.AsyncEngine(self.settings)
 
     @classmethod
@@ -136,6 +134,25 @@ class AsyncBilling:
         """
         return await self._run(_operations.follow(operation, body, self.settings))
 
+    async def reconcile(self, error: OutcomeUnknown, *, settle: float = 60.0) -> Reconciliation:
+        """Look whether a POST took effect whose answer was lost.
+
+        A customer or a subscription is looked up by its number. A charge is looked for by its content among those of
+        its parent; one that this client saw before the request, or that another request created, is not it.
+
+        Args:
+            error: what was raised, here or in another process.
+            settle: seconds after which a request that was not answered in time is taken to have ended. Before that, a
+                thing that is not there may still come, and the outcome stays unknown.
+
+        Returns:
+            Created with the resource, absent, or still unknown with the reason. Never raises for a failed look-up.
+        """
+        own = error._client is not None and error._client._memory is self._memory
+        memory = self._memory if own else None  # what this client saw tells nothing of another's requests
+        now = self._environment.epoch()
+        return await self._steps(_reconcile.reconcile(error, self.settings, memory, now, settle))
+
     async def close(self) -> None:
         """Close the connections."""
         await self._engine.close()
@@ -153,220 +170,51 @@ class AsyncBilling:
 
     async def _run(self, call: Call[T]) -> T:
         policy = _policy.call(call.request, self._options, self._budget, self._environment)
-        return call.parse(await _http.drive_async(policy, self._engine, self.settings.token))
+        result = call.parse(await _http.drive_async(policy, self._engine, self.settings.token))
+        if isinstance(result, RecurringProduct):
+            self._memory.saw((result.id,))
+        return result
+
+    async def _create(self, call: Call[T], known: Collection[str] | None = None) -> T:
+        """Run a creation; a lost answer leaves with all that `reconcile` needs."""
+        mark = self._memory.begin(call.creates)
+        try:
+            created = await self._run(call)
+        except AsyncOutcomeUnknown as error:
+            error.key, error.mark, error._client = call.creates, mark, self
+            error.known = None if known is None else frozenset(known)
+            raise
+        except MalformedResponse:
+            raise  # created, but not known as what: it stays open
+        except BillingError:
+            self._memory.end(call.creates, mark)
+            raise
+        if isinstance(created, RecurringProduct):
+            self._memory.created(created.id, mark)
+        self._memory.end(call.creates, mark)
+        return created
+
+    async def _steps(self, steps: Steps[T]) -> T:
+        """Run calls that depend on each other."""
+        try:
+            call = next(steps)
+            while True:
+                try:
+                    result = await self._create(call) if call.creates is not None else await self._run(call)
+                except BillingError as error:
+                    call = steps.throw(error)
+                else:
+                    call = steps.send(result)
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
 
     async def _pages(self, call: Call[Page[T]]) -> AsyncIterator[T]:
         seen: set[str] = set()
         following: Call[Page[T]] | None = call
         while following is not None:
             page = await self._run(following)
+            self._memory.saw(item.id for item in page.items if isinstance(item, RecurringProduct))
             for item in page.items:
                 yield item
             following = _operations.next_page(following, page, seen, self.settings)
-
-
-class AsyncCustomerHandle:
-    """The route of one customer.
-
-    Attributes:
-        no: the customer's number.
-    """
-
-    def __init__(self, billing: AsyncBilling, customer_no: str) -> None:
-        self._billing = billing
-        self._owner_no = billing.settings.owner_no
-        self.no = _checks.customer_no(customer_no)
-
-    async def get(self) -> Customer:
-        """Read the customer.
-
-        Raises:
-            CustomerNotFound: it does not exist, or is inactive.
-        """
-        return await self._billing._run(_operations.get_customer(self._owner_no, self.no))
-
-    async def create(self) -> Customer:
-        """Create the customer.
-
-        Raises:
-            CustomerAlreadyExists: it exists.
-            InvalidArgument: the number holds a character that may only be read, not sent.
-            OutcomeUnknown: the answer was lost.
-        """
-        return await self._billing._run(_operations.create_customer(self._owner_no, self.no))
-
-    async def ensure(self) -> Customer:
-        """Create the customer, or read it when it exists."""
-        try:
-            return await self.create()
-        except AlreadyExists:
-            return await self.get()
-
-    @property
-    def subscriptions(self) -> AsyncSubscriptionsHandle:
-        """The route of its subscriptions."""
-        return AsyncSubscriptionsHandle(self._billing, self.no)
-
-    def subscription(self, subscription_no: str) -> AsyncSubscriptionHandle:
-        """The route of one of its subscriptions. Sends nothing.
-
-        Raises:
-            InvalidArgument: the number cannot be one.
-        """
-        return AsyncSubscriptionHandle(self._billing, self.no, subscription_no)
-
-    @property
-    def recurring_products(self) -> AsyncRecurringProductsHandle:
-        """The route of its own charges; those of its subscriptions hang on them."""
-        return AsyncRecurringProductsHandle(self._billing, self.no, None)
-
-
-class AsyncSubscriptionsHandle:
-    """The route of a customer's subscriptions."""
-
-    def __init__(self, billing: AsyncBilling, customer_no: str) -> None:
-        self._billing = billing
-        self._customer_no = customer_no
-
-    def list(self) -> AsyncIterator[Subscription]:
-        """Read the subscriptions, one after the other; the first is asked for when the iteration starts.
-
-        Raises:
-            CustomerNotFound: the customer does not exist.
-        """
-        return self._billing._pages(_operations.list_subscriptions(self._billing.settings.owner_no, self._customer_no))
-
-
-class AsyncSubscriptionHandle:
-    """The route of one subscription.
-
-    Attributes:
-        no: its number.
-        customer_no: its customer's number.
-    """
-
-    def __init__(self, billing: AsyncBilling, customer_no: str, subscription_no: str) -> None:
-        self._billing = billing
-        self.customer_no = customer_no
-        self.no = _checks.subscription_no(subscription_no)
-
-    @property
-    def _ids(self) -> tuple[str, str, str]:
-        return self._billing.settings.owner_no, self.customer_no, self.no
-
-    async def get(self) -> Subscription:
-        """Read the subscription.
-
-        Raises:
-            CustomerNotFound: its customer does not exist.
-            SubscriptionNotFound: the customer has no such subscription.
-        """
-        return await self._billing._run(_operations.get_subscription(*self._ids))
-
-    async def create(self) -> Subscription:
-        """Create the subscription.
-
-        Raises:
-            CustomerNotFound: its customer does not exist.
-            SubscriptionAlreadyExists: the customer has it already.
-            OutcomeUnknown: the answer was lost.
-        """
-        return await self._billing._run(_operations.create_subscription(*self._ids))
-
-    async def ensure(self) -> Subscription:
-        """Create the subscription, or read it when it exists."""
-        try:
-            return await self.create()
-        except AlreadyExists:
-            return await self.get()
-
-    async def delete(self) -> None:
-        """Remove the subscription and its charges.
-
-        Raises:
-            SubscriptionNotFound: the customer has no such subscription.
-        """
-        await self._billing._run(_operations.delete_subscription(*self._ids))
-
-    @property
-    def recurring_products(self) -> AsyncRecurringProductsHandle:
-        """The route of its charges."""
-        return AsyncRecurringProductsHandle(self._billing, self.customer_no, self.no)
-
-
-class AsyncRecurringProductsHandle:
-    """The route of the charges of a customer or of a subscription."""
-
-    def __init__(self, billing: AsyncBilling, customer_no: str, subscription_no: str | None) -> None:
-        self._billing = billing
-        self._customer_no = customer_no
-        self._subscription_no = subscription_no
-
-    @property
-    def _parent(self) -> Parent:
-        owner_no = self._billing.settings.owner_no
-        return _operations.Parent(owner_no, self._customer_no, self._subscription_no)
-
-    def list(self) -> AsyncIterator[RecurringProduct]:
-        """Read the charges, one after the other; the first is asked for when the iteration starts."""
-        return self._billing._pages(_operations.list_charges(self._parent))
-
-    async def create(self, charge: Charge) -> RecurringProduct:
-        """Add a charge. It is not a repeatable request: a second one is a second charge.
-
-        Raises:
-            OutcomeUnknown: the answer was lost.
-            Unprocessable: a business rule refuses it.
-        """
-        return await self._billing._run(_operations.create_charge(self._parent, charge))
-
-    async def get(self, id: str) -> RecurringProduct:  # noqa: A002 - it is what the value calls it
-        """Read a charge.
-
-        Raises:
-            RecurringProductNotFound: there is no such charge here.
-        """
-        return await self._billing._run(_operations.get_charge(self._parent, id))
-
-    async def update(
-        self,
-        id: str,  # noqa: A002 - it is what the value calls it
-        *,
-        product_code: str | Unset = UNSET,
-        quantity: int | None | Unset = UNSET,
-        unit_price: Decimal | int | None | Unset = UNSET,
-        vat_rate: Decimal | int | None | Unset = UNSET,
-        text: str | None | Unset = UNSET,
-        start_date: date | None | Unset = UNSET,
-        end_date: date | None | Unset = UNSET,
-        extra: Mapping[str, JsonValue] | None = None,
-    ) -> RecurringProduct:
-        """Change a charge. What is left out stays as it is; None clears it. See `Charge` for the meaning of each.
-
-        Returns:
-            The charge after the change.
-
-        Raises:
-            InvalidArgument: a value breaks the contract.
-            RecurringProductNotFound: there is no such charge here.
-            Unprocessable: a business rule refuses it.
-        """
-        change: dict[str, Any] = {
-            "product_code": product_code,
-            "quantity": quantity,
-            "unit_price": unit_price,
-            "vat_rate": vat_rate,
-            "text": text,
-            "start_date": start_date,
-            "end_date": end_date,
-            "extra": extra,
-        }
-        return await self._billing._run(_operations.update_charge(self._parent, id, change))
-
-    async def delete(self, id: str) -> None:  # noqa: A002 - it is what the value calls it
-        """Remove a charge.
-
-        Raises:
-            RecurringProductNotFound: there is no such charge here.
-        """
-        await self._billing._run(_operations.delete_charge(self._parent, id))

@@ -9,7 +9,8 @@
     │   │   ├── CertificateRejected     a certificate, ours or the server's, was refused
     │   │   └── DeadlineExceeded        no time was left to send it
     │   └── AnswerLost                  sent, and repeatable, but unanswered
-    ├── OutcomeUnknown                  a POST was sent, and whether it took effect is not known
+    ├── OutcomeUnknown                  a POST was sent, and whether it took effect is not known: `reconcile`
+    │   └── AsyncOutcomeUnknown         the same from `AsyncBilling`: `await` its `reconcile`
     ├── MalformedResponse               the server says success, but the body is not what the contract says
     └── ProblemError                    the server answered with an error status
         ├── RequestRefused              4xx: the caller can avoid it
@@ -37,14 +38,17 @@ route's template, an id: a customer number can be a personal number.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import attrs
+from ._evidence import Attempt, Phase, Problem
+
+if TYPE_CHECKING:
+    from .models import NaturalKey, Reconciliation
 
 __all__ = [
     "AlreadyExists",
     "AnswerLost",
+    "AsyncOutcomeUnknown",
     "Attempt",
     "BillingError",
     "CertificateRejected",
@@ -76,54 +80,6 @@ __all__ = [
     "UnsafeLink",
     "ValidationFailed",
 ]
-
-
-class Phase(Enum):
-    """How far an attempt came."""
-
-    NEVER_SENT = "never sent"
-    ANSWER_LOST = "answer lost"
-    ANSWERED = "answered"
-
-
-@attrs.frozen
-class Attempt:
-    """One attempt at sending a request.
-
-    Attributes:
-        phase: how far it came.
-        status: the HTTP status, when it was answered.
-        failure: what went wrong, in a few words, when it was not.
-        wait: seconds waited before the next attempt; None when there was none.
-    """
-
-    phase: Phase
-    status: int | None = None
-    failure: str | None = None
-    wait: float | None = None
-
-
-@attrs.frozen
-class Problem:
-    """An error answer, as far as it could be read. Keys are read without regard to case.
-
-    Attributes:
-        status: the HTTP status of the answer, whatever its body says.
-        code: the last segment of `type`, such as `customer-not-found`; None when there is no readable problem.
-        type: the problem type as sent.
-        title: the problem type in words.
-        detail: this occurrence in words.
-        instance: the id of this occurrence; quote it to the vendor's support.
-        problems: the message for each parameter that failed, by parameter path.
-    """
-
-    status: int
-    code: str | None = None
-    type: str | None = None
-    title: str | None = None
-    detail: str | None = None
-    instance: str | None = None
-    problems: Mapping[str, str] = attrs.field(factory=dict, hash=False)
 
 
 class BillingError(Exception):
@@ -200,17 +156,72 @@ class AnswerLost(TransportError):
 
 
 class OutcomeUnknown(_RequestError):
-    """A POST was sent, and whether it took effect is not known. Sending it again could bill twice.
+    """A POST was sent, and whether it took effect is not known. Sending it again could bill twice: `reconcile` first.
 
     Attributes:
         problem: the server's answer, when there was one (500, 502, 504); None when it was lost.
+        may_be_under_way: the answer did not come in time, so the server may still be working on it.
+        lost_at: when that was, in seconds since 1970.
+        key: what was to be created; None for an operation that was followed.
+        mark: tells what the client had seen before the request, for `reconcile`.
+        known: ids of charges that were there before, as the caller of `create` gave them.
     """
 
     def __init__(
-        self, message: str, *, operation: str = "", attempts: tuple[Attempt, ...] = (), problem: Problem | None = None
+        self,
+        message: str,
+        *,
+        operation: str = "",
+        attempts: tuple[Attempt, ...] = (),
+        problem: Problem | None = None,
+        may_be_under_way: bool = False,
+        lost_at: float = 0.0,
     ) -> None:
         super().__init__(message, operation=operation, attempts=attempts)
         self.problem = problem
+        self.may_be_under_way = may_be_under_way
+        self.lost_at = lost_at
+        self.key: NaturalKey | None = None
+        self.mark = 0
+        self.known: frozenset[str] | None = None
+        self._client: Any = None  # the client that raised it; does not travel to another process
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Plain data travels, the client does not."""
+        return _rebuild, (type(self), self.args, self.__dict__ | {"_client": None})
+
+    def reconcile(self, *, settle: float = 60.0) -> Reconciliation:
+        """Look whether it took effect. Same as `billing.reconcile(error)`, with the client that raised it.
+
+        Args:
+            settle: seconds after which a request that was not answered in time is taken to have ended.
+
+        Raises:
+            ConfigurationError: the error came from another process; use `billing.reconcile(error)`.
+        """
+        result: Reconciliation = self._client_or_raise().reconcile(self, settle=settle)
+        return result
+
+    def _client_or_raise(self) -> Any:
+        if self._client is None:
+            raise ConfigurationError("the error has lost its client on the way: use billing.reconcile(error)")
+        return self._client
+
+
+class AsyncOutcomeUnknown(OutcomeUnknown):
+    """The same, raised by `AsyncBilling`: its `reconcile` is awaited."""
+
+    async def reconcile(self, *, settle: float = 60.0) -> Reconciliation:  # type: ignore[override] # pyright: ignore
+        """Look whether it took effect. Same as `await billing.reconcile(error)`, with the client that raised it.
+
+        Args:
+            settle: seconds after which a request that was not answered in time is taken to have ended.
+
+        Raises:
+            ConfigurationError: the error came from another process; use `billing.reconcile(error)`.
+        """
+        result: Reconciliation = await self._client_or_raise().reconcile(self, settle=settle)
+        return result
 
 
 class MalformedResponse(_RequestError):

@@ -17,7 +17,10 @@ __all__ = [
     "Charge",
     "Customer",
     "JsonValue",
+    "NaturalKey",
     "Operation",
+    "Outcome",
+    "Reconciliation",
     "RecurringProduct",
     "Subscription",
     "Unset",
@@ -213,3 +216,48 @@ class RecurringProduct:
             and self.end_date == charge.end_date
             and dict(self.extra) == dict(charge.extra)
         )
+
+
+def _masked(value: str | None) -> str:
+    """A customer number can be a personal number, so logs show its last two characters only."""
+    return "None" if value is None else f"'…{value[-2:]}'"
+
+
+@attrs.frozen(kw_only=True)
+class NaturalKey:
+    """What a request was to create.
+
+    Attributes:
+        customer_no: the customer.
+        subscription_no: the subscription; None at customer level.
+        charge: the charge; None when the customer or the subscription itself was to be created.
+    """
+
+    customer_no: str = attrs.field(repr=_masked)
+    subscription_no: str | None = attrs.field(default=None, repr=_masked)
+    charge: Charge | None = attrs.field(default=None, repr=lambda charge: "None" if charge is None else "Charge(…)")
+
+
+class Outcome(Enum):
+    """What is known of a request whose answer was lost."""
+
+    CREATED = "created"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+
+
+@attrs.frozen(kw_only=True)
+class Reconciliation:
+    """What `reconcile` found.
+
+    Attributes:
+        outcome: created, absent, or still unknown. Only after *absent* may the request be sent again.
+        reason: why, in a sentence.
+        resource: what was created; None otherwise.
+        candidates: charges that might be it, when it is unknown which or whether.
+    """
+
+    outcome: Outcome
+    reason: str
+    resource: Customer | Subscription | RecurringProduct | None = None
+    candidates: tuple[RecurringProduct, ...] = ()

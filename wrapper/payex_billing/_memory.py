@@ -1,0 +1,81 @@
+"""Which charges a client has seen and created: how a lost creation is told from an older twin."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from .models import NaturalKey
+
+# About 10 MB when full.
+CAPACITY = 65_536
+
+
+class Memory:
+    """Ids of charges, with when each was first seen and which request created it; and the requests that are open.
+
+    A customer may hold the same charge twice. So when the answer to a creation is lost, a charge of the same content
+    proves nothing if it was there before, or if another request may have created it. Safe to share between threads.
+    The oldest ids are forgotten when there are too many; `complete` then says so.
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._lock = threading.Lock()
+        self._clock = 0
+        self._seen: OrderedDict[str, tuple[int, int | None]] = OrderedDict()
+        self._open: dict[NaturalKey | None, set[int]] = {}
+        self.complete = True
+
+    def begin(self, key: NaturalKey | None) -> int:
+        """A creation starts; returns its mark, a point in time that is its own.
+
+        Only charges are kept as open: the number of a customer or a subscription tells it from every other.
+        """
+        with self._lock:
+            self._clock += 1
+            if key is not None and key.charge is not None:
+                self._open.setdefault(key, set()).add(self._clock)
+            return self._clock
+
+    def end(self, key: NaturalKey | None, mark: int) -> None:
+        """It is known what became of a creation."""
+        with self._lock:
+            marks = self._open.get(key, set())
+            marks.discard(mark)
+            if not marks:
+                self._open.pop(key, None)
+
+    def rivals(self, key: NaturalKey | None, mark: int) -> int:
+        """How many other creations of the same thing are open: under way, or never found out about."""
+        with self._lock:
+            return len(self._open.get(key, set()) - {mark})
+
+    def saw(self, ids: Iterable[str]) -> None:
+        """Charges were read."""
+        with self._lock:
+            self._clock += 1
+            for charge_id in ids:
+                if charge_id not in self._seen:
+                    self._remember(charge_id, self._clock, None)
+
+    def created(self, charge_id: str, mark: int) -> None:
+        """A charge is known to be what the request that started at `mark` created."""
+        with self._lock:
+            seen, _ = self._seen.get(charge_id, (self._clock, None))
+            self._remember(charge_id, seen, mark)
+
+    def may_be(self, charge_id: str, mark: int) -> bool:
+        """Whether a charge may be what the request that started at `mark` created."""
+        with self._lock:
+            seen, creator = self._seen.get(charge_id, (None, None))
+            if creator is not None:
+                return creator == mark
+            return seen is None or seen > mark
+
+    def _remember(self, charge_id: str, seen: int, creator: int | None) -> None:
+        self._seen[charge_id] = (seen, creator)
+        if len(self._seen) > self._capacity:
+            self._seen.popitem(last=False)
+            self.complete = False

@@ -1,0 +1,239 @@
+"""The route helpers of `Billing`: a handle knows where something is, and does what can be done there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from . import _checks
+from ._lazy import lazily
+from .models import UNSET, Charge, Customer, JsonValue, RecurringProduct, Subscription, Unset
+
+if TYPE_CHECKING:
+    from . import _operations, _reconcile
+    from ._operations import Parent
+    from .client import Billing
+else:  # they load an HTTP library, which is the first client"s to do
+    _operations, _reconcile = lazily("_operations"), lazily("_reconcile")
+
+__all__ = ["CustomerHandle", "RecurringProductsHandle", "SubscriptionHandle", "SubscriptionsHandle"]
+
+
+class CustomerHandle:
+    """The route of one customer.
+
+    Attributes:
+        no: the customer's number.
+    """
+
+    def __init__(self, billing: Billing, customer_no: str) -> None:
+        self._billing = billing
+        self._owner_no = billing.settings.owner_no
+        self.no = _checks.customer_no(customer_no)
+
+    def get(self) -> Customer:
+        """Read the customer.
+
+        Raises:
+            CustomerNotFound: it does not exist, or is inactive.
+        """
+        return self._billing._run(_operations.get_customer(self._owner_no, self.no))
+
+    def create(self) -> Customer:
+        """Create the customer.
+
+        Raises:
+            CustomerAlreadyExists: it exists.
+            InvalidArgument: the number holds a character that may only be read, not sent.
+            OutcomeUnknown: the answer was lost.
+        """
+        return self._billing._create(_operations.create_customer(self._owner_no, self.no))
+
+    def ensure(self) -> Customer:
+        """Create the customer, or read it when it exists. A lost answer is looked up, and the creation repeated.
+
+        Raises:
+            OutcomeUnknown: answers were lost again and again.
+        """
+        create = _operations.create_customer(self._owner_no, self.no)
+        read = _operations.get_customer(self._owner_no, self.no)
+        return self._billing._steps(_reconcile.ensure(create, read))
+
+    @property
+    def subscriptions(self) -> SubscriptionsHandle:
+        """The route of its subscriptions."""
+        return SubscriptionsHandle(self._billing, self.no)
+
+    def subscription(self, subscription_no: str) -> SubscriptionHandle:
+        """The route of one of its subscriptions. Sends nothing.
+
+        Raises:
+            InvalidArgument: the number cannot be one.
+        """
+        return SubscriptionHandle(self._billing, self.no, subscription_no)
+
+    @property
+    def recurring_products(self) -> RecurringProductsHandle:
+        """The route of its own charges; those of its subscriptions hang on them."""
+        return RecurringProductsHandle(self._billing, self.no, None)
+
+
+class SubscriptionsHandle:
+    """The route of a customer's subscriptions."""
+
+    def __init__(self, billing: Billing, customer_no: str) -> None:
+        self._billing = billing
+        self._customer_no = customer_no
+
+    def list(self) -> Iterator[Subscription]:
+        """Read the subscriptions, one after the other; the first is asked for when the iteration starts.
+
+        Raises:
+            CustomerNotFound: the customer does not exist.
+        """
+        return self._billing._pages(_operations.list_subscriptions(self._billing.settings.owner_no, self._customer_no))
+
+
+class SubscriptionHandle:
+    """The route of one subscription.
+
+    Attributes:
+        no: its number.
+        customer_no: its customer's number.
+    """
+
+    def __init__(self, billing: Billing, customer_no: str, subscription_no: str) -> None:
+        self._billing = billing
+        self.customer_no = customer_no
+        self.no = _checks.subscription_no(subscription_no)
+
+    @property
+    def _ids(self) -> tuple[str, str, str]:
+        return self._billing.settings.owner_no, self.customer_no, self.no
+
+    def get(self) -> Subscription:
+        """Read the subscription.
+
+        Raises:
+            CustomerNotFound: its customer does not exist.
+            SubscriptionNotFound: the customer has no such subscription.
+        """
+        return self._billing._run(_operations.get_subscription(*self._ids))
+
+    def create(self) -> Subscription:
+        """Create the subscription.
+
+        Raises:
+            CustomerNotFound: its customer does not exist.
+            SubscriptionAlreadyExists: the customer has it already.
+            OutcomeUnknown: the answer was lost.
+        """
+        return self._billing._create(_operations.create_subscription(*self._ids))
+
+    def ensure(self) -> Subscription:
+        """Create the subscription, or read it when it exists. A lost answer is looked up, and the creation repeated.
+
+        Raises:
+            CustomerNotFound: its customer does not exist.
+            OutcomeUnknown: answers were lost again and again.
+        """
+        create, read = _operations.create_subscription(*self._ids), _operations.get_subscription(*self._ids)
+        return self._billing._steps(_reconcile.ensure(create, read))
+
+    def delete(self) -> None:
+        """Remove the subscription and its charges.
+
+        Raises:
+            SubscriptionNotFound: the customer has no such subscription.
+        """
+        self._billing._run(_operations.delete_subscription(*self._ids))
+
+    @property
+    def recurring_products(self) -> RecurringProductsHandle:
+        """The route of its charges."""
+        return RecurringProductsHandle(self._billing, self.customer_no, self.no)
+
+
+class RecurringProductsHandle:
+    """The route of the charges of a customer or of a subscription."""
+
+    def __init__(self, billing: Billing, customer_no: str, subscription_no: str | None) -> None:
+        self._billing = billing
+        self._customer_no = customer_no
+        self._subscription_no = subscription_no
+
+    @property
+    def _parent(self) -> Parent:
+        owner_no = self._billing.settings.owner_no
+        return _operations.Parent(owner_no, self._customer_no, self._subscription_no)
+
+    def list(self) -> Iterator[RecurringProduct]:
+        """Read the charges, one after the other; the first is asked for when the iteration starts."""
+        return self._billing._pages(_operations.list_charges(self._parent))
+
+    def create(self, charge: Charge, *, known: Collection[str] | None = None) -> RecurringProduct:
+        """Add a charge. It is not a repeatable request: a second one is a second charge.
+
+        Args:
+            charge: what to bill.
+            known: ids of the charges that are here already, if you have just read them. After a lost answer it makes
+                `reconcile` exact also where somebody else added the same charge before.
+
+        Raises:
+            OutcomeUnknown: the answer was lost; its `reconcile` finds out.
+            Unprocessable: a business rule refuses it.
+        """
+        return self._billing._create(_operations.create_charge(self._parent, charge), known)
+
+    def get(self, id: str) -> RecurringProduct:  # noqa: A002 - it is what the value calls it
+        """Read a charge.
+
+        Raises:
+            RecurringProductNotFound: there is no such charge here.
+        """
+        return self._billing._run(_operations.get_charge(self._parent, id))
+
+    def update(
+        self,
+        id: str,  # noqa: A002 - it is what the value calls it
+        *,
+        product_code: str | Unset = UNSET,
+        quantity: int | None | Unset = UNSET,
+        unit_price: Decimal | int | None | Unset = UNSET,
+        vat_rate: Decimal | int | None | Unset = UNSET,
+        text: str | None | Unset = UNSET,
+        start_date: date | None | Unset = UNSET,
+        end_date: date | None | Unset = UNSET,
+        extra: Mapping[str, JsonValue] | None = None,
+    ) -> RecurringProduct:
+        """Change a charge. What is left out stays as it is; None clears it. See `Charge` for the meaning of each.
+
+        Returns:
+            The charge after the change.
+
+        Raises:
+            InvalidArgument: a value breaks the contract.
+            RecurringProductNotFound: there is no such charge here.
+            Unprocessable: a business rule refuses it.
+        """
+        change: dict[str, Any] = {
+            "product_code": product_code,
+            "quantity": quantity,
+            "unit_price": unit_price,
+            "vat_rate": vat_rate,
+            "text": text,
+            "start_date": start_date,
+            "end_date": end_date,
+            "extra": extra,
+        }
+        return self._billing._run(_operations.update_charge(self._parent, id, change))
+
+    def delete(self, id: str) -> None:  # noqa: A002 - it is what the value calls it
+        """Remove a charge.
+
+        Raises:
+            RecurringProductNotFound: there is no such charge here.
+        """
+        self._billing._run(_operations.delete_charge(self._parent, id))
