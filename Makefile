@@ -10,7 +10,7 @@ SEED ?= 20260101
 PIP := $(PY) -m pip --disable-pip-version-check --no-input install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo mock test generate check-generated contract lint types docs-provenance lock wheel-test clean
+.PHONY: help demo mock test nightly generate check-generated contract lint types docs-provenance lock wheel-test clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ test: $(DEV_STAMP) ## Everything that must pass: lint, types, generated drift, t
 	@$(MAKE) --no-print-directory lint types check-generated
 	@$(BIN)/pytest --numprocesses 2 --dist worksteal --quiet --hypothesis-seed=$(SEED)
 	@$(MAKE) --no-print-directory wheel-test
+
+nightly: $(DEV_STAMP) ## The long runs: 2,000 schedules of faults, with a seed of its own every time
+	@NIGHTLY=1 $(BIN)/pytest --numprocesses 2 --quiet tests/test_never_twice.py
 
 generate: $(DEV_STAMP) ## Make generated_client and docs/provenance.md from openapi.yaml
 	@$(PY) tools/generate.py
