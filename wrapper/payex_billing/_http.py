@@ -9,10 +9,13 @@ import time
 from collections.abc import Generator, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from urllib.parse import urlsplit
 
 import httpx
 
+from . import _tls
 from ._policy import Failure, GetToken, Reply, Request, Response, Send, Step, Wait
+from ._tokens import AsyncTokenSource, TokenSource
 from .config import Settings
 from .errors import Phase
 
@@ -23,11 +26,22 @@ _LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100)
 
 
 @cache
-def default_ssl_context() -> ssl.SSLContext:
-    """One context for all clients: making one reads the whole trust store."""
+def _usual_context() -> ssl.SSLContext:
+    """One context for all clients without certificates of their own: making one reads the whole trust store."""
     context = httpx.create_ssl_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+def ssl_context(settings: Settings) -> ssl.SSLContext:
+    """The context that the settings ask for.
+
+    Raises:
+        ConfigurationError: a certificate cannot be used.
+    """
+    if settings.client_cert is None and settings.ca_file is None:
+        return _usual_context()
+    return _tls.prepare(httpx.create_ssl_context(), settings)
 
 
 @cache
@@ -45,8 +59,14 @@ class Engine:
 
     def __init__(self, settings: Settings) -> None:
         self._base = settings.base_url + settings.prefix
+        self._context = ssl_context(settings)
+        self._suspect = _suspect(settings)
         self._client = httpx.Client(
-            verify=default_ssl_context(), limits=_LIMITS, follow_redirects=False, headers={"User-Agent": user_agent()}
+            verify=self._context,
+            limits=_LIMITS,
+            proxy=settings.proxy,
+            follow_redirects=False,
+            headers={"User-Agent": user_agent()},
         )
 
     def send(self, step: Send) -> Reply:
@@ -63,8 +83,13 @@ class Engine:
                         return failure
             finally:
                 answer.close()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return classify(error)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            failure = classify(error)
+            if self._suspect is not None and _unexplained(failure):
+                advice = _tls.probe(self._context, *self._suspect)
+                return Failure(Phase.NEVER_SENT, advice, certificate=True) if advice else failure
+            return failure
+        self._suspect = None
         return _response(answer, body)
 
     def close(self) -> None:
@@ -77,8 +102,14 @@ class AsyncEngine:
 
     def __init__(self, settings: Settings) -> None:
         self._base = settings.base_url + settings.prefix
+        self._context = ssl_context(settings)
+        self._suspect = _suspect(settings)
         self._client = httpx.AsyncClient(
-            verify=default_ssl_context(), limits=_LIMITS, follow_redirects=False, headers={"User-Agent": user_agent()}
+            verify=self._context,
+            limits=_LIMITS,
+            proxy=settings.proxy,
+            follow_redirects=False,
+            headers={"User-Agent": user_agent()},
         )
 
     async def send(self, step: Send) -> Reply:
@@ -95,8 +126,13 @@ class AsyncEngine:
                         return failure
             finally:
                 await answer.aclose()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return classify(error)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            failure = classify(error)
+            if self._suspect is not None and _unexplained(failure):
+                advice = await asyncio.to_thread(_tls.probe, self._context, *self._suspect)
+                return Failure(Phase.NEVER_SENT, advice, certificate=True) if advice else failure
+            return failure
+        self._suspect = None
         return _response(answer, body)
 
     async def close(self) -> None:
@@ -104,7 +140,7 @@ class AsyncEngine:
         await self._client.aclose()
 
 
-def drive(policy: Generator[Step, object, Response], engine: Engine, token: str) -> Response:
+def drive(policy: Generator[Step, object, Response], engine: Engine, tokens: TokenSource) -> Response:
     """Run the policy, blocking."""
     reply: object = None
     while True:
@@ -120,10 +156,12 @@ def drive(policy: Generator[Step, object, Response], engine: Engine, token: str)
                 time.sleep(step.seconds)
                 reply = None
             case GetToken():
-                reply = token
+                reply = tokens.get(step.refused)
 
 
-async def drive_async(policy: Generator[Step, object, Response], engine: AsyncEngine, token: str) -> Response:
+async def drive_async(
+    policy: Generator[Step, object, Response], engine: AsyncEngine, tokens: AsyncTokenSource
+) -> Response:
     """Run the policy on the event loop."""
     reply: object = None
     while True:
@@ -139,15 +177,19 @@ async def drive_async(policy: Generator[Step, object, Response], engine: AsyncEn
                 await asyncio.sleep(step.seconds)
                 reply = None
             case GetToken():
-                reply = token
+                reply = await tokens.get(step.refused)
 
 
-def classify(error: httpx.HTTPError | httpx.InvalidURL) -> Failure:
+def classify(error: httpx.HTTPError | httpx.InvalidURL | OSError) -> Failure:
     """Tell the phase of a failure.
 
     What httpx raises before it has a connection was never sent. Everything after may have been processed, a failed
     write too: the server can have read enough.
     """
+    advice = _tls.certificate_advice(error)
+    if advice is not None:
+        # TLS failed, or the server broke it off before it read the request.
+        return Failure(Phase.NEVER_SENT, advice, certificate=True)
     reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     never_sent = (
         httpx.ConnectError,
@@ -160,6 +202,18 @@ def classify(error: httpx.HTTPError | httpx.InvalidURL) -> Failure:
     )
     phase = Phase.NEVER_SENT if isinstance(error, never_sent) else Phase.ANSWER_LOST
     return Failure(phase, reason, timed_out=isinstance(error, httpx.TimeoutException))
+
+
+def _suspect(settings: Settings) -> tuple[str, int] | None:
+    """The server whose silence may mean that it refuses our certificate, as long as it has never answered us."""
+    parts = urlsplit(settings.base_url)
+    if parts.scheme != "https" or parts.hostname is None or settings.proxy is not None:
+        return None
+    return parts.hostname, parts.port or 443
+
+
+def _unexplained(failure: Failure) -> bool:
+    return failure.phase is Phase.ANSWER_LOST and not failure.timed_out
 
 
 def _prepare(client: httpx.Client | httpx.AsyncClient, base: str, step: Send) -> httpx.Request:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Collection, Iterator
+from os import PathLike
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -13,16 +15,17 @@ from ._lazy import lazily
 from ._memory import Memory
 from ._policy import Environment, Options, RetryBudget
 from ._routes import CustomerHandle
-from .config import Settings
+from .config import Settings, TokenProvider
 from .errors import BillingError, MalformedResponse, OutcomeUnknown
 from .models import JsonValue, Operation, Reconciliation, RecurringProduct
 
 if TYPE_CHECKING:
-    from . import _http, _operations, _reconcile
+    from . import _http, _operations, _reconcile, _tokens
     from ._operations import Call, Page, T
     from ._reconcile import Steps
 else:  # the HTTP library is loaded by the first client, not by `import payex_billing`
-    _http, _operations, _reconcile = lazily("_http"), lazily("_operations"), lazily("_reconcile")
+    _http, _operations = lazily("_http"), lazily("_operations")
+    _reconcile, _tokens = lazily("_reconcile"), lazily("_tokens")
 
 __all__ = ["Billing"]
 
@@ -34,11 +37,18 @@ class Billing:
     client sends nothing. Use it in a `with` block, or call `close`. It may be shared between threads.
 
     Args:
-        token: the bearer token that PayEx issued for the ledger [PAYEX_TOKEN].
+        token: the bearer token that PayEx issued for the ledger [PAYEX_TOKEN], or a function that returns it; it is
+            asked again when the server refuses the token.
+        token_file: a file that holds the token, and is read again when it changes [PAYEX_TOKEN_FILE].
         owner_no: the ledger number, which is your company's number [PAYEX_OWNER_NO].
         environment: `production` (default) or `sandbox` [PAYEX_ENVIRONMENT].
         base_url: the origin in place of an environment, such as a mock's [PAYEX_BASE_URL].
         subdomain: the part of the route after `/billing/`, default `customer` [PAYEX_SUBDOMAIN].
+        client_cert: the client certificate, PEM (with its key or without) or PKCS#12 [PAYEX_CLIENT_CERT].
+        client_key: its private key, PEM [PAYEX_CLIENT_KEY].
+        client_key_password: what the key or the PKCS#12 file is encrypted with [PAYEX_CLIENT_KEY_PASSWORD].
+        ca_file: authorities to trust beside the usual ones, PEM [PAYEX_CA_FILE].
+        proxy: the URL of an HTTP proxy [PAYEX_PROXY]; the usual variables such as HTTPS_PROXY work too.
         timeout: seconds one attempt may take, default 30; None means the default [PAYEX_TIMEOUT].
         deadline: seconds a call may take with all its attempts and waits, default 120 [PAYEX_DEADLINE].
 
@@ -49,26 +59,39 @@ class Billing:
     def __init__(
         self,
         *,
-        token: str | None = None,
+        token: str | TokenProvider | None = None,
+        token_file: str | PathLike[str] | None = None,
         owner_no: str | None = None,
         environment: str | None = None,
         base_url: str | None = None,
         subdomain: str | None = None,
+        client_cert: str | PathLike[str] | None = None,
+        client_key: str | PathLike[str] | None = None,
+        client_key_password: str | None = None,
+        ca_file: str | PathLike[str] | None = None,
+        proxy: str | None = None,
         timeout: float | None = None,
         deadline: float | None = None,
     ) -> None:
         self.settings = Settings.load(
             token=token,
+            token_file=token_file,
             owner_no=owner_no,
             environment=environment,
             base_url=base_url,
             subdomain=subdomain,
+            client_cert=client_cert,
+            client_key=client_key,
+            client_key_password=client_key_password,
+            ca_file=ca_file,
+            proxy=proxy,
             timeout=timeout,
             deadline=deadline,
         )
         self._options = Options(timeout=self.settings.timeout, deadline=self.settings.deadline)
         self._budget = RetryBudget()
         self._memory = Memory()
+        self._tokens = _tokens.TokenSource(self.settings.token or Path(self.settings.token_file or ""))
         self._environment = Environment(now=time.monotonic, random=random.random, epoch=time.time)
         self._engine = _http.Engine(self.settings)
 
@@ -167,7 +190,7 @@ class Billing:
 
     def _run(self, call: Call[T]) -> T:
         policy = _policy.call(call.request, self._options, self._budget, self._environment)
-        result = call.parse(_http.drive(policy, self._engine, self.settings.token))
+        result = call.parse(_http.drive(policy, self._engine, self._tokens))
         if isinstance(result, RecurringProduct):
             self._memory.saw((result.id,))
         return result

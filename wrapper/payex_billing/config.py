@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
 from urllib.parse import quote, urlsplit
 
 import attrs
@@ -18,13 +18,21 @@ __all__ = ["Settings"]
 ENVIRONMENTS = {"production": "https://lf-api.payex.com", "sandbox": "https://api.sandbox.payex.com"}
 VARIABLES = {
     "token": "PAYEX_TOKEN",
+    "token_file": "PAYEX_TOKEN_FILE",
     "owner_no": "PAYEX_OWNER_NO",
     "environment": "PAYEX_ENVIRONMENT",
     "base_url": "PAYEX_BASE_URL",
     "subdomain": "PAYEX_SUBDOMAIN",
+    "client_cert": "PAYEX_CLIENT_CERT",
+    "client_key": "PAYEX_CLIENT_KEY",
+    "client_key_password": "PAYEX_CLIENT_KEY_PASSWORD",
+    "ca_file": "PAYEX_CA_FILE",
+    "proxy": "PAYEX_PROXY",
     "timeout": "PAYEX_TIMEOUT",
     "deadline": "PAYEX_DEADLINE",
 }
+TokenProvider: TypeAlias = Callable[[], str]
+AsyncTokenProvider: TypeAlias = Callable[[], "str | Awaitable[str]"]
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -33,20 +41,32 @@ class Settings:
     """What a client needs to know.
 
     Attributes:
-        token: the bearer token of the ledger.
+        token: the bearer token of the ledger, or a function that returns it; None when it comes from a file.
+        token_file: a file that holds the token, and is read again when it changes.
         owner_no: the ledger number, which is the company's number.
         base_url: the origin, such as `https://lf-api.payex.com`.
         subdomain: the part of the route after `/billing/`; the page's route table says `billing`, its examples say
             `customer`, which is the default.
+        client_cert: the client certificate, PEM (with its key, or without) or PKCS#12 (`.p12`, `.pfx`).
+        client_key: its private key, PEM.
+        client_key_password: what the key or the PKCS#12 file is encrypted with.
+        ca_file: authorities to trust beside the usual ones, PEM.
+        proxy: the URL of an HTTP proxy.
         timeout: seconds one attempt may take.
         deadline: seconds a call may take with all its attempts and waits.
         origins: for each setting `argument`, the name of the environment variable, or `default`.
     """
 
-    token: str = attrs.field(repr=False)
+    token: str | AsyncTokenProvider | None = attrs.field(default=None, repr=False)
+    token_file: str | None = None
     owner_no: str
     base_url: str = ENVIRONMENTS["production"]
     subdomain: str = "customer"
+    client_cert: str | None = None
+    client_key: str | None = None
+    client_key_password: str | None = attrs.field(default=None, repr=False)
+    ca_file: str | None = None
+    proxy: str | None = attrs.field(default=None, repr=False)
     timeout: float = 30.0
     deadline: float = 120.0
     origins: Mapping[str, str] = attrs.field(factory=dict, repr=False, eq=False)
@@ -76,9 +96,15 @@ class Settings:
         for name in ("timeout", "deadline"):
             if name in values:
                 values[name] = _seconds(values[name], _said(name, origins))
-        _require("token", values, "the bearer token that PayEx issued for the ledger")
+        _choose_token(values, origins)
         _require("owner_no", values, "the ledger number, which is your company's number")
-        _check_token(values["token"], _said("token", origins))
+        for name in ("client_cert", "client_key", "ca_file"):
+            if name in values:
+                values[name] = os.fspath(values[name])
+        if "client_key" in values and "client_cert" not in values:
+            raise ConfigurationError("client_cert is missing: the key alone proves nothing. Set PAYEX_CLIENT_CERT.")
+        if "proxy" in values:
+            _check_proxy(values["proxy"], _said("proxy", origins))
         for name in ("owner_no", "subdomain"):
             if name in values:
                 _check_segment(values[name], _said(name, origins))
@@ -139,11 +165,49 @@ def _check_url(url: object, said: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def check_token(token: str, said: str) -> str:
+    """A token that fits into a header.
+
+    Raises:
+        ConfigurationError: it does not. The token itself is not shown.
+    """
+    if not re.fullmatch(r"[\x21-\x7e]+", token):
+        raise ConfigurationError(f"{said} is empty, or holds a space, a line break or a character that no token has")
+    return token
+
+
+def _choose_token(values: dict[str, Any], origins: Mapping[str, str]) -> None:
+    """One source of the token: an argument before a variable, the token itself before a file."""
+    nearer = [name for name in ("token", "token_file") if origins[name] == "argument"]
+    if nearer == ["token_file"]:
+        values.pop("token", None)
+    if "token" in values:
+        values.pop("token_file", None)
+        if not callable(values["token"]):
+            _check_token(values["token"], _said("token", origins))
+    elif "token_file" in values:
+        values["token_file"] = os.fspath(values["token_file"])
+    else:
+        raise ConfigurationError(
+            "token is missing: the bearer token that PayEx issued for the ledger. Pass token=… or token_file=…, or set "
+            "PAYEX_TOKEN or PAYEX_TOKEN_FILE."
+        )
+
+
 def _check_token(token: object, said: str) -> None:
     if not isinstance(token, str):
-        raise ConfigurationError(f"{said} must be a str, not {type(token).__name__}")
-    if not re.fullmatch(r"[\x21-\x7e]+", token):
-        raise ConfigurationError(f"{said} holds a space, a line break or a character that no token has")
+        raise ConfigurationError(f"{said} must be a str or a function, not {type(token).__name__}")
+    check_token(token, said)
+
+
+def _check_proxy(proxy: object, said: str) -> None:
+    try:
+        parts = urlsplit(proxy if isinstance(proxy, str) else "")
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigurationError(f"{said} must be a URL such as http://proxy.example:3128")
 
 
 def _check_segment(value: object, said: str) -> None:
