@@ -232,7 +232,7 @@ def secured(request: pytest.FixtureRequest, ours: Authority) -> Iterator[MockSer
 
 @pytest.fixture(scope="module")
 def strict(ours: Authority) -> Iterator[MockServer]:
-    """The same where clients are refused: asyncio's TLS closes without saying why, Granian's says it as the norm asks."""
+    """The same where clients are refused: asyncio's TLS closes without saying why, Granian's says it."""
     certificate, key = ours.issue("127.0.0.1")
     with MockServer({LEDGER: TOKEN}, tls=Tls(certificate, key, client_ca=ours.pem)) as server:
         yield server

@@ -63,7 +63,7 @@ class Run:
             now=lambda: self.now,
             random=lambda: self.jitter,
             epoch=lambda: EPOCH,
-            on_attempt=lambda _request, attempt: self.noted.append(attempt),
+            on_attempt=lambda _request, attempt, _answer: self.noted.append(attempt),
         )
         policy = call(request(self.method), self.options, self.budget, environment)
         script = self._script()

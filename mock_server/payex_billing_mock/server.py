@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -65,6 +64,7 @@ class MockServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._failure: BaseException | None = None
+        self._wire: WireServer | None = None
 
     @property
     def url(self) -> str:
@@ -82,11 +82,11 @@ class MockServer:
         """Bind, and return when connections are accepted."""
         try:
             context = self._tls.context() if self._tls is not None else None
+            if self._wired:
+                self._wire = WireServer(self.app, self.faults, admin=self._admin, tls=context)
             bound = listen(self.host, self.port) if self._wired else reserve(self.host, self.port)
             self.port = bound.getsockname()[1]
-            self._thread = threading.Thread(
-                target=self._run, args=(bound, context), name=f"mock-{self.port}", daemon=True
-            )
+            self._thread = threading.Thread(target=self._run, args=(bound,), name=f"mock-{self.port}", daemon=True)
             self._thread.start()
             try:
                 self._wait_until_accepting()
@@ -117,17 +117,16 @@ class MockServer:
     ) -> None:
         self.stop()
 
-    def _run(self, bound: socket.socket, context: ssl.SSLContext | None) -> None:
+    def _run(self, bound: socket.socket) -> None:
         try:
-            asyncio.run(self._serve(bound, context))
+            asyncio.run(self._serve(bound))
         except BaseException as error:  # noqa: BLE001 - `start` reports it
             self._failure = error
 
-    async def _serve(self, bound: socket.socket, context: ssl.SSLContext | None) -> None:
+    async def _serve(self, bound: socket.socket) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        if self._wired:
-            wire = WireServer(self.app, self.faults, admin=self._admin, tls=context)
-            await wire.serve(bound, self._stop)
+        if self._wire is not None:
+            await self._wire.serve(bound, self._stop)
         else:
             await FastServer(self.app, self.host, self.port, self._tls).serve(self._stop)
 

@@ -43,7 +43,9 @@ class WireServer:
         self._faults = faults
         self._admin = admin
         self._tls = tls
-        self._connections: set[asyncio.Task[None]] = set()
+        self._conversations: set[asyncio.Task[None]] = set()
+        self.connections: set[asyncio.StreamWriter] = set()  # whose clients are still there
+        self.most_connections = 0
 
     async def serve(self, listening: socket.socket, stop: asyncio.Event) -> None:
         """Serve until told to stop."""
@@ -52,20 +54,23 @@ class WireServer:
             await stop.wait()
         finally:
             server.close()
-            for task in tuple(self._connections):
+            for task in tuple(self._conversations):
                 task.cancel()
-            await asyncio.gather(*self._connections, return_exceptions=True)
+            await asyncio.gather(*self._conversations, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a callback of start_server runs in a task
-        self._connections.add(task)
+        self._conversations.add(task)
+        self.connections.add(writer)
+        self.most_connections = max(self.most_connections, len(self.connections))
         try:
             await self._converse(reader, writer)
         except (_Cut, OSError, h11.RemoteProtocolError, asyncio.CancelledError):
             pass
         finally:
-            self._connections.discard(task)
+            self._conversations.discard(task)
+            self.connections.discard(writer)
             writer.transport.abort()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -74,7 +79,7 @@ class WireServer:
             request = await _read_request(connection, reader)
             if request is None:
                 return
-            await self._answer(connection, writer, request)
+            await self._answer(connection, reader, writer, request)
             await writer.drain()
             if connection.our_state is h11.MUST_CLOSE:
                 writer.close()
@@ -82,7 +87,9 @@ class WireServer:
                 return
             connection.start_next_cycle()
 
-    async def _answer(self, connection: h11.Connection, writer: asyncio.StreamWriter, request: Request) -> None:
+    async def _answer(
+        self, connection: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Request
+    ) -> None:
         if self._admin and request.raw_path == ADMIN_PATH:
             writer.write(_encode(connection, self._administer(request)))
             return
@@ -90,7 +97,8 @@ class WireServer:
         if fault is None:
             writer.write(_encode(connection, self._app.handle(request), head_only=request.method == "HEAD"))
             return
-        await asyncio.sleep(fault.seconds if fault.kind == "latency" else 0)
+        if fault.kind == "latency":
+            await self._pause(fault.seconds, reader, writer)
         answer = self._app.handle(request) if fault.takes_effect else None
         if fault.status is not None:
             answer = self._refusal(fault)
@@ -102,10 +110,24 @@ class WireServer:
                 _reset(writer)
                 raise _Cut
             case "truncate" | "stall":
-                await _half(connection, writer, _present(answer), fault)
+                await _half(connection, writer, _present(answer))
+                await self._pause(fault.seconds, reader, writer)
+                writer.close()
                 raise _Cut
             case _:
                 writer.write(_encode(connection, _present(answer), head_only=request.method == "HEAD"))
+
+    async def _pause(self, seconds: float, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Wait. A client that leaves meanwhile is gone, but its request goes on, as on a real server."""
+        ends = asyncio.get_running_loop().time() + seconds
+        try:
+            async with asyncio.timeout(seconds):
+                await reader.read(1)
+        except (TimeoutError, OSError):
+            pass
+        else:
+            self.connections.discard(writer)
+        await asyncio.sleep(max(0.0, ends - asyncio.get_running_loop().time()))
 
     def _refusal(self, fault: Fault) -> Answer:
         status = fault.status or 500
@@ -170,15 +192,13 @@ def _encode(connection: h11.Connection, answer: Answer, *, head_only: bool = Fal
     return b"".join(connection.send(event) or b"" for event in [*events, h11.EndOfMessage()])
 
 
-async def _half(connection: h11.Connection, writer: asyncio.StreamWriter, answer: Answer, fault: Fault) -> None:
+async def _half(connection: h11.Connection, writer: asyncio.StreamWriter, answer: Answer) -> None:
     """Send half of an answer, and keep the rest for ever."""
     whole = _encode(connection, answer)
     head = whole.index(b"\r\n\r\n") + 4
     cut = head + (len(whole) - head) // 2 if answer.body else head // 2
     writer.write(whole[:cut])
     await writer.drain()
-    await asyncio.sleep(fault.seconds)
-    writer.close()
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 import ssl
+import threading
 import time
+import warnings
 from collections.abc import Generator, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 from urllib.parse import urlsplit
 
+import httpcore
 import httpx
 
 from . import _tls
 from ._policy import Failure, GetToken, Reply, Request, Response, Send, Step, Wait
 from ._tokens import AsyncTokenSource, TokenSource
 from .config import Settings
-from .errors import Phase
+from .errors import ConfigurationError, Phase
 
 # Nothing in this API is near it. More would only fill the memory.
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 # httpx keeps 20 connections alive by default, and opens a new one for nearly every call above that.
-_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100)
+# The limit is ours, before the pool: under asyncio a cancelled call can keep its place in httpx's for ever.
+_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+_NO_PLACE = Failure(Phase.NEVER_SENT, "no place was free among max_concurrency requests", timed_out=True)
 
 
 @cache
@@ -54,24 +62,70 @@ def user_agent() -> str:
     return f"payex-billing/{own} Python/{platform.python_version()}"
 
 
-class Engine:
-    """Sends plain requests through an `httpx.Client`."""
+class _Connections:
+    """What both engines have in common: how a client is made, and when it may be used.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: where to send to, and with which certificates.
+        owner: how the client calls itself, for the warning when it is left open.
+    """
+
+    def __init__(self, settings: Settings, owner: str) -> None:
+        self._closed = True  # until all below has succeeded
+        self._settings = settings
+        self._owner = owner
         self._base = settings.base_url + settings.prefix
         self._context = ssl_context(settings)
-        self._suspect = _suspect(settings)
-        self._client = httpx.Client(
-            verify=self._context,
-            limits=_LIMITS,
-            proxy=settings.proxy,
-            follow_redirects=False,
-            headers={"User-Agent": user_agent()},
-        )
+        self._suspect: tuple[str, int] | None = _suspect(settings)
+        self._limit = settings.max_concurrency
+        self._closed = False
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "verify": self._context,
+            "limits": _LIMITS,
+            "proxy": self._settings.proxy,
+            "follow_redirects": False,
+            "headers": {"User-Agent": user_agent()},
+        }
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ConfigurationError("the client is closed")
+
+    def __del__(self) -> None:
+        if not self._closed:
+            warnings.warn(f"unclosed {self._owner}", ResourceWarning, source=self, stacklevel=2)
+
+
+class Engine(_Connections):
+    """Sends plain requests through an `httpx.Client`."""
+
+    def __init__(self, settings: Settings, owner: str) -> None:
+        super().__init__(settings, owner)
+        self._start()
+
+    def _start(self) -> None:
+        self._process = os.getpid()
+        self._places = threading.BoundedSemaphore(self._limit)
+        self._client = httpx.Client(**self._options())
 
     def send(self, step: Send) -> Reply:
         """Send once."""
+        self._check_open()
+        if self._process != os.getpid():
+            # A forked child must not speak on its parent's connections. They are kept, so that nothing closes them.
+            _inherited.append(self._client)
+            self._start()
         end = time.monotonic() + step.timeout
+        if not self._places.acquire(timeout=step.timeout):
+            return _NO_PLACE
+        try:
+            return self._send(step, end)
+        finally:
+            self._places.release()
+
+    def _send(self, step: Send, end: float) -> Reply:
         try:
             request = _prepare(self._client, self._base, step)
             answer = self._client.send(request, stream=True)
@@ -94,27 +148,43 @@ class Engine:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._closed = True
+        if self._process == os.getpid():
+            self._client.close()
 
 
-class AsyncEngine:
+class AsyncEngine(_Connections):
     """Sends plain requests through an `httpx.AsyncClient`."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._base = settings.base_url + settings.prefix
-        self._context = ssl_context(settings)
-        self._suspect = _suspect(settings)
-        self._client = httpx.AsyncClient(
-            verify=self._context,
-            limits=_LIMITS,
-            proxy=settings.proxy,
-            follow_redirects=False,
-            headers={"User-Agent": user_agent()},
-        )
+    def __init__(self, settings: Settings, owner: str) -> None:
+        super().__init__(settings, owner)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = os.getpid()
+        self._places = asyncio.Semaphore(self._limit)
+        self._client = httpx.AsyncClient(**self._options())
 
     async def send(self, step: Send) -> Reply:
         """Send once."""
+        self._check_open()
+        self._check_loop()
         end = time.monotonic() + step.timeout
+        if self._places.locked():
+            try:
+                async with asyncio.timeout(step.timeout):
+                    await self._places.acquire()
+            except TimeoutError:
+                return _NO_PLACE
+        else:
+            await self._places.acquire()
+        try:
+            return await self._send(step, end)
+        except asyncio.CancelledError:
+            await self._close_forgotten()
+            raise
+        finally:
+            self._places.release()
+
+    async def _send(self, step: Send, end: float) -> Reply:
         try:
             request = _prepare(self._client, self._base, step)
             answer = await self._client.send(request, stream=True)
@@ -135,9 +205,40 @@ class AsyncEngine:
         self._suspect = None
         return _response(answer, body)
 
+    async def _close_forgotten(self) -> None:
+        """Close connections that httpx has lost sight of.
+
+        One whose request is cancelled after connecting and before sending stays open in the pool, belongs to nobody,
+        and is never used again. The pool has no name for that, so its own list of requests tells.
+        """
+        pools = [getattr(each, "_pool", None) for each in (self._client._transport, *self._client._mounts.values())]
+        for pool in pools:
+            if isinstance(pool, httpcore.AsyncConnectionPool):
+                taken = {id(request.connection) for request in pool._requests}
+                for connection in pool.connections:
+                    if id(connection) not in taken and not connection.is_idle() and not connection.is_closed():
+                        with suppress(OSError, httpcore.NetworkError):
+                            await connection.aclose()
+
+    def _check_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise ConfigurationError(
+                "an AsyncBilling belongs to the event loop it was first used on: make one for each loop"
+            )
+
     async def close(self) -> None:
         """Close the connections."""
+        self._closed = True
         await self._client.aclose()
+
+
+# Named, so that a test can hold time still.
+_pause, _sleep = time.sleep, asyncio.sleep
+# Clients of a parent process: a child that let go of them would close their connections.
+_inherited: list[httpx.Client] = []
 
 
 def drive(policy: Generator[Step, object, Response], engine: Engine, tokens: TokenSource) -> Response:
@@ -153,7 +254,7 @@ def drive(policy: Generator[Step, object, Response], engine: Engine, tokens: Tok
             case Send():
                 reply = engine.send(step)
             case Wait():
-                time.sleep(step.seconds)
+                _pause(step.seconds)
                 reply = None
             case GetToken():
                 reply = tokens.get(step.refused)
@@ -174,7 +275,7 @@ async def drive_async(
             case Send():
                 reply = await engine.send(step)
             case Wait():
-                await asyncio.sleep(step.seconds)
+                await _sleep(step.seconds)
                 reply = None
             case GetToken():
                 reply = await tokens.get(step.refused)

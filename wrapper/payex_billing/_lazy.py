@@ -19,4 +19,5 @@ def lazily(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[full] = module
     spec.loader.exec_module(module)
+    setattr(sys.modules[__package__], name, module)  # as an import does
     return module

@@ -45,7 +45,7 @@ class Request:
 
     operation: str
     method: str
-    path: str
+    path: str = attrs.field(repr=False)
     template: str
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     body: bytes | None = attrs.field(default=None, repr=False)
@@ -180,14 +180,16 @@ class Environment:
         now: a monotonic clock in seconds.
         random: a number from 0 to below 1, for the jitter.
         epoch: seconds since 1970, for a Retry-After given as a date.
-        on_attempt: called after every attempt with the request and the attempt.
+        reserve: takes the next place in the pace of requests, given the time; the seconds until it comes.
+        on_attempt: called after every attempt with the request, the attempt, and the answer if there was one.
         outcome_unknown: the class to raise for a lost POST.
     """
 
     now: Callable[[], float]
     random: Callable[[], float]
     epoch: Callable[[], float]
-    on_attempt: Callable[[Request, Attempt], None] | None = None
+    reserve: Callable[[float], float] | None = None
+    on_attempt: Callable[[Request, Attempt, Response | None], None] | None = None
     outcome_unknown: type[errors.OutcomeUnknown] = errors.OutcomeUnknown
 
 
@@ -214,9 +216,12 @@ class _Call:
         token = _token((yield GetToken()))
         refreshed = False
         while True:
-            left = self.deadline - self.environment.now()
+            pause = self.environment.reserve(self.environment.now()) if self.environment.reserve else 0.0
+            left = self.deadline - self.environment.now() - pause
             if left <= 0:
                 raise self.out_of_time()
+            if pause > 0:
+                yield Wait(pause)
             reply = yield Send(self.request, token, min(self.options.timeout, left))
             if isinstance(reply, Response):
                 if self.succeeded(reply):
@@ -293,7 +298,7 @@ class _Call:
             attempt = Attempt(reply.phase, failure=reply.reason, wait=wait)
         self.attempts.append(attempt)
         if self.environment.on_attempt is not None:
-            self.environment.on_attempt(self.request, attempt)
+            self.environment.on_attempt(self.request, attempt, reply if isinstance(reply, Response) else None)
 
     def error(self, reply: Response | Failure) -> errors.BillingError:
         """The error that an attempt ends the call with."""

@@ -9,12 +9,15 @@ from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
 
 from . import _policy
 from ._aio_routes import AsyncCustomerHandle
 from ._lazy import lazily
+from ._limits import Pace
 from ._memory import Memory
 from ._policy import Environment, Options, RetryBudget
+from ._telemetry import AttemptHook, Telemetry
 from .config import AsyncTokenProvider, Settings
 from .errors import AsyncOutcomeUnknown, BillingError, MalformedResponse, OutcomeUnknown
 from .models import JsonValue, Operation, Reconciliation, RecurringProduct
@@ -52,6 +55,10 @@ class AsyncBilling:
         proxy: the URL of an HTTP proxy [PAYEX_PROXY]; the usual variables such as HTTPS_PROXY work too.
         timeout: seconds one attempt may take, default 30; None means the default [PAYEX_TIMEOUT].
         deadline: seconds a call may take with all its attempts and waits, default 120 [PAYEX_DEADLINE].
+        max_concurrency: requests that may be under way at once, default 100 [PAYEX_MAX_CONCURRENCY].
+        max_rate: requests a second, spread evenly; default as many as there are [PAYEX_MAX_RATE].
+        tracing: whether to make OpenTelemetry spans; needs the extra `otel` [PAYEX_TRACING].
+        on_attempt: called after every attempt with the operation's name and the `Attempt`.
 
     Raises:
         ConfigurationError: a setting is missing or wrong.
@@ -73,6 +80,10 @@ class AsyncBilling:
         proxy: str | None = None,
         timeout: float | None = None,
         deadline: float | None = None,
+        max_concurrency: int | None = None,
+        max_rate: float | None = None,
+        tracing: bool | None = None,
+        on_attempt: AttemptHook | None = None,
     ) -> None:
         self.settings = Settings.load(
             token=token,
@@ -88,15 +99,25 @@ class AsyncBilling:
             proxy=proxy,
             timeout=timeout,
             deadline=deadline,
+            max_concurrency=max_concurrency,
+            max_rate=max_rate,
+            tracing=tracing,
         )
         self._options = Options(timeout=self.settings.timeout, deadline=self.settings.deadline)
         self._budget = RetryBudget()
         self._memory = Memory()
         self._tokens = _tokens.AsyncTokenSource(self.settings.token or Path(self.settings.token_file or ""))
+        host = urlsplit(self.settings.base_url).hostname or ""
+        self._telemetry = Telemetry(on_attempt, tracing=self.settings.tracing, host=host)
         self._environment = Environment(
-            now=time.monotonic, random=random.random, epoch=time.time, outcome_unknown=AsyncOutcomeUnknown
+            now=time.monotonic,
+            random=random.random,
+            epoch=time.time,
+            reserve=Pace(self.settings.max_rate).reserve if self.settings.max_rate else None,
+            on_attempt=self._telemetry.attempt,
+            outcome_unknown=AsyncOutcomeUnknown,
         )
-        self._engine = _http.AsyncEngine(self.settings)
+        self._engine = _http.AsyncEngine(self.settings, repr(self))
 
     @classmethod
     def from_env(cls) -> Self:
@@ -193,7 +214,8 @@ class AsyncBilling:
 
     async def _run(self, call: Call[T]) -> T:
         policy = _policy.call(call.request, self._options, self._budget, self._environment)
-        result = call.parse(await _http.drive_async(policy, self._engine, self._tokens))
+        with self._telemetry.span(call.request):
+            result = call.parse(await _http.drive_async(policy, self._engine, self._tokens))
         if isinstance(result, RecurringProduct):
             self._memory.saw((result.id,))
         return result

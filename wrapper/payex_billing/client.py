@@ -9,12 +9,15 @@ from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
 
 from . import _policy
 from ._lazy import lazily
+from ._limits import Pace
 from ._memory import Memory
 from ._policy import Environment, Options, RetryBudget
 from ._routes import CustomerHandle
+from ._telemetry import AttemptHook, Telemetry
 from .config import Settings, TokenProvider
 from .errors import BillingError, MalformedResponse, OutcomeUnknown
 from .models import JsonValue, Operation, Reconciliation, RecurringProduct
@@ -51,6 +54,10 @@ class Billing:
         proxy: the URL of an HTTP proxy [PAYEX_PROXY]; the usual variables such as HTTPS_PROXY work too.
         timeout: seconds one attempt may take, default 30; None means the default [PAYEX_TIMEOUT].
         deadline: seconds a call may take with all its attempts and waits, default 120 [PAYEX_DEADLINE].
+        max_concurrency: requests that may be under way at once, default 100 [PAYEX_MAX_CONCURRENCY].
+        max_rate: requests a second, spread evenly; default as many as there are [PAYEX_MAX_RATE].
+        tracing: whether to make OpenTelemetry spans; needs the extra `otel` [PAYEX_TRACING].
+        on_attempt: called after every attempt with the operation's name and the `Attempt`.
 
     Raises:
         ConfigurationError: a setting is missing or wrong.
@@ -72,6 +79,10 @@ class Billing:
         proxy: str | None = None,
         timeout: float | None = None,
         deadline: float | None = None,
+        max_concurrency: int | None = None,
+        max_rate: float | None = None,
+        tracing: bool | None = None,
+        on_attempt: AttemptHook | None = None,
     ) -> None:
         self.settings = Settings.load(
             token=token,
@@ -87,13 +98,24 @@ class Billing:
             proxy=proxy,
             timeout=timeout,
             deadline=deadline,
+            max_concurrency=max_concurrency,
+            max_rate=max_rate,
+            tracing=tracing,
         )
         self._options = Options(timeout=self.settings.timeout, deadline=self.settings.deadline)
         self._budget = RetryBudget()
         self._memory = Memory()
         self._tokens = _tokens.TokenSource(self.settings.token or Path(self.settings.token_file or ""))
-        self._environment = Environment(now=time.monotonic, random=random.random, epoch=time.time)
-        self._engine = _http.Engine(self.settings)
+        host = urlsplit(self.settings.base_url).hostname or ""
+        self._telemetry = Telemetry(on_attempt, tracing=self.settings.tracing, host=host)
+        self._environment = Environment(
+            now=time.monotonic,
+            random=random.random,
+            epoch=time.time,
+            reserve=Pace(self.settings.max_rate).reserve if self.settings.max_rate else None,
+            on_attempt=self._telemetry.attempt,
+        )
+        self._engine = _http.Engine(self.settings, repr(self))
 
     @classmethod
     def from_env(cls) -> Self:
@@ -190,7 +212,8 @@ class Billing:
 
     def _run(self, call: Call[T]) -> T:
         policy = _policy.call(call.request, self._options, self._budget, self._environment)
-        result = call.parse(_http.drive(policy, self._engine, self._tokens))
+        with self._telemetry.span(call.request):
+            result = call.parse(_http.drive(policy, self._engine, self._tokens))
         if isinstance(result, RecurringProduct):
             self._memory.saw((result.id,))
         return result

@@ -30,6 +30,9 @@ VARIABLES = {
     "proxy": "PAYEX_PROXY",
     "timeout": "PAYEX_TIMEOUT",
     "deadline": "PAYEX_DEADLINE",
+    "max_concurrency": "PAYEX_MAX_CONCURRENCY",
+    "max_rate": "PAYEX_MAX_RATE",
+    "tracing": "PAYEX_TRACING",
 }
 TokenProvider: TypeAlias = Callable[[], str]
 AsyncTokenProvider: TypeAlias = Callable[[], "str | Awaitable[str]"]
@@ -54,6 +57,9 @@ class Settings:
         proxy: the URL of an HTTP proxy.
         timeout: seconds one attempt may take.
         deadline: seconds a call may take with all its attempts and waits.
+        max_concurrency: requests that may be under way at once.
+        max_rate: requests a second, spread evenly; None for as many as there are.
+        tracing: whether to make OpenTelemetry spans.
         origins: for each setting `argument`, the name of the environment variable, or `default`.
     """
 
@@ -69,6 +75,9 @@ class Settings:
     proxy: str | None = attrs.field(default=None, repr=False)
     timeout: float = 30.0
     deadline: float = 120.0
+    max_concurrency: int = 100
+    max_rate: float | None = None
+    tracing: bool = False
     origins: Mapping[str, str] = attrs.field(factory=dict, repr=False, eq=False)
 
     @classmethod
@@ -93,22 +102,18 @@ class Settings:
             else:
                 origins[name] = "default"
         values["base_url"], origins["base_url"] = _base_url(values, origins)
-        for name in ("timeout", "deadline"):
-            if name in values:
-                values[name] = _seconds(values[name], _said(name, origins))
+        values.pop("environment", None)
         _choose_token(values, origins)
-        _require("owner_no", values, "the ledger number, which is your company's number")
-        for name in ("client_cert", "client_key", "ca_file"):
-            if name in values:
-                values[name] = os.fspath(values[name])
+        if "owner_no" not in values:
+            raise ConfigurationError(
+                "owner_no is missing: the ledger number, which is your company's number. Pass owner_no=… or set "
+                "PAYEX_OWNER_NO."
+            )
         if "client_key" in values and "client_cert" not in values:
             raise ConfigurationError("client_cert is missing: the key alone proves nothing. Set PAYEX_CLIENT_CERT.")
-        if "proxy" in values:
-            _check_proxy(values["proxy"], _said("proxy", origins))
-        for name in ("owner_no", "subdomain"):
+        for name, check in _CHECKS.items():
             if name in values:
-                _check_segment(values[name], _said(name, origins))
-        values.pop("environment", None)
+                values[name] = check(values[name], _said(name, origins))
         return cls(**values, origins=origins)
 
     @property
@@ -125,11 +130,6 @@ class Settings:
 def _said(name: str, origins: Mapping[str, str]) -> str:
     """How the user spelled a setting."""
     return name if origins[name] in {"argument", "default"} else origins[name]
-
-
-def _require(name: str, values: Mapping[str, Any], meaning: str) -> None:
-    if name not in values:
-        raise ConfigurationError(f"{name} is missing: {meaning}. Pass {name}=… or set {VARIABLES[name]}.")
 
 
 def _base_url(values: dict[str, Any], origins: dict[str, str]) -> tuple[str, str]:
@@ -183,24 +183,29 @@ def _choose_token(values: dict[str, Any], origins: Mapping[str, str]) -> None:
         values.pop("token", None)
     if "token" in values:
         values.pop("token_file", None)
-        if not callable(values["token"]):
-            _check_token(values["token"], _said("token", origins))
-    elif "token_file" in values:
-        values["token_file"] = os.fspath(values["token_file"])
-    else:
+    elif "token_file" not in values:
         raise ConfigurationError(
             "token is missing: the bearer token that PayEx issued for the ledger. Pass token=… or token_file=…, or set "
             "PAYEX_TOKEN or PAYEX_TOKEN_FILE."
         )
 
 
-def _check_token(token: object, said: str) -> None:
+def _check_token(token: object, said: str) -> object:
+    if callable(token):
+        return token
     if not isinstance(token, str):
         raise ConfigurationError(f"{said} must be a str or a function, not {type(token).__name__}")
-    check_token(token, said)
+    return check_token(token, said)
 
 
-def _check_proxy(proxy: object, said: str) -> None:
+def _check_path(path: Any, said: str) -> str:
+    try:
+        return os.fsdecode(path)
+    except TypeError:
+        raise ConfigurationError(f"{said} must be a path, not {type(path).__name__}") from None
+
+
+def _check_proxy(proxy: object, said: str) -> object:
     try:
         parts = urlsplit(proxy if isinstance(proxy, str) else "")
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
@@ -208,20 +213,59 @@ def _check_proxy(proxy: object, said: str) -> None:
         usable = False
     if not usable:
         raise ConfigurationError(f"{said} must be a URL such as http://proxy.example:3128")
+    return proxy
 
 
-def _check_segment(value: object, said: str) -> None:
+def _check_segment(value: object, said: str) -> str:
     if not isinstance(value, str):
         raise ConfigurationError(f"{said} must be a str, not {type(value).__name__}")
     if not value or value in {".", ".."} or not value.isprintable():
         raise ConfigurationError(f"{said} cannot be part of a URL")
+    return value
 
 
-def _seconds(value: object, said: str) -> float:
+def _above_zero(value: object, said: str, unit: str = "seconds") -> float:
     try:
-        seconds = float(value)  # type: ignore[arg-type]
+        number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise ConfigurationError(f"{said} must be a number of seconds above 0, not {value!r}")
-    return seconds
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise ConfigurationError(f"{said} must be a number of {unit} above 0, not {value!r}")
+    return number
+
+
+def _count(value: object, said: str) -> int:
+    number = int(value) if isinstance(value, str) and value.isdecimal() else value
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise ConfigurationError(f"{said} must be a whole number above 0, not {value!r}")
+    return number
+
+
+def _switch(value: object, said: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or value.lower() not in words:
+        raise ConfigurationError(f"{said} must be one of {', '.join(words)}, not {value!r}")
+    return words[value.lower()]
+
+
+def _rate(value: object, said: str) -> float:
+    return _above_zero(value, said, "requests a second")
+
+
+_CHECKS: Mapping[str, Callable[[Any, str], object]] = {
+    "token": _check_token,
+    "token_file": _check_path,
+    "owner_no": _check_segment,
+    "subdomain": _check_segment,
+    "client_cert": _check_path,
+    "client_key": _check_path,
+    "ca_file": _check_path,
+    "proxy": _check_proxy,
+    "timeout": _above_zero,
+    "deadline": _above_zero,
+    "max_concurrency": _count,
+    "max_rate": _rate,
+    "tracing": _switch,
+}

@@ -1,0 +1,249 @@
+"""What a client tells of its work, and what it never tells."""
+
+from __future__ import annotations
+
+import builtins
+import logging
+import pickle
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import payex_billing as pb
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from payex_billing import AsyncBilling, Billing, Charge
+from payex_billing_mock import Faults, MockServer
+
+from tests.support import LEDGER, ROOT, Blocking, ScriptedServer, http_answer
+
+SECRET_TOKEN = "tok-5ecret-t0ken"
+SECRET_NUMBER = "191212121212"
+SECRET_SUBSCRIPTION = "46709998877"
+SECRET_TEXT = "Diagnos: hemlig"
+SECRETS = (SECRET_TOKEN, SECRET_NUMBER, SECRET_SUBSCRIPTION, SECRET_TEXT)
+
+
+@pytest.fixture(scope="module")
+def faulty() -> Iterator[MockServer]:
+    with MockServer({LEDGER: SECRET_TOKEN}, faults=Faults()) as server:
+        yield server
+
+
+@pytest.fixture(params=["sync", "async"])
+def make(request: pytest.FixtureRequest, faulty: MockServer) -> Iterator[Any]:
+    from contextlib import ExitStack
+
+    faulty.faults.clear()
+    with ExitStack() as stack:
+
+        def make_client(**options: Any) -> Any:
+            options = {"token": SECRET_TOKEN, "owner_no": LEDGER, "base_url": faulty.url} | options
+            if request.param == "sync":
+                return stack.enter_context(Billing(**options))
+            return stack.enter_context(Blocking.of(lambda: AsyncBilling(**options)))
+
+        yield make_client
+
+
+# logs and hook
+
+
+def test_an_attempt_is_logged_by_its_template(make: Any, faulty: MockServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "payex_billing")
+    faulty.faults.queue("429=0:GET")
+    with pytest.raises(pb.CustomerNotFound):
+        make().customer(SECRET_NUMBER).get()
+    messages = [record.getMessage() for record in caplog.records if record.name == "payex_billing"]
+    assert "GET /{ownerNo}/customers/{customerNo} -> 429; again in 0.000 s" in messages
+    assert "GET /{ownerNo}/customers/{customerNo} -> 404" in messages
+
+
+def test_only_allowed_headers_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "payex_billing")
+    answer = http_answer(404, b"", "Set-Cookie: session=5ecret", "X-Customer: 191212121212", "Content-Type: text/plain")
+    with ScriptedServer([answer]) as server:
+        with Billing(token=SECRET_TOKEN, owner_no=LEDGER, base_url=server.url) as billing:
+            with pytest.raises(pb.NotFound):
+                billing.customer("1").get()
+    own = "\n".join(record.getMessage() for record in caplog.records if record.name == "payex_billing")
+    assert "'content-type': 'text/plain'" in own
+    assert "2 others" in own
+    assert "5ecret" not in own
+    assert "191212121212" not in own
+
+
+def test_nothing_is_logged_above_debug_when_all_goes_well(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "payex_billing")
+    make().customer("1").ensure()
+    assert [record for record in caplog.records if record.name == "payex_billing"] == []
+
+
+def test_the_hook_sees_every_attempt(make: Any, faulty: MockServer) -> None:
+    seen: list[tuple[str, pb.Attempt]] = []
+    faulty.faults.queue("503=0:GET", "reset-before:GET")
+    billing = make(on_attempt=lambda operation, attempt: seen.append((operation, attempt)))
+    with pytest.raises(pb.CustomerNotFound) as caught:
+        billing.customer("nobody").get()
+    assert [attempt for _, attempt in seen] == list(caught.value.attempts)
+    assert {operation for operation, _ in seen} == {"get_customer"}
+    assert [(attempt.phase, attempt.status) for _, attempt in seen] == [
+        (pb.Phase.ANSWERED, 503),
+        (pb.Phase.ANSWER_LOST, None),
+        (pb.Phase.ANSWERED, 404),
+    ]
+
+
+# traces
+
+
+@pytest.fixture(scope="module")
+def exporter() -> InMemorySpanExporter:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    return exporter
+
+
+def test_a_call_is_a_span_with_its_attempts(make: Any, faulty: MockServer, exporter: InMemorySpanExporter) -> None:
+    exporter.clear()
+    faulty.faults.queue("503=0:GET")
+    with pytest.raises(pb.CustomerNotFound):
+        make(tracing=True).customer(SECRET_NUMBER).get()
+    (span,) = exporter.get_finished_spans()
+    assert span.name == "GET /{ownerNo}/customers/{customerNo}"
+    assert span.kind is trace.SpanKind.CLIENT
+    assert span.attributes is not None
+    assert dict(span.attributes) == {
+        "http.request.method": "GET",
+        "url.template": "/{ownerNo}/customers/{customerNo}",
+        "server.address": "127.0.0.1",
+        "payex.operation": "get_customer",
+        "http.response.status_code": 404,
+        "error.type": "CustomerNotFound",
+        "payex.problem": "customer-not-found",
+    }
+    assert [(event.attributes or {})["http.response.status_code"] for event in span.events] == ["503", "404"]
+    assert span.status.status_code is trace.StatusCode.ERROR
+    assert SECRET_NUMBER not in span.to_json()
+    assert SECRET_TOKEN not in span.to_json()
+
+
+def test_a_call_that_succeeds_is_a_span_without_an_error(make: Any, exporter: InMemorySpanExporter) -> None:
+    exporter.clear()
+    make(tracing=True).customer("7").ensure()
+    assert exporter.get_finished_spans()
+    assert exporter.get_finished_spans()[-1].status.status_code is trace.StatusCode.UNSET
+
+
+def test_without_tracing_there_is_no_span(make: Any, exporter: InMemorySpanExporter) -> None:
+    exporter.clear()
+    make().customer("7").ensure()
+    assert exporter.get_finished_spans() == ()
+
+
+def test_tracing_without_opentelemetry_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def missing(name: str, *arguments: Any, **options: Any) -> Any:
+        if name.startswith("opentelemetry"):
+            raise ModuleNotFoundError(name)
+        return real(name, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "__import__", missing)
+    with pytest.raises(pb.ConfigurationError, match=r"payex-billing\[otel\]"):
+        Billing(token="t", owner_no="1", tracing=True)
+
+
+# leaks
+
+
+def everything_said(error: BaseException) -> str:
+    """All that an error shows of itself: message, representation, traceback with its causes, and its pickle."""
+    said = [str(error), repr(error), "".join(traceback.format_exception(error)), repr(vars(error))]
+    said.append(repr(pickle.dumps(error)))
+    return "\n".join(said)
+
+
+@pytest.mark.parametrize(
+    "fault", [None, "lose-answer", "reset-before", "truncate", "401", "429", "503", "500", "500-after", "502", "520"]
+)
+def test_no_secret_is_in_any_log_representation_or_traceback(
+    make: Any, faulty: MockServer, caplog: pytest.LogCaptureFixture, fault: str | None
+) -> None:
+    caplog.set_level(logging.DEBUG, "payex_billing")
+    billing = make().with_options(attempts=2)
+    customer = billing.customer(SECRET_NUMBER)
+    subscription = customer.subscription(SECRET_SUBSCRIPTION)
+    charge = Charge(product_code="P", text=SECRET_TEXT)
+    billing.customer(SECRET_NUMBER).ensure()
+    actions = [
+        customer.get,
+        customer.create,
+        subscription.get,
+        subscription.create,
+        subscription.delete,
+        lambda: list(customer.subscriptions.list()),
+        lambda: customer.recurring_products.create(charge),
+        lambda: subscription.recurring_products.create(charge),
+        lambda: subscription.recurring_products.update("x", text=SECRET_TEXT),
+    ]
+    said = [repr(billing), repr(billing.settings)]
+    for action in actions:
+        if fault is not None:
+            faulty.faults.queue(fault, fault)
+        try:
+            action()
+        except pb.BillingError as error:
+            # The natural key of a lost creation is the caller's own data: it travels in a pickle, and is shown masked.
+            key, error_key = getattr(error, "key", None), None
+            if key is not None:
+                said.append(repr(key))
+                error.key, error_key = None, key  # type: ignore[attr-defined]
+            said.append(everything_said(error))
+            if error_key is not None:
+                error.key = error_key  # type: ignore[attr-defined]
+        faulty.faults.clear()
+    said += [record.getMessage() for record in caplog.records if record.name == "payex_billing"]
+    found = [secret for secret in SECRETS if secret in "\n".join(said)]
+    assert found == []
+
+
+def test_no_secret_is_in_a_refusal_before_sending(make: Any) -> None:
+    billing = make()
+    for action in (
+        lambda: billing.customer(SECRET_NUMBER * 2),
+        lambda: billing.customer("1").subscription(SECRET_SUBSCRIPTION * 5),
+        lambda: Charge(product_code="P", text=SECRET_TEXT * 9),
+        lambda: billing.follow(pb.Operation(rel="x", method="GET", href=f"//evil.example/{SECRET_NUMBER}")),
+        lambda: Billing(token=f"{SECRET_TOKEN}\n", owner_no="1"),
+    ):
+        with pytest.raises(pb.BillingError) as caught:
+            action()
+        assert not any(secret in f"{caught.value}{caught.value!r}" for secret in SECRETS)
+
+
+def test_the_internal_values_hide_what_they_hold(faulty: MockServer) -> None:
+    from payex_billing import _http, _operations, _tokens
+
+    call = _operations.create_charge(
+        _operations.Parent(LEDGER, SECRET_NUMBER, SECRET_SUBSCRIPTION), Charge(product_code="P", text=SECRET_TEXT)
+    )
+    source = _tokens.TokenSource(SECRET_TOKEN)
+    settings = pb.Settings(token=SECRET_TOKEN, owner_no=LEDGER, client_key_password="pa55word", base_url=faulty.url)
+    engine = _http.Engine(settings, "test")
+    shown = f"{call!r} {call.request!r} {source!r} {settings!r} {engine!r}"
+    engine.close()
+    assert not any(secret in shown for secret in (*SECRETS, "pa55word"))
+
+
+def test_no_source_file_logs_a_path_or_prints() -> None:
+    for path in (ROOT / "wrapper" / "payex_billing").glob("*.py"):
+        text = Path(path).read_text(encoding="utf-8")
+        assert "print(" not in text, path
+        assert "request.path" not in text or path.name in {"_http.py", "_operations.py"}, path

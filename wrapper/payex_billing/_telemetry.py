@@ -1,0 +1,122 @@
+"""What a client tells of its requests: log records, the caller's hook, and OpenTelemetry spans.
+
+Nothing here knows an id, a token or a body: routes are named by their template, headers by an allowlist.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeAlias
+
+from ._policy import Request, Response
+from .errors import Attempt, BillingError, ConfigurationError, ProblemError
+
+logger = logging.getLogger("payex_billing")
+AttemptHook: TypeAlias = Callable[[str, Attempt], None]
+"""Called after every attempt with the operation's name, such as `create_customer`, and the attempt."""
+
+# What may be logged of an answer. Everything else could hold a secret or an id.
+ALLOWED_HEADERS = ("content-type", "content-length", "date", "retry-after", "server", "www-authenticate")
+
+
+class Telemetry:
+    """Tells of one client's requests.
+
+    Args:
+        hook: the caller's function.
+        tracing: whether to make OpenTelemetry spans.
+        host: the server, for the spans.
+
+    Raises:
+        ConfigurationError: tracing is wanted, but OpenTelemetry is not installed.
+    """
+
+    def __init__(self, hook: AttemptHook | None, *, tracing: bool, host: str) -> None:
+        self._hook = hook
+        self._host = host
+        self._trace: Any = None
+        self._tracer: Any = None
+        if tracing:
+            try:
+                from opentelemetry import trace  # noqa: PLC0415 - an extra
+            except ModuleNotFoundError:
+                message = "tracing needs an extra: pip install 'payex-billing[otel]'"
+                raise ConfigurationError(message) from None
+            self._trace = trace
+            self._tracer = trace.get_tracer("payex_billing")
+
+    def attempt(self, request: Request, attempt: Attempt, answer: Response | None) -> None:
+        """An attempt has ended."""
+        if attempt.wait is not None or logger.isEnabledFor(logging.DEBUG):
+            _log(request, attempt, answer)
+        if self._hook is not None:
+            self._hook(request.operation, attempt)
+        if self._tracer is not None:
+            event = {"payex.phase": attempt.phase.value}
+            if attempt.status is not None:
+                event["http.response.status_code"] = str(attempt.status)
+            if attempt.failure is not None:
+                event["payex.failure"] = attempt.failure
+            if attempt.wait is not None:
+                event["payex.wait_seconds"] = f"{attempt.wait:.3f}"
+            span = self._trace.get_current_span()
+            span.add_event("attempt", event)
+            if attempt.status is not None:
+                span.set_attribute("http.response.status_code", attempt.status)
+
+    def span(self, request: Request) -> AbstractContextManager[object]:
+        """A span around a call, with its attempts as events; nothing when there is no tracing."""
+        if self._tracer is None:
+            return _NOTHING
+        attributes = {
+            "http.request.method": request.method,
+            "url.template": request.template,
+            "server.address": self._host,
+            "payex.operation": request.operation,
+        }
+        return _Span(self._trace, self._tracer, f"{request.method} {request.template}", attributes)
+
+
+def _log(request: Request, attempt: Attempt, answer: Response | None) -> None:
+    outcome = attempt.status if attempt.status is not None else f"{attempt.phase.value} ({attempt.failure})"
+    if attempt.wait is not None:
+        logger.info("%s %s -> %s; again in %.3f s", request.method, request.template, outcome, attempt.wait)
+    else:
+        logger.debug("%s %s -> %s", request.method, request.template, outcome)
+    if answer is not None and logger.isEnabledFor(logging.DEBUG):
+        shown = {name: answer.headers[name] for name in ALLOWED_HEADERS if name in answer.headers}
+        logger.debug("answer headers %s, and %d others", shown, len(answer.headers) - len(shown))
+
+
+_NOTHING = nullcontext()
+
+
+class _Span:
+    """An OpenTelemetry span that takes an error's class, but not its message or traceback: they may name a person."""
+
+    def __init__(self, trace: Any, tracer: Any, name: str, attributes: Mapping[str, str]) -> None:
+        self._trace = trace
+        self._current = tracer.start_as_current_span(
+            name,
+            kind=trace.SpanKind.CLIENT,
+            attributes=attributes,
+            record_exception=False,
+            set_status_on_exception=False,
+        )
+
+    def __enter__(self) -> object:
+        return self._current.__enter__()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        if error is not None:
+            span = self._trace.get_current_span()
+            span.set_attribute("error.type", type(error).__name__)
+            if isinstance(error, ProblemError) and error.problem.code:
+                span.set_attribute("payex.problem", error.problem.code)
+            if isinstance(error, BillingError):
+                span.set_status(self._trace.StatusCode.ERROR)
+            else:
+                span.set_status(self._trace.StatusCode.ERROR, type(error).__name__)
+        self._current.__exit__(None, None, None)
