@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 RUN_STAMP := $(VENV)/.run
 DEV_STAMP := $(VENV)/.dev
+BENCH_STAMP := $(VENV)/.bench
 # Generated data is the same in every run; another seed tries other data.
 SEED ?= 20260101
 PIP := $(PY) -m pip --disable-pip-version-check --no-input install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo mock test nightly generate check-generated contract lint types docs-provenance lock wheel-test clean
+.PHONY: help demo mock test nightly generate check-generated contract lint types docs-provenance bench lock wheel-test clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +69,13 @@ types: $(DEV_STAMP) ## mypy strict and pyright strict on the wrapper
 
 wheel-test: $(DEV_STAMP) ## Build the wheel, install it into an empty environment elsewhere, run the demo with it
 	@$(PY) tools/wheel_test.py
+
+$(BENCH_STAMP): $(DEV_STAMP) requirements/bench.txt
+	@$(PIP) --require-hashes -r requirements/bench.txt
+	@touch $@
+
+bench: $(BENCH_STAMP) ## Measure beside other SDKs, and write docs/benchmarks.md
+	@$(PY) -m benchmarks
 
 lock: $(DEV_STAMP) ## Resolve requirements/*.txt anew
 	@$(PY) tools/lock.py

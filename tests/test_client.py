@@ -11,10 +11,10 @@ import payex_billing as pb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from payex_billing import Billing, Charge, Operation
+from payex_billing import AsyncBilling, Billing, Charge, Operation
 from payex_billing_mock import MockServer
 
-from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, PREFIX, TOKEN, ScriptedServer, http_answer
+from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, PREFIX, TOKEN, Blocking, ScriptedServer, http_answer
 
 NUMBERS = ["15615616", "A/B åö", "a&b", ".hidden", "...", "a b", "Ö_-.1"]
 FULL = Charge(
@@ -345,6 +345,52 @@ def test_a_next_link_out_of_the_ledger_is_not_followed(link: str) -> None:
     with ScriptedServer([http_answer(200, list_body(["a"], next=link))] * 2) as server, scripted(server) as billing:
         with pytest.raises(pb.UnsafeLink):
             list(billing.customer("1").subscriptions.list())
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("facade", ["sync", "async"])
+@pytest.mark.parametrize(
+    "href",
+    [
+        "https://evil.example/billing/customer/v1/1234/customers",
+        "//evil.example/billing/customer/v1/1234/customers",
+        "/\\evil.example/billing/customer/v1/1234/customers",
+        "{base}@evil.example/billing/customer/v1/1234/customers",
+        "{scheme}://user:pw@{host}/billing/customer/v1/1234/customers",
+        "{scheme}://127.0.0.1:1/billing/customer/v1/1234/customers",
+        "/billing/customer/v1/1234/../5678/customers",
+        "/billing/customer/v1/1234/%2e%2e/5678/customers",
+        "/billing/customer/v1/5678/customers",
+    ],
+)
+def test_a_hostile_href_is_refused_and_nothing_is_sent(facade: str, href: str) -> None:
+    with ScriptedServer([http_answer(200, b"{}")]) as server:
+        scheme, _, host = server.url.partition("://")
+        link = href.format(base=server.url, scheme=scheme, host=host)
+        options: Any = {"token": TOKEN, "owner_no": LEDGER, "base_url": server.url}
+        with Billing(**options) if facade == "sync" else Blocking.of(lambda: AsyncBilling(**options)) as billing:
+            with pytest.raises(pb.UnsafeLink):
+                billing.follow(Operation(rel="x", method="GET", href=link))
+        assert server.requests == []
+
+
+def test_a_hostile_id_of_a_resource_is_only_text() -> None:
+    hostile = json.dumps(CUSTOMER | {"@id": "https://evil.example/x"}).encode()
+    with ScriptedServer([http_answer(200, hostile), http_answer(200, hostile)]) as server, scripted(server) as billing:
+        read = billing.customer("1").get()
+        with pytest.raises(pb.UnsafeLink):
+            billing.follow(Operation(rel="self", method="GET", href=read.uri or ""))
+        billing.customer(read.customer_no).get()
+        assert [request.split()[1] for request in server.requests] == [b"/billing/customer/v1/1234/customers/1"] * 2
+
+
+@pytest.mark.parametrize("location", ["https://evil.example/x", "//evil.example/x", "/elsewhere", "customers/2"])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed_wherever_it_leads(status: int, location: str) -> None:
+    answer = http_answer(status, b"", f"Location: {location}")
+    with ScriptedServer([answer] * 2) as server, scripted(server) as billing:
+        with pytest.raises(pb.UnexpectedStatus):
+            billing.customer("1").get()
         assert len(server.requests) == 1
 
 

@@ -21,6 +21,8 @@ VALUES = [
     Charge(product_code="P01", quantity=1, unit_price=Decimal("499.00"), vat_rate=25, start_date=date(2026, 1, 1)),
     RecurringProduct(id="x", uri="/x", product_code="P01", billed_until=date(2026, 6, 30)),
     pb.Settings(token="t", owner_no="1"),
+    pb.NaturalKey(customer_no="1", charge=Charge(product_code="P01")),
+    pb.Reconciliation(outcome=pb.Outcome.CREATED, reason="it exists", resource=OPERATION),  # type: ignore[arg-type]
     pb.Attempt(pb.Phase.ANSWERED, status=500, wait=0.5),
     pb.Problem(404, code="customer-not-found", problems={"a": "b"}),
 ]

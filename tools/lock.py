@@ -11,9 +11,10 @@ HEADER = "# Made by `make lock`; do not edit. Exact pins with hashes.\n"
 
 
 def main() -> None:
-    """Write requirements/run.txt, and requirements/dev.txt in agreement with it."""
+    """Write requirements/run.txt, and the others in agreement with it."""
     run = _compile("run.in", "run.txt", [])
-    _compile("dev.in", "dev.txt", ["-c", str(run.relative_to(ROOT))])
+    dev = _compile("dev.in", "dev.txt", ["-c", str(run.relative_to(ROOT))])
+    _compile("bench.in", "bench.txt", ["-c", str(dev.relative_to(ROOT))])
 
 
 def _compile(source: str, target: str, more: list[str]) -> Path:
