@@ -126,7 +126,7 @@ class Engine(_Connections):
 
     def _send(self, step: Send, end: float) -> Reply:
         try:
-            request = _prepare(self._base, step)
+            request = _prepare(self._base, step, end)
             answer = self._client.send(request, stream=True)
             try:
                 body = bytearray()
@@ -158,7 +158,6 @@ class AsyncEngine(_Connections):
     def __init__(self, settings: Settings, owner: str) -> None:
         super().__init__(settings, owner)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._process = os.getpid()
         self._places = asyncio.Semaphore(self._limit)
         self._client = httpx.AsyncClient(**self._options())
 
@@ -185,7 +184,7 @@ class AsyncEngine(_Connections):
 
     async def _send(self, step: Send, end: float) -> Reply:
         try:
-            request = _prepare(self._base, step)
+            request = _prepare(self._base, step, end)
             answer = await self._client.send(request, stream=True)
             try:
                 body = bytearray()
@@ -316,7 +315,18 @@ def _unexplained(failure: Failure) -> bool:
     return failure.phase is Phase.ANSWER_LOST and not failure.timed_out
 
 
-def _prepare(base: str, step: Send) -> httpx.Request:
+class _TimeLeft(dict[str, float]):
+    """The time limits of an attempt, by httpx's phases: each may take what the ones before it have left."""
+
+    def __init__(self, end: float) -> None:
+        super().__init__()
+        self._end = end
+
+    def get(self, _phase: str, _default: object = None) -> float:
+        return max(0.001, self._end - time.monotonic())
+
+
+def _prepare(base: str, step: Send, end: float) -> httpx.Request:
     """The request as it goes out. Made by hand: merging with a client's defaults would cost more than all else here."""
     source = step.request
     headers = {
@@ -325,9 +335,12 @@ def _prepare(base: str, step: Send) -> httpx.Request:
         "User-Agent": user_agent(),
         "Accept-Encoding": "gzip, deflate",
     }
-    timeout = dict.fromkeys(("connect", "read", "write", "pool"), step.timeout)
     return httpx.Request(
-        source.method, base + source.path, headers=headers, content=source.body, extensions={"timeout": timeout}
+        source.method,
+        base + source.path,
+        headers=headers,
+        content=source.body,
+        extensions={"timeout": _TimeLeft(end)},
     )
 
 

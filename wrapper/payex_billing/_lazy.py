@@ -9,7 +9,8 @@ from types import ModuleType
 
 def lazily(name: str) -> ModuleType:
     """A module of this package, run when its first attribute is asked for."""
-    full = f"{__package__}.{name}"
+    package = __name__.rpartition(".")[0]
+    full = f"{package}.{name}"
     if full in sys.modules:
         return sys.modules[full]
     spec = importlib.util.find_spec(full)
@@ -19,5 +20,5 @@ def lazily(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[full] = module
     spec.loader.exec_module(module)
-    setattr(sys.modules[__package__], name, module)  # as an import does
+    setattr(sys.modules[package], name, module)  # as an import does
     return module

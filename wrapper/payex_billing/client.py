@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Collection, Iterator
-from os import PathLike
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
 
 from . import _policy
+from ._facade import Facade
 from ._lazy import lazily
-from ._limits import Pace
-from ._memory import Memory
-from ._policy import Environment, Options, RetryBudget
 from ._routes import CustomerHandle
-from ._telemetry import AttemptHook, Telemetry
-from .config import Settings, TokenProvider
+from .config import TokenProvider
 from .errors import BillingError, MalformedResponse, OutcomeUnknown
 from .models import JsonValue, Operation, Reconciliation, RecurringProduct
 
@@ -33,7 +25,7 @@ else:  # the HTTP library is loaded by the first client, not by `import payex_bi
 __all__ = ["Billing"]
 
 
-class Billing:
+class Billing(Facade[TokenProvider]):
     """A client of the PayEx Billing Customer API for one ledger.
 
     Settings come from the arguments, then from the environment variable in brackets, then from the default. Making a
@@ -63,98 +55,9 @@ class Billing:
         ConfigurationError: a setting is missing or wrong.
     """
 
-    def __init__(
-        self,
-        *,
-        token: str | TokenProvider | None = None,
-        token_file: str | PathLike[str] | None = None,
-        owner_no: str | None = None,
-        environment: str | None = None,
-        base_url: str | None = None,
-        subdomain: str | None = None,
-        client_cert: str | PathLike[str] | None = None,
-        client_key: str | PathLike[str] | None = None,
-        client_key_password: str | None = None,
-        ca_file: str | PathLike[str] | None = None,
-        proxy: str | None = None,
-        timeout: float | None = None,
-        deadline: float | None = None,
-        max_concurrency: int | None = None,
-        max_rate: float | None = None,
-        tracing: bool | None = None,
-        on_attempt: AttemptHook | None = None,
-    ) -> None:
-        self.settings = Settings.load(
-            token=token,
-            token_file=token_file,
-            owner_no=owner_no,
-            environment=environment,
-            base_url=base_url,
-            subdomain=subdomain,
-            client_cert=client_cert,
-            client_key=client_key,
-            client_key_password=client_key_password,
-            ca_file=ca_file,
-            proxy=proxy,
-            timeout=timeout,
-            deadline=deadline,
-            max_concurrency=max_concurrency,
-            max_rate=max_rate,
-            tracing=tracing,
-        )
-        self._options = Options(timeout=self.settings.timeout, deadline=self.settings.deadline)
-        self._budget = RetryBudget()
-        self._memory = Memory()
-        self._tokens = _tokens.TokenSource(self.settings.token or Path(self.settings.token_file or ""))
-        host = urlsplit(self.settings.base_url).hostname or ""
-        self._telemetry = Telemetry(on_attempt, tracing=self.settings.tracing, host=host)
-        self._environment = Environment(
-            now=time.monotonic,
-            random=random.random,
-            epoch=time.time,
-            reserve=Pace(self.settings.max_rate).reserve if self.settings.max_rate else None,
-            on_attempt=self._telemetry.attempt,
-        )
+    def _connect(self) -> None:
+        self._tokens = _tokens.TokenSource(self._token_source)
         self._engine = _http.Engine(self.settings, repr(self))
-
-    @classmethod
-    def from_env(cls) -> Self:
-        """A client from environment variables alone.
-
-        Raises:
-            ConfigurationError: a variable is missing or wrong; the message names it.
-        """
-        return cls()
-
-    def with_options(
-        self,
-        *,
-        timeout: float | None = None,
-        deadline: float | None = None,
-        attempts: int | None = None,
-        retry_after_cap: float | None = None,
-        wait_on_writes: bool | None = None,
-    ) -> Self:
-        """The same client, sharing its connections and retry budget, with other limits; None keeps one as it is.
-
-        Args:
-            timeout: seconds one attempt may take.
-            deadline: seconds a call may take with all its attempts and waits.
-            attempts: how often a request is sent at most.
-            retry_after_cap: seconds of Retry-After that are waited for; a longer one is raised at once.
-            wait_on_writes: whether writes too wait for a 429 or 503 with Retry-After.
-        """
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__)
-        twin._options = _policy.changed(
-            self._options,
-            timeout=timeout,
-            deadline=deadline,
-            attempts=attempts,
-            retry_after_cap=retry_after_cap,
-            wait_on_writes=wait_on_writes,
-        )
-        return twin
 
     def customer(self, customer_no: str) -> CustomerHandle:
         """The route of a customer. Sends nothing.
@@ -206,9 +109,6 @@ class Billing:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.settings.base_url}{self.settings.ledger_prefix})"
 
     def _run(self, call: Call[T]) -> T:
         policy = _policy.call(call.request, self._options, self._budget, self._environment)
