@@ -134,3 +134,8 @@ def test_the_token_is_in_no_representation() -> None:
 def test_an_option_that_is_no_limit_is_refused(name: str, value: float) -> None:
     with Billing(**GIVEN) as billing, pytest.raises(pb.InvalidArgument, match=name):
         billing.with_options(**{name: value})  # type: ignore[arg-type]
+
+
+def test_a_setting_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(TypeError, match="tocken"):
+        Settings.load({}, **GIVEN, tocken="t")

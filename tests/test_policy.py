@@ -101,6 +101,7 @@ replies = st.one_of(
     st.builds(
         answer,
         st.sampled_from([200, 201, 204, 302, 400, 401, 404, 409, 422, 429, 500, 501, 502, 503, 504, 520]),
+        st.just(b'{"type": "billing/customer/problems/anything"}'),
         retry_after=st.sampled_from(["0", "1", "30", "31", "1000000", "soon", "Fri, 15 Jan 2027 08:00:05 GMT"]),
     ),
 )
@@ -193,6 +194,15 @@ def test_a_post_whose_answer_is_lost_has_an_unknown_outcome(failure: Reply) -> N
     assert len(run.sent) == 1
 
 
+@pytest.mark.parametrize("body", [b"", b"upstream connect error or disconnect/reset before headers", b"<html>"])
+def test_a_503_of_a_gateway_that_lost_the_answer_leaves_a_post_unknown(body: bytes) -> None:
+    """Some gateways answer 503 when the server broke off after it had the request."""
+    run = Run([answer(503, body), answer(201)], method="POST", options=Options(wait_on_writes=True))
+    assert isinstance(run.error, pb.OutcomeUnknown)
+    assert len(run.sent) == 1
+    assert Run([answer(503, body), answer(200)]).error is None
+
+
 def test_a_post_is_sent_again_only_as_long_as_it_was_never_sent() -> None:
     run = Run([NEVER, NEVER, LOST, answer(201)], method="POST")
     assert isinstance(run.error, pb.OutcomeUnknown)
@@ -240,7 +250,8 @@ def test_a_write_waits_only_when_the_caller_opted_in(status: int, method: str) -
 
 
 def test_a_write_never_waits_without_being_told_how_long() -> None:
-    run = Run([answer(503), answer(200)], method="POST", options=Options(wait_on_writes=True))
+    unavailable = answer(503, b'{"type": "problems/service-unavailable"}')
+    run = Run([unavailable, answer(200)], method="POST", options=Options(wait_on_writes=True))
     assert isinstance(run.error, pb.ServiceUnavailable)
     assert len(run.sent) == 1
 

@@ -9,7 +9,8 @@ A request is sent again by the *phase* in which an attempt failed:
     answer lost   GET, PATCH with the same body, DELETE         never a POST: `OutcomeUnknown`
     answered      401 with a fresh token: any request, once     the server did nothing
                   429, 503: reads; writes when opted in
-                  500, 502, 504 and 52x: as an answer lost
+                  500, 502, 504 and 52x: as an answer lost; so is a 503 that says neither why nor
+                  for how long, because a gateway sends it too when it lost the server's answer
 """
 
 from __future__ import annotations
@@ -255,7 +256,7 @@ class _Call:
         """Seconds to wait before the next attempt; None when there must be none."""
         if isinstance(reply, Response):
             retry_after = self.retry_after(reply)
-            if reply.status in AMBIGUOUS_STATUSES:
+            if self.ambiguous(reply):
                 self.may_have_happened = True
                 wait = self.jitter() if self.request.repeatable else None
             elif reply.status in BUSY_STATUSES:
@@ -274,6 +275,12 @@ class _Call:
         if self.environment.now() + wait >= self.deadline or not self.budget.take():
             return None
         return wait
+
+    def ambiguous(self, reply: Response) -> bool:
+        """Whether the request may have taken effect in spite of the status."""
+        if reply.status == 503:
+            return self.retry_after(reply) is None and read_problem(reply.status, reply.body).code is None
+        return reply.status in AMBIGUOUS_STATUSES
 
     def busy_wait(self, retry_after: float | None) -> float | None:
         is_read = self.request.method == "GET"
@@ -304,7 +311,7 @@ class _Call:
         """The error that an attempt ends the call with."""
         if isinstance(reply, Response):
             problem = read_problem(reply.status, reply.body)
-            if reply.status in AMBIGUOUS_STATUSES and not self.request.repeatable:
+            if self.ambiguous(reply) and not self.request.repeatable:
                 under_way = reply.status in GATEWAY_TIMEOUTS
                 return self.unknown(f"the server answered {reply.status}", problem, under_way=under_way)
             return error_class(problem)(

@@ -91,6 +91,9 @@ class Settings:
         Raises:
             ConfigurationError: a setting is missing or wrong.
         """
+        unknown = arguments.keys() - VARIABLES.keys()
+        if unknown:
+            raise TypeError(f"there is no setting {', '.join(sorted(unknown))}")
         variables = os.environ if environ is None else environ
         values: dict[str, Any] = {}
         origins: dict[str, str] = {}
