@@ -10,6 +10,7 @@ import pytest
 import requests
 from schemathesis import Case
 
+from contract_tests import checks  # noqa: F401 - they register themselves
 from contract_tests.support import FUZZING, bearer, load_schema
 
 LEDGER = os.environ.get("PAYEX_OWNER_NO") or "1234"

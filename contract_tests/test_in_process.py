@@ -5,6 +5,7 @@ from __future__ import annotations
 from payex_billing_mock import create_app
 from schemathesis import Case
 
+from contract_tests import checks  # noqa: F401 - they register themselves
 from contract_tests.support import FUZZING, LEDGER, TOKEN, base_path, bearer, load_schema, seeded_store
 
 schema = load_schema(LEDGER)

@@ -9,6 +9,7 @@ import requests
 from payex_billing_mock import MockServer
 from schemathesis import Case
 
+from contract_tests import checks  # noqa: F401 - they register themselves
 from contract_tests.support import FUZZING, LEDGER, TOKEN, base_path, bearer, load_schema
 
 schema = load_schema(LEDGER)

@@ -10,6 +10,7 @@ import requests
 from payex_billing_mock import MockApp, MockServer, Store, create_app, load_contract
 from schemathesis import Case
 
+from contract_tests import checks  # noqa: F401 - they register themselves
 from contract_tests.support import LEDGER, STATEFUL, TOKEN, base_path, bearer, load_schema
 
 DOCUMENT: Any = load_contract().document

@@ -1,0 +1,139 @@
+"""Each check can fail: an answer that breaks what it guards is caught by it, and the mock's own answer is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from payex_billing_mock import MockApp, create_app
+from payex_billing_mock.app import Answer, Request
+from schemathesis import Case, Response
+
+from contract_tests import checks
+from contract_tests.support import LEDGER, TOKEN, base_path, bearer, load_schema, seeded_store
+
+CUSTOMER = "15615616"
+PARENT = "/{ownerNo}/customers/{customerNo}"
+APP = create_app({LEDGER: TOKEN})
+SCHEMA = load_schema(LEDGER)
+SCHEMA.app = APP
+Change = Callable[[Answer], Answer]
+
+
+def call(operation: str, change: Change | None = None, body: Any = None, **parameters: str) -> tuple[Case, Response]:
+    """Call an operation of a mock whose answers are changed on their way."""
+    APP.store = seeded_store()
+
+    def handle(request: Request) -> Answer:
+        answer = MockApp.handle(APP, request)
+        return change(answer) if change is not None else answer
+
+    APP.handle = handle  # type: ignore[method-assign]
+    method, _, path = operation.partition(" ")
+    sent = {} if body is None else {"body": body, "media_type": "application/json"}
+    case = SCHEMA[PARENT + path][method].Case(
+        path_parameters={"ownerNo": LEDGER, "customerNo": CUSTOMER} | parameters, **sent
+    )
+    return case, case.call(base_url=f"http://testserver{base_path()}", headers=bearer(TOKEN))
+
+
+def body(**changes: Any) -> Change:
+    """Change or remove (None) properties of the body."""
+
+    def change(answer: Answer) -> Answer:
+        value = json.loads(answer.body) | changes
+        return text(json.dumps({name: item for name, item in value.items() if item is not None}))(answer)
+
+    return change
+
+
+def text(new: str | bytes) -> Change:
+    """Replace the body."""
+    encoded = new if isinstance(new, bytes) else new.encode()
+    return lambda answer: replace(answer, body=encoded, headers={**answer.headers, "Content-Length": str(len(encoded))})
+
+
+def header(name: str, value: str | None) -> Change:
+    """Replace or remove a header."""
+
+    def change(answer: Answer) -> Answer:
+        kept = {key: item for key, item in answer.headers.items() if key.lower() != name.lower()}
+        return replace(answer, headers=kept | ({name: value} if value is not None else {}))
+
+    return change
+
+
+GET_CUSTOMER: dict[str, Any] = {"operation": "GET "}
+GET_NOBODY: dict[str, Any] = {"operation": "GET ", "customerNo": "99999999"}
+LIST: dict[str, Any] = {"operation": "GET /recurring-products"}
+ADD: dict[str, Any] = {
+    "operation": "POST /recurring-products",
+    "body": {"productCode": "P01", "unitPrice": 0.1, "x": 1},
+}
+BAD: dict[str, Any] = {"operation": "POST /recurring-products", "body": {"productCode": ""}}
+HONEST = [GET_CUSTOMER, GET_NOBODY, LIST, ADD, BAD]
+
+BROKEN: list[tuple[str, Any, dict[str, Any], Change]] = [
+    ("a repeated key", checks.strict_json, GET_CUSTOMER, text('{"customerNo":"1","customerNo":"1"}')),
+    ("NaN", checks.strict_json, GET_CUSTOMER, text('{"customerNo":NaN}')),
+    ("a byte order mark", checks.strict_json, GET_CUSTOMER, text(b"\xef\xbb\xbf{}")),
+    ("Latin-1", checks.strict_json, GET_CUSTOMER, text('{"a":"å"}'.encode("latin-1"))),
+    ("truncated JSON", checks.strict_json, GET_CUSTOMER, text('{"customerNo":')),
+    ("another status in the problem", checks.problem_tells_the_truth, GET_NOBODY, body(status=400)),
+    ("an unknown type", checks.problem_tells_the_truth, GET_NOBODY, body(type="billing/customer/problems/oops")),
+    ("a type of another status", checks.problem_tells_the_truth, GET_NOBODY, body(type="problems/validation")),
+    ("no title", checks.problem_tells_the_truth, GET_NOBODY, body(title=None)),
+    ("no instance", checks.problem_tells_the_truth, GET_NOBODY, body(instance=None)),
+    ("HTML", checks.problem_tells_the_truth, GET_NOBODY, header("Content-Type", "text/html")),
+    ("plain JSON", checks.problem_tells_the_truth, GET_NOBODY, header("Content-Type", "application/json")),
+    ("no parameter named", checks.problem_tells_the_truth, BAD, body(problems=[])),
+    ("two parameters in one", checks.problem_tells_the_truth, BAD, body(problems=[{"a": "x", "b": "y"}])),
+    ("a version of the server", checks.headers_mean_what_they_say, GET_CUSTOMER, header("Server", "nginx/1.25.3")),
+    ("an unusable Retry-After", checks.headers_mean_what_they_say, GET_NOBODY, header("Retry-After", "soon")),
+    ("another Location", checks.headers_mean_what_they_say, ADD, header("Location", "/elsewhere")),
+    ("a stack trace", checks.nothing_internal_is_shown, GET_NOBODY, body(detail="at a.B.c(B.java:7)")),
+    ("a Python traceback", checks.nothing_internal_is_shown, GET_NOBODY, body(detail="Traceback (most recent call")),
+    ("a statement", checks.nothing_internal_is_shown, GET_NOBODY, body(detail="SELECT * FROM customer")),
+    ("the number repeated", checks.nothing_internal_is_shown, GET_NOBODY, body(detail="no customer 99999999")),
+    ("another @id", checks.links_are_the_resources_own, GET_CUSTOMER, body(**{"@id": "/billing/2"})),
+    ("a link of another", checks.links_are_the_resources_own, GET_CUSTOMER, body(subscriptions="/elsewhere")),
+    ("an absolute link", checks.links_are_the_resources_own, GET_CUSTOMER, body(recurringProducts="https://x.example/y")),
+    (
+        "an operation of another",
+        checks.links_are_the_resources_own,
+        GET_CUSTOMER,
+        body(operations=[{"rel": "add-subscription", "method": "POST", "href": "/elsewhere/subscriptions"}]),
+    ),
+    ("a list elsewhere", checks.links_are_the_resources_own, LIST, body(navigation={"@id": "/elsewhere"})),
+    ("an id that is not the link's", checks.links_are_the_resources_own, ADD, body(recurringProductId="other")),
+    ("a rounded price", checks.what_was_sent_is_what_is_held, ADD, body(unitPrice=0.10000001)),
+    ("a lost unknown property", checks.what_was_sent_is_what_is_held, ADD, body(x=None)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("check", "operation", "change"), [pytest.param(*each[1:], id=each[0]) for each in BROKEN])
+def test_a_broken_answer_is_caught(check: Any, operation: dict[str, Any], change: Change) -> None:
+    case, response = call(change=change, **operation)
+    with pytest.raises(AssertionError):
+        check(None, response, case)
+
+
+@pytest.mark.parametrize("check", checks.ALL, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("operation", HONEST, ids=lambda operation: operation["operation"])
+def test_an_honest_answer_is_not(check: Any, operation: dict[str, Any]) -> None:
+    case, response = call(**operation)
+    check(None, response, case)
+
+
+def test_a_401_and_a_405_must_have_their_headers() -> None:
+    case, _ = call(**GET_CUSTOMER)
+    unauthorized = case.call(base_url=f"http://testserver{base_path()}", headers=bearer("wrong"))
+    checks.headers_mean_what_they_say(None, unauthorized, case)
+    for status, name in ((401, "www-authenticate"), (405, "allow")):
+        unauthorized.status_code = status
+        unauthorized.headers.pop(name, None)
+        with pytest.raises(AssertionError, match=str(status)):
+            checks.headers_mean_what_they_say(None, unauthorized, case)
