@@ -171,7 +171,7 @@ def test_a_cancelled_creation_is_no_other_error_than_the_cancellation(faulty: Mo
         async with AsyncBilling(**options(faulty)) as billing:
             with faulty.faults.active("latency=30"):
                 task = asyncio.create_task(billing.customer("1").create())
-                await until(lambda: open_connections(faulty) > 0)
+                await until(lambda: bool(faulty.faults.met))  # the request has reached the server
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await task
@@ -212,7 +212,7 @@ def test_who_finds_no_place_in_time_was_never_sent(faulty: MockServer) -> None:
         async with AsyncBilling(**options(faulty, max_concurrency=1)) as billing:
             with faulty.faults.active("latency=30:GET"):
                 blocking = asyncio.create_task(billing.customer("1").get())
-                await until(lambda: open_connections(faulty) > 0)
+                await until(lambda: bool(faulty.faults.met))  # the request has reached the server
                 with pytest.raises(pb.NeverSent, match="max_concurrency"):
                     await billing.with_options(timeout=0.05, attempts=1).customer("1").create()
                 blocking.cancel()
