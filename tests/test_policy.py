@@ -209,6 +209,12 @@ def test_a_post_is_sent_again_only_as_long_as_it_was_never_sent() -> None:
     assert len(run.sent) == 3
 
 
+@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
+def test_what_may_have_happened_once_is_never_called_never_sent(method: str) -> None:
+    run = Run([LOST, NEVER], method=method)
+    assert isinstance(run.error, pb.AnswerLost)
+
+
 def test_a_delete_that_finds_nothing_after_a_lost_answer_succeeded() -> None:
     run = Run([LOST, answer(404)], method="DELETE")
     assert run.error is None

@@ -187,6 +187,15 @@ def test_a_charge_that_the_server_filled_in_may_be_it(billing: Billing, faulty: 
     assert len(found.candidates) == 1
 
 
+def test_a_new_charge_of_the_same_product_is_suspicious_however_it_looks(billing: Billing, faulty: MockServer) -> None:
+    billing.customer("1").create()
+    charges = billing.customer("1").recurring_products
+    faulty.faults.queue("reset-before:POST")
+    error = lost(lambda: charges.create(CHARGE, known=[]))
+    faulty.store.create_charge(LEDGER, "1", "", {"productCode": "P01", "quantity": 1, "unitPrice": 498.99})
+    assert billing.reconcile(error).outcome is Outcome.UNKNOWN
+
+
 def test_a_look_up_that_fails_leaves_it_unknown(billing: Billing, faulty: MockServer) -> None:
     faulty.faults.queue("lose-answer:POST")
     error = lost(billing.customer("1").create)

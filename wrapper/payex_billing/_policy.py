@@ -322,7 +322,7 @@ class _Call:
             )
         if reply.certificate:
             return self.failure(errors.CertificateRejected, reply.reason)
-        if reply.phase is Phase.NEVER_SENT:
+        if reply.phase is Phase.NEVER_SENT and not self.may_have_happened:
             return self.failure(errors.NeverSent, reply.reason)
         if self.request.repeatable:
             return self.failure(errors.AnswerLost, reply.reason)

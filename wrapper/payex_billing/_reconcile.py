@@ -90,8 +90,8 @@ def _charge(
     new = [each for each in held if each.id not in known and (memory is None or memory.may_be(each.id, error.mark))]
     exact = tuple(each for each in new if each.has_content_of(charge))
     if not exact:
-        similar = tuple(each for each in new if _may_be(each, charge))
-        return _unknown("a new charge has all that was sent, and more: it may be it", similar) if similar else None
+        similar = tuple(each for each in new if _may_be(each, charge, sure_to_be_new=error.known is not None))
+        return _unknown("a new charge is not quite what was sent: it may be it", similar) if similar else None
     if error.known is None and (memory is None or not memory.complete):
         return _unknown("a charge has its content, but whether it is older cannot be told", exact)
     # Equal charges cannot be told apart, and need not be, as long as there is one for every request that may have
@@ -123,8 +123,14 @@ def _unknown(reason: str, candidates: tuple[RecurringProduct, ...] = ()) -> Reco
     return Reconciliation(outcome=Outcome.UNKNOWN, reason=reason, candidates=candidates)
 
 
-def _may_be(product: RecurringProduct, charge: Charge) -> bool:
-    """Whether a charge has everything that was sent; the server may have filled in the rest."""
+def _may_be(product: RecurringProduct, charge: Charge, *, sure_to_be_new: bool) -> bool:
+    """Whether a charge may be what was sent, although it is not the same.
+
+    The server may have filled in what was not sent. And what surely was not there before, of the same product, is
+    suspicious however it looks: nothing says that the server keeps every value as it was sent.
+    """
+    if sure_to_be_new and product.product_code == charge.product_code:
+        return True
     names = ("product_code", "quantity", "unit_price", "vat_rate", "text", "start_date", "end_date")
     sent = [(name, getattr(charge, name)) for name in names]
     return all(value is None or getattr(product, name) == value for name, value in sent) and all(
