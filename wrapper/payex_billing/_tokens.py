@@ -30,32 +30,44 @@ class TokenSource:
         self._token = ""
         self._stamp: tuple[int, ...] = ()
 
+    def ready(self, refused: str | None = None) -> str | None:
+        """The token if it is at hand, without asking anyone for it; None if it must be fetched."""
+        if isinstance(self._source, str):
+            return self._source
+        if not self._token or refused == self._token:
+            return None
+        if isinstance(self._source, Path):
+            try:
+                return self._token if _stamp(self._source) == self._stamp else None
+            except OSError:
+                return None
+        return self._token
+
     def get(self, refused: str | None = None) -> str:
         """The token; one other than `refused`, if there is one.
 
         Raises:
             ConfigurationError: there is no usable token.
         """
-        if isinstance(self._source, str):
-            return self._source
+        token = self.ready(refused)
+        if token is not None:
+            return token
         with self._lock:
-            if isinstance(self._source, Path):
-                self._read_file(self._source, again=refused == self._token)
-            elif not self._token or refused == self._token:
-                token = self._source()
-                if not isinstance(token, str):
-                    _discard(token)
-                    raise ConfigurationError(f"the token function returned {type(token).__name__}, not a str")
-                self._token = check_token(token, "what the token function returned")
-            return self._token
+            # Another thread may have fetched it meanwhile.
+            return self.ready(refused) or self._fetch()
 
-    def _read_file(self, path: Path, *, again: bool) -> None:
+    def _fetch(self) -> str:
+        if isinstance(self._source, Path):
+            self._read_file(self._source)
+        elif not isinstance(self._source, str):
+            self._token = _usable(self._source())
+        return self._token
+
+    def _read_file(self, path: Path) -> None:
         try:
-            status = path.stat()
-            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
-            if again or stamp != self._stamp:
-                text = path.read_text(encoding="utf-8").strip()
-                self._token, self._stamp = check_token(text, f"the token file {path}"), stamp
+            stamp = _stamp(path)
+            text = path.read_text(encoding="utf-8").strip()
+            self._token, self._stamp = check_token(text, f"the token file {path}"), stamp
         except (OSError, UnicodeDecodeError) as error:
             # A file that is being replaced must not stop the work that the old token still does.
             if not self._token:
@@ -66,7 +78,6 @@ class AsyncTokenSource:
     """The same for tasks of one event loop. The function may be async; one that is not runs in a thread."""
 
     def __init__(self, source: str | Path | AsyncTokenProvider) -> None:
-        self._fixed = source if isinstance(source, str) else None
         self._provider = source if inspect.iscoroutinefunction(source) else None
         self._blocking = TokenSource(source) if self._provider is None else None
         self._lock = asyncio.Lock()
@@ -78,22 +89,36 @@ class AsyncTokenSource:
         Raises:
             ConfigurationError: there is no usable token.
         """
-        if self._fixed is not None:
-            return self._fixed
-        if self._token and refused != self._token and self._provider is not None:
-            return self._token
+        token = self._ready(refused)
+        if token is not None:
+            return token
         async with self._lock:
-            if self._blocking is not None:
-                return await asyncio.to_thread(self._blocking.get, refused)
-            if self._provider is not None and (not self._token or refused == self._token):
-                token = await self._provider()
-                if not isinstance(token, str):
-                    raise ConfigurationError(f"the token function returned {type(token).__name__}, not a str")
-                self._token = check_token(token, "what the token function returned")
-            return self._token
+            # Another task may have fetched it meanwhile.
+            return self._ready(refused) or await self._fetch(refused)
+
+    def _ready(self, refused: str | None) -> str | None:
+        if self._blocking is not None:
+            return self._blocking.ready(refused)
+        return self._token if self._token and refused != self._token else None
+
+    async def _fetch(self, refused: str | None) -> str:
+        if self._blocking is not None:
+            return await asyncio.to_thread(self._blocking.get, refused)
+        if self._provider is not None:
+            self._token = _usable(await self._provider())
+        return self._token
 
 
-def _discard(value: object) -> None:
-    """Close a coroutine that nobody will await, so that it does not warn."""
-    if inspect.iscoroutine(value):
-        value.close()
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What changes when a file does."""
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _usable(token: object) -> str:
+    """What a token function returned, if it is a token."""
+    if inspect.iscoroutine(token):
+        token.close()  # nobody will await it, and it should not warn of that
+    if not isinstance(token, str):
+        raise ConfigurationError(f"the token function returned {type(token).__name__}, not a str")
+    return check_token(token, "what the token function returned")
