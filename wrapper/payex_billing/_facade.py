@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Collection
 from os import PathLike
 from pathlib import Path
-from typing import Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 from urllib.parse import urlsplit
 
 from . import _policy
+from ._lazy import lazily
 from ._limits import Pace
 from ._memory import Memory
 from ._policy import Environment, Options, RetryBudget
 from ._telemetry import AttemptHook, Telemetry
 from .config import AsyncTokenProvider, Settings
 from .errors import OutcomeUnknown
+from .models import Reconciliation, RecurringProduct
+
+if TYPE_CHECKING:
+    from . import _reconcile
+    from ._operations import Call, T
+    from ._reconcile import Steps
+else:  # it loads an HTTP library, which is the first client's to do
+    _reconcile = lazily("_reconcile")
 
 Provider = TypeVar("Provider", bound=AsyncTokenProvider)
 
@@ -128,3 +138,20 @@ class Facade(Generic[Provider]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.settings.base_url}{self.settings.ledger_prefix})"
+
+    def _equip(self, error: OutcomeUnknown, call: Call[T], mark: int, known: Collection[str] | None) -> None:
+        """Give a lost creation all that `reconcile` needs."""
+        error.key, error.mark, error._client = call.creates, mark, self
+        error.known = None if known is None else frozenset(known)
+
+    def _created(self, created: object, call: Call[T], mark: int) -> None:
+        """Remember what a creation came to."""
+        if isinstance(created, RecurringProduct):
+            self._memory.created(created.id, mark)
+        self._memory.end(call.creates, mark)
+
+    def _reconciling(self, error: OutcomeUnknown, settle: float) -> Steps[Reconciliation]:
+        """The steps that find out about a lost creation."""
+        own = error._client is not None and error._client._memory is self._memory
+        memory = self._memory if own else None  # what this client saw tells nothing of another's requests
+        return _reconcile.reconcile(error, self.settings, memory, self._environment.epoch(), settle)

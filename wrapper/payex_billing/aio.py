@@ -15,12 +15,12 @@ from .errors import AsyncOutcomeUnknown, BillingError, MalformedResponse, Outcom
 from .models import JsonValue, Operation, Reconciliation, RecurringProduct
 
 if TYPE_CHECKING:
-    from . import _http, _operations, _reconcile, _tokens
+    from . import _http, _operations, _tokens
     from ._operations import Call, Page, T
     from ._reconcile import Steps
 else:  # the HTTP library is loaded by the first client, not by `import payex_billing`
     _http, _operations = lazily("_http"), lazily("_operations")
-    _reconcile, _tokens = lazily("_reconcile"), lazily("_tokens")
+    _tokens = lazily("_tokens")
 
 __all__ = ["AsyncBilling"]
 
@@ -96,10 +96,7 @@ class AsyncBilling(Facade[AsyncTokenProvider]):
         Returns:
             Created with the resource, absent, or still unknown with the reason. Never raises for a failed look-up.
         """
-        own = error._client is not None and error._client._memory is self._memory
-        memory = self._memory if own else None  # what this client saw tells nothing of another's requests
-        now = self._environment.epoch()
-        return await self._steps(_reconcile.reconcile(error, self.settings, memory, now, settle))
+        return await self._steps(self._reconciling(error, settle))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -127,17 +124,14 @@ class AsyncBilling(Facade[AsyncTokenProvider]):
         try:
             created = await self._run(call)
         except AsyncOutcomeUnknown as error:
-            error.key, error.mark, error._client = call.creates, mark, self
-            error.known = None if known is None else frozenset(known)
+            self._equip(error, call, mark, known)
             raise
         except MalformedResponse:
             raise  # created, but not known as what: it stays open
         except BillingError:
             self._memory.end(call.creates, mark)
             raise
-        if isinstance(created, RecurringProduct):
-            self._memory.created(created.id, mark)
-        self._memory.end(call.creates, mark)
+        self._created(created, call, mark)
         return created
 
     async def _steps(self, steps: Steps[T]) -> T:
