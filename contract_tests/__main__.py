@@ -64,7 +64,7 @@ def _target(parser: _Parser, text: str) -> str:
         parser.error(f"{text} is not a URL such as https://api.sandbox.payex.com")
     if parts.scheme == "http" and host not in {"127.0.0.1", "localhost", "::1"}:
         parser.error("the target must be https: over http the token could be read on the way")
-    return text.rstrip("/") + ("/" + "/".join(load_contract().prefix) if parts.path in {"", "/"} else "")
+    return text.rstrip("/") + (load_contract().base_path if parts.path in {"", "/"} else "")
 
 
 def _unreachable(target: str) -> str | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+import requests
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -15,3 +18,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     unwanted = [item for item in items if item not in endpoint] if target else endpoint
     config.hook.pytest_deselected(items=unwanted)
     items[:] = [item for item in items if item not in unwanted]
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    """Connections to a mock of this machine, past any proxy."""
+    with requests.Session() as session:
+        session.trust_env = False
+        yield session

@@ -10,13 +10,14 @@ from urllib.parse import unquote
 import schemathesis
 import yaml
 from hypothesis import HealthCheck, Phase, settings
-from payex_billing_mock import Contract, Store, load_contract
+from payex_billing_mock import Store, load_contract
 from schemathesis import Case, GenerationMode
 from schemathesis.config import SchemathesisConfig
 
 ROOT = Path(__file__).parent.parent
 CONTRACT_FILE = ROOT / "openapi.yaml"
 _CUSTOMER_NO = re.compile(load_contract().document["components"]["schemas"]["CustomerNo"]["pattern"])
+BASE_PATH = load_contract().base_path
 LEDGER, TOKEN = "1234", "contract-token"
 
 # Every stock check is on. One is told of a status, none is switched off:
@@ -57,11 +58,6 @@ def filter_case(_context: Any, case: Case) -> bool:
     return not called_valid or _CUSTOMER_NO.fullmatch(number) is not None
 
 
-def base_path(contract: Contract | None = None) -> str:
-    """The path of the API on its origin."""
-    return "/" + "/".join((contract or load_contract()).prefix)
-
-
 def bearer(token: str) -> dict[str, str]:
     """The credentials as headers."""
     return {"Authorization": f"Bearer {token}"}
@@ -69,11 +65,13 @@ def bearer(token: str) -> dict[str, str]:
 
 def seeded_store(ledger: str = LEDGER) -> Store:
     """A store that holds what the contract's examples name, so that they are found."""
-    ids = iter(["5f0c2b7e9a4d4c1f", "5f0c2b7e9a4d4c1f"])
-    store = Store(new_id=lambda: next(ids, None) or Store().new_id())
-    examples = load_contract().document["components"]["examples"]
+    components = load_contract().document["components"]
+    examples = components["examples"]
+    store = Store()
+    random_id, store.new_id = store.new_id, lambda: components["parameters"]["RecurringProductId"]["example"]
     customer = store.create_customer(ledger, examples["NewCustomer"]["value"]).key.customer
     subscription = store.create_subscription(ledger, customer, examples["NewSubscription"]["value"]).key.subscription
     store.create_charge(ledger, customer, "", examples["NewDeviationProduct"]["value"])
     store.create_charge(ledger, customer, subscription, examples["NewCredit"]["value"])
+    store.new_id = random_id
     return store

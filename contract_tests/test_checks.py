@@ -13,7 +13,7 @@ from payex_billing_mock.app import Answer, Request
 from schemathesis import Case, Response
 
 from contract_tests import checks
-from contract_tests.support import LEDGER, TOKEN, base_path, bearer, load_schema, seeded_store
+from contract_tests.support import BASE_PATH, LEDGER, TOKEN, bearer, load_schema, seeded_store
 
 CUSTOMER = "15615616"
 PARENT = "/{ownerNo}/customers/{customerNo}"
@@ -37,7 +37,7 @@ def call(operation: str, change: Change | None = None, body: Any = None, **param
     case = SCHEMA[PARENT + path][method].Case(
         path_parameters={"ownerNo": LEDGER, "customerNo": CUSTOMER} | parameters, **sent
     )
-    return case, case.call(base_url=f"http://testserver{base_path()}", headers=bearer(TOKEN))
+    return case, case.call(base_url=f"http://testserver{BASE_PATH}", headers=bearer(TOKEN))
 
 
 def body(**changes: Any) -> Change:
@@ -130,7 +130,7 @@ def test_an_honest_answer_is_not(check: Any, operation: dict[str, Any]) -> None:
 
 def test_a_401_and_a_405_must_have_their_headers() -> None:
     case, _ = call(**GET_CUSTOMER)
-    unauthorized = case.call(base_url=f"http://testserver{base_path()}", headers=bearer("wrong"))
+    unauthorized = case.call(base_url=f"http://testserver{BASE_PATH}", headers=bearer("wrong"))
     checks.headers_mean_what_they_say(None, unauthorized, case)
     for status, name in ((401, "www-authenticate"), (405, "allow")):
         unauthorized.status_code = status

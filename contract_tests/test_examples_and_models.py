@@ -14,21 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from payex_billing_mock import load_contract
+from payex_billing_mock.contract import resolve
 
 from contract_tests.support import QUIET
 
 DOCUMENT: Any = load_contract().document
 SCHEMAS = DOCUMENT["components"]["schemas"]
 OBJECTS = sorted(name for name, schema in SCHEMAS.items() if schema.get("type") == "object")
-
-
-def resolve(node: dict[str, Any]) -> dict[str, Any]:
-    while "$ref" in node:
-        target: Any = DOCUMENT
-        for key in node["$ref"].removeprefix("#/").split("/"):
-            target = target[key]
-        node = target
-    return node
 
 
 def schema_name(content: dict[str, Any]) -> str:
@@ -41,7 +33,7 @@ def examples() -> Iterator[tuple[str, str, Any]]:
         for name, node in components[where].items():
             for content in node.get("content", {}).values():
                 for key, example in content["examples"].items():
-                    yield f"{name}.{key}", schema_name(content), resolve(example)["value"]
+                    yield f"{name}.{key}", schema_name(content), resolve(DOCUMENT, example)["value"]
 
 
 def validator(name: str) -> jsonschema_rs.Validator:
@@ -74,7 +66,7 @@ JSON = st.recursive(
 
 def instances(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     """Every instance of a schema of this contract, unknown properties included."""
-    schema = resolve(schema)
+    schema = resolve(DOCUMENT, schema)
     if "anyOf" in schema:
         return st.one_of([instances(branch) for branch in schema["anyOf"]])
     match schema["type"]:

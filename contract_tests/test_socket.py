@@ -10,7 +10,7 @@ from payex_billing_mock import MockServer
 from schemathesis import Case
 
 from contract_tests import checks  # noqa: F401 - they register themselves
-from contract_tests.support import FUZZING, LEDGER, TOKEN, base_path, bearer, load_schema
+from contract_tests.support import BASE_PATH, FUZZING, LEDGER, TOKEN, bearer, load_schema
 
 schema = load_schema(LEDGER)
 
@@ -18,14 +18,7 @@ schema = load_schema(LEDGER)
 @pytest.fixture(scope="module")
 def base_url() -> Iterator[str]:
     with MockServer({LEDGER: TOKEN}) as server:
-        yield server.url + base_path()
-
-
-@pytest.fixture(scope="module")
-def session() -> Iterator[requests.Session]:
-    with requests.Session() as session:
-        session.trust_env = False
-        yield session
+        yield server.url + BASE_PATH
 
 
 @schema.parametrize()

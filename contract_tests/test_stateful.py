@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 import requests
 from payex_billing_mock import MockApp, MockServer, Store, create_app, load_contract
 from schemathesis import Case
 
 from contract_tests import checks  # noqa: F401 - they register themselves
-from contract_tests.support import LEDGER, STATEFUL, TOKEN, base_path, bearer, load_schema
+from contract_tests.support import BASE_PATH, LEDGER, STATEFUL, TOKEN, bearer, load_schema
 
 DOCUMENT: Any = load_contract().document
 # A chain as deep as customer → charge → change or removal; that every other can be found too is a promise of the links.
@@ -65,22 +63,15 @@ def test_chains_keep_the_contract_in_process() -> None:
     schema = load_schema(LEDGER)
     schema.app = create_app({LEDGER: TOKEN})
 
-    reached = run_state_machine(schema, schema.app, base_url=f"http://testserver{base_path()}")
+    reached = run_state_machine(schema, schema.app, base_url=f"http://testserver{BASE_PATH}")
 
     assert reached >= FOUND
     assert reached & DEEPER
 
 
-@pytest.fixture
-def session() -> Iterator[requests.Session]:
-    with requests.Session() as session:
-        session.trust_env = False
-        yield session
-
-
 def test_chains_keep_the_contract_over_a_socket(session: requests.Session) -> None:
     with MockServer({LEDGER: TOKEN}) as server:
-        url = server.url + base_path()
+        url = server.url + BASE_PATH
         reached = run_state_machine(load_schema(LEDGER), server.app, base_url=url, session=session)
 
     assert reached >= FOUND

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from payex_billing import AsyncBilling, Billing
+from payex_billing import Billing
 from payex_billing_mock import MockServer, Store
 
-from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, TOKEN, Blocking
+from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, TOKEN, open_client
 
 _OUTSIDE = ("PAYEX_", "SSL_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
@@ -38,10 +38,5 @@ def mock(running_mock: MockServer) -> MockServer:
 @pytest.fixture(params=["sync", "async"])
 def billing(request: pytest.FixtureRequest, mock: MockServer) -> Iterator[Billing]:
     """A client of the mock; every test with it runs on both facades."""
-    settings = {"token": TOKEN, "owner_no": LEDGER, "base_url": mock.url}
-    if request.param == "sync":
-        with Billing(**settings) as client:
-            yield client
-    else:
-        with Blocking.of(lambda: AsyncBilling(**settings)) as client:
-            yield client
+    with open_client(request.param, token=TOKEN, owner_no=LEDGER, base_url=mock.url) as client:
+        yield client

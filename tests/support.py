@@ -9,12 +9,14 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
+
+from payex_billing import AsyncBilling, Billing
 
 LEDGER, TOKEN = "1234", "token-of-1234"
 OTHER_LEDGER, OTHER_TOKEN = "5678", "token-of-5678"
@@ -66,6 +68,11 @@ async def _awaited(value: Any) -> Any:
 
 async def _collected(values: Any) -> list[Any]:
     return [value async for value in values]
+
+
+def open_client(facade: str, **options: Any) -> AbstractContextManager[Any]:
+    """A client of the facade `sync` or `async`, open for a `with` block; both block."""
+    return Billing(**options) if facade == "sync" else Blocking.of(lambda: AsyncBilling(**options))
 
 
 @dataclass

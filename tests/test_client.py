@@ -11,10 +11,10 @@ import payex_billing as pb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from payex_billing import AsyncBilling, Billing, Charge, Operation
+from payex_billing import Billing, Charge, Operation
 from payex_billing_mock import MockServer
 
-from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, PREFIX, TOKEN, Blocking, ScriptedServer, http_answer
+from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, PREFIX, TOKEN, ScriptedServer, http_answer, open_client
 
 NUMBERS = ["15615616", "A/B åö", "a&b", ".hidden", "...", "a b", "Ö_-.1"]
 FULL = Charge(
@@ -368,7 +368,7 @@ def test_a_hostile_href_is_refused_and_nothing_is_sent(facade: str, href: str) -
         scheme, _, host = server.url.partition("://")
         link = href.format(base=server.url, scheme=scheme, host=host)
         options: Any = {"token": TOKEN, "owner_no": LEDGER, "base_url": server.url}
-        with Billing(**options) if facade == "sync" else Blocking.of(lambda: AsyncBilling(**options)) as billing:
+        with open_client(facade, **options) as billing:
             with pytest.raises(pb.UnsafeLink):
                 billing.follow(Operation(rel="x", method="GET", href=link))
         assert server.requests == []

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from payex_billing import AsyncBilling, Billing
 from payex_billing_mock import Faults, MockServer, Tls
 
-from tests.support import LEDGER, TOKEN, Blocking
+from tests.support import LEDGER, TOKEN, open_client
 
 ANSWERED = pb.CustomerNotFound  # the mock knows the token, but holds no customer
 
@@ -34,9 +34,7 @@ def make(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
 
         def make_client(**options: Any) -> Any:
             options = {"owner_no": LEDGER} | options
-            if request.param == "sync":
-                return stack.enter_context(Billing(**options))
-            return stack.enter_context(Blocking.of(lambda: AsyncBilling(**options)))
+            return stack.enter_context(open_client(request.param, **options))
 
         yield make_client
 
@@ -128,7 +126,7 @@ def test_an_async_token_function_is_awaited(mock: MockServer) -> None:
         await asyncio.sleep(0)
         return next(tokens)
 
-    with Blocking.of(lambda: AsyncBilling(token=provide, owner_no=LEDGER, base_url=mock.url)) as billing:
+    with open_client("async", token=provide, owner_no=LEDGER, base_url=mock.url) as billing:
         with pytest.raises(ANSWERED):
             billing.customer("1").get()
     with pytest.raises(pb.ConfigurationError, match="only AsyncBilling"):

@@ -103,7 +103,7 @@ def test_a_wrong_start_is_a_sentence(command: str, options: list[str], code: int
     assert "Traceback" not in result.stderr
 
 
-def test_a_taken_port_is_named(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_taken_port_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match=f"port {port} on 127.0.0.1 is already in use"):

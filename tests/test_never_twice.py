@@ -27,8 +27,6 @@ from hypothesis.stateful import (
 )
 from payex_billing import (
     AnswerLost,
-    AsyncBilling,
-    Billing,
     BillingError,
     Charge,
     NotFound,
@@ -39,7 +37,7 @@ from payex_billing import (
 from payex_billing._policy import RetryBudget
 from payex_billing_mock import Faults, MockServer
 
-from tests.support import LEDGER, TOKEN, Blocking
+from tests.support import LEDGER, TOKEN, Blocking, open_client
 
 SCHEDULES = 1_000 if os.environ.get("NIGHTLY") else 50
 NUMBERS = itertools.count(1)
@@ -67,13 +65,10 @@ class Schedule(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
-        options = {"token": TOKEN, "owner_no": LEDGER, "base_url": self.server.url}
-        if self.facade == "sync":
-            client: Any = self.stack.enter_context(Billing(**options))  # type: ignore[arg-type]
-            inner = client
-        else:
-            client = self.stack.enter_context(Blocking.of(lambda: AsyncBilling(**options)))  # type: ignore[arg-type]
-            inner = client._target
+        client = self.stack.enter_context(
+            open_client(self.facade, token=TOKEN, owner_no=LEDGER, base_url=self.server.url)
+        )
+        inner = client._target if isinstance(client, Blocking) else client
         # No waiting: jitter is nothing, and a stalled answer is given up soon.
         inner._environment = attrs.evolve(inner._environment, random=lambda: 0.0)
         inner._budget = RetryBudget(capacity=1_000)

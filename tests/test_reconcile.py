@@ -9,11 +9,11 @@ from typing import Any
 
 import payex_billing as pb
 import pytest
-from payex_billing import AsyncBilling, Billing, Charge, NaturalKey, Outcome, OutcomeUnknown
+from payex_billing import Billing, Charge, NaturalKey, Outcome, OutcomeUnknown
 from payex_billing._memory import Memory
 from payex_billing_mock import Faults, MockServer, Store
 
-from tests.support import LEDGER, TOKEN, Blocking
+from tests.support import LEDGER, TOKEN, open_client
 
 CHARGE = Charge(product_code="P01", quantity=1, unit_price=Decimal("499.00"))
 LOST_AFTER = ["lose-answer", "reset-after", "truncate", "500-after", "502-after", "520-after"]
@@ -35,23 +35,14 @@ def faulty(faulty_server: MockServer) -> MockServer:
 
 @pytest.fixture(params=["sync", "async"])
 def billing(request: pytest.FixtureRequest, faulty: MockServer) -> Iterator[Billing]:
-    settings = {"token": TOKEN, "owner_no": LEDGER, "base_url": faulty.url}
-    if request.param == "sync":
-        with Billing(**settings) as client:
-            yield client
-    else:
-        with Blocking.of(lambda: AsyncBilling(**settings)) as client:
-            yield client
+    with open_client(request.param, token=TOKEN, owner_no=LEDGER, base_url=faulty.url) as client:
+        yield client
 
 
 def lost(action: Any) -> OutcomeUnknown:
     with pytest.raises(OutcomeUnknown) as caught:
         action()
     return caught.value
-
-
-def held(faulty: MockServer, customer: str = "1") -> int:
-    return len(faulty.store.charges(LEDGER, customer))
 
 
 @pytest.mark.parametrize("fault", LOST_AFTER)

@@ -7,6 +7,7 @@ import logging
 import pickle
 import traceback
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from payex_billing import AsyncBilling, Billing, Charge
+from payex_billing import Billing, Charge
 from payex_billing_mock import Faults, MockServer
 
-from tests.support import LEDGER, ROOT, Blocking, ScriptedServer, http_answer
+from tests.support import LEDGER, ROOT, ScriptedServer, http_answer, open_client
 
 SECRET_TOKEN = "tok-5ecret-t0ken"
 SECRET_NUMBER = "191212121212"
@@ -36,16 +37,12 @@ def faulty() -> Iterator[MockServer]:
 
 @pytest.fixture(params=["sync", "async"])
 def make(request: pytest.FixtureRequest, faulty: MockServer) -> Iterator[Any]:
-    from contextlib import ExitStack
-
     faulty.faults.clear()
     with ExitStack() as stack:
 
         def make_client(**options: Any) -> Any:
             options = {"token": SECRET_TOKEN, "owner_no": LEDGER, "base_url": faulty.url} | options
-            if request.param == "sync":
-                return stack.enter_context(Billing(**options))
-            return stack.enter_context(Blocking.of(lambda: AsyncBilling(**options)))
+            return stack.enter_context(open_client(request.param, **options))
 
         yield make_client
 

@@ -57,7 +57,7 @@ class MockApp:
         self._ledger_of_token = {token: ledger for ledger, token in ledgers.items()}
         if len(self._ledger_of_token) != len(ledgers):
             raise ValueError("two ledgers have the same token")
-        self._prefix = "/" + "/".join(self.contract.prefix)
+        self._base_path = self.contract.base_path
         self._lock = threading.Lock()
 
     def handle(self, request: Request) -> Answer:
@@ -88,7 +88,7 @@ class MockApp:
         if failures:
             raise invalid(failures)
         body = _body(request, operation)
-        text = HANDLERS[operation.operation_id](Call(self.store, self._prefix, match.parameters, body))
+        text = HANDLERS[operation.operation_id](Call(self.store, self._base_path, match.parameters, body))
         return _answer(operation.success, "application/json", text)
 
     def _authorize(self, request: Request, match: Match) -> None:

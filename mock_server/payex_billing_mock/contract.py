@@ -90,6 +90,11 @@ class Contract:
     problem_types: Mapping[str, ProblemType]
     _routes: Mapping[int, list[Route]] = field(repr=False)
 
+    @property
+    def base_path(self) -> str:
+        """The path of the API on its origin, such as `/billing/customer/v1`."""
+        return "/" + "/".join(self.prefix)
+
     def match(self, raw_path: bytes) -> Match | None:
         """Find the route of a path as it came over the wire.
 
@@ -179,10 +184,10 @@ def _build(document: dict[str, Any]) -> Contract:
 
 def _operation(document: dict[str, Any], method: str, item: dict[str, Any]) -> Operation:
     definition = item[method]
-    parameters = [_resolve(document, each) for each in item.get("parameters", []) + definition.get("parameters", [])]
+    parameters = [resolve(document, each) for each in item.get("parameters", []) + definition.get("parameters", [])]
     body = None
     if "requestBody" in definition:
-        content = _resolve(document, definition["requestBody"])["content"]
+        content = resolve(document, definition["requestBody"])["content"]
         body = _validator(document, content["application/json"]["schema"])
     return Operation(
         operation_id=definition["operationId"],
@@ -193,7 +198,8 @@ def _operation(document: dict[str, Any], method: str, item: dict[str, Any]) -> O
     )
 
 
-def _resolve(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+def resolve(document: Mapping[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    """Follow a reference inside the contract."""
     while "$ref" in node:
         target: Any = document
         for key in node["$ref"].removeprefix("#/").split("/"):
