@@ -11,7 +11,7 @@ SEED ?= 20260101
 PIP := $(PY) -m pip --disable-pip-version-check --no-input install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo mock test nightly generate check-generated contract lint types docs-provenance bench lock wheel-test clean
+.PHONY: help demo mock test nightly generate check-generated contract contract-diff contract-score lint types docs-provenance bench lock wheel-test clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,8 +52,14 @@ docs-provenance: generate ## Same as generate: docs/provenance.md is made with t
 check-generated: $(DEV_STAMP) ## Fail when openapi.yaml and what is generated from it differ
 	@$(PY) tools/generate.py --check
 
-contract: $(DEV_STAMP) ## Fuzz the mock with a fixed seed; TARGET=https://... fuzzes a real endpoint, safe methods only
+contract: $(DEV_STAMP) ## Hold the mock against the contract; TARGET=https://... a real endpoint (ARGS="--report DIR --dry-run")
 	@$(PY) -m contract_tests $(if $(TARGET),--target "$(TARGET)") $(ARGS)
+
+contract-diff: $(DEV_STAMP) ## Compare openapi.yaml with another description: OTHER=swagger.json
+	@$(BIN)/payex-billing contract diff --contract openapi.yaml "$(OTHER)" $(ARGS)
+
+contract-score: $(DEV_STAMP) ## Plant every fault, see which our suite and stock Schemathesis catch; writes docs/contract-score.md
+	@$(PY) -m contract_tests.score $(ARGS)
 
 lint: $(DEV_STAMP) ## ruff and import-linter
 	@$(BIN)/ruff check --quiet .

@@ -1,23 +1,27 @@
-"""`make contract`: fuzz the mock, or with a target a real endpoint, by a fixed seed.
+"""`make contract`: hold the mock, or with a target a real endpoint, against the contract, by a fixed seed.
 
-Exit codes: 0 the contract holds, 1 it does not, or the target cannot be reached, 64 wrong usage.
+Exit codes: 0 the contract holds, 1 it does not, or the target cannot be used, 64 wrong usage, 130 interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shlex
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import urlsplit
 
-import requests
-from payex_billing_mock import load_contract
+import httpx
+from payex_billing_mock.contract import ContractError, load_contract
 
 SEED = 20_260_101
 HERE = Path(__file__).parent
+INTERRUPTED = 130
 
 
 class _Parser(argparse.ArgumentParser):
@@ -27,70 +31,154 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(64)
 
 
-def main() -> int:
+def _parser() -> _Parser:
     parser = _Parser(prog="python -m contract_tests", description=__doc__)
     parser.add_argument("--target", help="origin, or base URL, of a real endpoint; the mock if not given")
     parser.add_argument("--seed", type=int, default=SEED, help="seed of the generated data (default: %(default)s)")
+    parser.add_argument(
+        "--report", type=Path, metavar="DIR", help="write junit.xml, exchanges.har and report.html there"
+    )
+    parser.add_argument(
+        "--rate", type=float, default=10.0, help="requests per second to a target (default: %(default)s)"
+    )
+    parser.add_argument("--ledger", default="", help="the ledger; PAYEX_OWNER_NO if not given")
+    writes = parser.add_argument_group("writing to a real endpoint")
+    writes.add_argument(
+        "--allow-writes", action="store_true", help="create, change and remove; needs --prefix and --ledger"
+    )
+    writes.add_argument(
+        "--prefix", default="", help="what the numbers of all customers made there begin with, such as CT-"
+    )
+    writes.add_argument("--production", action="store_true", help="write even to the production host")
+    writes.add_argument("--dry-run", action="store_true", help="say what would be done, and stop")
+    return parser
+
+
+def main() -> int:
+    """Run the suite; returns the exit code."""
+    parser = _parser()
     options = parser.parse_args()
+    try:
+        load_contract()
+    except ContractError as error:
+        print(f"make contract: {error}", file=sys.stderr)
+        return 1
+    from .target import Target, WrongSetup  # noqa: PLC0415 - these read the contract when they are imported
+
+    environment = dict(os.environ)
     arguments = [str(HERE), f"--hypothesis-seed={options.seed}", "--quiet", "-p", "no:cacheprovider"]
     if options.target is None:
-        print(f"Fuzzing the mock, in process and over a socket. Seed {options.seed}.", flush=True)
+        if options.allow_writes or options.prefix or options.ledger or options.dry_run or options.production:
+            parser.error("--allow-writes, --prefix, --ledger, --production and --dry-run are for a --target")
+        print(f"Testing the mock: in process, over a socket, over TLS. Seed {options.seed}.", flush=True)
+        arguments += ["--numprocesses", "2", "--dist", "worksteal", "--deselect", str(HERE / "test_faults.py")]
     else:
-        target = _target(parser, options.target)
-        for variable in ("PAYEX_TOKEN", "PAYEX_OWNER_NO"):
-            if not os.environ.get(variable):
-                parser.error(f"a target needs {variable} in the environment")
-        reason = _unreachable(target)
-        if reason is not None:
-            print(f"make contract: {target} cannot be reached: {reason}", file=sys.stderr)
-            return 1
-        print(f"Fuzzing {target} with safe methods only: nothing but GET is sent. Seed {options.seed}.", flush=True)
-        arguments += ["--target", target]
-    # A process of its own: pytest wants to see its plugins' modules before anyone else.
-    status = subprocess.run([sys.executable, "-m", "pytest", *arguments], check=False).returncode
+        if options.allow_writes and not (options.prefix and options.ledger):
+            parser.error("--allow-writes needs --prefix and --ledger on the command line")
+        if options.prefix and not options.allow_writes:
+            parser.error("--prefix is for --allow-writes")
+        ledger = options.ledger or os.environ.get("PAYEX_OWNER_NO", "")
+        target = Target(options.target, ledger, options.prefix, options.rate, options.production)
+        try:
+            target.check(os.environ)
+            print(_announcement(target, options.seed), flush=True)
+            if options.dry_run:
+                return 0
+            _reach(target)
+        except WrongSetup as error:
+            if str(error).startswith("cannot be used"):
+                print(f"make contract: {target.url} {error}", file=sys.stderr)
+                return 1
+            parser.error(str(error))
+        environment |= target.to_environment()
+        arguments += ["--target", target.base_url]
+    return _run(arguments, environment, options)
+
+
+def _run(arguments: list[str], environment: dict[str, str], options: argparse.Namespace) -> int:
+    """Run pytest in a process of its own: it wants to see its plugins' modules before anyone else."""
+    with tempfile.TemporaryDirectory() as parts:
+        environment["CONTRACT_PARTS"] = parts
+        if options.report is not None:
+            options.report.mkdir(parents=True, exist_ok=True)
+            arguments += [f"--junitxml={options.report / 'junit.xml'}"]
+        started = time.monotonic()
+        suite = subprocess.Popen([sys.executable, "-m", "pytest", *arguments], env=environment, cwd=HERE.parent)
+        # Ctrl-C reaches the suite by itself, which then removes what it made; this process waits for it.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        status = suite.wait()
+        signal.signal(signal.SIGINT, before)
+        from . import report  # noqa: PLC0415 - it reads the contract when it is imported
+
+        run = report.collect(Path(parts), time.monotonic() - started)
+        print(report.summary(run))
+        if options.report is not None:
+            report.write(run, options.report, environment)
+            print(f"wrote junit.xml, exchanges.har and report.html to {options.report}")
+    if status == 2:
+        print("Interrupted.", file=sys.stderr)
+        return INTERRUPTED
     if status != 0:
-        again = f" TARGET={options.target}" if options.target else ""
-        print(f'Again: make contract{again} ARGS="--seed {options.seed}"', file=sys.stderr)
+        print(f"Again: {_again(options)}", file=sys.stderr)
     return min(status, 1)
 
 
-def _target(parser: _Parser, text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        host = parts.hostname
-    except ValueError as error:
-        parser.error(f"{text} is not a URL: {error}")
-    if parts.scheme not in {"http", "https"} or not host:
-        parser.error(f"{text} is not a URL such as https://api.sandbox.payex.com")
-    if parts.scheme == "http" and host not in {"127.0.0.1", "localhost", "::1"}:
-        parser.error("the target must be https: over http the token could be read on the way")
-    return text.rstrip("/") + (load_contract().base_path if parts.path in {"", "/"} else "")
+def _again(options: argparse.Namespace) -> str:
+    """The one command that does the same again."""
+    arguments = f"--seed {options.seed}"
+    if options.target and options.ledger:
+        arguments += f" --ledger {shlex.quote(options.ledger)}"
+    if options.allow_writes:
+        arguments += f" --allow-writes --prefix {options.prefix}" + (" --production" if options.production else "")
+    target = f" TARGET={shlex.quote(options.target)}" if options.target else ""
+    return f'make contract{target} ARGS="{arguments}"'
 
 
-def _unreachable(target: str) -> str | None:
-    """Why the target cannot be reached, in a sentence; any answer at all will do."""
-    certificate, key = os.environ.get("PAYEX_CLIENT_CERT"), os.environ.get("PAYEX_CLIENT_KEY")
+def _announcement(target, seed: int) -> str:  # type: ignore[no-untyped-def]
+    """What is going to be done, before it is."""
+    lines = [
+        f"Testing {target.base_url}, ledger {target.ledger}, at most {target.rate:g} requests per second. Seed {seed}."
+    ]
+    if target.prefix:
+        lines += [
+            f"It creates, changes and removes under customers that begin with {target.prefix}, and nothing else.",
+            "It removes what it made, also after a failure or Ctrl-C. Customers stay: the API cannot remove them.",
+        ]
+    else:
+        lines += ["Safe methods only: nothing but GET is sent."]
+    return "\n".join(lines)
+
+
+def _reach(target) -> None:  # type: ignore[no-untyped-def]
+    """See that the target answers, and takes the token.
+
+    Raises:
+        WrongSetup: it does not.
+    """
+    from .target import WrongSetup  # noqa: PLC0415
+
+    origin = target.base_url
+    context = target.context(os.environ) if origin.startswith("https") else False
     try:
-        requests.get(
-            target,
+        answer = httpx.get(
+            f"{origin}/{target.ledger}/customers/0",
+            headers={"Authorization": f"Bearer {os.environ['PAYEX_TOKEN']}", "Accept": "application/json"},
             timeout=10,
-            allow_redirects=False,
-            cert=(certificate, key) if certificate and key else certificate,
-            verify=os.environ.get("PAYEX_CA_FILE") or True,
+            verify=context,
+            trust_env=False,
         )
-    except requests.exceptions.SSLError as error:
-        return f"TLS failed, check PAYEX_CLIENT_CERT, PAYEX_CLIENT_KEY and PAYEX_CA_FILE ({error})"
-    except requests.ConnectionError as error:
-        return f"no connection ({_innermost(error)})"
-    except (requests.RequestException, OSError) as error:
-        return str(error)
-    return None
-
-
-def _innermost(error: BaseException) -> object:
-    """What the operating system said, out of the wrappings around it."""
-    reason = getattr(error, "reason", None) or (error.args[0] if error.args else None)
-    return _innermost(reason) if isinstance(reason, BaseException) else reason or error
+    except httpx.HTTPError as error:
+        reason = str(error) or type(error).__name__
+        if "SSL" in reason or "TLS" in reason or "certificate" in reason.lower():
+            raise WrongSetup(
+                f"cannot be used: TLS failed, check PAYEX_CLIENT_CERT, PAYEX_CLIENT_KEY and PAYEX_CA_FILE ({reason})"
+            ) from None
+        raise WrongSetup(f"cannot be used: no connection ({reason})") from None
+    if answer.status_code in {401, 403}:
+        raise WrongSetup(
+            f"cannot be used: it answers {answer.status_code}. Check PAYEX_TOKEN, and that it is the token of ledger "
+            f"{target.ledger}."
+        )
 
 
 if __name__ == "__main__":

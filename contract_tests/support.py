@@ -10,9 +10,11 @@ from urllib.parse import unquote
 import schemathesis
 import yaml
 from hypothesis import HealthCheck, Phase, settings
-from payex_billing_mock import Store, load_contract
+from payex_billing_mock import MockApp, Store, create_app, load_contract
 from schemathesis import Case, GenerationMode
 from schemathesis.config import SchemathesisConfig
+
+from .faults import plant
 
 ROOT = Path(__file__).parent.parent
 CONTRACT_FILE = ROOT / "openapi.yaml"
@@ -32,6 +34,26 @@ FUZZING = settings(max_examples=40, deadline=None, suppress_health_check=QUIET)
 STATEFUL = settings(
     max_examples=60, stateful_step_count=20, deadline=None, suppress_health_check=QUIET, phases=[Phase.generate]
 )
+MODEL = settings(
+    max_examples=40,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=QUIET,
+    phases=[Phase.generate, Phase.shrink],
+    database=None,
+)
+# The fault that the mock of this run has, by its name; see `--planted` in conftest.py.
+PLANTED: str | None = None
+
+
+def make_app(store: Store | None = None) -> MockApp:
+    """The mock, with the planted fault of this run if there is one; then what `store` holds is put into its store."""
+    if PLANTED is None:
+        return create_app({LEDGER: TOKEN}, store=store)
+    app = plant(PLANTED, {LEDGER: TOKEN})
+    for customer in store.customers(LEDGER) if store is not None else ():
+        app.store._ledgers.setdefault(LEDGER, {})[customer.key.customer] = customer
+    return app
 
 
 def load_schema(ledger: str, **options: Any) -> Any:

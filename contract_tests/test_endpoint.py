@@ -1,4 +1,4 @@
-"""A real endpoint, with safe methods only. Runs with `make contract TARGET=https://…`; see `__main__.py`."""
+"""A real endpoint: safe methods only, unless writes were allowed. Runs with `make contract TARGET=https://…`."""
 
 from __future__ import annotations
 
@@ -8,38 +8,84 @@ from typing import Any
 
 import pytest
 import requests
+from hypothesis import settings
 from schemathesis import Case
 
 from contract_tests import checks  # noqa: F401 - they register themselves
-from contract_tests.support import FUZZING, bearer, load_schema
+from contract_tests.api import Api, NotTried
+from contract_tests.probes import PROBES, Probe
+from contract_tests.suite import run_model
+from contract_tests.support import FUZZING, MODEL, bearer, load_schema
+from contract_tests.target import Target
 
-LEDGER = os.environ.get("PAYEX_OWNER_NO") or "1234"
+TARGET = Target.from_environment()
 # The coverage phase also tries methods that an operation does not have. On a real endpoint a DELETE is never tried.
 NO_OTHER_METHODS = {"phases": {"coverage": {"unexpected-methods": []}}}
 
-schema = load_schema(LEDGER, **NO_OTHER_METHODS).include(method="GET")
+schema = load_schema(TARGET.ledger or "1234", **NO_OTHER_METHODS).include(method="GET")
+
+
+@pytest.fixture(scope="session")
+def api(capsys_off: Any) -> Iterator[Api]:
+    """The endpoint; what a run made there is removed at its end, whatever the end is."""
+    api = TARGET.open(os.environ)
+    yield api
+    left = api.guard.clean_up(lambda path: api.send("DELETE", raw_path=path, judged=False).status)
+    api.transport.close()
+    with capsys_off():
+        if TARGET.prefix:
+            print("\nWhat this run made has been removed" + ("." if not left else ", but for:"))
+        for each in left:
+            print(f"  {each}")
+
+
+@pytest.fixture(scope="session")
+def capsys_off(request: pytest.FixtureRequest) -> Any:
+    """Lets a line through to the terminal."""
+    return request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled
 
 
 class SafeSession(requests.Session):
-    """Refuses to send anything but a GET, whatever generated it."""
+    """Refuses to send anything but a GET, whatever generated it, and waits for its turn."""
+
+    guard: Any = None
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         assert request.method == "GET", f"a {request.method} was about to be sent to a real endpoint"
+        self.guard.before("GET", "", b"")
         return super().send(request, **options)
 
 
 @pytest.fixture(scope="module")
-def session() -> Iterator[requests.Session]:
+def session(api: Api) -> Iterator[requests.Session]:
     with SafeSession() as session:
-        certificate, key = os.environ.get("PAYEX_CLIENT_CERT"), os.environ.get("PAYEX_CLIENT_KEY")
-        session.cert = (certificate, key) if certificate and key else certificate
-        session.verify = os.environ.get("PAYEX_CA_FILE") or True
+        session.guard = api.guard
         yield session
 
 
 @schema.parametrize()
 @FUZZING
-def test_read_keeps_the_contract(case: Case, pytestconfig: pytest.Config, session: requests.Session) -> None:
+def test_read_keeps_the_contract(case: Case, session: requests.Session) -> None:
+    certificate, key = os.environ.get("PAYEX_CLIENT_CERT"), os.environ.get("PAYEX_CLIENT_KEY")
     case.call_and_validate(
-        base_url=pytestconfig.getoption("--target"), headers=bearer(os.environ["PAYEX_TOKEN"]), session=session
+        base_url=TARGET.base_url,
+        headers=bearer(os.environ["PAYEX_TOKEN"]),
+        session=session,
+        cert=(certificate, key) if certificate and key else certificate,
+        verify=os.environ.get("PAYEX_CA_FILE") or True,
     )
+
+
+@pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
+def test_probe(api: Api, probe: Probe) -> None:
+    try:
+        probe(api, may_write=bool(TARGET.prefix))
+    except NotTried as reason:
+        pytest.skip(str(reason))
+
+
+def test_reads_are_as_the_model_has_it(api: Api, request: pytest.FixtureRequest) -> None:
+    if not TARGET.prefix:
+        pytest.skip("it writes, and nothing may be written here")
+    seed = int(request.config.getoption("hypothesis_seed", None) or 0)
+    run_model(api, seed, settings(MODEL, max_examples=3, stateful_step_count=15))

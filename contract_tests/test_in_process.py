@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from payex_billing_mock import create_app
 from schemathesis import Case
 
 from contract_tests import checks  # noqa: F401 - they register themselves
-from contract_tests.support import BASE_PATH, FUZZING, LEDGER, TOKEN, bearer, load_schema, seeded_store
+from contract_tests.support import BASE_PATH, FUZZING, LEDGER, TOKEN, bearer, load_schema, make_app, seeded_store
 
 schema = load_schema(LEDGER)
-schema.app = create_app({LEDGER: TOKEN}, store=seeded_store())
+schema.app = make_app(seeded_store())
 BASE_URL = f"http://testserver{BASE_PATH}"
 
 

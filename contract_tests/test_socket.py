@@ -1,8 +1,9 @@
-"""Every operation of the mock, over a real socket: examples, coverage and fuzzing, with every stock check."""
+"""Every operation of the mock, over a real socket, plain and with TLS: examples, coverage and fuzzing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import requests
@@ -10,18 +11,26 @@ from payex_billing_mock import MockServer
 from schemathesis import Case
 
 from contract_tests import checks  # noqa: F401 - they register themselves
+from contract_tests.certificates import Certificates
 from contract_tests.support import BASE_PATH, FUZZING, LEDGER, TOKEN, bearer, load_schema
 
 schema = load_schema(LEDGER)
 
 
-@pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    with MockServer({LEDGER: TOKEN}) as server:
-        yield server.url + BASE_PATH
+@pytest.fixture(scope="module", params=["http", "https"])
+def call(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """How to call a mock: where it is and, with TLS, which certificates."""
+    certificates = Certificates(tmp_path_factory.mktemp("tls")) if request.param == "https" else None
+    server = MockServer({LEDGER: TOKEN}, tls=certificates.server if certificates else None)
+    with server, requests.Session() as session:
+        session.trust_env = False
+        options: dict[str, Any] = {"base_url": server.url + BASE_PATH, "session": session}
+        if certificates is not None:
+            options |= {"cert": tuple(map(str, certificates.client)), "verify": str(certificates.ca)}
+        yield options
 
 
 @schema.parametrize()
 @FUZZING
-def test_operation_keeps_the_contract(case: Case, base_url: str, session: requests.Session) -> None:
-    case.call_and_validate(base_url=base_url, headers=bearer(TOKEN), session=session)
+def test_operation_keeps_the_contract(case: Case, call: dict[str, Any]) -> None:
+    case.call_and_validate(headers=bearer(TOKEN), **call)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import requests
-from payex_billing_mock import MockApp, MockServer, Store, create_app, load_contract
+from payex_billing_mock import MockApp, MockServer, load_contract
 from schemathesis import Case
 
 from contract_tests import checks  # noqa: F401 - they register themselves
-from contract_tests.support import BASE_PATH, LEDGER, STATEFUL, TOKEN, bearer, load_schema
+from contract_tests.support import BASE_PATH, LEDGER, STATEFUL, TOKEN, bearer, load_schema, make_app
 
 DOCUMENT: Any = load_contract().document
 # A chain as deep as customer → charge → change or removal; that every other can be found too is a promise of the links.
@@ -46,7 +46,7 @@ def run_state_machine(schema: Any, app: MockApp, **call: Any) -> set[str]:
         def setup(self) -> None:
             super().setup()
             # Each chain starts from nothing: what an earlier one left would answer the same request differently.
-            app.store = Store()
+            app.store = type(app.store)()
 
         def get_call_kwargs(self, case: Case) -> dict[str, Any]:
             return {"headers": bearer(TOKEN), **call}
@@ -61,7 +61,7 @@ def run_state_machine(schema: Any, app: MockApp, **call: Any) -> set[str]:
 
 def test_chains_keep_the_contract_in_process() -> None:
     schema = load_schema(LEDGER)
-    schema.app = create_app({LEDGER: TOKEN})
+    schema.app = make_app()
 
     reached = run_state_machine(schema, schema.app, base_url=f"http://testserver{BASE_PATH}")
 

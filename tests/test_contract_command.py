@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from payex_billing_mock import MockServer
@@ -34,11 +36,11 @@ def test_a_target_is_sent_nothing_but_get(mock: MockServer, monkeypatch: pytest.
 
     monkeypatch.setattr(mock.app, "handle", recording)
 
-    result = contract("--target", mock.url, PAYEX_TOKEN=TOKEN, PAYEX_OWNER_NO=LEDGER)
+    result = contract("--target", mock.url, "--rate", "1000", PAYEX_TOKEN=TOKEN, PAYEX_OWNER_NO=LEDGER)
 
     assert result.returncode == 0, result.stdout
     assert "nothing but GET is sent" in result.stdout
-    assert "7 passed" in result.stdout  # the reads of the contract
+    assert "10 passed" in result.stdout  # the 7 reads of the contract, and the 3 probes that only read
     assert methods == {"GET"}
 
 
@@ -55,8 +57,8 @@ def test_a_target_that_breaks_the_contract_fails_with_a_command_to_repeat_it(
     ("target", "environment", "code", "said"),
     [
         ("http://127.0.0.1:1", {}, 64, "needs PAYEX_TOKEN"),
-        ("http://127.0.0.1:1", {"PAYEX_TOKEN": "t"}, 64, "needs PAYEX_OWNER_NO"),
-        ("http://127.0.0.1:1", {"PAYEX_TOKEN": "t", "PAYEX_OWNER_NO": "1"}, 1, "cannot be reached: no connection"),
+        ("http://127.0.0.1:1", {"PAYEX_TOKEN": "t"}, 64, "needs --ledger, or PAYEX_OWNER_NO"),
+        ("http://127.0.0.1:1", {"PAYEX_TOKEN": "t", "PAYEX_OWNER_NO": "1"}, 1, "cannot be used: no connection"),
         ("nonsense", {}, 64, "not a URL"),
         ("http://[", {}, 64, "not a URL"),
         ("http://x.example", {}, 64, "must be https"),
@@ -67,3 +69,26 @@ def test_a_wrong_start_is_a_sentence(target: str, environment: dict[str, str], c
     assert result.returncode == code
     assert said in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_report_names_what_broke_with_a_curl_and_no_secret(
+    mock: MockServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    handle = mock.app.handle
+    leak = Answer(200, {"Content-Type": "application/json", "Server": "nginx/1.25.3"}, b"{}")
+    monkeypatch.setattr(
+        mock.app, "handle", lambda request: leak if b"/customers/7" in request.raw_path else handle(request)
+    )
+    options = ("--target", mock.url, "--ledger", LEDGER, "--rate", "1000", "--report", str(tmp_path))
+
+    result = contract(*options, PAYEX_TOKEN=TOKEN)
+
+    assert result.returncode == 1
+    page, har, junit = ((tmp_path / name).read_text() for name in ("report.html", "exchanges.har", "junit.xml"))
+    assert "promises are broken" in page
+    assert "curl -i -X GET -H &quot;Authorization: Bearer $PAYEX_TOKEN&quot;" in page
+    assert "Reached of the contract" in page
+    assert "per second" in result.stdout
+    assert {"request", "response", "time"} <= set(json.loads(har)["log"]["entries"][0])
+    assert "<testsuite" in junit
+    assert TOKEN not in page + har + junit

@@ -123,7 +123,8 @@ class MockApp:
                 "headers": [(name.lower().encode(), value.encode()) for name, value in answer.headers.items()],
             }
         )
-        await send({"type": "http.response.body", "body": answer.body})
+        body_sent = b"" if request.method == "HEAD" else answer.body
+        await send({"type": "http.response.body", "body": body_sent})
 
 
 def create_app(ledgers: Mapping[str, str], *, store: Store | None = None, contract: Contract | None = None) -> MockApp:

@@ -23,7 +23,7 @@ KINDS = {
     "stall": "the request takes effect, then half the answer is sent, and nothing more for VALUE seconds (default 60)",
     "latency": "the answer takes VALUE seconds longer",
 }
-_STATUS = re.compile(r"(?P<status>[45]\d\d)(?P<after>-after)?")
+_STATUS = re.compile(r"(?P<status>[45]\d\d)(?P<how>-after|-problem)?")
 _TEXT = re.compile(r"(?P<kind>[a-z0-9-]+)(?:=(?P<value>[^:@]+))?(?::(?P<methods>[A-Za-z,]+))?(?:@(?P<chance>[0-9.]+))?")
 _WITH_SECONDS = {"stall": 60.0, "latency": None}
 
@@ -34,7 +34,8 @@ class Fault:
 
     Attributes:
         kind: one of `KINDS`, or a status such as `503`, or a status that comes after the request took effect, such as
-            `500-after`. 401 and 429 and 503 come as problems, other statuses with an ingress's HTML page.
+            `500-after`. 401 and 429 and 503 come as problems, other statuses with an ingress's HTML page, unless
+            they are asked for as a problem, such as `403-problem`.
         value: seconds for `stall` and `latency`; the Retry-After for a status.
         methods: the methods it befalls; all if empty.
         chance: how probable it is that a request meets it, from 0 to 1.
@@ -71,6 +72,11 @@ class Fault:
         """The status it answers with, if it answers with one."""
         match = _STATUS.fullmatch(self.kind)
         return int(match["status"]) if match else None
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether its status comes as the API's own problem, whatever an ingress would send."""
+        return self.status is not None and self.kind.endswith("-problem")
 
     @property
     def takes_effect(self) -> bool:

@@ -136,6 +136,10 @@ class WireServer:
             if status == 401:
                 headers["WWW-Authenticate"] = 'Bearer realm="payex-billing", error="invalid_token"'
             return self._app.refuse(Refusal(_STATUS_PROBLEMS[status], headers=headers))
+        if fault.is_problem:
+            for kind in self._app.contract.problem_types.values():
+                if kind.status == status:
+                    return self._app.refuse(Refusal(kind.code, headers=headers))
         page = f"<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>".encode()
         own = {"Server": "payex-billing-mock", "Content-Type": "text/html", "Content-Length": str(len(page))}
         return Answer(status, own | headers, page)

@@ -6,6 +6,8 @@ import sys
 
 import click
 
+from ._lazy_group import LazyGroup
+
 USAGE_ERROR = 64
 INTERRUPTED = 130
 
@@ -26,8 +28,16 @@ def run() -> int:
     return result if isinstance(result, int) else 0
 
 
+# Commands in modules of their own, loaded when they are asked for, with what the help says of them.
+COMMANDS = {"contract": ("._contract", "The contract that this package is built on.")}
+
+
 @click.group(
-    no_args_is_help=False, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    no_args_is_help=False,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.pass_context
 def payex_billing(context: click.Context) -> None:

@@ -1,0 +1,109 @@
+"""What of the contract a run has reached: operations, statuses, parameters, properties and problem types."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from .exchange import CONTRACT, DOCUMENT, OPERATIONS, Exchange, parse_strictly
+from .schemas import resolve
+
+KINDS = ("operations", "statuses", "parameters", "properties", "problem types")
+# A path that the contract does not have, and a method that a path does not have, belong to no operation.
+OUTSIDE = {"method-not-allowed", "not-found"}
+
+
+@dataclass
+class Coverage:
+    """Collects what exchanges reach. Safe to use from several threads."""
+
+    reached: dict[str, Counter[str]] = field(default_factory=lambda: {kind: Counter() for kind in KINDS})
+    exchanges: int = 0
+    checks: Counter[str] = field(default_factory=Counter)
+    on_exchange: Callable[[Exchange], None] | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def saw(self, exchange: Exchange) -> None:
+        """Count one exchange."""
+        with self._lock:
+            self.exchanges += 1
+            with suppress(AssertionError):  # a body that cannot be read is the rules' to tell
+                for kind, name in _reached(exchange):
+                    self.reached[kind][name] += 1
+            if self.on_exchange is not None:
+                self.on_exchange(exchange)
+
+    def judged(self, exchange: Exchange, check: str, *, passed: bool) -> None:
+        """Count the verdict of a check."""
+        with self._lock:
+            self.checks[f"{exchange.operation or '-'}|{check}|{'passed' if passed else 'failed'}"] += 1
+
+    def add(self, other: Mapping[str, Mapping[str, int]]) -> None:
+        """Take over what another process reached."""
+        for kind, names in other.items():
+            self.reached[kind].update(names)
+
+    def missing(self, kind: str) -> list[str]:
+        """What the contract has of a kind and no exchange reached."""
+        return sorted(set(everything()[kind]) - set(self.reached[kind]))
+
+    def share(self, kind: str) -> tuple[int, int]:
+        """How many of a kind were reached, of how many."""
+        whole = everything()[kind]
+        return len(set(whole) & set(self.reached[kind])), len(whole)
+
+
+COVERAGE = Coverage()
+
+
+def everything() -> dict[str, list[str]]:
+    """All that the contract has, by kind."""
+    found: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    for operation, definition in OPERATIONS.items():
+        found["operations"].append(operation)
+        found["statuses"] += [f"{operation} {status}" for status in definition["responses"]]
+        found["parameters"] += [
+            f"{operation} {part[1:-1]}" for part in definition["path"].split("/") if part.startswith("{")
+        ]
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        found["properties"] += [f"{name}.{each}" for each in schema.get("properties", {})]
+    found["problem types"] = list(CONTRACT.problem_types)
+    return {kind: sorted(set(names)) for kind, names in found.items()}
+
+
+def _reached(exchange: Exchange) -> Iterator[tuple[str, str]]:
+    if exchange.code in CONTRACT.problem_types:
+        yield "problem types", exchange.code
+    operation = exchange.operation
+    if operation is None:
+        return
+    yield "operations", operation
+    yield "statuses", f"{operation} {exchange.status}"
+    for name in exchange.parameters:
+        yield "parameters", f"{operation} {name}"
+    if exchange.status < 300 and exchange.sent:
+        body = resolve(OPERATIONS[operation]["request"])
+        yield from _properties(body["content"]["application/json"]["schema"], parse_strictly(exchange.sent))
+    content = (exchange.response or {}).get("content", {})
+    if exchange.media_type in content:
+        yield from _properties(content[exchange.media_type]["schema"], exchange.json)
+
+
+def _properties(schema: Mapping[str, Any], value: Any) -> Iterator[tuple[str, str]]:
+    """The properties of named schemas that a value has, with those of what is in it."""
+    name = schema.get("$ref", "").rpartition("/")[2]
+    schema = resolve(schema)
+    for branch in schema.get("anyOf", ()):
+        yield from _properties(branch, value)
+    if isinstance(value, list) and "items" in schema:
+        for each in value:
+            yield from _properties(schema["items"], each)
+    elif isinstance(value, dict):
+        for key, each in schema.get("properties", {}).items():
+            if key in value:
+                yield "properties", f"{name}.{key}"
+                yield from _properties(each, value[key])

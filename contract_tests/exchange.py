@@ -1,0 +1,165 @@
+"""One request and its answer, with what the contract says of them: what the rules judge."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, NoReturn
+
+from payex_billing_mock import load_contract
+from payex_billing_mock.contract import resolve
+
+CONTRACT = load_contract()
+DOCUMENT: Any = CONTRACT.document
+
+
+class Broken(AssertionError):
+    """A promise of the contract is broken. `promise` names it, the text says how."""
+
+    def __init__(self, promise: str, how: str, exchange: Exchange | None = None) -> None:
+        super().__init__(f"{promise}: {how}" + (f"\n  {exchange}\n  {exchange.curl}" if exchange else ""))
+        self.promise = promise
+        self.how = how
+        self.exchange = exchange
+
+
+def fail(how: str) -> NoReturn:
+    """Break a rule; who judges adds its name."""
+    raise AssertionError(how)
+
+
+def _documented() -> dict[str, Any]:
+    return {
+        operation["operationId"]: {
+            "path": path,
+            "request": operation.get("requestBody"),
+            "responses": {
+                int(status): resolve(DOCUMENT, response) for status, response in operation["responses"].items()
+            },
+        }
+        for path, item in DOCUMENT["paths"].items()
+        for operation in item.values()
+        if isinstance(operation, dict)
+    }
+
+
+OPERATIONS = _documented()
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request as it was sent, and its answer as it came.
+
+    Attributes:
+        path: as it went over the wire, without its query.
+        headers: of the answer, names in lower case, repeated ones joined.
+        seconds: from sending to the end of the answer.
+    """
+
+    method: str
+    path: str
+    sent_headers: Mapping[str, str]
+    sent: bytes
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    seconds: float = 0.0
+    query: str = ""
+    url: str = field(default="", repr=False)
+
+    @cached_property
+    def _match(self) -> Any:
+        return CONTRACT.match(self.path.encode())
+
+    @property
+    def known_route(self) -> bool:
+        """Whether the contract has the path, whatever the method."""
+        return self._match is not None
+
+    @property
+    def allowed(self) -> set[str]:
+        """The methods that the contract has for the path."""
+        return set(self._match.route.operations) if self._match else set()
+
+    @property
+    def operation(self) -> str | None:
+        """The operation id, if the contract has the path and the method."""
+        found = self._match.route.operations.get(self.method) if self._match else None
+        return found.operation_id if found else None
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """The decoded path parameters."""
+        return self._match.parameters if self._match else {}
+
+    @property
+    def response(self) -> Mapping[str, Any] | None:
+        """What the contract says of this answer, if it has the status."""
+        return OPERATIONS[self.operation]["responses"].get(self.status) if self.operation else None
+
+    @property
+    def media_type(self) -> str:
+        """The media type of the answer, without parameters."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the answer has a body that calls itself JSON."""
+        return self.method != "HEAD" and self.media_type in {"application/json", "application/problem+json"}
+
+    @cached_property
+    def json(self) -> Any:
+        """The body of the answer, parsed strictly."""
+        return parse_strictly(self.body)
+
+    @property
+    def object(self) -> dict[str, Any]:
+        """The body as an object; an empty one when it is something else."""
+        return self.json if isinstance(self.json, dict) else {}
+
+    @property
+    def code(self) -> str:
+        """The last segment of the problem type."""
+        return str(self.object.get("type", "")).rstrip("/").rpartition("/")[2] if self.is_json else ""
+
+    @property
+    def curl(self) -> str:
+        """The request as a command line, with the token left to the environment."""
+        headers = {name: value for name, value in self.sent_headers.items() if name.lower() != "authorization"}
+        parts = ["curl", "-i", "-X", self.method]
+        if any(name.lower() == "authorization" for name in self.sent_headers):
+            parts += ["-H", '"Authorization: Bearer $PAYEX_TOKEN"']
+        for name, value in headers.items():
+            parts += ["-H", _quoted(f"{name}: {value}")]
+        if self.sent:
+            text = self.sent[:2000].decode("utf-8", "backslashreplace")
+            parts += ["--data-binary", _quoted(text)]
+        query = "?" + self.query if self.query else ""
+        return " ".join([*parts, _quoted(f"{self.url}{self.path}{query}")])
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} → {self.status} {self.body[:300].decode('utf-8', 'backslashreplace')}"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def parse_strictly(body: bytes) -> Any:
+    """Parse JSON as RFC 8259 has it; numbers keep their digits."""
+
+    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len({name for name, _ in found}) != len(found):
+            fail("a key is repeated")
+        return dict(found)
+
+    def constant(name: str) -> None:
+        fail(f"{name} is not JSON")
+
+    try:
+        return json.loads(body.decode("utf-8"), object_pairs_hook=pairs, parse_constant=constant, parse_float=Decimal)
+    except (ValueError, RecursionError) as error:
+        fail(f"the body is not JSON in UTF-8: {error}")

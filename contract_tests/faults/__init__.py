@@ -1,0 +1,13 @@
+"""Faults planted in the mock, to see whether the suite catches them: each a small change of its behaviour.
+
+`FAULTS` has them by name; `plant` makes a mock that has one.
+"""
+
+from __future__ import annotations
+
+from . import hypermedia, inputs, problems, shape, state, status, tenants, weight
+from ._planting import FAULTS, Fault, plant
+
+__all__ = ["FAULTS", "Fault", "plant"]
+
+_ = (shape, status, problems, inputs, state, hypermedia, tenants, weight)  # each registers its faults

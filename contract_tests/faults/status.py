@@ -1,0 +1,185 @@
+"""Statuses and headers that are not the contract's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from payex_billing_mock import MockApp
+from payex_billing_mock.app import Answer, Request
+from payex_billing_mock.problems import Refusal
+
+from ._planting import Next, answers, behaves, with_body, with_header
+
+FAMILY = "status and headers"
+
+
+@answers(FAMILY, "a creation is answered 200")
+def created_is_200(_: Request, answer: Answer) -> Answer:
+    return replace(answer, status=200) if answer.status == 201 else answer
+
+
+@answers(FAMILY, "a new charge of a subscription is answered 202")
+def created_is_202(request: Request, answer: Answer) -> Answer:
+    return replace(answer, status=202) if answer.status == 201 and b"/subscriptions/" in request.raw_path else answer
+
+
+@answers(FAMILY, "a removal is answered 200 with a body")
+def delete_is_200_with_body(_: Request, answer: Answer) -> Answer:
+    if answer.status != 204:
+        return answer
+    return replace(with_header(with_body(answer, b"{}"), "Content-Type", "application/json"), status=200)
+
+
+@answers(FAMILY, "a removal has a body")
+def no_content_with_content(_: Request, answer: Answer) -> Answer:
+    return with_body(answer, b'{"deleted":true}') if answer.status == 204 else answer
+
+
+@answers(FAMILY, "a change is answered 204")
+def change_is_204(request: Request, answer: Answer) -> Answer:
+    return Answer(204, {}, b"") if request.method == "PATCH" and answer.status == 200 else answer
+
+
+@answers(FAMILY, "404 is a page of HTML")
+def not_found_as_html(_: Request, answer: Answer) -> Answer:
+    return (
+        with_header(with_body(answer, b"<h1>404</h1>"), "Content-Type", "text/html") if answer.status == 404 else answer
+    )
+
+
+@answers(FAMILY, "a problem is called application/json")
+def problem_as_json(_: Request, answer: Answer) -> Answer:
+    return with_header(answer, "Content-Type", "application/json") if answer.status == 409 else answer
+
+
+@answers(FAMILY, "a list has no Content-Type")
+def no_content_type(_: Request, answer: Answer) -> Answer:
+    return with_header(answer, "Content-Type", None) if b'"items"' in answer.body else answer
+
+
+@answers(FAMILY, "JSON is called text/plain")
+def json_as_text(_: Request, answer: Answer) -> Answer:
+    return with_header(answer, "Content-Type", "text/plain") if answer.status == 200 else answer
+
+
+@answers(FAMILY, "JSON says that it is in Latin-1")
+def json_says_latin_1(_: Request, answer: Answer) -> Answer:
+    return (
+        with_header(answer, "Content-Type", "application/json; charset=iso-8859-1") if answer.status == 201 else answer
+    )
+
+
+@answers(FAMILY, "401 has no WWW-Authenticate")
+def no_challenge(_: Request, answer: Answer) -> Answer:
+    return with_header(answer, "WWW-Authenticate", None)
+
+
+@answers(FAMILY, "401 asks for Basic")
+def basic_challenge(_: Request, answer: Answer) -> Answer:
+    return with_header(answer, "WWW-Authenticate", 'Basic realm="x"') if answer.status == 401 else answer
+
+
+@answers(FAMILY, "405 has no Allow")
+def no_allow(_: Request, answer: Answer) -> Answer:
+    return with_header(answer, "Allow", None)
+
+
+@answers(FAMILY, "Allow lacks DELETE")
+def allow_lacks_delete(_: Request, answer: Answer) -> Answer:
+    allowed = {name.lower(): value for name, value in answer.headers.items()}.get("allow")
+    return with_header(answer, "Allow", allowed.replace("DELETE, ", "")) if allowed else answer
+
+
+@answers(FAMILY, "Allow names the method that was refused")
+def allow_names_the_refused(request: Request, answer: Answer) -> Answer:
+    return (
+        with_header(answer, "Allow", f"GET, POST, PATCH, DELETE, {request.method}") if answer.status == 405 else answer
+    )
+
+
+def _instead_of_405(status: int) -> None:
+    def behaviour(app: MockApp, request: Request, ask: Next) -> Answer:
+        answer = ask(request)
+        if answer.status != 405 or request.method not in {"PUT", "OPTIONS", "TRACE"}:
+            return answer
+        code = {404: "not-found", 400: "validation"}.get(status)
+        return app.refuse(Refusal(code)) if code else Answer(200, {"Content-Type": "application/json"}, b"{}")
+
+    behaviour.__name__ = f"unsupported_method_is_{status}"
+    behaves(FAMILY, f"a method that does not exist is answered {status}")(behaviour)
+
+
+for _status in (404, 400, 200):
+    _instead_of_405(_status)
+
+
+@answers(FAMILY, "HEAD makes the server fail")
+def head_fails(request: Request, answer: Answer) -> Answer:
+    return replace(answer, status=500) if request.method == "HEAD" else answer
+
+
+@behaves(FAMILY, "PUT works like PATCH")
+def put_is_patch(app: MockApp, request: Request, ask: Next) -> Answer:
+    return ask(replace(request, method="PATCH") if request.method == "PUT" else request)
+
+
+@behaves(FAMILY, "one request of 150 is refused with 429 and no Retry-After")
+def too_many_without_wait(app: MockApp, request: Request, ask: Next) -> Answer:
+    return app.refuse(Refusal("too-many-requests")) if app.asked % 150 == 0 else ask(request)  # type: ignore[attr-defined]
+
+
+@behaves(FAMILY, "one request of 150 is refused with 429 and Retry-After: soon")
+def too_many_with_odd_wait(app: MockApp, request: Request, ask: Next) -> Answer:
+    refusal = Refusal("too-many-requests", headers={"Retry-After": "soon"})
+    return app.refuse(refusal) if app.asked % 150 == 0 else ask(request)  # type: ignore[attr-defined]
+
+
+@answers(FAMILY, "Location of a creation is that of another")
+def location_of_another(_: Request, answer: Answer) -> Answer:
+    other = "/billing/customer/v1/1234/customers/1/recurring-products/1"
+    return with_header(answer, "Location", other) if answer.status == 201 else answer
+
+
+@answers(FAMILY, "Location names an internal host")
+def location_leaks_host(_: Request, answer: Answer) -> Answer:
+    if answer.status != 201 or b'"@id":"' not in answer.body:
+        return answer
+    own = answer.body.partition(b'"@id":"')[2].partition(b'"')[0].decode()
+    return with_header(answer, "Location", f"http://billing-7.internal:8080{own}")
+
+
+@answers(FAMILY, "Server tells its version")
+def server_version(_: Request, answer: Answer) -> Answer:
+    return with_header(answer, "Server", "Apache/2.4.1 (Unix)")
+
+
+@answers(FAMILY, "errors carry a header with the machine's path")
+def header_leaks_path(_: Request, answer: Answer) -> Answer:
+    return with_header(answer, "X-Debug", "/var/www/billing/handler.php") if answer.status >= 400 else answer
+
+
+@answers(FAMILY, "a removed charge is answered 410")
+def gone_is_410(_: Request, answer: Answer) -> Answer:
+    return replace(answer, status=410) if answer.status == 404 and b"recurring-product-not" in answer.body else answer
+
+
+@answers(FAMILY, "an empty list is answered 404")
+def empty_list_is_404(_: Request, answer: Answer) -> Answer:
+    return replace(answer, status=404) if b'"items":[]' in answer.body else answer
+
+
+@answers(FAMILY, "an empty list is answered 204")
+def empty_list_is_204(_: Request, answer: Answer) -> Answer:
+    return Answer(204, {}, b"") if b'"items":[]' in answer.body else answer
+
+
+@answers(FAMILY, "a duplicate is answered 400")
+def duplicate_is_400(_: Request, answer: Answer) -> Answer:
+    return replace(answer, status=400) if answer.status == 409 else answer
+
+
+@behaves(FAMILY, "a read redirects to itself with a slash")
+def redirects(app: MockApp, request: Request, ask: Next) -> Answer:
+    if request.method == "GET" and request.raw_path.endswith(b"/subscriptions"):
+        return Answer(301, {"Location": request.raw_path.decode() + "/", "Content-Length": "0"}, b"")
+    return ask(request)

@@ -1,0 +1,187 @@
+"""Ledgers and credentials that are not kept apart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import unquote
+
+from payex_billing_mock import MockApp, Store
+from payex_billing_mock.app import Answer, Request
+from payex_billing_mock.problems import Refusal
+from payex_billing_mock.store import Customer, JsonObject
+
+from ._planting import Next, behaves, stores
+
+FAMILY = "tenants and credentials"
+CHALLENGE = {"WWW-Authenticate": "Bearer"}
+
+
+def _ledger(request: Request) -> str:
+    return unquote(request.raw_path.split(b"/")[4].decode()) if request.raw_path.count(b"/") > 4 else ""
+
+
+def _allowed(app: MockApp, request: Request) -> Request:
+    """The request with the token of its ledger."""
+    for token, ledger in app._ledger_of_token.items():
+        if ledger == _ledger(request):
+            return replace(request, headers={**request.headers, "authorization": f"Bearer {token}"})
+    return request
+
+
+@behaves(FAMILY, "no token is needed")
+def no_token_needed(app: MockApp, request: Request, ask: Next) -> Answer:
+    return ask(request if request.headers.get("authorization") else _allowed(app, request))
+
+
+@behaves(FAMILY, "any token will do")
+def any_token(app: MockApp, request: Request, ask: Next) -> Answer:
+    return ask(_allowed(app, request) if request.headers.get("authorization", "").startswith("Bearer ") else request)
+
+
+@behaves(FAMILY, "a removal needs no token")
+def delete_without_token(app: MockApp, request: Request, ask: Next) -> Answer:
+    return ask(_allowed(app, request) if request.method == "DELETE" else request)
+
+
+@behaves(FAMILY, "lists need no token")
+def lists_without_token(app: MockApp, request: Request, ask: Next) -> Answer:
+    return ask(_allowed(app, request) if request.method == "GET" and request.raw_path.endswith(b"s") else request)
+
+
+@behaves(FAMILY, "the token of any ledger will do")
+def token_of_any_ledger(app: MockApp, request: Request, ask: Next) -> Answer:
+    token = request.headers.get("authorization", "").removeprefix("Bearer ")
+    return ask(_allowed(app, request) if token in app._ledger_of_token else request)
+
+
+@behaves(FAMILY, "the token of any ledger may read")
+def any_ledger_reads(app: MockApp, request: Request, ask: Next) -> Answer:
+    token = request.headers.get("authorization", "").removeprefix("Bearer ")
+    return ask(_allowed(app, request) if request.method == "GET" and token in app._ledger_of_token else request)
+
+
+@behaves(FAMILY, "the beginning of the token is enough")
+def token_by_beginning(app: MockApp, request: Request, ask: Next) -> Answer:
+    token = request.headers.get("authorization", "").removeprefix("Bearer ")
+    return ask(
+        _allowed(app, request)
+        if len(token) > 3 and any(each.startswith(token) for each in app._ledger_of_token)
+        else request
+    )
+
+
+@behaves(FAMILY, "upper and lower case in a token are the same")
+def token_in_any_case(app: MockApp, request: Request, ask: Next) -> Answer:
+    token = request.headers.get("authorization", "").removeprefix("Bearer ").lower()
+    return ask(_allowed(app, request) if token in {each.lower() for each in app._ledger_of_token} else request)
+
+
+@behaves(FAMILY, "a token after another scheme is taken")
+def any_scheme(app: MockApp, request: Request, ask: Next) -> Answer:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return ask(replace(request, headers={**request.headers, "authorization": f"Bearer {token}"}) if scheme else request)
+
+
+@behaves(FAMILY, "a token in a cookie is taken")
+def token_in_cookie(app: MockApp, request: Request, ask: Next) -> Answer:
+    return ask(_allowed(app, request) if "token=" in request.headers.get("cookie", "") else request)
+
+
+@behaves(FAMILY, "lower-case `bearer` is refused")
+def lower_case_refused(app: MockApp, request: Request, ask: Next) -> Answer:
+    if request.headers.get("authorization", "").startswith("bearer"):
+        return app.refuse(Refusal("unauthorized", headers=CHALLENGE))
+    return ask(request)
+
+
+@behaves(FAMILY, "one request of 120 is refused with 401")
+def sporadic_401(app: MockApp, request: Request, ask: Next) -> Answer:
+    refused = app.asked % 120 == 0  # type: ignore[attr-defined]
+    return app.refuse(Refusal("unauthorized", headers=CHALLENGE)) if refused else ask(request)
+
+
+@behaves(FAMILY, "what does not exist is 404 before 401")
+def not_found_before_401(app: MockApp, request: Request, ask: Next) -> Answer:
+    answer = ask(request)
+    if answer.status == 401 and request.method == "GET":
+        allowed = ask(_allowed(app, request))
+        return allowed if allowed.status == 404 else answer
+    return answer
+
+
+@behaves(FAMILY, "what is not valid is 400 before 401")
+def invalid_before_401(app: MockApp, request: Request, ask: Next) -> Answer:
+    answer = ask(request)
+    if answer.status == 401 and request.method == "POST" and (request.body or b"").strip() in {b"{}", b"[]"}:
+        return ask(_allowed(app, request))
+    return answer
+
+
+@behaves(FAMILY, "what exists is 409 before 401")
+def duplicate_before_401(app: MockApp, request: Request, ask: Next) -> Answer:
+    answer = ask(request)
+    if answer.status == 401 and request.method == "POST" and request.raw_path.endswith(b"/customers"):
+        number = (request.body or b"").partition(b'"customerNo":"')[2].partition(b'"')[0].decode()
+        if number in app.store._ledgers.get(_ledger(request), {}):
+            return app.refuse(Refusal("customer-already-exists"))
+    return answer
+
+
+@behaves(FAMILY, "a write without a token is answered 401, but done")
+def refused_but_done(app: MockApp, request: Request, ask: Next) -> Answer:
+    answer = ask(request)
+    if answer.status == 401 and request.method in {"POST", "PATCH"}:
+        ask(_allowed(app, request))
+    return answer
+
+
+@behaves(FAMILY, "the detail of a 401 tells whether the token is known")
+def tells_the_token(app: MockApp, request: Request, ask: Next) -> Answer:
+    answer = ask(request)
+    if answer.status != 401:
+        return answer
+    exists = ask(_allowed(app, request)).status < 400
+    return app.refuse(Refusal("unauthorized", "no access to it" if exists else "no access", headers=CHALLENGE))
+
+
+class _OneLedger(Store):
+    """All ledgers are one."""
+
+    def customer(self, ledger: str, number: str) -> Customer:
+        for each in self._ledgers.values():
+            if number in each:
+                return each[number]
+        return super().customer(ledger, number)
+
+
+@stores(FAMILY, "another ledger's customer can be read")
+class OtherLedgerReadable(_OneLedger):
+    pass
+
+
+@stores(FAMILY, "a number that another ledger has is refused")
+class NumbersAcrossLedgers(Store):
+    def create_customer(self, ledger: str, body: JsonObject) -> Customer:
+        for each in self._ledgers.values():
+            if body["customerNo"] in each:
+                raise Refusal("customer-already-exists")
+        return super().create_customer(ledger, body)
+
+
+@stores(FAMILY, "another ledger's charges are listed")
+class OtherLedgerListed(Store):
+    def charges(self, ledger: str, customer: str, subscription: str = "") -> dict:  # type: ignore[type-arg]
+        held = super().charges(ledger, customer, subscription)
+        for name, customers in self._ledgers.items():
+            if name != ledger and customer in customers and not subscription:
+                return {**held, **customers[customer].charges}
+        return held
+
+
+@stores(FAMILY, "the removal of a subscription befalls all ledgers")
+class RemovalInAllLedgers(Store):
+    def delete_subscription(self, ledger: str, customer: str, number: str) -> None:
+        super().delete_subscription(ledger, customer, number)
+        for customers in self._ledgers.values():
+            if customer in customers:
+                customers[customer].subscriptions.pop(number, None)

@@ -1,0 +1,112 @@
+"""What keeps a real endpoint safe: nothing is written outside the agreed prefix, not too fast, and all is removed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+from .api import NotTried
+from .exchange import CONTRACT, Exchange, parse_strictly
+
+READS = {"GET", "HEAD", "OPTIONS"}
+
+
+class OutOfBounds(NotTried):
+    """A request would have written outside what was agreed, and was not sent."""
+
+
+class Guard:
+    """Stands before the transport of a real endpoint.
+
+    Args:
+        prefix: what the numbers of all customers that are written to begin with; None for no writes at all.
+        rate: requests per second at most.
+    """
+
+    def __init__(self, prefix: str | None, rate: float, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._prefix = prefix
+        self._interval = 1 / rate
+        self._sleep = sleep
+        self._next = 0.0
+        self._lock = threading.Lock()
+        self.made: dict[str, str] = {}  # path → what it is, in the order of creation
+        self.perhaps: dict[int, str] = {}  # creations whose answer never came
+
+    def before(self, method: str, path: str, sent: bytes) -> None:
+        """Let a request pass, when it is its turn.
+
+        Raises:
+            OutOfBounds: it would write outside the prefix.
+        """
+        if method not in READS:
+            self._inside(method, path, sent)
+        with self._lock:
+            now = time.monotonic()
+            wait, self._next = max(0.0, self._next - now), max(now, self._next) + self._interval
+            if method == "POST":
+                self.perhaps[threading.get_ident()] = f"{path} {sent.decode('utf-8', 'replace')[:80]}"
+        if wait:
+            self._sleep(wait)
+
+    def after(self, exchange: Exchange) -> None:
+        """Remember what was made and removed."""
+        with self._lock:
+            if exchange.method == "POST":
+                self.perhaps.pop(threading.get_ident(), None)
+            if exchange.method == "POST" and exchange.status < 300 and exchange.operation:
+                self.made[self._path_of(exchange)] = exchange.operation.removeprefix("create_").replace("_", " ")
+            elif exchange.method == "DELETE" and exchange.status in {200, 202, 204}:
+                self.made.pop(exchange.path, None)
+
+    def clean_up(self, delete: Callable[[str], int]) -> list[str]:
+        """Remove what was made, youngest first; `delete` gives a status. Returns what is left, in words."""
+        left = [f"perhaps {each}: its answer never came" for each in self.perhaps.values()]
+        for path, what in reversed(list(self.made.items())):
+            if what == "customer":
+                left.append(f"{path}: the API removes no customers")
+                continue
+            try:
+                status = delete(path)
+            except Exception as error:  # whatever it is, the rest must be removed
+                left.append(f"{path}: {type(error).__name__}")
+                continue
+            if status not in {200, 202, 204, 404}:
+                left.append(f"{path}: DELETE was answered {status}")
+            else:
+                self.made.pop(path, None)
+        return left
+
+    def _inside(self, method: str, path: str, sent: bytes) -> None:
+        if self._prefix is None:
+            raise OutOfBounds(f"a {method} was about to be sent, and nothing may be written")
+        match = CONTRACT.match(path.encode())
+        number: Any = match.parameters.get("customerNo") if match else None
+        if match is not None and number is None and method == "POST":
+            number = self._number_in(sent)
+        if not isinstance(number, str) or not number.startswith(self._prefix):
+            raise OutOfBounds(f"a {method} outside the prefix {self._prefix} was about to be sent")
+
+    @staticmethod
+    def _number_in(sent: bytes) -> Any:
+        try:
+            body = parse_strictly(sent)
+        except AssertionError:
+            return None
+        return body.get("customerNo") if isinstance(body, dict) else None
+
+    @staticmethod
+    def _path_of(exchange: Exchange) -> str:
+        """Where the new resource is: below the collection, by what the answer calls it, or the request did."""
+        said = exchange.object if exchange.is_json else {}
+        try:
+            asked = parse_strictly(exchange.sent)
+        except AssertionError:
+            asked = {}
+        name = {"create_customer": "customerNo", "create_subscription": "subscriptionNo"}.get(
+            exchange.operation or "", ""
+        )
+        number = asked.get(name) if name else said.get("recurringProductId")
+        return f"{exchange.path}/{quote(str(number), safe='')}"

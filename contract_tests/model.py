@@ -1,0 +1,188 @@
+"""A model of ledgers, customers, subscriptions and charges, driven at random, and compared with every read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from .api import Api
+from .schemas import accepted, body_schema
+
+OWN = {"@id", "recurringProductId", "operations", "billedUntil"}
+PROPERTIES = (body_schema("create_customer_recurring_product") or {})["properties"]
+CHANGEABLE = (body_schema("update_customer_recurring_product") or {})["properties"]
+SUBSCRIPTIONS = ("1", "46701234567", "a/b c", "ÅÄÖ", "x" * 34)
+
+
+def _values(properties: dict[str, Any]) -> dict[str, st.SearchStrategy[Any]]:
+    known: dict[str, st.SearchStrategy[Any]] = {
+        name: st.sampled_from(accepted(each)) for name, each in properties.items()
+    }
+    known["x-own"] = st.sampled_from(["kept", 1, Decimal("0.10"), [1, "a"], {"b": True}])
+    return known
+
+
+NEW = st.fixed_dictionaries(
+    {"productCode": st.sampled_from(["P01", "P02", "K09"])},
+    optional={name: each for name, each in _values(PROPERTIES).items() if name != "productCode"},
+)
+CHANGE = st.fixed_dictionaries({}, optional=_values(CHANGEABLE))
+INDEX = st.integers(0, 1_000)
+
+
+class Charge:
+    """What the model holds of a charge: where it is, and its values; absent and null are one."""
+
+    def __init__(self, parent: tuple[str, ...], id_: str, values: dict[str, Any]) -> None:
+        self.parent, self.id, self.values = parent, id_, _without_none(values)
+
+
+class Ledger:
+    """What the model holds of a ledger, in the order of creation."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self.customers: dict[str, list[str]] = {}
+        self.charges: list[Charge] = []
+        self.gone: list[tuple[str, ...]] = []  # routes that must not be found any more
+
+    def parents(self) -> list[tuple[str, ...]]:
+        """All that may have charges."""
+        return [(no, *level) for no, subs in self.customers.items() for level in ((), *((each,) for each in subs))]
+
+    def under(self, parent: tuple[str, ...]) -> list[Charge]:
+        """The charges of one parent."""
+        return [each for each in self.charges if each.parent == parent]
+
+
+def machine(make_api: Callable[[], Api], *, customers: int = 3) -> type[RuleBasedStateMachine]:
+    """The state machine against the target that `make_api` speaks to; each run makes customers of its own."""
+
+    class BillingModel(RuleBasedStateMachine):
+        """Each rule is one request, and what the model then expects; the invariant reads everything."""
+
+        @initialize()
+        def open_ledgers(self) -> None:
+            api = make_api()
+            self.ledgers = [Ledger(each) for each in (api, api.other) if each is not None]
+            self.shared = api.number()
+            for ledger in self.ledgers:
+                ledger.customers[ledger.api.customer(self.shared)] = []
+
+        def ledger(self, index: int) -> Ledger:
+            return self.ledgers[index % len(self.ledgers)]
+
+        @rule(where=INDEX)
+        def create_customer(self, where: int) -> None:
+            ledger = self.ledger(where)
+            if len(ledger.customers) < customers:
+                ledger.customers[ledger.api.customer()] = []
+
+        @rule(where=INDEX, which=INDEX)
+        def create_customer_again(self, where: int, which: int) -> None:
+            ledger = self.ledger(where)
+            number = list(ledger.customers)[which % len(ledger.customers)]
+            ledger.api.expect(ledger.api.post("customers", body={"customerNo": number}), 409)
+
+        @rule(where=INDEX, which=INDEX, number=st.sampled_from(SUBSCRIPTIONS))
+        def create_subscription(self, where: int, which: int, number: str) -> None:
+            ledger = self.ledger(where)
+            customer = list(ledger.customers)[which % len(ledger.customers)]
+            exists = number in ledger.customers[customer]
+            answer = ledger.api.post("customers", customer, "subscriptions", body={"subscriptionNo": number})
+            ledger.api.expect(answer, 409 if exists else 201)
+            if not exists:
+                ledger.customers[customer].append(number)
+
+        @rule(where=INDEX, which=INDEX, body=NEW)
+        def create_charge(self, where: int, which: int, body: dict[str, Any]) -> None:
+            ledger = self.ledger(where)
+            parents = ledger.parents()
+            parent = parents[which % len(parents)]
+            answer = ledger.api.post(*ledger.api.charges_of(*parent), body=body)
+            if _ends_before_start(body):
+                ledger.api.expect(answer, 422)
+                return
+            made = ledger.api.expect(answer, 201).object
+            ledger.charges.append(Charge(parent, made["recurringProductId"], body))
+
+        @precondition(lambda self: any(ledger.charges for ledger in self.ledgers))
+        @rule(where=INDEX, which=INDEX, body=CHANGE)
+        def change_charge(self, where: int, which: int, body: dict[str, Any]) -> None:
+            ledger = self.ledger(where)
+            if not ledger.charges:
+                return
+            charge = ledger.charges[which % len(ledger.charges)]
+            after = charge.values | body
+            answer = ledger.api.patch(*ledger.api.charges_of(*charge.parent), charge.id, body=body)
+            if _ends_before_start(after):
+                ledger.api.expect(answer, 422)
+            else:
+                ledger.api.expect(answer, 200)
+                charge.values = _without_none(after)
+
+        @precondition(lambda self: any(ledger.charges for ledger in self.ledgers))
+        @rule(where=INDEX, which=INDEX)
+        def delete_charge(self, where: int, which: int) -> None:
+            ledger = self.ledger(where)
+            if not ledger.charges:
+                return
+            charge = ledger.charges.pop(which % len(ledger.charges))
+            route = (*ledger.api.charges_of(*charge.parent), charge.id)
+            ledger.api.expect(ledger.api.delete(*route), 204)
+            ledger.gone.append(route)
+
+        @rule(where=INDEX, which=INDEX)
+        def delete_subscription(self, where: int, which: int) -> None:
+            ledger = self.ledger(where)
+            found = [(customer, each) for customer, subs in ledger.customers.items() for each in subs]
+            if not found:
+                return
+            customer, number = found[which % len(found)]
+            ledger.api.expect(ledger.api.delete("customers", customer, "subscriptions", number), 204)
+            ledger.customers[customer].remove(number)
+            for charge in ledger.under((customer, number)):
+                ledger.charges.remove(charge)
+                ledger.gone.append((*ledger.api.charges_of(customer, number), charge.id))
+
+        @invariant()
+        def every_read_is_the_model(self) -> None:
+            for ledger in getattr(self, "ledgers", ()):
+                _compare(ledger)
+
+    return BillingModel
+
+
+def _compare(ledger: Ledger) -> None:
+    api = ledger.api
+    for customer, subscriptions in ledger.customers.items():
+        api.same("model_customer", api.expect(api.get("customers", customer), 200).object["customerNo"], customer)
+        listed = [each["subscriptionNo"] for each in api.items("customers", customer, "subscriptions")]
+        api.same("model_subscriptions", sorted(listed), sorted(subscriptions))
+    for parent in ledger.parents():
+        held = {each.id: each.values for each in ledger.under(parent)}
+        listed_charges = api.charges(*parent)
+        api.same("model_list", len(listed_charges), len(held))
+        api.same("model_charges", {each["recurringProductId"]: _own_values(each) for each in listed_charges}, held)
+    for charge in ledger.charges[-2:]:
+        read = api.expect(api.get(*api.charges_of(*charge.parent), charge.id), 200)
+        api.same("model_charge", _own_values(read.object), charge.values, read)
+    for route in ledger.gone[-2:]:
+        api.expect(api.get(*route), 404)
+
+
+def _own_values(charge: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in charge.items() if name not in OWN and value is not None}
+
+
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _ends_before_start(values: dict[str, Any]) -> bool:
+    start, end = values.get("startDate"), values.get("endDate")
+    return start is not None and end is not None and end < start

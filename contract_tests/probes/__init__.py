@@ -1,0 +1,14 @@
+"""Probes: one promise of the contract each, tried with requests of its own against any target.
+
+A probe is a function of an `Api`; it raises `Broken` when the promise is broken and `NotTried` when the target does
+not allow to try it. Probes need no order and leave no traces that another minds.
+"""
+
+from __future__ import annotations
+
+from . import credentials, hypermedia, inputs, protocol, state, weight
+from ._registry import PROBES, Probe
+
+__all__ = ["PROBES", "Probe"]
+
+_ = (inputs, protocol, credentials, state, hypermedia, weight)  # each registers its probes when it is imported

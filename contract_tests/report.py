@@ -1,0 +1,220 @@
+"""What a run leaves: a summary, a HAR file of its exchanges, and one readable page. Secrets are masked in all of it."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .coverage import COVERAGE, KINDS, Coverage
+from .exchange import OPERATIONS, Exchange
+
+MASK = "***"
+BODY = 2_000  # characters of a body that the HAR file keeps
+ENTRIES = 3_000  # exchanges that it keeps of each process, the last ones
+SECRETS = ("PAYEX_TOKEN", "PAYEX_OTHER_TOKEN", "PAYEX_CLIENT_KEY_PASSWORD")
+
+
+@dataclass
+class Run:
+    """What the processes of a run have seen together."""
+
+    seconds: float
+    coverage: Coverage = field(default_factory=Coverage)
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    tests: list[dict[str, str]] = field(default_factory=list)
+    checks: Counter[str] = field(default_factory=Counter)
+    secrets: set[str] = field(default_factory=set)
+
+
+class Recorder:
+    """Keeps what one process sees, and writes it to a file of its own at the end."""
+
+    def __init__(self) -> None:
+        self.exchanges: deque[tuple[str, Exchange]] = deque(maxlen=ENTRIES)
+        self.tests: list[dict[str, str]] = []
+        self.secrets: set[str] = set()
+
+    def saw(self, exchange: Exchange) -> None:
+        """Keep an exchange."""
+        token = next((value for name, value in exchange.sent_headers.items() if name.lower() == "authorization"), "")
+        self.secrets.add(token.rpartition(" ")[2])
+        self.exchanges.append((datetime.now(UTC).isoformat(), exchange))
+
+    def write(self, folder: Path) -> None:
+        """Leave the part of this process."""
+        part = {
+            "entries": [_entry(started, exchange) for started, exchange in self.exchanges],
+            "tests": self.tests,
+            "secrets": sorted(self.secrets - {""}),
+            "reached": {kind: dict(names) for kind, names in COVERAGE.reached.items()},
+            "exchanges": COVERAGE.exchanges,
+            "checks": dict(COVERAGE.checks),
+        }
+        (folder / f"{os.getpid()}.json").write_text(json.dumps(part), encoding="utf-8")
+
+
+def collect(folder: Path, seconds: float) -> Run:
+    """Put the parts of all processes together."""
+    run = Run(seconds)
+    for file in sorted(folder.glob("*.json")):
+        part = json.loads(file.read_text(encoding="utf-8"))
+        run.coverage.add(part["reached"])
+        run.coverage.exchanges += part["exchanges"]
+        run.entries += part["entries"]
+        run.tests += part["tests"]
+        run.checks.update(part["checks"])
+        run.secrets |= set(part["secrets"])
+    return run
+
+
+def summary(run: Run) -> str:
+    """Two lines for the terminal."""
+    shares = ", ".join(f"{reached}/{whole} {kind}" for kind in KINDS for reached, whole in [run.coverage.share(kind)])
+    rate = run.coverage.exchanges / run.seconds if run.seconds else 0
+    requests = f"{run.coverage.exchanges:,} requests in {run.seconds:.0f} s ({rate:,.0f} per second)."
+    return f"{requests}\nReached of the contract: {shares}."
+
+
+def write(run: Run, folder: Path, environment: Mapping[str, str]) -> None:
+    """Write exchanges.har and report.html, and mask the secrets in junit.xml."""
+    secrets = {environment.get(name, "") for name in SECRETS} | {each for each in run.secrets if len(each) > 5}
+    har = {
+        "log": {
+            "version": "1.2",
+            "creator": {"name": "payex-billing contract tests", "version": "1"},
+            "entries": run.entries,
+        }
+    }
+    texts = {"exchanges.har": json.dumps(har, ensure_ascii=False), "report.html": page(run)}
+    junit = folder / "junit.xml"
+    if junit.is_file():
+        texts["junit.xml"] = junit.read_text(encoding="utf-8")
+    for name, text in texts.items():
+        (folder / name).write_text(masked(text, secrets), encoding="utf-8")
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """The text without the secrets, longest first, so that none is left in part."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text
+
+
+def _entry(started: str, exchange: Exchange) -> dict[str, Any]:
+    sent = {
+        name: MASK if name.lower() in {"authorization", "cookie"} else value
+        for name, value in exchange.sent_headers.items()
+    }
+    query = f"?{exchange.query}" if exchange.query else ""
+    return {
+        "startedDateTime": started,
+        "time": round(exchange.seconds * 1000, 3),
+        "request": {
+            "method": exchange.method,
+            "url": f"{exchange.url}{exchange.path}{query}",
+            "httpVersion": "HTTP/1.1",
+            "headers": _pairs(sent),
+            "queryString": [],
+            "cookies": [],
+            "headersSize": -1,
+            "bodySize": len(exchange.sent),
+            **({"postData": {"mimeType": "application/json", "text": _text(exchange.sent)}} if exchange.sent else {}),
+        },
+        "response": {
+            "status": exchange.status,
+            "statusText": "",
+            "httpVersion": "HTTP/1.1",
+            "headers": _pairs(exchange.headers),
+            "cookies": [],
+            "content": {"size": len(exchange.body), "mimeType": exchange.media_type, "text": _text(exchange.body)},
+            "redirectURL": "",
+            "headersSize": -1,
+            "bodySize": len(exchange.body),
+        },
+        "cache": {},
+        "timings": {"send": 0, "wait": round(exchange.seconds * 1000, 3), "receive": 0},
+    }
+
+
+def _pairs(headers: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in headers.items()]
+
+
+def _text(body: bytes) -> str:
+    return body.decode("utf-8", "backslashreplace")[:BODY]
+
+
+# the page
+
+_STYLE = """
+:root { color-scheme: light dark; --line: #8886; --bad: #c62828; --good: #2e7d32; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; width: 100%; }
+th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align: left; }
+td.n { text-align: right; font-variant-numeric: tabular-nums; }
+.bad { color: var(--bad); } .good { color: var(--good); }
+pre { overflow-x: auto; border: 1px solid var(--line); padding: .7rem; } .wide { overflow-x: auto; }
+"""
+
+
+def page(run: Run) -> str:
+    """One page: failures first, each with its curl, then checks per operation, then what was reached."""
+    failed = [each for each in run.tests if each["outcome"] == "failed"]
+    counts = Counter(each["outcome"] for each in run.tests)
+    rate = run.coverage.exchanges / run.seconds if run.seconds else 0
+    verdict = (
+        f'<p class="bad">{len(failed)} promises are broken.</p>'
+        if failed
+        else '<p class="good">Every promise holds.</p>'
+    )
+    parts = [
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
+        f"<title>Contract report</title><style>{_STYLE}</style><h1>Contract report</h1>{verdict}",
+        f"<p>{time.strftime('%Y-%m-%d %H:%M')} · "
+        f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} not tried · "
+        f"{run.coverage.exchanges:,} requests in {run.seconds:.0f} s, {rate:,.0f} per second</p>",
+    ]
+    if failed:
+        parts.append("<h2>Broken</h2>")
+        parts += [f"<h3>{_e(each['name'])}</h3><pre>{_e(each['text'])}</pre>" for each in failed]
+    parts.append(_checks_table(run.checks))
+    parts.append("<h2>Reached of the contract</h2><table><tr><th>what<th>reached<th>missing</tr>")
+    for kind in KINDS:
+        reached, whole = run.coverage.share(kind)
+        missing = run.coverage.missing(kind)
+        shown = ", ".join(missing[:40]) + (" …" if len(missing) > 40 else "")
+        parts.append(f"<tr><td>{kind}<td class=n>{reached} of {whole}<td>{_e(shown)}</tr>")
+    parts.append("</table>")
+    skipped = [each for each in run.tests if each["outcome"] == "skipped"]
+    if skipped:
+        parts.append("<h2>Not tried</h2><ul>")
+        parts += [f"<li>{_e(each['name'])}: {_e(each['text'])}</li>" for each in skipped]
+        parts.append("</ul>")
+    return "".join(parts) + "</html>\n"
+
+
+def _checks_table(checks: Mapping[str, int]) -> str:
+    names = sorted({key.split("|")[1] for key in checks})
+    head = "".join(f"<th>{_e(name.replace('_', ' '))}" for name in names)
+    rows = []
+    for operation in [*OPERATIONS, "-"]:
+        cells = []
+        for name in names:
+            passed, failed = (checks.get(f"{operation}|{name}|{verdict}", 0) for verdict in ("passed", "failed"))
+            text = f"{passed:,}" + (f' <span class="bad">{failed:,} failed</span>' if failed else "")
+            cells.append(f"<td class=n>{text}")
+        rows.append(f"<tr><td>{_e(operation) if operation != '-' else 'no operation'}{''.join(cells)}</tr>")
+    table = f"<table><tr><th>operation{head}</tr>{''.join(rows)}</table>"
+    return f"<h2>Answers judged, per operation and check</h2><div class=wide>{table}</div>"
+
+
+def _e(text: str) -> str:
+    return html.escape(text)

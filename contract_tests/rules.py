@@ -1,0 +1,274 @@
+"""What every answer must keep, whatever was asked: the contract's meaning, as functions over one exchange.
+
+Each raises `AssertionError` with a sentence. `checks.py` makes Schemathesis checks of them, and every answer that a
+probe or the model gets is judged by them (`api.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from .exchange import CONTRACT, Exchange, fail, parse_strictly
+from .schemas import errors_of, resolve
+
+PROBLEM_TYPES = CONTRACT.problem_types
+# What an answer must never hold: it tells how the server is made.
+INTERNALS = re.compile(
+    r"Traceback \(most recent call|\bat [\w.$]+\([\w.]+:\d+\)|\.py\", line|/usr/|/home/|/var/|/opt/|[A-Z]:\\|"
+    r"\b(?:SELECT|INSERT|UPDATE|DELETE) .{1,80}\b(?:FROM|INTO|SET)\b|"
+    r"NullPointerException|java\.lang\.|System\.\w+Exception|\b\w+(?:Error|Exception): |"
+    r"\b(?:localhost|10\.\d+\.\d+\.\d+|192\.168\.\d+\.\d+|\w+\.(?:internal|local|svc))\b"
+)
+PERSONAL = re.compile(r"\d{5}")
+VERSION = re.compile(r"\d+\.\d+")
+NO_BODY = {204, 304}
+
+
+def strict_json(exchange: Exchange) -> None:
+    """A body is JSON as RFC 8259 has it: UTF-8, no byte order mark, no NaN, no repeated key; and 204 has none."""
+    if exchange.status in NO_BODY or exchange.method == "HEAD":
+        if exchange.body:
+            fail(f"the answer {exchange.status} to {exchange.method} has a body")
+        return
+    if not exchange.media_type:
+        fail("the answer has a body, but no Content-Type")
+    if exchange.is_json:
+        charset = exchange.headers["content-type"].lower().partition("charset=")[2].strip('" ')
+        if charset not in {"", "utf-8", "utf8"}:
+            fail(f"the JSON calls itself {charset}")
+        _ = exchange.json
+
+
+def documented(exchange: Exchange) -> None:
+    """The status, the media type, the headers and the shape of the body are the contract's for the operation."""
+    if exchange.operation is None:
+        expected = 405 if exchange.known_route else 404
+        if exchange.status not in {expected, 400, 401, 429, 500, 503}:
+            fail(f"an operation that does not exist is answered with {exchange.status}, not {expected}")
+        return
+    response = exchange.response
+    if response is None:
+        fail(f"the contract has no answer {exchange.status} for {exchange.operation}")
+    for name, header in response.get("headers", {}).items():
+        if resolve(header).get("required") and name.lower() not in exchange.headers:
+            fail(f"a {exchange.status} has no {name}")
+    content = response.get("content", {})
+    if not content:
+        return
+    if exchange.media_type not in content:
+        fail(f"a {exchange.status} is {exchange.media_type or 'of no media type'}, not {' or '.join(content)}")
+    errors = errors_of(content[exchange.media_type]["schema"], exchange.json)
+    if errors:
+        fail(f"the body breaks its schema: {errors[0]}")
+
+
+_seen_instances: OrderedDict[str, Exchange] = OrderedDict()
+
+
+def problem_tells_the_truth(exchange: Exchange) -> None:
+    """An error is a problem whose type and status are the contract's, with an instance id of its own."""
+    if exchange.status < 400 or exchange.method == "HEAD":
+        return
+    if exchange.media_type != "application/problem+json":
+        fail(f"a {exchange.status} is not application/problem+json but {exchange.media_type or 'nothing'}")
+    problem = exchange.json
+    if not isinstance(problem, dict):
+        fail("a problem is not an object")
+    if problem.get("status") != exchange.status:
+        fail(f"the problem says {problem.get('status')}, the answer is {exchange.status}")
+    known = PROBLEM_TYPES.get(exchange.code)
+    if known is None:
+        fail(f"the problem type {exchange.code!r} is not one of the contract's")
+    if known.status != exchange.status:
+        fail(f"{known.code} comes with {known.status}, not {exchange.status}")
+    allowed = _types_of(exchange)
+    if allowed and known.code not in allowed:
+        fail(f"{exchange.operation} answers {exchange.status} with {' or '.join(sorted(allowed))}, not {known.code}")
+    if not problem.get("title"):
+        fail("the problem has no title")
+    instance = problem.get("instance")
+    if not instance:
+        fail("the problem has no instance")
+    if _seen_instances.setdefault(str(instance), exchange) is not exchange:
+        fail("the instance is that of an earlier problem")
+    while len(_seen_instances) > 10_000:
+        _seen_instances.popitem(last=False)
+    if known.code == "validation":
+        _names_parameters(problem.get("problems"))
+
+
+def headers_mean_what_they_say(exchange: Exchange) -> None:
+    """WWW-Authenticate with a 401, Allow with a 405, a usable Retry-After, and no version of the server anywhere."""
+    headers = exchange.headers
+    if exchange.status == 401 and not headers.get("www-authenticate", "").startswith("Bearer"):
+        fail("a 401 has no WWW-Authenticate: Bearer")
+    if exchange.status == 405:
+        allow = {each.strip() for each in headers.get("allow", "").split(",")} - {""}
+        if not allow or exchange.allowed - allow or exchange.method in allow:
+            fail(f"a 405 allows {', '.join(sorted(allow)) or 'nothing'}; it is {', '.join(sorted(exchange.allowed))}")
+    if exchange.status == 429 and "retry-after" not in headers:
+        fail("a 429 has no Retry-After")
+    if "retry-after" in headers and not _usable_wait(headers["retry-after"]):
+        fail(f"Retry-After {headers['retry-after']!r} is neither seconds nor a date, or not a wait")
+    for name in ("server", "x-powered-by", "via", "x-aspnet-version"):
+        if VERSION.search(headers.get(name, "")):
+            fail(f"{name} tells a version")
+    for name, value in headers.items():
+        if INTERNALS.search(value):
+            fail(f"{name} shows how the server is made")
+    if "location" in headers:
+        own = exchange.object.get("@id") if exchange.is_json and exchange.status < 300 else None
+        if exchange.status not in {201, 202} or (own is not None and urlsplit(headers["location"]).path != own):
+            fail("Location is not the resource's @id")
+
+
+def nothing_internal_is_shown(exchange: Exchange) -> None:
+    """No stack trace, path, statement or personal data is in an error."""
+    if exchange.status < 400:
+        return
+    text = exchange.body.decode("utf-8", "replace")
+    if found := INTERNALS.search(text):
+        fail(f"an error shows how the server is made: {found[0][:60]!r}")
+    # Words are no evidence: generated data is full of the contract's own. A number of five digits is a customer's.
+    fields = exchange.object if exchange.is_json else {}
+    said = " ".join(str(fields.get(name, "")) for name in ("title", "detail", "problems"))
+    for value in _personal(exchange):
+        if value in said:
+            fail("an error repeats a number or text that may be personal")
+
+
+def links_are_the_resources_own(exchange: Exchange) -> None:
+    """`@id` is where the resource is; its links and operations are below it; lists say where they are."""
+    if exchange.status not in {200, 201} or not exchange.is_json or not exchange.operation:
+        return
+    body, here = exchange.object, exchange.path
+    if "items" in body:
+        if not same_path((body.get("navigation") or {}).get("@id"), here):
+            fail("navigation.@id is not the list's own URI")
+        for item in body["items"] or ():
+            _check_resource(item, f"{here}/{_last_segment(item, here)}")
+    else:
+        _check_resource(body, f"{here}/{_last_segment(body, here)}" if exchange.method == "POST" else here)
+        own = {"get_customer": "customerNo", "get_subscription": "subscriptionNo"}.get(exchange.operation)
+        if own and body.get(own) != exchange.parameters[own]:
+            fail(f"the {own} is not the one asked for")
+
+
+def what_was_sent_is_what_is_held(exchange: Exchange) -> None:
+    """The answer to a write holds every value that was sent, to the last digit, unknown properties included."""
+    if exchange.status not in {200, 201} or exchange.method not in {"POST", "PATCH"} or not exchange.sent:
+        return
+    wanted, held = parse_strictly(exchange.sent), exchange.object
+    for name, value in wanted.items() if isinstance(wanted, dict) else ():
+        if name in OWN:
+            continue
+        if value is None and held.get(name) is not None:
+            fail(f"{name} was cleared, but is still there")
+        elif value is not None and not _same(held.get(name), value):
+            fail(f"{name} was sent, but another value is held")
+
+
+# What the server says of a resource; sent by a client, it means nothing.
+OWN = {"@id", "recurringProductId", "billedUntil", "operations", "subscriptions", "recurringProducts"}
+RULES: tuple[Callable[[Exchange], None], ...] = (
+    strict_json,
+    problem_tells_the_truth,
+    headers_mean_what_they_say,
+    nothing_internal_is_shown,
+    links_are_the_resources_own,
+    what_was_sent_is_what_is_held,
+)
+
+
+# helpers
+
+
+def _types_of(exchange: Exchange) -> set[str]:
+    """The problem types that the contract shows for this answer."""
+    if exchange.operation is None:
+        return {"method-not-allowed"} if exchange.status == 405 else set()
+    examples = ((exchange.response or {}).get("content") or {}).get("application/problem+json", {}).get("examples", {})
+    return {resolve(example)["value"]["type"].rpartition("/")[2] for example in examples.values()}
+
+
+def _usable_wait(value: str) -> bool:
+    if value.isascii() and value.isdigit():
+        return int(value) <= 86_400
+    try:
+        return abs((parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()) < 86_400
+    except (ValueError, TypeError):
+        return False
+
+
+def _names_parameters(problems: object) -> None:
+    """A validation problem names each parameter that failed, one in an object."""
+    if not isinstance(problems, list) or not problems:
+        fail("a validation problem names no parameter")
+    for each in problems:
+        if not isinstance(each, dict) or len(each) != 1 or not all(each) or not all(each.values()):
+            fail("a failed parameter is not an object of one name and one message")
+
+
+def _personal(exchange: Exchange) -> Iterator[str]:
+    """Values of the request that may be personal: numbers of customers and subscriptions, and the text of a charge."""
+    for name in ("customerNo", "subscriptionNo"):
+        value = exchange.parameters.get(name, "")
+        if PERSONAL.search(value):
+            yield value
+    try:
+        sent = parse_strictly(exchange.sent) if exchange.sent else {}
+    except AssertionError:
+        return
+    for name in ("customerNo", "subscriptionNo", "text"):
+        value = sent.get(name) if isinstance(sent, dict) else None
+        if isinstance(value, str) and PERSONAL.search(value):
+            yield value
+
+
+def _check_resource(resource: Mapping[str, Any], uri: str) -> None:
+    """The links of a resource that is at `uri`."""
+    own = resource.get("@id")
+    if own is not None and not same_path(own, uri):
+        fail("@id is not where the resource is")
+    for name, segment in (("subscriptions", "subscriptions"), ("recurringProducts", "recurring-products")):
+        if name in resource and not same_path(resource[name], f"{uri}/{segment}"):
+            fail(f"the link {name} is not below the resource")
+    operations = resource.get("operations")
+    for operation in operations if isinstance(operations, list) else ():
+        rel, href = str(operation.get("rel")), operation.get("href")
+        if not isinstance(href, str) or not unquote(href + "/").startswith(unquote(uri) + "/"):
+            fail(f"the operation {rel} is not of the resource")
+        if rel.startswith("add-") and (operation.get("method") != "POST" or not href.endswith(f"/{rel[4:]}s")):
+            fail(f"the operation {rel} does not add what it says")
+    charge_id = resource.get("recurringProductId") if "/recurring-products/" in uri else None
+    if charge_id is not None and own is not None and own.rpartition("/")[2] != quote(str(charge_id), safe=""):
+        fail("recurringProductId is not the last segment of @id")
+
+
+# What names a resource, by the collection that it is in. An unknown property may have the name of another.
+_NAMED_BY = {"customers": "customerNo", "subscriptions": "subscriptionNo", "recurring-products": "recurringProductId"}
+
+
+def _last_segment(resource: Mapping[str, Any], collection: str) -> str:
+    """The number or id of a resource of a collection, as it stands in a path."""
+    return quote(str(resource.get(_NAMED_BY.get(collection.rpartition("/")[2], ""), "")), safe="")
+
+
+def same_path(link: object, path: str) -> bool:
+    """Whether a link is path-absolute and names this path, however it is encoded."""
+    if not isinstance(link, str) or not link.startswith("/") or link.startswith("//"):
+        return False
+    return [unquote(each) for each in link.split("/")] == [unquote(each) for each in path.split("/")]
+
+
+def _same(held: Any, sent: Any) -> bool:
+    """Whether a value is the one that was sent; true is not 1, as in JSON."""
+    if isinstance(held, bool) != isinstance(sent, bool):
+        return False
+    return bool(held == sent)

@@ -1,0 +1,160 @@
+"""Values around the borders of a schema, sorted by whether the schema takes them.
+
+The judge is the `jsonschema` library with exact decimals: not the mock's validator, which must not judge itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+import jsonschema
+from payex_billing_mock.contract import resolve as _resolve
+
+from .exchange import DOCUMENT
+
+# One of each kind of character that systems trip over.
+CHARACTERS = [chr(code) for code in range(0x20, 0x7F)] + list("\x00\t\n\x7fäåöÄÅÖéß€Ω中😀\u202e\u0301")
+DATES = [
+    "2026-01-01", "2024-02-29", "1999-12-31", "9999-12-31", "0001-01-01", "2025-02-29", "2026-02-30", "2026-13-01",
+    "2026-00-10", "2026-1-1", "20260101", "2026-01-01T00:00:00Z", "01/02/2026", "2026-01-01 ", " 2026-01-01",
+    "tomorrow", "", "２０２６-01-01",
+]  # fmt: skip
+OTHER_TYPES: list[Any] = [None, True, 1, Decimal("1.5"), "text", "1", [], ["x"], {}, {"a": 1}]
+
+
+def exact(node: Any) -> Any:
+    """A copy of a schema whose numbers are exact."""
+    if isinstance(node, dict):
+        return {key: exact(each) for key, each in node.items()}
+    if isinstance(node, list):
+        return [exact(each) for each in node]
+    return Decimal(repr(node)) if isinstance(node, float) else node
+
+
+_SCHEMAS = exact(DOCUMENT["components"]["schemas"])
+_FORMATS = jsonschema.FormatChecker(formats=["date"])
+
+
+@_FORMATS.checks("date")
+def _is_date(value: object) -> bool:
+    """A full-date of RFC 3339: the standard library alone would also take `20260101`."""
+    if not isinstance(value, str):
+        return True
+    try:
+        return re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value) is not None and bool(date.fromisoformat(value))
+    except ValueError:
+        return False
+
+
+def _is_integer(_checker: Any, value: object) -> bool:
+    """An integer as JSON Schema has it: 100, 100.0 and 1e2 are one."""
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, int) or (isinstance(value, Decimal) and value == value.to_integral_value())
+
+
+_Judge = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
+)
+
+
+def resolve(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Follow a reference inside the contract."""
+    return _resolve(DOCUMENT, dict(node))
+
+
+@cache
+def _validator(name: str) -> Any:
+    return _validator_of(_SCHEMAS[name])
+
+
+def _validator_of(schema: Mapping[str, Any]) -> Any:
+    whole = {**schema, "components": {"schemas": _SCHEMAS}}
+    return _Judge(whole, format_checker=_FORMATS)
+
+
+def errors_of(schema: Mapping[str, Any], value: Any) -> list[str]:
+    """Where a value breaks a schema of the contract, in words."""
+    reference = schema.get("$ref", "")
+    validator = _validator(reference.rpartition("/")[2]) if reference else _validator_of(exact(schema))
+    return [
+        f"{'.'.join(map(str, error.path)) or 'body'}: {error.message[:200]}" for error in validator.iter_errors(value)
+    ]
+
+
+def candidates(schema: Mapping[str, Any]) -> Iterator[Any]:
+    """Values on, just inside and just outside each border of a schema, and of every other type."""
+    schema = resolve(schema)
+    yield from OTHER_TYPES
+    for branch in schema.get("anyOf", [schema]):
+        yield from _of_type(resolve(branch))
+
+
+def _of_type(schema: Mapping[str, Any]) -> Iterator[Any]:
+    match schema.get("type"):
+        case "string" if schema.get("format") == "date":
+            yield from DATES
+        case "string":
+            yield from _strings(schema)
+        case "integer":
+            for border in (schema["minimum"], schema["maximum"]):
+                yield from (border - 1, border, border + 1)
+            yield from (0, -1, 10**18, 2**63, Decimal("2.5"), str(schema["minimum"]))
+        case "number":
+            yield from _numbers(exact(schema))
+
+
+def _numbers(schema: Mapping[str, Any]) -> Iterator[Any]:
+    step = schema["multipleOf"]
+    for border in (Decimal(schema["minimum"]), Decimal(schema["maximum"])):
+        yield from (border, border - step, border + step, border - 1, border + 1, border * 10)
+    yield from (0, step, -step, step / 10, Decimal("1.1"), Decimal(1) + step, Decimal("0.07"), Decimal("19.99"))
+    yield from (Decimal("100.50"), -100, Decimal("1234567.123456"), "1,5", "1.50")
+
+
+def _strings(schema: Mapping[str, Any]) -> Iterator[str]:
+    low, high = schema.get("minLength", 0), schema.get("maxLength", 40)
+    for length in sorted({0, low - 1, low, low + 1, high - 1, high, high + 1, 10 * high, 5000}):
+        if length >= 0:
+            yield "A" * length
+    for wide in ("å", "中", "😀", "e\u0301"):  # characters, not bytes and not UTF-16 units, are counted
+        yield (wide * high)[:high]
+        yield (wide * high)[:high] + wide
+    yield from (f"a{character}b" for character in CHARACTERS)
+    yield from (" ", " lead", "trail ", "a  b", ".", "..", "...", "-", "0", "null", "undefined", "A/1", "%41", "ü" * 3)
+
+
+def accepted(schema: Mapping[str, Any]) -> list[Any]:
+    """The candidates that the schema takes, each once."""
+    return _sorted_out(schema, take=True)
+
+
+def refused(schema: Mapping[str, Any]) -> list[Any]:
+    """The candidates that it does not."""
+    return _sorted_out(schema, take=False)
+
+
+def _sorted_out(schema: Mapping[str, Any], *, take: bool) -> list[Any]:
+    validator = _validator_of(exact(dict(schema)))
+    found = {(type(each).__name__, repr(each)): each for each in candidates(schema)}
+    return [each for each in found.values() if validator.is_valid(each) is take]
+
+
+def body_schema(operation_id: str) -> dict[str, Any] | None:
+    """The schema of an operation's request body, resolved; None if it has none."""
+    for item in DOCUMENT["paths"].values():
+        for operation in item.values():
+            if isinstance(operation, dict) and operation["operationId"] == operation_id and "requestBody" in operation:
+                return resolve(resolve(operation["requestBody"])["content"]["application/json"]["schema"])
+    return None
+
+
+def parameter_schema(name: str) -> dict[str, Any]:
+    """The schema of a path parameter, such as `customerNo`, resolved."""
+    return resolve(DOCUMENT["components"]["parameters"][name[0].upper() + name[1:]]["schema"])

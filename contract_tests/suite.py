@@ -1,0 +1,67 @@
+"""The directed part of the suite, probes and model, as one call against a mock in process."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import hypothesis
+from hypothesis.stateful import run_state_machine_as_test
+from payex_billing_mock import MockApp
+
+from .api import Api, InProcess, Transport
+from .exchange import CONTRACT, Broken
+from .model import machine
+from .probes import PROBES
+from .support import MODEL
+
+LEDGERS = {"1234": "contract-Token-1234", "5678": "other-Token-5678"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What broke: the probe, the promise, and how."""
+
+    where: str
+    promise: str
+    how: str
+    seconds: float
+
+
+def open_api(transport: Transport, base_path: str = CONTRACT.base_path) -> Api:
+    """Both ledgers of a mock, the first with the second as its neighbour."""
+    (ledger, token), (other, other_token) = LEDGERS.items()
+    api = Api(transport, base_path, ledger, token)
+    api.other = Api(transport, base_path, other, other_token)
+    return api
+
+
+def first_failure(app: MockApp, *, seed: int) -> Finding | None:
+    """Run every probe and the model until one fails; None when all promises hold."""
+    started = time.perf_counter()
+    api = open_api(InProcess(app))
+    for probe in PROBES:
+        try:
+            probe(api)
+        except Broken as broken:
+            return Finding(probe.name, broken.promise, broken.how, time.perf_counter() - started)
+        except (AssertionError, KeyError, TypeError, AttributeError, IndexError) as error:
+            # What a probe built on was not there, though every rule held.
+            return Finding(probe.name, probe.name, repr(error), time.perf_counter() - started)
+    try:
+        run_model(api, seed)
+    except (Broken, hypothesis.errors.Flaky, BaseExceptionGroup) as error:
+        found = api.broken or (api.other.broken if api.other else None)
+        promise, how = (found.promise, found.how) if found else (type(error).__name__, str(error))
+        return Finding("model", promise, how, time.perf_counter() - started)
+    return None
+
+
+def run_model(api: Api, seed: int, settings: hypothesis.settings = MODEL) -> None:
+    """Run the state machine.
+
+    Raises:
+        Broken: the target is not as the model.
+    """
+    model = hypothesis.seed(seed)(machine(lambda: api))
+    run_state_machine_as_test(model, settings=settings)  # type: ignore[no-untyped-call]

@@ -1,0 +1,330 @@
+"""The consumer side: all that the wrapper can send is valid by the contract, and all that the contract lets a server
+answer is understood.
+
+Requests are judged as they came over the wire, by openapi-core, which is not ours and knows only `openapi.yaml`.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from urllib.parse import unquote
+
+import openapi_core
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openapi_core.datatypes import RequestParameters
+from payex_billing import Billing, BillingError, Charge, InvalidArgument, OutcomeUnknown, ProblemError
+from payex_billing.models import Customer, RecurringProduct
+from payex_billing_mock import MockServer
+from payex_billing_mock.app import Answer, Request
+from werkzeug.datastructures import Headers, ImmutableMultiDict
+
+from contract_tests.exchange import CONTRACT, DOCUMENT, OPERATIONS
+from contract_tests.schemas import errors_of, resolve
+from contract_tests.support import LEDGER, QUIET, TOKEN
+from contract_tests.test_examples_and_models import instances
+
+CUSTOMER_NO = st.text("abcXYZ019åäöÄÅÖ&/_ .-", min_size=1, max_size=15).filter(lambda value: value not in {".", ".."})
+SUBSCRIPTION_NO = st.text(min_size=1, max_size=34)
+PRICE = st.decimals("-9999999.999999", "9999999.999999", places=6) | st.integers(-9_999_999, 9_999_999)
+DATES = st.dates(date(1, 1, 1), date(9999, 12, 31))
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "quantity": st.integers(1, 99_999),
+    "unit_price": PRICE,
+    "vat_rate": st.decimals(0, 100, places=2),
+    "text": st.text(max_size=73),
+    "start_date": DATES,
+    "end_date": DATES,
+    "extra": st.dictionaries(
+        st.text(min_size=1, max_size=5), st.integers() | st.text(max_size=5) | st.none(), max_size=2
+    ),
+}
+CHARGES = st.fixed_dictionaries({"product_code": st.text(min_size=1, max_size=5)}, optional=VALUES)
+CHANGES = st.fixed_dictionaries(
+    {}, optional={name: each if name == "extra" else each | st.none() for name, each in VALUES.items()}
+)
+
+
+# what is sent
+
+
+class OnTheWire:
+    """A request as openapi-core wants to see it."""
+
+    path_pattern = None
+
+    def __init__(self, request: Request) -> None:
+        self.host_url = "https://lf-api.payex.com"
+        # openapi-core takes path parameters as they are encoded. It is given them decoded, a `/` in one as `_`, which
+        # is as long and allowed in the same places; that it travels as `%2F` is another test's promise.
+        self.path = "/".join(unquote(each).replace("/", "_") for each in request.raw_path.decode().split("/"))
+        self.method = request.method.lower()
+        self.body = request.body or None
+        self.content_type = request.headers.get("content-type", "")
+        self.parameters = RequestParameters(
+            query=ImmutableMultiDict(),
+            header=Headers(list(request.headers.items())),
+            cookie=ImmutableMultiDict(),
+            path={},
+        )
+
+
+def judge() -> openapi_core.OpenAPI:
+    """The contract as openapi-core can read it: it knows no `mutualTLS`, and counts `multipleOf` in binary floats."""
+    document: Any = copy.deepcopy(dict(DOCUMENT))
+    del document["components"]["securitySchemes"]["clientCertificate"]
+    for item in document["paths"].values():
+        for operation in item.values():
+            if isinstance(operation, dict):
+                operation["security"] = [{"bearerToken": []}]
+    for schema in document["components"]["schemas"].values():
+        schema.pop("multipleOf", None)  # `exactly` judges the decimals
+    return openapi_core.OpenAPI.from_dict(document)
+
+
+def exactly(request: Request) -> list[str]:
+    """The body against its schema with exact decimals, which the judge does not count."""
+    match = CONTRACT.match(request.raw_path)
+    assert match is not None
+    for item in DOCUMENT["paths"].values():
+        for operation in item.values():
+            if isinstance(operation, dict) and "requestBody" in operation:
+                wanted = match.route.operations[request.method].operation_id
+                if operation["operationId"] == wanted:
+                    schema = resolve(operation["requestBody"])["content"]["application/json"]["schema"]
+                    return errors_of(schema, json.loads(request.body or b"", parse_float=Decimal))
+    return []
+
+
+@dataclass
+class Wire:
+    """A mock that keeps what it was sent."""
+
+    server: MockServer
+    sent: list[Request] = field(default_factory=list)
+
+    def open(self) -> Billing:
+        return Billing(token=TOKEN, owner_no=LEDGER, base_url=self.server.url)
+
+
+@pytest.fixture(scope="module")
+def wire() -> Iterator[Wire]:
+    server = MockServer({LEDGER: TOKEN})
+    wire = Wire(server)
+    handle = server.app.handle
+
+    def recording(request: Request) -> Answer:
+        wire.sent.append(request)
+        return handle(request)
+
+    server.app.handle = recording  # type: ignore[method-assign]
+    with server:
+        yield wire
+
+
+JUDGE = judge()
+
+
+@given(CUSTOMER_NO, SUBSCRIPTION_NO, CHARGES, CHANGES, st.text(min_size=1, max_size=20))
+@settings(max_examples=60, deadline=None, suppress_health_check=QUIET)
+def _everything_that_is_sent(
+    wire: Wire, customer_no: str, subscription_no: str, content: dict[str, Any], change: dict[str, Any], charge_id: str
+) -> None:
+    wire.sent.clear()
+    with wire.open() as billing:
+        customer = billing.with_options(attempts=1).customer(customer_no)
+        try:
+            subscription = customer.subscription(subscription_no)
+            charge = Charge(**content)
+        except InvalidArgument:
+            return  # refused before anything is sent
+        calls: list[Callable[[], Any]] = [
+            customer.create,
+            customer.get,
+            customer.ensure,
+            subscription.create,
+            subscription.get,
+        ]
+        calls.append(lambda: list(customer.subscriptions.list()))
+        for products in (customer.recurring_products, subscription.recurring_products):
+            calls += [
+                lambda products=products: products.create(charge),  # type: ignore[misc]
+                lambda products=products: list(products.list()),  # type: ignore[misc]
+                lambda products=products: products.get(charge_id),  # type: ignore[misc]
+                lambda products=products: products.update(charge_id, **change),  # type: ignore[misc]
+                lambda products=products: products.delete(charge_id),  # type: ignore[misc]
+            ]
+        for call in [*calls, subscription.delete]:
+            with suppress(BillingError):  # what the mock thinks of it is not the question here
+                call()
+    for request in wire.sent:
+        JUDGE.validate_request(OnTheWire(request))  # type: ignore[arg-type]
+        assert exactly(request) == []
+
+
+def test_everything_the_wrapper_sends_is_valid_by_the_contract(wire: Wire) -> None:
+    _everything_that_is_sent(wire)
+    methods = {request.method for request in wire.sent}
+    assert methods <= {"GET", "POST", "PATCH", "DELETE"}
+
+
+def test_the_judge_refuses_what_is_not_valid() -> None:
+    def request(body: bytes, path: str = "/billing/customer/v1/1/customers") -> Request:
+        headers = {"authorization": "Bearer x", "content-type": "application/json"}
+        return Request("POST", path.encode(), headers, body)
+
+    JUDGE.validate_request(OnTheWire(request(b'{"customerNo":"1"}')))  # type: ignore[arg-type]
+    for body, path in ((b"{}", ""), (b'{"customerNo":"1234567890123456"}', ""), (b'{"customerNo":"1"}', "/x")):
+        with pytest.raises(Exception, match=r".+"):
+            JUDGE.validate_request(OnTheWire(request(body, "/billing/customer/v1/1/customers" + path)))  # type: ignore[arg-type]
+    charges = "/billing/customer/v1/1/customers/1/recurring-products"
+    assert exactly(request(b'{"productCode":"P","unitPrice":0.0000001}', charges))
+
+
+# what is answered
+
+
+class Scripted:
+    """A server on a real socket that answers every request with the same bytes."""
+
+    def __init__(self) -> None:
+        self.answer = b""
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            with connection:
+                data = b""
+                while b"\r\n\r\n" not in data:
+                    data += connection.recv(65_536)
+                head, _, body = data.partition(b"\r\n\r\n")
+                length = next(
+                    (
+                        int(line.split(b":")[1])
+                        for line in head.lower().split(b"\r\n")
+                        if line.startswith(b"content-length")
+                    ),
+                    0,
+                )
+                while len(body) < length:
+                    body += connection.recv(65_536)
+                connection.sendall(self.answer)
+
+    def close(self) -> None:
+        # Closing alone does not wake an accept.
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+
+@pytest.fixture(scope="module")
+def scripted() -> Iterator[Scripted]:
+    server = Scripted()
+    yield server
+    server.close()
+
+
+def _calls(billing: Billing) -> dict[str, Callable[[], Any]]:
+    """A call of the wrapper for each operation of the contract."""
+    customer = billing.customer("15615616")
+    subscription = customer.subscription("46701234567")
+    calls: dict[str, Callable[[], Any]] = {
+        "create_customer": customer.create,
+        "get_customer": customer.get,
+        "list_subscriptions": lambda: list(customer.subscriptions.list()),
+        "create_subscription": subscription.create,
+        "get_subscription": subscription.get,
+        "delete_subscription": subscription.delete,
+    }
+    for level, products in (
+        ("customer", customer.recurring_products),
+        ("subscription", subscription.recurring_products),
+    ):
+        calls |= {
+            f"list_{level}_recurring_products": lambda products=products: list(products.list()),  # type: ignore[misc]
+            f"create_{level}_recurring_product": lambda products=products: products.create(Charge(product_code="P01")),  # type: ignore[misc]
+            f"get_{level}_recurring_product": lambda products=products: products.get("1"),  # type: ignore[misc]
+            f"update_{level}_recurring_product": lambda products=products: products.update("1", quantity=1),  # type: ignore[misc]
+            f"delete_{level}_recurring_product": lambda products=products: products.delete("1"),  # type: ignore[misc]
+        }
+    return calls
+
+
+def test_there_is_a_call_for_each_operation(scripted: Scripted) -> None:
+    with Billing(token=TOKEN, owner_no=LEDGER, base_url=scripted.url) as billing:
+        assert set(_calls(billing)) == set(OPERATIONS)
+
+
+def _answers() -> Iterator[tuple[str, int, str, dict[str, Any]]]:
+    for operation, definition in OPERATIONS.items():
+        for status, response in definition["responses"].items():
+            for media_type, content in response.get("content", {"": {"schema": {}}}).items():
+                yield operation, status, media_type, content["schema"]
+
+
+def _bytes(status: int, media_type: str, body: Any) -> bytes:
+    text = json.dumps(body, ensure_ascii=False).encode() if media_type else b""
+    kind = f"Content-Type: {media_type}\r\n" if media_type else ""
+    length = f"Content-Length: {len(text)}\r\n" if status != 204 else ""
+    return f"HTTP/1.1 {status} X\r\n{kind}{length}Connection: close\r\n\r\n".encode() + text
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "media_type", "schema"),
+    [pytest.param(*each, id=f"{each[0]} {each[1]}") for each in _answers()],
+)
+def test_every_answer_the_contract_allows_is_understood(
+    scripted: Scripted, operation: str, status: int, media_type: str, schema: dict[str, Any]
+) -> None:
+    with Billing(token=TOKEN, owner_no=LEDGER, base_url=scripted.url) as billing:
+        call = _calls(billing.with_options(attempts=1))[operation]
+
+        @settings(max_examples=8, deadline=None, suppress_health_check=QUIET)
+        @given(instances(schema) if schema else st.none())
+        def understood(body: Any) -> None:
+            scripted.answer = _bytes(status, media_type, body)
+            if status < 300:
+                result = call()
+                expected = [body] if not isinstance(body, dict) or "items" not in body else body["items"]
+                for value, sent in zip(result if isinstance(result, list) else [result], expected, strict=True):
+                    _holds(value, sent)
+                return
+            with pytest.raises((ProblemError, OutcomeUnknown)) as raised:
+                call()
+            if isinstance(raised.value, OutcomeUnknown):  # a POST that a failing server may have carried out
+                assert operation.startswith("create")
+                assert status in {500, 503}
+            else:
+                assert raised.value.status == status
+
+        understood()
+
+
+def _holds(value: Any, sent: Any) -> None:
+    """The value says what was answered."""
+    if sent is None:
+        assert value is None
+    elif isinstance(value, RecurringProduct):
+        assert (value.id, value.product_code) == (sent["recurringProductId"], sent["productCode"])
+        price = sent.get("unitPrice")
+        assert value.unit_price == (None if price is None else Decimal(repr(price)))
+        end = sent.get("endDate")
+        assert value.end_date == (None if end is None else date.fromisoformat(end))
+    else:
+        found = value.customer_no if isinstance(value, Customer) else value.subscription_no
+        assert found == sent.get("customerNo", sent.get("subscriptionNo"))

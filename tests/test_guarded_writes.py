@@ -1,0 +1,230 @@
+"""`make contract` on a real endpoint with writes allowed: only under the prefix, all removed, at a rate, announced."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from payex_billing_mock import MockServer
+from payex_billing_mock.app import Answer, Request
+
+from contract_tests.api import Api, NotTried
+from contract_tests.exchange import Exchange
+from contract_tests.guard import Guard, OutOfBounds
+from tests.support import LEDGER, ROOT, TOKEN
+
+PREFIX = "CT-"
+BASE = f"/billing/customer/v1/{LEDGER}/customers"
+WRITING = ("--allow-writes", "--prefix", PREFIX, "--ledger", LEDGER, "--rate", "1000")
+
+
+def contract(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "contract_tests", *options],
+        cwd=ROOT,
+        env={**os.environ, "PAYEX_TOKEN": TOKEN, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def seen(mock: MockServer, monkeypatch: pytest.MonkeyPatch) -> list[Request]:
+    """Every request that the mock was sent."""
+    requests: list[Request] = []
+    handle = mock.app.handle
+
+    def recording(request: Request) -> Answer:
+        requests.append(request)
+        return handle(request)
+
+    monkeypatch.setattr(mock.app, "handle", recording)
+    return requests
+
+
+def left_over(mock: MockServer) -> tuple[int, int]:
+    """How many subscriptions and charges the mock holds."""
+    customers = list(mock.store.customers(LEDGER))
+    charges = sum(
+        len(each.charges) + sum(len(sub.charges) for sub in each.subscriptions.values()) for each in customers
+    )
+    return sum(len(each.subscriptions) for each in customers), charges
+
+
+def test_writes_stay_under_the_prefix_and_are_removed(mock: MockServer, seen: list[Request], tmp_path: Path) -> None:
+    mock.store.create_customer(LEDGER, {"customerNo": "real"})
+    mock.store.create_charge(LEDGER, "real", "", {"productCode": "P01"})
+
+    result = contract("--target", mock.url, *WRITING, "--report", str(tmp_path))
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert f"begin with {PREFIX}, and nothing else" in result.stdout
+    written = [each for each in seen if each.method not in {"GET", "HEAD", "OPTIONS"}]
+    assert len(written) > 500
+    for each in written:
+        under = each.raw_path.startswith(f"{BASE}/{PREFIX}".encode())
+        created = each.raw_path == BASE.encode() and f'"customerNo":"{PREFIX}'.encode() in (each.body or b"")
+        assert under or created
+    assert left_over(mock) == (0, 1)
+    assert len(mock.store.charges(LEDGER, "real")) == 1
+    made = {each.key.customer for each in mock.store.customers(LEDGER)} - {"real"}
+    listed = set(re.findall(rf"{BASE}/(\S+): the API removes no customers", result.stdout))
+    assert {each.replace("%20", " ").replace("%26", "&").replace("%2F", "/") for each in listed} >= {
+        each for each in made if each.isascii() and "%" not in each
+    }
+    assert {each.name for each in tmp_path.iterdir()} == {"junit.xml", "exchanges.har", "report.html"}
+    for file in tmp_path.iterdir():
+        assert TOKEN not in file.read_text(encoding="utf-8")
+
+
+def test_an_interrupted_run_removes_what_it_made(mock: MockServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    enough = threading.Event()
+    handle = mock.app.handle
+
+    def watching(request: Request) -> Answer:
+        answer = handle(request)
+        if left_over(mock)[1] > 10:
+            enough.set()
+        return answer
+
+    monkeypatch.setattr(mock.app, "handle", watching)
+    command = [sys.executable, "-m", "contract_tests", "--target", mock.url, *WRITING]
+    environment = {**os.environ, "PAYEX_TOKEN": TOKEN}
+    run = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert enough.wait(60)
+
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does it: to every process of the group
+    output, errors = run.communicate(timeout=60)
+
+    assert run.returncode == 130, output + errors
+    assert "What this run made has been removed" in output
+    assert left_over(mock) == (0, 0)
+
+
+def test_a_dry_run_sends_nothing(mock: MockServer, seen: list[Request]) -> None:
+    result = contract("--target", mock.url, *WRITING, "--dry-run")
+    assert result.returncode == 0
+    assert "It creates, changes and removes" in result.stdout
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--allow-writes"], "needs --prefix and --ledger on the command line"),
+        (["--allow-writes", "--prefix", "CT-"], "needs --prefix and --ledger on the command line"),
+        (["--prefix", "CT-", "--ledger", "1"], "--prefix is for --allow-writes"),
+        (["--allow-writes", "--prefix", "C", "--ledger", "1"], "2 to 8 letters"),
+        (["--allow-writes", "--prefix", "CT/", "--ledger", "1"], "2 to 8 letters"),
+        (["--rate", "0", "--ledger", "1"], "requests per second"),
+    ],
+)
+def test_writes_need_their_bounds(options: list[str], said: str) -> None:
+    result = contract("--target", "https://sandbox.example", *options)
+    assert result.returncode == 64
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_production_is_not_written_to_without_a_second_flag() -> None:
+    target = ("--target", "https://lf-api.payex.com", "--dry-run")
+    refused = contract(*target, *WRITING)
+    assert (refused.returncode, "lf-api.payex.com is production" in refused.stderr) == (64, True)
+    assert contract(*target, *WRITING, "--production").returncode == 0
+
+
+def test_options_of_a_target_are_not_for_the_mock() -> None:
+    assert contract("--allow-writes", "--prefix", "CT-", "--ledger", "1").returncode == 64
+
+
+def test_a_wrong_token_is_a_sentence(mock: MockServer) -> None:
+    result = contract("--target", mock.url, "--ledger", LEDGER, PAYEX_TOKEN="wrong")
+    assert result.returncode == 1
+    assert "it answers 401. Check PAYEX_TOKEN" in result.stderr
+
+
+class Sent:
+    """A transport that only notes what it was asked."""
+
+    origin = "http://testserver"
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def __call__(self, method: str, target: str, headers: Any, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        self.asked.append((method, target))
+        return 204, {}, b""
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("method", "segments", "body"),
+    [
+        ("POST", ("customers",), {"customerNo": "X1"}),
+        ("POST", ("customers",), {"customerNo": 1}),
+        ("POST", ("customers",), {}),
+        ("POST", ("customers", "X1", "recurring-products"), {"productCode": "P01"}),
+        ("DELETE", ("customers",), ...),
+        ("DELETE", ("customers", "X1", "subscriptions", "CT-1"), ...),
+        ("PATCH", ("orders", "CT-1"), {}),
+        ("PUT", ("customers", "ct-1"), {}),
+    ],
+)
+def test_the_guard_lets_no_write_out_of_its_bounds(method: str, segments: tuple[str, ...], body: Any) -> None:
+    transport = Sent()
+    api = Api(transport, "/billing/customer/v1", "1", "t", guard=Guard(PREFIX, 1000))
+    with pytest.raises(OutOfBounds):
+        api.send(method, *segments, body=body)
+    assert transport.asked == []
+    assert issubclass(OutOfBounds, NotTried)
+
+
+def test_without_leave_nothing_is_written_at_all() -> None:
+    api = Api(Sent(), "/billing/customer/v1", "1", "t", guard=Guard(None, 1000))
+    with pytest.raises(OutOfBounds):
+        api.send("POST", "customers", body={"customerNo": "CT-1"})
+
+
+def test_requests_keep_to_the_rate() -> None:
+    waited: list[float] = []
+    guard = Guard(None, 2, sleep=waited.append)
+    for _ in range(4):
+        guard.before("GET", "/", b"")
+    assert [round(each, 1) for each in waited] == [0.5, 1.0, 1.5]
+
+
+def test_what_cannot_be_removed_is_listed() -> None:
+    guard = Guard(PREFIX, 1000)
+    made = Exchange(
+        "POST",
+        f"{BASE}/CT-1/recurring-products",
+        {},
+        b"{}",
+        201,
+        {"content-type": "application/json"},
+        b'{"recurringProductId":"7"}',
+    )
+    guard.after(made)
+    guard.before("POST", f"{BASE}/CT-2/recurring-products", b"{}")  # and its answer never comes
+    left = guard.clean_up(lambda path: 500)
+    assert left == [
+        f"perhaps {BASE}/CT-2/recurring-products {{}}: its answer never came",
+        f"{BASE}/CT-1/recurring-products/7: DELETE was answered 500",
+    ]
