@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from . import hypermedia, inputs, problems, shape, state, status, tenants, weight
+from . import hypermedia, identity, inputs, problems, shape, state, status, tenants, weight
 from ._planting import FAULTS, Fault, plant
 
 __all__ = ["FAULTS", "Fault", "plant"]
 
-_ = (shape, status, problems, inputs, state, hypermedia, tenants, weight)  # each registers its faults
+_ = (shape, status, problems, inputs, state, identity, hypermedia, tenants, weight)  # each registers its faults

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
 from decimal import Decimal
 from typing import Any
 
@@ -154,10 +153,10 @@ class StaleList(Store):
 
     def charges(self, ledger: str, customer: str, subscription: str = "") -> dict[str, Charge]:
         held = super().charges(ledger, customer, subscription)
-        return _View(held, {key: self.first.get(key, charge) for key, charge in held.items()})
+        return View(held, {key: self.first.get(key, charge) for key, charge in held.items()})
 
 
-class _View(dict[str, Charge]):
+class View(dict[str, Charge]):
     """The charges of an owner, of which a list shows others than a read finds."""
 
     def __init__(self, held: dict[str, Charge], shown: dict[str, Charge]) -> None:
@@ -179,7 +178,7 @@ def _shown(name: str, description: str, show: Any) -> None:
     class Shows(Store):
         def charges(self, ledger: str, customer: str, subscription: str = "") -> dict[str, Charge]:
             held = super().charges(ledger, customer, subscription)
-            return _View(held, dict(enumerate(show(list(held.values())))))  # type: ignore[arg-type]
+            return View(held, dict(enumerate(show(list(held.values())))))  # type: ignore[arg-type]
 
     Shows.__name__ = name
     stores(FAMILY, description)(Shows)
@@ -278,119 +277,6 @@ class UnknownLost(Store):
 class UnknownOfCustomerLost(Store):
     def create_customer(self, ledger: str, body: JsonObject) -> Customer:
         return super().create_customer(ledger, {"customerNo": body["customerNo"]})
-
-
-@stores(FAMILY, "a duplicate customer replaces the first")
-class DuplicateReplaces(Store):
-    def create_customer(self, ledger: str, body: JsonObject) -> Customer:
-        self._ledgers.get(ledger, {}).pop(body["customerNo"], None)
-        return super().create_customer(ledger, body)
-
-
-@stores(FAMILY, "a duplicate subscription is accepted")
-class DuplicateSubscription(Store):
-    def create_subscription(self, ledger: str, customer_no: str, body: JsonObject) -> Subscription:
-        self.customer(ledger, customer_no).subscriptions.pop(body["subscriptionNo"], None)
-        return super().create_subscription(ledger, customer_no, body)
-
-
-@stores(FAMILY, "a duplicate customer is refused, but loses its charges")
-class DuplicateEmpties(Store):
-    def create_customer(self, ledger: str, body: JsonObject) -> Customer:
-        found = self._ledgers.get(ledger, {}).get(body["customerNo"])
-        if found is not None:
-            found.charges.clear()
-        return super().create_customer(ledger, body)
-
-
-@stores(FAMILY, "an equal charge is refused as a duplicate")
-class EqualIsRefused(Store):
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Charge:
-        for each in self.charges(ledger, customer, subscription).values():
-            if each.document == body:
-                return each
-        return super().create_charge(ledger, customer, subscription, body)
-
-
-@stores(FAMILY, "a charge is created twice")
-class CreatedTwice(Store):
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Charge:
-        super().create_charge(ledger, customer, subscription, dict(body))
-        return super().create_charge(ledger, customer, subscription, body)
-
-
-@stores(FAMILY, "a charge of a subscription is created at its customer too")
-class CreatedAtTheParent(Store):
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Charge:
-        if subscription:
-            super().create_charge(ledger, customer, "", dict(body))
-        return super().create_charge(ledger, customer, subscription, body)
-
-
-@stores(FAMILY, "ids are counted per customer")
-class IdsCollide(Store):
-    def __init__(self) -> None:
-        super().__init__()
-        self.made: dict[tuple[str, str, str], int] = defaultdict(int)
-
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Charge:
-        self.made[ledger, customer, subscription] += 1
-        self.new_id = lambda: f"c{self.made[ledger, customer, subscription]}"
-        return super().create_charge(ledger, customer, subscription, body)
-
-
-@stores(FAMILY, "every tenth id is that of the charge before")
-class IdsRepeat(Store):
-    def __init__(self) -> None:
-        super().__init__()
-        numbers = iter(range(10**9))
-        self.new_id = lambda: f"x{(number := next(numbers)) - (number % 10 == 9)}"
-
-
-@stores(FAMILY, "a charge can be read under any parent")
-class AnyParent(Store):
-    def charge(self, ledger: str, customer: str, subscription: str, charge_id: str) -> Charge:
-        self.charges(ledger, customer, subscription)
-        for each in self.customers(ledger):
-            for owner in (each, *each.subscriptions.values()):
-                if charge_id in owner.charges:
-                    return owner.charges[charge_id]
-        raise Refusal("recurring-product-not-found")
-
-
-@stores(FAMILY, "a customer's list has the charges of its subscriptions too")
-class ListOfAll(Store):
-    def charges(self, ledger: str, customer: str, subscription: str = "") -> dict[str, Charge]:
-        held = super().charges(ledger, customer, subscription)
-        if subscription:
-            return held
-        more = [
-            charge
-            for each in self.customer(ledger, customer).subscriptions.values()
-            for charge in each.charges.values()
-        ]
-        return _View(held, dict(enumerate([*held.values(), *more])))  # type: ignore[arg-type]
-
-
-@stores(FAMILY, "subscriptions of one number are shared by all customers")
-class SharedSubscriptions(Store):
-    def __init__(self) -> None:
-        super().__init__()
-        self.shared: dict[str, dict[str, Charge]] = defaultdict(dict)
-
-    def create_subscription(self, ledger: str, customer_no: str, body: JsonObject) -> Subscription:
-        made = super().create_subscription(ledger, customer_no, body)
-        made.charges = self.shared[body["subscriptionNo"]]
-        return made
-
-
-@stores(FAMILY, "customer numbers are the same in upper and lower case")
-class CaseDoesNotMatter(Store):
-    def customer(self, ledger: str, number: str) -> Customer:
-        for each in self.customers(ledger):
-            if each.key.customer.lower() == number.lower():
-                return each
-        raise Refusal("customer-not-found")
 
 
 @stores(FAMILY, "a read counts the quantity up")

@@ -29,7 +29,15 @@ def run() -> int:
 
 
 # Commands in modules of their own, loaded when they are asked for, with what the help says of them.
-COMMANDS = {"contract": ("._contract", "The contract that this package is built on.")}
+COMMANDS = {
+    "apply": ("._reconcile", "Write what is needed so that Billing holds what a table says."),
+    "charges": ("._charges", "List, add, update, end and remove charges."),
+    "contract": ("._contract", "The contract that this package is built on."),
+    "customer": ("._charges", "Read and create customers."),
+    "doctor": ("._doctor", "Check settings, certificate, TLS, token and ledger."),
+    "plan": ("._reconcile", "Say what would be written so that Billing holds what a table says."),
+    "problems": ("._problems", "Explain a problem type."),
+}
 
 
 @click.group(

@@ -237,7 +237,8 @@ class _Reader:
         for part in schema.get("allOf", ()):
             plain, may = self._plain(part)
             nullable = nullable or may
-            properties = {**merged.get("properties", {}), **plain.get("properties", {})}
+            properties: dict[str, Any] = dict(merged.get("properties", {}))
+            properties.update(plain.get("properties", {}))
             needed = [*merged.get("required", ()), *plain.get("required", ())]
             merged = (
                 {**plain, **merged}
@@ -269,7 +270,9 @@ class _Reader:
             if target is None:
                 raise NotADescription(f"the reference {node['$ref']} leads nowhere")
             beside = {key: value for key, value in node.items() if key != "$ref"}
-            node = dict(target, **beside) if isinstance(target, Mapping) else beside
+            merged: dict[str, Any] = dict(target) if isinstance(target, Mapping) else {}
+            merged.update(beside)
+            node = merged
         raise NotADescription(f"the reference {node['$ref']} leads to itself")
 
 

@@ -1,0 +1,324 @@
+"""`payex-billing plan` and `apply` as one types them: exit codes, reports, rejects, Ctrl-C, and sentences for mistakes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from payex_billing_mock import MockServer
+from payex_billing_mock.app import Answer, Request
+
+from tests.support import LEDGER, ROOT, TOKEN
+
+HEADER = "customerNo;productCode;quantity;unitPrice\n"
+GOOD = HEADER + "1;P01;1;10,50\n2;P01;2;\n"
+BAD = GOOD + "3;P01;0;x\n"
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def environment(mock: MockServer) -> dict[str, str]:
+    return {**os.environ, "PAYEX_TOKEN": TOKEN, "PAYEX_OWNER_NO": LEDGER, "PAYEX_BASE_URL": mock.url}
+
+
+@pytest.fixture
+def run(mock: MockServer, tmp_path: Path) -> Run:
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "payex_billing", *arguments],
+            cwd=tmp_path, env={**environment(mock), **variables}, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "charges.csv"
+    path.write_text(GOOD, encoding="utf-8")
+    return path
+
+
+def test_the_exit_codes_are_those_documented(run: Run, file: Path) -> None:
+    assert run("plan", "charges.csv").returncode == 0
+    assert run("plan", "charges.csv", "--detailed-exitcode").returncode == 2
+    assert run("apply", "charges.csv").returncode == 0
+    assert run("plan", "charges.csv", "--detailed-exitcode").returncode == 0
+    file.write_text(BAD, encoding="utf-8")
+    assert run("plan", "charges.csv").returncode == 3
+    assert run("apply", "charges.csv").returncode == 3
+    assert run("apply", "nowhere.csv").returncode == 1
+    assert run("apply").returncode == 64
+    assert run("apply", "charges.csv", "--shard", "9/8").returncode == 64
+    assert run("apply", "charges.csv", "--map", "x").returncode == 64
+
+
+def test_a_plan_can_be_judged(run: Run, file: Path) -> None:
+    said = run("plan", "charges.csv", "--details").stdout
+    for expected in (
+        "2 rows: 0 as they should be",
+        "2 customers to create",
+        "2 charges to add",
+        "10.50 after (+10.50)",
+        "Customer 1",
+        "P01",
+    ):
+        assert expected in said
+    assert "1 rows take their price from the master product" in said
+
+
+def test_a_kept_plan_is_applied_and_refused_when_out_of_date(run: Run, file: Path, mock: MockServer) -> None:
+    assert "payex-billing apply plan.jsonl" in run("plan", "charges.csv", "--out", "plan.jsonl").stdout
+    mock.store.create_customer(LEDGER, {"customerNo": "2"})
+    refused = run("apply", "plan.jsonl")
+    assert (refused.returncode, "have changed since it was planned" in refused.stderr) == (1, True)
+    run("plan", "charges.csv", "--out", "plan.jsonl")
+    assert "2 applied" in run("apply", "plan.jsonl").stdout
+
+
+def test_bad_cells_are_told_and_the_rejects_can_be_mended_and_fed_again(
+    run: Run, file: Path, tmp_path: Path, mock: MockServer
+) -> None:
+    file.write_text(BAD, encoding="utf-8")
+    result = run("apply", "charges.csv", "--rejects", "rejects.csv", "--report", "report.json")
+    assert "charges.csv: line 4, column quantity: '0' is not between 1 and 99999" in result.stderr
+    assert "charges.csv: line 4, column unitPrice: 'x' is not a number" in result.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["unchanged"], report["applied"], list(report["rejected"]), report["failed"]) == (0, 2, ["4"], {})
+    rejects = tmp_path / "rejects.csv"
+    rejects.write_text(rejects.read_text().replace(";0;x;", ";1;1,50;"))
+    assert "1 applied" in run("apply", "rejects.csv", "--ignore", "reason").stdout
+    assert mock.store.charges(LEDGER, "3")
+
+
+def test_strict_does_nothing_if_a_row_is_wrong(run: Run, file: Path, mock: MockServer) -> None:
+    file.write_text(BAD, encoding="utf-8")
+    result = run("apply", "charges.csv", "--strict")
+    assert (result.returncode, list(mock.store.customers(LEDGER))) == (3, [])
+    assert "Nothing was done" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("plan", "charges.csv"),
+        ("apply", "charges.csv"),
+        ("customer", "create", "7"),
+        ("charges", "list", "7"),
+        ("problems",),
+        ("doctor",),
+    ],
+)
+def test_json_is_json(run: Run, file: Path, mock: MockServer, arguments: tuple[str, ...]) -> None:
+    mock.store.create_customer(LEDGER, {"customerNo": "7"})
+    assert json.loads(run(*arguments, "--json").stdout) is not None
+
+
+def test_ctrl_c_finishes_what_is_under_way_and_the_same_command_goes_on(
+    file: Path, tmp_path: Path, mock: MockServer, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    file.write_text(HEADER + "".join(f"{number};P01;1;1,00\n" for number in range(60)), encoding="utf-8")
+    enough, go_on = threading.Event(), threading.Event()
+    handle = mock.app.handle
+    writes = 0
+
+    def waiting(request: Request) -> Answer:
+        nonlocal writes
+        writes += request.method == "POST"
+        if writes == 20 and not enough.is_set():
+            enough.set()
+            go_on.wait(20)  # a write is under way while Ctrl-C comes
+        return handle(request)
+
+    monkeypatch.setattr(mock.app, "handle", waiting)
+    command = [sys.executable, "-m", "payex_billing", "apply", "charges.csv", "--concurrency", "2"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment(mock), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert enough.wait(30)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    while "Stopping" not in (line := process.stderr.readline()):
+        assert line, "it ended without a word"
+    go_on.set()
+    output, errors = process.communicate(timeout=30)
+
+    assert process.returncode == 130, output + errors
+    assert "The same command goes on" in errors
+    assert 0 < len(list(mock.store.customers(LEDGER))) < 60
+    again = run("apply", "charges.csv")
+    assert (again.returncode, "60 rows: 0 unchanged, 60 applied" in again.stdout) == (0, True)
+    assert sum(len(each.charges) for each in mock.store.customers(LEDGER)) == 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "said"),
+    [
+        (("plan", "nowhere.csv"), {}, "there is no such file"),
+        (("plan", "charges.csv"), {"PAYEX_TOKEN": ""}, "PAYEX_TOKEN"),
+        (("plan", "charges.csv", "--encoding", "klingon"), {}, "there is no encoding"),
+        (("plan", "charges.csv", "--map", "x=customer_no"), {}, "it has no column 'x'"),
+        (("apply", "charges.csv", "--journal", "/nowhere/journal"), {}, "cannot be used as a journal"),
+        (("apply", "charges.csv", "--prune", "--max-removals", "x"), {}, "max_removals"),
+        (("plan", "charges.csv", "--out", "/nowhere/plan"), {}, "/nowhere/plan"),
+    ],
+)
+def test_a_mistake_is_a_sentence(
+    run: Run, file: Path, arguments: tuple[str, ...], variables: dict[str, str], said: str
+) -> None:
+    result = run(*arguments, **variables)
+    assert result.returncode in {1, 64}
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_server_that_is_not_there_fails_every_row_with_a_reason(run: Run, file: Path) -> None:
+    result = run("plan", "charges.csv", PAYEX_BASE_URL="http://127.0.0.1:1", PAYEX_DEADLINE="2")
+    assert result.returncode == 3
+    assert "line 2: " in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+# one thing at a time
+
+
+def test_a_charge_is_added_changed_ended_and_removed(run: Run, mock: MockServer) -> None:
+    run("customer", "create", "7", "--subscription", "46")
+    values = ("--quantity", "1", "--unit-price", "499.00", "--start", "2026-01-01", "--text", "Fiber")
+    (added,) = json.loads(run("charges", "add", "7", "P01", "--subscription", "46", *values, "--json").stdout)
+    place = ("7", added["id"], "--subscription", "46")
+    (changed,) = json.loads(
+        run("charges", "update", *place, "--unit-price", "549.50", "--clear", "text", "--json").stdout
+    )
+    assert (changed["unit_price"], "text" in changed) == ("549.5", False)
+    (ended,) = json.loads(
+        run("charges", "end", "7", added["id"], "2026-12-31", "--subscription", "46", "--json").stdout
+    )
+    assert ended["end_date"] == "2026-12-31"
+    assert "549.50" in run("charges", "list", "7", "--subscription", "46").stdout
+    assert run("charges", "remove", *place).returncode == 130  # nobody said yes
+    assert run("charges", "remove", *place, "--yes").returncode == 0
+    assert "No charges." in run("charges", "list", "7", "--subscription", "46").stdout
+
+
+def test_an_error_of_billing_is_a_sentence(run: Run) -> None:
+    result = run("customer", "get", "nobody")
+    assert (result.returncode, "CustomerNotFound" in result.stderr, "Traceback" in result.stderr) == (1, True, False)
+
+
+def test_every_problem_type_of_the_contract_is_explained() -> None:
+    from payex_billing import errors
+    from payex_billing.cli._problems import EXPLANATIONS
+    from payex_billing_mock import load_contract
+
+    types = load_contract().problem_types
+    assert {name: each.status for name, each in EXPLANATIONS.items()} == {
+        name: each.status for name, each in types.items()
+    }
+    assert all(hasattr(errors, each.raises) for each in EXPLANATIONS.values())
+
+
+def test_a_whole_type_is_explained_too(run: Run) -> None:
+    assert "ensure()" in run("problems", "billing/customer/problems/customer-not-found").stdout
+    assert run("problems", "nonsense").returncode == 64
+
+
+# doctor
+
+
+def test_the_doctor_finds_all_well(run: Run) -> None:
+    result = run("doctor")
+    assert (result.returncode, TOKEN in result.stdout) == (0, False)
+    assert "ledger: 1234 is the token's" in result.stdout
+    assert "[PAYEX_TOKEN]" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"PAYEX_TOKEN": ""}, "PAYEX_TOKEN"),
+        ({"PAYEX_TOKEN": "wrong"}, "refused for ledger 1234"),
+        ({"PAYEX_OWNER_NO": "5678"}, "refused for ledger 5678"),
+        ({"PAYEX_BASE_URL": "http://127.0.0.1:1"}, "check the address, the network"),
+        ({"PAYEX_BASE_URL": "https://127.0.0.1:1"}, "check the address, the network"),
+        ({"PAYEX_BASE_URL": "https://127.0.0.1:1", "PAYEX_CLIENT_CERT": "/nowhere.pem"}, "/nowhere.pem"),
+    ],
+)
+def test_the_doctor_says_what_is_wrong_and_what_to_do(run: Run, variables: dict[str, str], said: str) -> None:
+    result = run("doctor", **variables)
+    assert result.returncode == 1
+    assert said in result.stdout
+    assert "→" in result.stdout
+    assert "Traceback" not in result.stderr
+
+
+def test_the_doctor_looks_at_tls_and_certificates(tmp_path: Path) -> None:
+    from contract_tests.certificates import Certificates
+
+    certificates = Certificates(tmp_path)
+    with MockServer({LEDGER: TOKEN}, tls=certificates.server) as mock:
+        own = {
+            "PAYEX_CA_FILE": str(certificates.ca),
+            "PAYEX_CLIENT_CERT": str(certificates.client[0]),
+            "PAYEX_CLIENT_KEY": str(certificates.client[1]),
+        }
+        command = [sys.executable, "-m", "payex_billing", "doctor"]
+        well = subprocess.run(command, env={**environment(mock), **own}, capture_output=True, text=True, check=False)
+        untrusted = subprocess.run(
+            command, env={**environment(mock), **own, "PAYEX_CA_FILE": ""}, capture_output=True, text=True, check=False
+        )
+    assert well.returncode == 0, well.stdout + well.stderr
+    assert "TLSv1.3 with 127.0.0.1" in well.stdout
+    assert "valid until" in well.stdout
+    assert untrusted.returncode == 1
+    assert "set PAYEX_CA_FILE" in untrusted.stdout
+
+
+# what it costs, and what is missing
+
+
+def test_help_has_examples_and_loads_neither_tables_nor_drawing() -> None:
+    code = (
+        "import sys; from payex_billing.cli._commands import payex_billing as command\n"
+        "command.main(['--help'], standalone_mode=False)\n"
+        "print([name for name in ('rich', 'duckdb', 'httpx', 'yaml', 'asyncio') if name in sys.modules], file=sys.stderr)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stderr.strip() == "[]"
+    assert "apply" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("plan",), ("apply",), ("charges", "add"), ("customer", "get"), ("doctor",), ("problems",), ("contract", "diff")],
+)
+def test_every_command_shows_an_example(command: tuple[str, ...]) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "payex_billing", *command, "--help"], capture_output=True, text=True, check=True
+    )
+    assert f"payex-billing {' '.join(command)}" in result.stdout.partition("Example")[2]
+
+
+def test_a_missing_extra_says_which_one() -> None:
+    code = (
+        "import sys; sys.modules['duckdb'] = None\n"
+        "import payex_billing.reconcile as reconcile\n"
+        "try: reconcile.read('x.csv')\n"
+        "except Exception as error: print(error)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "pip install 'payex-billing[tables]'" in result.stdout
+
+
+def test_shell_completion_is_there() -> None:
+    variables: dict[str, Any] = {**os.environ, "_PAYEX_BILLING_COMPLETE": "bash_source"}
+    program = Path(sys.executable).with_name("payex-billing")
+    result = subprocess.run([str(program)], env=variables, capture_output=True, text=True, check=False)
+    assert "_payex_billing_completion" in result.stdout

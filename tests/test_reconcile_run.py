@@ -1,0 +1,405 @@
+"""Plan and apply against the mock: what is written, what is refused, and how a run goes on after it was stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from payex_billing import AsyncBilling, InvalidArgument, reconcile
+from payex_billing.reconcile import JournalError, Plan, Refused, Report, Shard, TableError
+from payex_billing.reconcile._run import removal_limit
+from payex_billing_mock import Faults, MockServer
+from payex_billing_mock.app import Answer, Request
+
+from tests.support import LEDGER, OTHER_LEDGER, TOKEN
+
+T = TypeVar("T")
+HEADER = "customer_no,subscription_no,product_code,quantity,unit_price,start_date,end_date\n"
+ROWS = "1,,P01,1,10.00,2026-01-01,\n1,46,P02,2,5.50,2026-01-01,\n2,,P01,1,,,\n"
+
+
+class Place:
+    """A mock, a table and a journal, and what one does with them."""
+
+    def __init__(self, mock: MockServer, folder: Path) -> None:
+        self.mock = mock
+        self.folder = folder
+        self.journal = folder / "journal"
+        self.table(ROWS)
+
+    def table(self, rows: str) -> None:
+        (self.folder / "charges.csv").write_text(HEADER + rows, encoding="utf-8")
+
+    def run(self, work: Callable[[AsyncBilling, reconcile.Table], Awaitable[T]], **reading: Any) -> T:
+        async def main() -> T:
+            async with AsyncBilling(token=TOKEN, owner_no=LEDGER, base_url=self.mock.url) as billing:
+                with reconcile.read(self.folder / "charges.csv", **reading) as table:
+                    return await work(billing.with_options(wait_on_writes=True), table)
+
+        return asyncio.run(main())
+
+    def plan(self, **options: Any) -> Plan:
+        return self.run(lambda billing, table: reconcile.plan(billing, table, **options))
+
+    def apply(self, source: Plan | None = None, **options: Any) -> Report:
+        options = {"journal": self.journal, "settle": 0.2} | options
+        return self.run(lambda billing, table: reconcile.apply(billing, source or table, **options))
+
+    def held(self) -> Counter[tuple[str, str, str, str]]:
+        return Counter(
+            (
+                each.key.customer,
+                owner.key.subscription,
+                charge.document["productCode"],
+                str(charge.document.get("unitPrice")),
+            )
+            for each in self.mock.store.customers(LEDGER)
+            for owner in (each, *each.subscriptions.values())
+            for charge in owner.charges.values()
+        )
+
+
+@pytest.fixture
+def place(mock: MockServer, tmp_path: Path) -> Place:
+    return Place(mock, tmp_path)
+
+
+@pytest.fixture
+def asked(mock: MockServer, monkeypatch: pytest.MonkeyPatch) -> list[Request]:
+    """What the mock is asked."""
+    requests: list[Request] = []
+    handle = mock.app.handle
+
+    def recording(request: Request) -> Answer:
+        requests.append(request)
+        return handle(request)
+
+    monkeypatch.setattr(mock.app, "handle", recording)
+    return requests
+
+
+ALL = Counter({("1", "", "P01", "10.0"): 1, ("1", "46", "P02", "5.5"): 1, ("2", "", "P01", "None"): 1})
+
+
+def counts(report: Report) -> tuple[int, int, int, int]:
+    return report.unchanged, report.applied, len(report.rejected), len(report.failed)
+
+
+def test_a_plan_writes_nothing(place: Place, asked: list[Request]) -> None:
+    plan = place.plan()
+    assert plan.counts == {"create customer": 2, "create subscription": 1, "create": 3}
+    assert {request.method for request in asked} == {"GET"}
+    assert (str(plan.before), str(plan.after), plan.without_price) == ("0", "21.0", 1)
+
+
+def test_apply_does_it_and_a_second_time_there_is_nothing_to_do(place: Place) -> None:
+    assert counts(place.apply()) == (0, 3, 0, 0)
+    assert place.held() == ALL
+    again = place.apply()
+    assert (counts(again), again.steps, again.is_complete) == ((3, 0, 0, 0), {}, True)
+    assert place.held() == ALL
+
+
+def test_changes_and_ends_are_written(place: Place) -> None:
+    place.apply()
+    place.table(ROWS.replace("10.00", "12.50").replace("2026-01-01,\n2,", "2026-01-01,2026-12-31\n2,"))
+    report = place.apply()
+    assert report.steps == {"update": 1, "end": 1}
+    assert place.plan().changes == 0
+
+
+def test_nothing_is_removed_without_prune(place: Place) -> None:
+    place.apply()
+    place.table("1,,P01,1,10.00,2026-01-01,\n")
+    assert place.plan(prune=False).counts == {}
+    place.apply()
+    assert place.held() == ALL
+
+
+def test_with_prune_other_charges_of_its_customers_are_removed_and_no_others(place: Place) -> None:
+    place.apply()
+    place.table("1,,P01,1,10.00,2026-01-01,\n")
+    report = place.apply(prune=True, max_removals="1")
+    assert report.steps == {"remove": 1}
+    assert place.held() == ALL - Counter({("1", "46", "P02", "5.5"): 1})
+
+
+def test_more_removals_than_allowed_stop_it_before_the_first_write(place: Place, asked: list[Request]) -> None:
+    place.apply()
+    asked.clear()
+    place.table("1,,P09,1,10.00,2026-01-01,\n")
+    with pytest.raises(Refused, match="2 of 2 charges would be removed, more than 5% allows"):
+        place.apply(prune=True)
+    assert {request.method for request in asked} == {"GET"}
+
+
+def test_nothing_is_removed_of_a_customer_of_whom_a_row_was_rejected(place: Place) -> None:
+    place.apply()
+    place.table("1,,P01,1,10.00,2026-01-01,\n1,46,P02,0,5.50,2026-01-01,\n")
+    assert place.plan(prune=True).removals == 0
+    report = place.apply(prune=True, max_removals="100%")
+    assert (report.steps, list(report.rejected)) == ({}, [3])
+    assert place.held() == ALL
+
+
+@pytest.mark.parametrize(("text", "limit"), [("5%", 10), ("0", 0), ("17", 17), ("100%", 200)])
+def test_a_limit_of_removals_is_a_number_or_percent(text: str, limit: int) -> None:
+    assert removal_limit(text, 200) == limit
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "101%", "5 %"])
+def test_a_limit_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InvalidArgument, match="max_removals"):
+        removal_limit(text, 1)
+
+
+def test_rejected_rows_are_counted_and_the_others_go_on(place: Place) -> None:
+    place.table(ROWS + "3,,P01,0,,,\n,,P01,1,,,\n")
+    report = place.apply()
+    assert (counts(report), report.rows, report.is_complete) == ((0, 3, 2, 0), 5, True)
+    assert report.rejected == {5: "quantity: is not between 1 and 99999", 6: "customer_no: is missing"}
+    assert place.held() == ALL
+
+
+def test_a_row_that_the_server_refuses_fails_and_the_others_go_on(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = place.mock.app.handle
+
+    def refusing(request: Request) -> Answer:
+        if b"P02" in (request.body or b""):
+            body = b'{"type":"problems/unprocessable","title":"Unprocessable","status":422,"instance":"urn:x"}'
+            return Answer(422, {"Content-Type": "application/problem+json", "Content-Length": str(len(body))}, body)
+        return handle(request)
+
+    monkeypatch.setattr(place.mock.app, "handle", refusing)
+    report = place.apply()
+    assert (counts(report), report.is_complete) == ((0, 2, 0, 1), True)
+    assert "Unprocessable" in report.failed[3]
+
+
+def test_a_plan_that_was_kept_is_the_same_plan(place: Place) -> None:
+    plan = place.plan()
+    plan.write(place.folder / "plan.jsonl")
+    assert Plan.load(place.folder / "plan.jsonl") == plan
+
+
+def test_a_kept_plan_is_applied(place: Place) -> None:
+    report = place.apply(place.plan())
+    assert (counts(report), report.is_complete) == ((0, 3, 0, 0), True)
+    assert place.held() == ALL
+
+
+def test_a_plan_is_refused_when_a_customer_has_changed_since(place: Place, asked: list[Request]) -> None:
+    plan = place.plan()
+    place.mock.store.create_customer(LEDGER, {"customerNo": "2"})
+    asked.clear()
+    with pytest.raises(Refused, match=r"1 customers have changed since it was planned: 2\."):
+        place.apply(plan)
+    assert {request.method for request in asked} == {"GET"}
+
+
+def test_a_plan_of_another_ledger_is_refused(place: Place) -> None:
+    plan = place.plan()
+    plan.ledger = OTHER_LEDGER
+    with pytest.raises(Refused, match="of ledger"):
+        place.apply(plan)
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"format": "payex-billing plan 1"}', "nonsense"])
+def test_what_is_no_plan_is_a_sentence(tmp_path: Path, content: str) -> None:
+    (tmp_path / "plan.jsonl").write_text(content)
+    with pytest.raises(TableError, match="is not a plan"):
+        Plan.load(tmp_path / "plan.jsonl")
+
+
+def test_a_new_charge_beside_an_open_one_of_the_product_is_pointed_out(place: Place) -> None:
+    place.apply()
+    place.table("1,,P01,1,10.00,2026-02-01,\n")
+    plan = place.plan()
+    assert [each.suspicious for each in plan.customers] == [(2,)]
+    assert plan.surplus == 1
+
+
+# state
+
+
+def test_with_a_state_cache_only_changed_customers_are_read(place: Place, asked: list[Request]) -> None:
+    state = place.folder / "state.db"
+    place.apply(state=state)
+    asked.clear()
+    report = place.apply(state=state)
+    assert (counts(report), report.is_complete, asked) == ((3, 0, 0, 0), True, [])
+    place.table(ROWS.replace("10.00", "11.00"))
+    assert counts(place.apply(state=state)) == (2, 1, 0, 0)
+    assert not any(b"/customers/2" in request.raw_path for request in asked)
+
+
+def test_refresh_reads_all_again(place: Place, asked: list[Request]) -> None:
+    state = place.folder / "state.db"
+    place.apply(state=state)
+    asked.clear()
+    place.apply(state=state, refresh=True)
+    assert {request.raw_path.split(b"/")[6] for request in asked} == {b"1", b"2"}
+
+
+def test_a_cache_that_lies_never_leads_to_a_double(place: Place) -> None:
+    state = place.folder / "state.db"
+    place.apply(state=state)
+    # Somebody else ends the charge and adds the one that the table is about to ask for.
+    place.mock.store.create_charge(LEDGER, "2", "", {"productCode": "P07"})
+    place.table(ROWS + "2,,P07,,,,\n")
+    assert counts(place.apply(state=state)) == (4, 0, 0, 0)
+    assert place.held()[("2", "", "P07", "None")] == 1
+
+
+def test_a_customer_that_failed_is_not_cached(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = place.folder / "state.db"
+    with monkeypatch.context() as broken:
+        broken.setattr(place.mock.app, "handle", lambda request: Answer(403, {"Content-Length": "0"}, b""))
+        assert counts(place.apply(state=state)) == (0, 0, 0, 3)
+    assert counts(place.apply(state=state)) == (0, 3, 0, 0)
+
+
+def test_a_cache_filled_without_prune_does_not_hide_what_is_to_be_pruned(place: Place) -> None:
+    state = place.folder / "state.db"
+    place.mock.store.create_customer(LEDGER, {"customerNo": "2"})
+    place.mock.store.create_charge(LEDGER, "2", "", {"productCode": "P99"})
+    place.apply(state=state)
+    assert place.apply(state=state, prune=True, max_removals="100%").steps == {"remove": 1}
+
+
+def test_a_state_that_is_none_is_a_sentence(place: Place) -> None:
+    (place.folder / "state.db").write_bytes(b"nonsense" * 1000)
+    with pytest.raises(TableError, match="cannot be used as a state cache"):
+        place.apply(state=place.folder / "state.db")
+
+
+# shards
+
+
+def test_the_shards_together_do_the_whole(place: Place) -> None:
+    place.table("".join(f"{number},,P01,1,1.00,,\n" for number in range(40)) + "x:,,P01,,,,\n,,P01,,,,\n")
+    reports = [place.apply(shard=Shard(index, 4), journal=place.folder / f"j{index}") for index in range(1, 5)]
+    assert sum(report.rows for report in reports) == 42
+    assert sum(report.applied for report in reports) == 40
+    assert sum(len(report.rejected) for report in reports) == 2
+    assert all(report.is_complete for report in reports)
+    assert sum(place.held().values()) == 40
+
+
+# the journal
+
+
+def test_two_runs_on_one_journal_at_once_are_refused(place: Place) -> None:
+    with reconcile._journal.Journal(place.journal, LEDGER), pytest.raises(JournalError, match="another run is using"):
+        place.apply()
+    assert place.held() == Counter()
+
+
+def test_a_journal_of_another_ledger_is_refused(place: Place) -> None:
+    with reconcile._journal.Journal(place.journal, OTHER_LEDGER) as journal:
+        journal.begin("x")
+    with pytest.raises(JournalError, match="is of ledger"):
+        place.apply()
+
+
+def test_what_is_no_journal_is_a_sentence(place: Place) -> None:
+    place.journal.write_bytes(b"nonsense" * 1000)
+    with pytest.raises(JournalError, match="is not a journal"):
+        place.apply()
+
+
+def test_each_write_is_noted_before_it_is_sent(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    noted: list[bool] = []
+    handle = place.mock.app.handle
+
+    def looking(request: Request) -> Answer:
+        if request.method == "POST":
+            # The write-ahead log may be read by others only when its owner lets go: its bytes are there all the same.
+            files = [place.journal, place.journal.with_name("journal-wal")]
+            text = b"".join(each.read_bytes() for each in files if each.exists())
+            body = json.loads(request.body or b"{}")
+            wanted = body.get("productCode") or "create"
+            noted.append(wanted.encode() in text)
+        return handle(request)
+
+    monkeypatch.setattr(place.mock.app, "handle", looking)
+    place.apply()
+    assert noted == [True] * 6
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(place: Place, asked: list[Request]) -> None:
+    place.table("".join(f"{number},,P01,1,1.00,,\n" for number in range(20)))
+
+    async def work(billing: AsyncBilling, table: reconcile.Table) -> Report:
+        stop = asyncio.Event()
+        done = 0
+
+        def progress(rows: int) -> None:
+            nonlocal done
+            done += rows
+            if done >= 5:
+                stop.set()
+
+        return await reconcile.apply(
+            billing, table, journal=place.journal, concurrency=2, stop=stop, on_progress=progress
+        )
+
+    first = place.run(work)
+    assert first.interrupted
+    assert 5 <= first.applied <= 7
+    asked.clear()
+    second = place.apply()
+    assert (counts(second), second.is_complete, second.interrupted) == ((0, 20, 0, 0), True, False)
+    assert len({request.raw_path.split(b"/")[6] for request in asked if request.method == "GET"}) == 20 - first.applied
+    assert sum(place.held().values()) == 20
+
+
+@pytest.mark.parametrize("created", [True, False])
+def test_a_write_without_a_result_is_looked_up(place: Place, created: bool) -> None:
+    """As a process leaves it that was killed between sending and noting."""
+    place.apply()
+    with sqlite3.connect(place.journal) as journal:
+        journal.execute("UPDATE run SET finished = NULL")
+        journal.execute("DELETE FROM customer WHERE customer = '2'")
+        journal.execute(
+            "UPDATE intent SET result = NULL, charge = NULL WHERE customer = '2' AND step LIKE '%create\"%'"
+        )
+    journal.close()
+    if not created:
+        place.mock.store.charges(LEDGER, "2").clear()
+    report = place.apply()
+    assert (counts(report), report.is_complete) == ((0, 3, 0, 0), True)
+    assert place.held() == ALL
+
+
+def test_when_it_cannot_be_told_the_row_fails_and_nothing_is_sent(place: Place, asked: list[Request]) -> None:
+    place.apply()
+    with sqlite3.connect(place.journal) as journal:
+        journal.execute("UPDATE run SET finished = NULL")
+        journal.execute("DELETE FROM customer WHERE customer = '2'")
+        journal.execute("UPDATE intent SET result = NULL WHERE customer = '2' AND step LIKE '%create\"%'")
+    journal.close()
+    charge = next(iter(place.mock.store.charges(LEDGER, "2").values()))
+    charge.document, charge.rendered = {"productCode": "P01", "quantity": 7}, None  # like it, but not it
+    asked.clear()
+    report = place.apply()
+    assert "whether an earlier creation took effect is not known" in report.failed[4]
+    assert {request.method for request in asked} == {"GET"}
+
+
+@pytest.mark.parametrize("fault", ["lose-answer:POST", "reset-after:POST", "500-after:POST", "reset-before:POST"])
+def test_lost_answers_are_found_out_about_within_the_run(tmp_path: Path, fault: str) -> None:
+    with MockServer({LEDGER: TOKEN}, faults=Faults()) as mock:
+        place = Place(mock, tmp_path)
+        mock.faults.queue(*[fault] * 4)
+        report = place.apply()
+        assert (counts(report), report.is_complete) == ((0, 3, 0, 0), True)
+        assert place.held() == ALL

@@ -1,0 +1,277 @@
+"""`payex-billing customer` and `payex-billing charges`: one thing at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import attrs
+import click
+
+from ..client import Billing
+from ..errors import OutcomeUnknown
+from ..models import Charge, Customer, Outcome, RecurringProduct, Subscription
+from ._common import DONE, client_options, json_option, price, say_json, table, told
+
+NUMBER = click.argument("customer_no")
+SUBSCRIPTION = click.option(
+    "--subscription", metavar="NO", help="The subscription; the customer's own level if not given."
+)
+
+
+class Money(click.ParamType[Decimal]):
+    """A decimal number, exactly as written."""
+
+    name = "decimal"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        """Read it."""
+        try:
+            return Decimal(value)
+        except InvalidOperation:
+            self.fail(f"{value!r} is not a number such as 499.00", param, ctx)
+
+
+class Day(click.ParamType[date]):
+    """A date as yyyy-MM-dd."""
+
+    name = "yyyy-MM-dd"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """Read it."""
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a date as yyyy-MM-dd", param, ctx)
+
+
+def values(command: Any) -> Any:
+    """The values of a charge."""
+    for option in (
+        click.option("--end", "end_date", type=Day(), help="Last day; open-ended if not given."),
+        click.option("--start", "start_date", type=Day(), help="First day."),
+        click.option("--text", help="The text on the invoice, at most 73 characters."),
+        click.option("--vat-rate", type=Money(), help="Percent."),
+        click.option("--unit-price", type=Money(), help="Of one, in major currency units; negative for a credit."),
+        click.option("--quantity", type=int, help="How many."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group()
+def customer() -> None:
+    """Read and create customers."""
+
+
+@customer.command(epilog="\b\nExample:\n  payex-billing customer get 15615616")
+@NUMBER
+@client_options
+@json_option
+def get(customer_no: str, as_json: bool, **client: Any) -> int:
+    """Show a customer, with its subscriptions."""
+    with told(), Billing(**client) as billing:
+        handle = billing.customer(customer_no)
+        found, subscriptions = handle.get(), list(handle.subscriptions.list())
+    if as_json:
+        say_json(_plain(found) | {"subscriptions": [_plain(each) for each in subscriptions]})
+    else:
+        click.echo(f"Customer {found.customer_no}")
+        for each in subscriptions:
+            click.echo(f"  subscription {each.subscription_no}")
+    return DONE
+
+
+@customer.command(epilog="\b\nExample:\n  payex-billing customer create 15615616 --subscription 46701234567")
+@NUMBER
+@click.option("--subscription", "subscriptions", multiple=True, metavar="NO", help="A subscription to create with it.")
+@client_options
+@json_option
+def create(customer_no: str, subscriptions: tuple[str, ...], as_json: bool, **client: Any) -> int:
+    """Create a customer, and subscriptions of it; what exists already stays as it is."""
+    with told(), Billing(**client) as billing:
+        handle = billing.customer(customer_no)
+        made: list[Customer | Subscription] = [handle.ensure()]
+        made += [handle.subscription(each).ensure() for each in subscriptions]
+    if as_json:
+        say_json([_plain(each) for each in made])
+    else:
+        click.echo(f"Customer {customer_no} is there" + "".join(f", subscription {each}" for each in subscriptions))
+    return DONE
+
+
+@click.group()
+def charges() -> None:
+    """List, add, update, end and remove charges."""
+
+
+@charges.command("list", epilog="\b\nExample:\n  payex-billing charges list 15615616 --subscription 46701234567")
+@NUMBER
+@SUBSCRIPTION
+@client_options
+@json_option
+def list_(customer_no: str, subscription: str | None, as_json: bool, **client: Any) -> int:
+    """List the charges of a customer, or of one of its subscriptions."""
+    with told(), Billing(**client) as billing:
+        _show(list(_products(billing, customer_no, subscription).list()), as_json=as_json)
+    return DONE
+
+
+@charges.command(
+    epilog="\b\nExample:\n  payex-billing charges add 15615616 P01 --quantity 1 --unit-price 499.00 --start 2026-01-01"
+)
+@NUMBER
+@click.argument("product_code")
+@SUBSCRIPTION
+@values
+@client_options
+@json_option
+def add(
+    customer_no: str, product_code: str, subscription: str | None, as_json: bool,
+    owner_no: str | None, environment: str | None, base_url: str | None, **given: Any,
+) -> int:  # fmt: skip
+    """Add a charge. Values left out come from the master product."""
+    with told(), Billing(owner_no=owner_no, environment=environment, base_url=base_url) as billing:
+        charge = Charge(product_code=product_code, **given)
+        products = _products(billing, customer_no, subscription)
+        known = [each.id for each in products.list()]
+        try:
+            added = products.create(charge, known=known)
+        except OutcomeUnknown as error:
+            added = _found_out(error)
+    _show([added], as_json=as_json)
+    return DONE
+
+
+@charges.command(
+    epilog="\b\nExample:\n  payex-billing charges update 15615616 5f0c2b7e9a4d4c1f --unit-price 549.00 --clear text"
+)
+@NUMBER
+@click.argument("charge_id")
+@SUBSCRIPTION
+@values
+@click.option(
+    "--clear",
+    multiple=True,
+    type=click.Choice(["quantity", "unit-price", "vat-rate", "text", "start", "end"]),
+    help="Clear a value: the master product's holds again, or there is no such date.",
+)
+@client_options
+@json_option
+def update(
+    customer_no: str, charge_id: str, subscription: str | None, clear: tuple[str, ...], as_json: bool,
+    owner_no: str | None, environment: str | None, base_url: str | None, **given: Any,
+) -> int:  # fmt: skip
+    """Change a charge; what is not named stays as it is."""
+    change = {name: value for name, value in given.items() if value is not None}
+    names = {"start": "start_date", "end": "end_date"}
+    change |= {names.get(each, each.replace("-", "_")): None for each in clear}
+    if not change:
+        raise click.UsageError("name what to change, such as --unit-price 549.00")
+    client = {"owner_no": owner_no, "environment": environment, "base_url": base_url}
+    return _change(
+        lambda products: products.update(charge_id, **change), customer_no, subscription, client, as_json=as_json
+    )
+
+
+@charges.command(epilog="\b\nExample:\n  payex-billing charges end 15615616 5f0c2b7e9a4d4c1f 2026-12-31")
+@NUMBER
+@click.argument("charge_id")
+@click.argument("day", type=Day())
+@SUBSCRIPTION
+@client_options
+@json_option
+def end(customer_no: str, charge_id: str, day: date, subscription: str | None, as_json: bool, **client: Any) -> int:
+    """End a charge on a day."""
+    return _change(
+        lambda products: products.update(charge_id, end_date=day), customer_no, subscription, client, as_json=as_json
+    )
+
+
+@charges.command(epilog="\b\nExample:\n  payex-billing charges remove 15615616 5f0c2b7e9a4d4c1f --yes")
+@NUMBER
+@click.argument("charge_id")
+@SUBSCRIPTION
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@client_options
+@json_option
+def remove(customer_no: str, charge_id: str, subscription: str | None, yes: bool, as_json: bool, **client: Any) -> int:
+    """Remove a charge. To stop billing it from a day on, end it."""
+    with told(), Billing(**client) as billing:
+        products = _products(billing, customer_no, subscription)
+        found = products.get(charge_id)
+        if not yes:
+            click.confirm(f"Remove {found.product_code} ({_said(found)})?", abort=True, err=True)
+        products.delete(charge_id)
+    if as_json:
+        say_json({"removed": charge_id})
+    else:
+        click.echo(f"Removed {charge_id}")
+    return DONE
+
+
+def _change(
+    change: Callable[[Any], RecurringProduct],
+    customer_no: str,
+    subscription: str | None,
+    client: dict[str, Any],
+    *,
+    as_json: bool,
+) -> int:
+    with told(), Billing(**client) as billing:
+        _show([change(_products(billing, customer_no, subscription))], as_json=as_json)
+    return DONE
+
+
+def _products(billing: Billing, customer_no: str, subscription: str | None) -> Any:
+    handle = billing.customer(customer_no)
+    return (handle if subscription is None else handle.subscription(subscription)).recurring_products
+
+
+def _found_out(error: OutcomeUnknown) -> RecurringProduct:
+    """What became of a charge whose answer was lost."""
+    found = error.reconcile()
+    if found.outcome is Outcome.CREATED and isinstance(found.resource, RecurringProduct):
+        return found.resource
+    if found.outcome is Outcome.ABSENT:
+        raise click.ClickException(f"{error}. It was not added; the command may be repeated") from None
+    raise click.ClickException(
+        f"{error}. Whether it was added is not known: {found.reason}. Look with `payex-billing charges list` before "
+        "you repeat the command, or it may be billed twice"
+    ) from None
+
+
+def _show(found: list[RecurringProduct], *, as_json: bool) -> None:
+    if as_json:
+        say_json([_plain(each) for each in found])
+        return
+    headers = ["id", "product", "quantity", "unit price", "vat %", "text", "start", "end", "billed until"]
+    rows = [
+        [
+            each.id,
+            each.product_code,
+            "" if each.quantity is None else str(each.quantity),
+            price(each.unit_price),
+            price(each.vat_rate),
+            each.text or "",
+            str(each.start_date or ""),
+            str(each.end_date or ""),
+            str(each.billed_until or ""),
+        ]
+        for each in found
+    ]
+    if rows:
+        table(headers, rows, right=frozenset({"quantity", "unit price", "vat %"}))
+    else:
+        click.echo("No charges.")
+
+
+def _said(charge: RecurringProduct) -> str:
+    words = [price(charge.unit_price), charge.text or "", f"from {charge.start_date}" if charge.start_date else ""]
+    return ", ".join(filter(None, words)) or charge.id
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    return {name: each for name, each in attrs.asdict(value).items() if each is not None}

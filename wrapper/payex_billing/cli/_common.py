@@ -1,0 +1,92 @@
+"""What the commands share: exit codes, the client, and how things are written."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import click
+
+from ..errors import BillingError
+
+DONE, ERROR, PENDING, ROWS_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 3, 64, 130
+EXIT_CODES = (
+    "Exit codes: 0 done or nothing to do, 1 error, 2 changes pending (plan --detailed-exitcode), "
+    "3 some rows rejected or failed, 64 wrong usage, 130 interrupted."
+)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def client_options(command: F) -> F:
+    """The options that say which Billing; all others come from the environment."""
+    for option in (
+        click.option("--base-url", help="Origin in place of an environment, such as a mock's [PAYEX_BASE_URL]."),
+        click.option("--environment", help="production or sandbox [PAYEX_ENVIRONMENT]."),
+        click.option("--owner-no", help="The ledger number [PAYEX_OWNER_NO]."),
+    ):
+        command = option(command)
+    return command
+
+
+def json_option(command: F) -> F:
+    """`--json`, for programs."""
+    return click.option("--json", "as_json", is_flag=True, help="One JSON object in place of text.")(command)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Let an error of Billing be a sentence."""
+    try:
+        yield
+    except BillingError as error:
+        raise click.ClickException(f"{type(error).__name__}: {error}") from None
+
+
+def say_json(value: Any) -> None:
+    """Write one JSON object; money as text with all its digits, dates as yyyy-MM-dd."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def price(value: Decimal | None) -> str:
+    """Money as one writes it: a decimal point, two decimals or as many as it has, no separators."""
+    if value is None:
+        return ""
+    return f"{value:.2f}" if value == round(value, 2) else f"{value.normalize():f}"
+
+
+def is_terminal() -> bool:
+    """Whether somebody looks at standard error, where progress is shown."""
+    return sys.stderr.isatty()
+
+
+def need(module: str, extra: str) -> click.ClickException:
+    """An extra is missing."""
+    return click.ClickException(f"{module} is needed for this: pip install 'payex-billing[{extra}]'")
+
+
+def table(
+    headers: list[str], rows: list[list[str]], *, right: frozenset[str] = frozenset(), title: str | None = None
+) -> None:
+    """Draw a table."""
+    try:
+        from rich.console import Console  # noqa: PLC0415 - loaded only when something is drawn
+        from rich.table import Table  # noqa: PLC0415
+    except ModuleNotFoundError:
+        raise need("rich", "cli") from None
+    drawn = Table(title=title, title_justify="left")
+    for header in headers:
+        drawn.add_column(header, justify="right" if header in right else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*row)
+    # Where nobody looks, width is what the cells need, so that `grep` finds whole lines.
+    console = Console(highlight=False, soft_wrap=False)
+    if not console.is_terminal:
+        console = Console(
+            highlight=False,
+            width=max(80, sum(max(map(len, column), default=0) + 3 for column in zip(headers, *rows, strict=True)) + 2),
+        )
+    console.print(drawn)

@@ -1,0 +1,208 @@
+"""`payex-billing doctor`: is everything there that a call needs, and if not, what to do."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+import click
+
+from .. import _tls
+from ..client import Billing
+from ..config import VARIABLES, Settings
+from ..errors import (
+    BillingError,
+    CertificateRejected,
+    ConfigurationError,
+    CustomerNotFound,
+    Forbidden,
+    LedgerNotConfigured,
+    TransportError,
+    Unauthorized,
+)
+from ._common import DONE, ERROR, client_options, json_option, say_json
+
+SECRETS = {"token", "client_key_password", "proxy"}
+SOON_DAYS = 30
+SECONDS = 10.0
+
+
+@attrs.frozen
+class Finding:
+    """One line of the doctor: `ok`, `wrong`, `careful`, or `-` for what could not be looked at."""
+
+    verdict: str
+    what: str
+    detail: str
+    do: str = ""
+
+
+@click.command(
+    epilog="\b\nExample:\n  payex-billing doctor --environment sandbox\n\nExit codes: 0 all is well, 1 it is not."
+)
+@client_options
+@json_option
+def doctor(as_json: bool, **client: Any) -> int:
+    """Check settings, certificate, TLS, token and ledger. Sends one GET and writes nothing."""
+    found = list(_examine(client))
+    if as_json:
+        say_json([attrs.asdict(each) for each in found])
+    else:
+        colours = {"ok": "green", "wrong": "red", "careful": "yellow"}
+        for each in found:
+            click.echo(f"{click.style(f'{each.verdict:8}', fg=colours.get(each.verdict))}{each.what}: {each.detail}")
+            if each.do:
+                click.echo(f"        → {each.do}")
+    return ERROR if any(each.verdict == "wrong" for each in found) else DONE
+
+
+def _examine(client: dict[str, Any]) -> Iterator[Finding]:
+    try:
+        settings = Settings.load(**client)
+    except ConfigurationError as error:
+        yield Finding("wrong", "settings", str(error), "set it in the environment; the README lists all settings")
+        return
+    yield from _settings(settings)
+    parts = urlsplit(settings.base_url)
+    context: ssl.SSLContext | None = None
+    if parts.scheme == "https":
+        try:
+            context = _tls.prepare(ssl.create_default_context(), settings)
+        except ConfigurationError as error:
+            yield Finding("wrong", "certificate", str(error), "see the README on credentials")
+            return
+        yield from _certificate(settings)
+        shaken = list(_handshake(context, parts.hostname or "", parts.port or 443, proxied=settings.proxy is not None))
+        yield from shaken
+        if any(each.verdict == "wrong" for each in shaken):
+            return
+    else:
+        yield Finding("careful", "TLS", "the address is http: only a mock on this machine may be asked so")
+    yield from _ledger(client, settings)
+
+
+def _settings(settings: Settings) -> Iterator[Finding]:
+    for name, variable in VARIABLES.items():
+        origin = settings.origins.get(name, "default")
+        value = getattr(settings, name, None)
+        if value is None or (origin == "default" and name not in {"base_url", "owner_no", "subdomain"}):
+            continue
+        shown = "***" if name in SECRETS else value
+        yield (
+            Finding("ok", name, f"{shown}", "")
+            if origin == "default"
+            else Finding("ok", name, f"{shown}  [{origin or variable}]")
+        )
+
+
+def _certificate(settings: Settings) -> Iterator[Finding]:
+    if settings.client_cert is None:
+        yield Finding(
+            "careful",
+            "certificate",
+            "none",
+            "PayEx demands a client certificate with every call: set PAYEX_CLIENT_CERT",
+        )
+        return
+    expiry = _expiry(Path(settings.client_cert), settings.client_key_password)
+    if expiry is None:
+        yield Finding("-", "certificate", "its expiry cannot be read", "pip install 'payex-billing[pkcs12]' to see it")
+        return
+    days = (expiry - datetime.now(UTC)).days
+    when = f"valid until {expiry:%Y-%m-%d}, {days} days"
+    if days < 0:
+        yield Finding("wrong", "certificate", f"expired on {expiry:%Y-%m-%d}", "order a new one from PayEx")
+    elif days < SOON_DAYS:
+        yield Finding("careful", "certificate", when, "order a new one from PayEx now")
+    else:
+        yield Finding("ok", "certificate", when)
+
+
+def _expiry(path: Path, password: str | None) -> datetime | None:
+    """The end of a certificate; None where it cannot be told without the extra `pkcs12`."""
+    try:
+        from cryptography import x509  # noqa: PLC0415 - an extra
+        from cryptography.hazmat.primitives.serialization import pkcs12  # noqa: PLC0415
+    except ModuleNotFoundError:
+        return None
+    data = path.read_bytes()
+    if path.suffix.lower() in {".p12", ".pfx"}:
+        certificate = pkcs12.load_key_and_certificates(data, password.encode() if password else None)[1]
+        return certificate.not_valid_after_utc if certificate is not None else None
+    return min(each.not_valid_after_utc for each in x509.load_pem_x509_certificates(data)[:1])
+
+
+def _handshake(context: ssl.SSLContext, host: str, port: int, *, proxied: bool) -> Iterator[Finding]:
+    if proxied:
+        yield Finding("-", "TLS", "goes through the proxy; the call below shows whether it works")
+        return
+    try:
+        with (
+            socket.create_connection((host, port), SECONDS) as plain,
+            context.wrap_socket(plain, server_hostname=host) as secured,
+        ):
+            ends = str((secured.getpeercert() or {}).get("notAfter", "?"))
+            yield Finding("ok", "TLS", f"{secured.version()} with {host}, whose certificate ends {ends}")
+    except ssl.SSLCertVerificationError as error:
+        yield Finding(
+            "wrong",
+            "TLS",
+            f"{host} is not trusted: {error.verify_message}",
+            "set PAYEX_CA_FILE to the authority that you trust",
+        )
+    except ssl.SSLError as error:
+        yield Finding(
+            "wrong", "TLS", _tls.certificate_advice(error) or str(error), "check PAYEX_CLIENT_CERT and PAYEX_CLIENT_KEY"
+        )
+    except OSError as error:
+        yield Finding(
+            "wrong",
+            "connection",
+            f"{host}:{port}: {error.strerror or error}",
+            "check the address, the network and the proxy",
+        )
+
+
+def _ledger(client: dict[str, Any], settings: Settings) -> Iterator[Finding]:
+    ledger = settings.owner_no
+    try:
+        with Billing(**client, deadline=SECONDS) as billing:
+            billing.with_options(attempts=1).customer("0").get()
+    except CustomerNotFound:
+        pass
+    except Unauthorized as error:
+        said = error.problem.detail if error.problem is not None and error.problem.detail else str(error)
+        yield Finding(
+            "wrong",
+            "token",
+            f"refused for ledger {ledger}: {said}",
+            "get a token of this ledger, or name its ledger: PAYEX_OWNER_NO",
+        )
+        return
+    except CertificateRejected as error:
+        yield Finding(
+            "wrong", "certificate", str(error), "check that it is of this environment: sandbox and production differ"
+        )
+        return
+    except Forbidden as error:
+        yield Finding("wrong", "access", str(error), "ask PayEx whether the certificate is of this tenant")
+        return
+    except LedgerNotConfigured as error:
+        yield Finding("wrong", "ledger", str(error), "ask PayEx to set the ledger up for Billing")
+        return
+    except TransportError as error:
+        yield Finding("wrong", "connection", str(error), "check the address, the network and the proxy")
+        return
+    except BillingError as error:
+        yield Finding(
+            "wrong", "call", f"{type(error).__name__}: {error}", "payex-billing problems explains problem types"
+        )
+        return
+    yield Finding("ok", "token", "accepted")
+    yield Finding("ok", "ledger", f"{ledger} is the token's")

@@ -1,0 +1,132 @@
+"""How a plan and a report are shown to a person who has to judge them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import click
+
+from ..reconcile import Kind, Plan, PlannedCustomer, Report, Step, Table
+from ._common import price, table
+
+SHOWN = 20  # rejections, and largest changes, before the rest is only counted
+_KINDS = (Kind.CREATE_CUSTOMER, Kind.CREATE_SUBSCRIPTION, Kind.CREATE, Kind.UPDATE, Kind.END, Kind.REMOVE)
+_WORDS = {
+    Kind.CREATE_CUSTOMER: "customers to create",
+    Kind.CREATE_SUBSCRIPTION: "subscriptions to create",
+    Kind.CREATE: "charges to add",
+    Kind.UPDATE: "charges to change",
+    Kind.END: "charges to end",
+    Kind.REMOVE: "charges to remove",
+}
+
+
+def show_rejections(source: Table, failed: Mapping[int, str]) -> None:
+    """Every bad cell, on standard error: file, line, column, value and rule."""
+    for each in source.rejections:
+        click.echo(f"{source.path}: {each}", err=True)
+    for line, reason in sorted(failed.items()):
+        where = f"line {line}" if line > 0 else "removal"
+        click.echo(f"{source.path}: {where}: {reason}", err=True)
+
+
+def show_plan(plan: Plan, *, details: bool) -> None:
+    """Counts, money, and the largest changes; with details a table for every customer."""
+    click.echo(
+        f"{plan.rows} rows: {plan.unchanged} as they should be, "
+        f"{len(plan.rejected)} rejected, {len(plan.failed)} failed"
+    )
+    for kind in _KINDS:
+        if plan.counts[kind.value]:
+            click.echo(f"{plan.counts[kind.value]:>10} {_WORDS[kind]}")
+    if not plan.changes:
+        click.echo("Nothing to do.")
+    click.echo(
+        f"Per month: {price(plan.before)} before, {price(plan.after)} after ({_signed(plan.after - plan.before)})"
+    )
+    if plan.without_price:
+        click.echo(f"{plan.without_price} rows take their price from the master product and are not in these sums.")
+    if plan.surplus and not plan.prune:
+        click.echo(f"{plan.surplus} charges are held that no row asks for. They stay; --prune removes them.")
+    suspicious = sorted(line for each in plan.customers for line in each.suspicious)
+    if suspicious:
+        shown = ", ".join(map(str, suspicious[:SHOWN])) + (" …" if len(suspicious) > SHOWN else "")
+        click.echo(
+            f"Look at lines {shown}: each adds a charge of a product of which an open one is held with another start. "
+            "Both will be billed."
+        )
+    if details:
+        for each in plan.customers:
+            if each.steps:
+                table(
+                    ["step", "subscription", "product", "was", "becomes"],
+                    [_row(step) for step in each.steps],
+                    title=f"Customer {each.customer_no}",
+                )
+    elif plan.changes:
+        _largest(plan.customers)
+
+
+def _signed(change: Decimal) -> str:
+    return ("+" if change >= 0 else "") + price(change)
+
+
+def _largest(customers: list[PlannedCustomer]) -> None:
+    steps = [
+        step
+        for each in customers
+        for step in each.steps
+        if step.kind not in {Kind.CREATE_CUSTOMER, Kind.CREATE_SUBSCRIPTION}
+    ]
+    steps.sort(key=lambda step: -abs(_weight(step)))
+    rows = [[step.customer_no, *_row(step), price(_weight(step))] for step in steps[:5]]
+    headers = ["customer", "step", "subscription", "product", "was", "becomes", "per month"]
+    table(headers, rows, right=frozenset({"per month"}), title="Largest changes")
+
+
+def _weight(step: Step) -> Decimal:
+    """What a step changes a month, major currency units."""
+
+    def worth(charge: object) -> Decimal:
+        unit, quantity = getattr(charge, "unit_price", None), getattr(charge, "quantity", None)
+        return Decimal(0) if unit is None else unit * (quantity or 1)
+
+    after = Decimal(0) if step.kind in {Kind.REMOVE, Kind.END} else worth(step.charge)
+    return after - worth(step.before)
+
+
+def _row(step: Step) -> list[str]:
+    charge = step.charge or step.before
+    product = charge.product_code if charge is not None else ""
+    names = (
+        list(step.changes)
+        if step.before is not None and step.charge is not None
+        else ["quantity", "unit_price", "start_date", "end_date"]
+    )
+    return [step.kind.value, step.subscription_no or "", product, _said(step.before, names), _said(step.charge, names)]
+
+
+def _said(charge: object, names: list[str]) -> str:
+    """Values of a charge in words; what is cleared is said to be none."""
+    if charge is None:
+        return ""
+    words = []
+    for name in names:
+        value = getattr(charge, name)
+        if value is not None or len(names) < 4:
+            text = "none" if value is None else price(value) if isinstance(value, Decimal) else str(value)
+            words.append(f"{name.replace('_', ' ')} {text}")
+    return ", ".join(words)
+
+
+def report_text(report: Report) -> str:
+    """What a run came to, in lines."""
+    lines = [
+        f"{report.rows} rows: {report.unchanged} unchanged, {report.applied} applied, "
+        f"{len(report.rejected)} rejected, {len(report.failed)} failed"
+    ]
+    lines += [f"{report.steps[kind.value]:>10} × {kind.value}" for kind in _KINDS if report.steps.get(kind.value)]
+    if not report.interrupted and not report.steps and not report.failed:
+        lines.append("Nothing to do.")
+    return "\n".join(lines)

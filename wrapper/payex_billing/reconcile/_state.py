@@ -1,0 +1,72 @@
+"""The cache of what was last applied, per customer: a nightly run then reads and writes only what has changed.
+
+A DuckDB file. It holds digests, no charges. Losing it costs a full read; a cache that lies never leads to a double,
+because a customer is read again before it is written to.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ._sources import TableError
+from ._tables import Table
+
+if TYPE_CHECKING:
+    import duckdb
+
+_DIGESTS = "SELECT customer_no, count(*) AS rows, sum(digest)::HUGEINT AS digest FROM good GROUP BY customer_no"
+
+
+class State:
+    """The cache in one file, used by one process at a time.
+
+    Raises:
+        TableError: it cannot be opened, or another run has it.
+    """
+
+    def __init__(self, path: Path, table: Table, ledger: str) -> None:
+        import duckdb  # noqa: PLC0415 - an extra
+
+        self._database: duckdb.DuckDBPyConnection = table.database
+        try:
+            self._database.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS state")
+        except duckdb.Error as error:
+            reason = "another run is using it" if "lock" in str(error).lower() else str(error).splitlines()[0]
+            raise TableError(f"{path}: cannot be used as a state cache: {reason}") from None
+        # Digests of rows are DuckDB's own: another version may make others, and then everything is read again.
+        self._made_by = f"{ledger} {duckdb.__version__}"
+        self._database.execute("CREATE TABLE IF NOT EXISTS state.made_by (text VARCHAR)")
+        self._database.execute(
+            "CREATE TABLE IF NOT EXISTS state.customers "
+            "(customer_no VARCHAR PRIMARY KEY, rows BIGINT, digest HUGEINT, pruned BOOLEAN)"
+        )
+        if self._database.execute("SELECT text FROM state.made_by").fetchall() != [(self._made_by,)]:
+            self._database.execute("DELETE FROM state.customers; DELETE FROM state.made_by")
+            self._database.execute("INSERT INTO state.made_by VALUES (?)", [self._made_by])
+
+    def mark_changed(self, *, prune: bool) -> int:
+        """Make the table `changed`: customers whose rows are not those last applied; count the rows of the others."""
+        same = " AND pruned" if prune else ""
+        self._database.execute(f"CREATE OR REPLACE TABLE digests AS {_DIGESTS}")
+        self._database.execute(
+            "CREATE OR REPLACE TABLE changed AS SELECT customer_no FROM digests ANTI JOIN "
+            f"(SELECT * FROM state.customers WHERE true{same}) USING (customer_no, rows, digest)"
+        )
+        found = self._database.execute(
+            "SELECT coalesce(sum(rows), 0)::BIGINT FROM digests ANTI JOIN changed USING (customer_no)"
+        ).fetchone()
+        return int(found[0]) if found else 0
+
+    def update(self, customers: list[str], *, prune: bool) -> None:
+        """Remember that the rows of these customers were applied."""
+        self._database.execute(f"CREATE OR REPLACE TABLE digests AS {_DIGESTS}")
+        self._database.execute(
+            "INSERT OR REPLACE INTO state.customers SELECT customer_no, rows, digest, $pruned FROM digests "
+            "SEMI JOIN (SELECT unnest($numbers::VARCHAR[]) AS customer_no) USING (customer_no)",
+            {"pruned": prune, "numbers": customers},
+        )
+
+    def close(self) -> None:
+        """Write it out."""
+        self._database.execute("DETACH state")
