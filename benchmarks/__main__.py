@@ -8,16 +8,22 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import calls, imports
+from benchmarks import applying, calls, commands, imports, tables
 from benchmarks.measure import Row
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
-PACKAGES = ("payex-billing", "httpx", "attrs", "stripe", "granian")
+PACKAGES = ("payex-billing", "httpx", "attrs", "stripe", "granian", "duckdb", "click")
 
 
 def main() -> int:
     """Run all; returns 1 when a goal is missed."""
-    sections = [("Import", imports.TEXT, imports.measure()), ("Sequential GET", calls.TEXT, calls.measure())]
+    sections = [
+        ("Import", imports.TEXT, imports.measure()),
+        ("Sequential GET", calls.TEXT, calls.measure()),
+        ("Commands", commands.TEXT, commands.measure()),
+        ("Tables", tables.TEXT, tables.measure()),
+        ("Apply", applying.TEXT, applying.measure()),
+    ]
     page = "\n".join(_page(sections))
     PAGE.write_text(page, encoding="utf-8")
     print(page)

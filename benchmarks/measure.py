@@ -26,11 +26,16 @@ class Row:
 
 
 def side_by_side(
-    subjects: Mapping[str, Callable[[], float]], unit: str, goals: Mapping[str, float], base: str
+    subjects: Mapping[str, Callable[[], float]],
+    unit: str,
+    goals: Mapping[str, float],
+    base: str,
+    *,
+    rounds: int = ROUNDS,
 ) -> list[Row]:
     """Measure every subject once a round, in turn, so that what the machine does besides falls on all alike."""
     found: dict[str, list[float]] = {name: [] for name in subjects}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, subject in subjects.items():
             found[name].append(subject())
     return [

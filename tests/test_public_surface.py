@@ -41,6 +41,32 @@ def test_the_public_names_are_these() -> None:
     assert all(hasattr(pb, name) for name in pb.__all__)
 
 
+def test_a_name_is_loaded_from_where_a_type_checker_finds_it() -> None:
+    tree = ast.parse((ROOT / "wrapper" / "payex_billing" / "__init__.py").read_text(encoding="utf-8"))
+    imported = {
+        alias.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level
+        for alias in node.names
+    }
+    assert imported == pb._HOME_OF
+    assert set(imported) == PUBLIC
+
+
+def test_a_name_that_does_not_exist_is_an_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        pb.Nothing  # noqa: B018
+    assert set(dir(pb)) >= PUBLIC
+
+
+def test_the_version_is_the_one_of_the_project() -> None:
+    import tomllib
+
+    from payex_billing._version import __version__
+
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == __version__
+
+
 @pytest.mark.parametrize("package", [pb, payex_billing_mock], ids=lambda package: package.__name__)
 def test_every_public_name_is_listed_once_and_sorted(package: Any) -> None:
     names = package.__all__

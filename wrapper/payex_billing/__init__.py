@@ -11,64 +11,66 @@
 in `payex_billing.errors`.
 """
 
-from ._aio_routes import (
-    AsyncCustomerHandle,
-    AsyncRecurringProductsHandle,
-    AsyncSubscriptionHandle,
-    AsyncSubscriptionsHandle,
-)
-from ._routes import CustomerHandle, RecurringProductsHandle, SubscriptionHandle, SubscriptionsHandle
-from .aio import AsyncBilling
-from .client import Billing
-from .config import Settings
-from .errors import (
-    AlreadyExists,
-    AnswerLost,
-    AsyncOutcomeUnknown,
-    Attempt,
-    BillingError,
-    CertificateRejected,
-    ConfigurationError,
-    CustomerAlreadyExists,
-    CustomerNotFound,
-    DeadlineExceeded,
-    Forbidden,
-    InvalidArgument,
-    LedgerNotConfigured,
-    MalformedResponse,
-    NeverSent,
-    NotFound,
-    OutcomeUnknown,
-    Phase,
-    Problem,
-    ProblemError,
-    RateLimited,
-    RecurringProductNotFound,
-    RequestRefused,
-    ServerFailed,
-    ServiceUnavailable,
-    SubscriptionAlreadyExists,
-    SubscriptionNotFound,
-    TransportError,
-    Unauthorized,
-    UnexpectedStatus,
-    Unprocessable,
-    UnsafeLink,
-    ValidationFailed,
-)
-from .models import (
-    UNSET,
-    Charge,
-    Customer,
-    JsonValue,
-    NaturalKey,
-    Operation,
-    Outcome,
-    Reconciliation,
-    RecurringProduct,
-    Subscription,
-    Unset,
-)
+TYPE_CHECKING = False  # as type checkers know it, without loading `typing`
+if TYPE_CHECKING:
+    from ._aio_routes import (
+        AsyncCustomerHandle,
+        AsyncRecurringProductsHandle,
+        AsyncSubscriptionHandle,
+        AsyncSubscriptionsHandle,
+    )
+    from ._routes import CustomerHandle, RecurringProductsHandle, SubscriptionHandle, SubscriptionsHandle
+    from .aio import AsyncBilling
+    from .client import Billing
+    from .config import Settings
+    from .errors import (
+        AlreadyExists,
+        AnswerLost,
+        AsyncOutcomeUnknown,
+        Attempt,
+        BillingError,
+        CertificateRejected,
+        ConfigurationError,
+        CustomerAlreadyExists,
+        CustomerNotFound,
+        DeadlineExceeded,
+        Forbidden,
+        InvalidArgument,
+        LedgerNotConfigured,
+        MalformedResponse,
+        NeverSent,
+        NotFound,
+        OutcomeUnknown,
+        Phase,
+        Problem,
+        ProblemError,
+        RateLimited,
+        RecurringProductNotFound,
+        RequestRefused,
+        ServerFailed,
+        ServiceUnavailable,
+        SubscriptionAlreadyExists,
+        SubscriptionNotFound,
+        TransportError,
+        Unauthorized,
+        UnexpectedStatus,
+        Unprocessable,
+        UnsafeLink,
+        ValidationFailed,
+    )
+    from .models import (
+        UNSET,
+        Charge,
+        Customer,
+        JsonValue,
+        NaturalKey,
+        Operation,
+        Outcome,
+        Reconciliation,
+        RecurringProduct,
+        Subscription,
+        Unset,
+    )
 
 __all__ = [
     "UNSET",
@@ -127,3 +129,44 @@ __all__ = [
     "Unset",
     "ValidationFailed",
 ]
+
+# Where each name lives. A module is loaded when one of its names is first asked for, so that a command that only
+# wants to say how it is used starts fast. A test compares this with what is imported above.
+_HOMES = {
+    "_aio_routes": "AsyncCustomerHandle AsyncRecurringProductsHandle AsyncSubscriptionHandle AsyncSubscriptionsHandle",
+    "_routes": "CustomerHandle RecurringProductsHandle SubscriptionHandle SubscriptionsHandle",
+    "aio": "AsyncBilling",
+    "client": "Billing",
+    "config": "Settings",
+    "errors": (
+        "AlreadyExists AnswerLost AsyncOutcomeUnknown Attempt BillingError CertificateRejected "
+        "ConfigurationError CustomerAlreadyExists CustomerNotFound DeadlineExceeded Forbidden InvalidArgument "
+        "LedgerNotConfigured MalformedResponse NeverSent NotFound OutcomeUnknown Phase Problem ProblemError "
+        "RateLimited RecurringProductNotFound RequestRefused ServerFailed ServiceUnavailable "
+        "SubscriptionAlreadyExists SubscriptionNotFound TransportError Unauthorized UnexpectedStatus "
+        "Unprocessable UnsafeLink ValidationFailed"
+    ),
+    "models": (
+        "UNSET Charge Customer JsonValue NaturalKey Operation Outcome Reconciliation RecurringProduct "
+        "Subscription Unset"
+    ),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+
+if not TYPE_CHECKING:  # or a checker would let any name pass
+
+    def __getattr__(name: str) -> object:
+        """Load a public name."""
+        module = _HOME_OF.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module  # noqa: PLC0415 - not needed to start
+
+        value = getattr(import_module(f".{module}", __name__), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        """The public names, loaded or not."""
+        return sorted({*globals(), *__all__})

@@ -57,9 +57,9 @@ def payex_billing(context: click.Context) -> None:
 @payex_billing.command()
 def version() -> None:
     """Print the version."""
-    from importlib.metadata import version as installed_version  # noqa: PLC0415 - slow to import
+    from .._version import __version__  # noqa: PLC0415 - only for this
 
-    click.echo(f"payex-billing {installed_version('payex-billing')}")
+    click.echo(f"payex-billing {__version__}")
 
 
 @payex_billing.command(
