@@ -17,9 +17,9 @@ from benchmarks.measure import Row, side_by_side
 CHARGES, PER_CUSTOMER, WORKERS = 20_000, 4, 16
 LEDGER, TOKEN = "1234", "bench-token"
 TEXT = (
-    f"{CHARGES:,} new charges of {CHARGES // PER_CUSTOMER:,} customers, {WORKERS} customers at once, on a fresh mock in "
-    "a process of its own. The base sends the same requests through the HTTP engine: no policy, no parsing, no journal, "
-    "no table. A ratio of 2 is half its speed, which is the goal."
+    f"{CHARGES:,} new charges of {CHARGES // PER_CUSTOMER:,} customers, {WORKERS} customers at once, on a fresh mock "
+    "in a process of its own. The base sends the same requests through the HTTP engine: no policy, no parsing, no "
+    "journal, no table. A ratio of 2 is half its speed, which is the goal."
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from payex_billing_mock import MockServer
 from payex_billing_mock.app import Answer, Request
 
+from contract_tests.certificates import Certificates
 from tests.support import LEDGER, ROOT, TOKEN
 
 
@@ -92,3 +94,44 @@ def test_a_report_names_what_broke_with_a_curl_and_no_secret(
     assert {"request", "response", "time"} <= set(json.loads(har)["log"]["entries"][0])
     assert "<testsuite" in junit
     assert TOKEN not in page + har + junit
+
+
+def test_a_refused_client_certificate_is_a_sentence(tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    with MockServer({LEDGER: TOKEN}, tls=certificates.server) as server:
+        own = {"PAYEX_TOKEN": TOKEN, "PAYEX_OWNER_NO": LEDGER, "PAYEX_CA_FILE": str(certificates.ca)}
+        refused = contract("--target", server.url, **own)
+        untrusted = contract("--target", server.url, **own | {"PAYEX_CA_FILE": ""})
+        missing = contract("--target", server.url, **own, PAYEX_CLIENT_CERT="/nowhere.pem")
+    for result in (refused, untrusted):
+        assert (result.returncode, "TLS failed" in result.stderr) == (1, True), result.stderr
+        assert "Traceback" not in result.stderr
+    assert (missing.returncode, "a certificate cannot be used" in missing.stderr) == (64, True)
+
+
+def test_a_target_is_tested_over_tls_with_a_client_certificate(tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    with MockServer({LEDGER: TOKEN}, tls=certificates.server) as server:
+        result = contract(
+            "--target", server.url, "--rate", "1000", PAYEX_TOKEN=TOKEN, PAYEX_OWNER_NO=LEDGER,
+            PAYEX_CA_FILE=str(certificates.ca), PAYEX_CLIENT_CERT=str(certificates.client[0]), PAYEX_CLIENT_KEY=str(certificates.client[1]),
+        )  # fmt: skip
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "10 passed" in result.stdout
+
+
+def test_a_contract_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
+    """As in a checkout whose openapi.yaml somebody has just broken."""
+    for name in ("contract_tests", "mock_server"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "openapi.yaml").write_text("paths: [")
+    paths = os.pathsep.join([str(tmp_path), str(tmp_path / "mock_server")])
+    command = [sys.executable, "-m", "contract_tests"]
+    result = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, "openapi.yaml is not YAML" in result.stderr, "Traceback" in result.stderr) == (
+        1,
+        True,
+        False,
+    )

@@ -83,6 +83,42 @@ def test_a_kept_plan_is_applied_and_refused_when_out_of_date(run: Run, file: Pat
     assert "2 applied" in run("apply", "plan.jsonl").stdout
 
 
+def test_failed_rows_of_a_plan_can_be_fed_again(
+    run: Run, file: Path, tmp_path: Path, mock: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("plan", "charges.csv", "--out", "plan.jsonl")
+    handle = mock.app.handle
+    with monkeypatch.context() as broken:
+        refused = Answer(403, {"Content-Length": "0"}, b"")
+        broken.setattr(
+            mock.app,
+            "handle",
+            lambda request: refused if b"/2/" in request.raw_path and request.method == "POST" else handle(request),
+        )
+        assert run("apply", "plan.jsonl", "--rejects", "rejects.csv").returncode == 3
+    assert (tmp_path / "rejects.csv").read_text().splitlines()[1].startswith("2,,P01,2,,,,,,Forbidden: ")
+    assert "1 applied" in run("apply", "rejects.csv", "--ignore", "reason").stdout
+
+
+def test_progress_is_shown_where_somebody_looks(file: Path, tmp_path: Path, mock: MockServer) -> None:
+    file.write_text(HEADER + "".join(f"{number};P01;1;1,00\n" for number in range(40)), encoding="utf-8")
+    terminal, end = os.openpty()
+    command = [sys.executable, "-m", "payex_billing", "apply", "charges.csv"]
+    variables = {**environment(mock), "TERM": "xterm", "COLUMNS": "120"}
+    process = subprocess.Popen(command, cwd=tmp_path, env=variables, stdout=subprocess.PIPE, stderr=end)
+    os.close(end)
+    shown = b""
+    with pytest.raises(OSError, match="Input/output error"):  # noqa: PT012 - how a terminal says that it has ended
+        while True:
+            shown += os.read(terminal, 65_536)
+    os.close(terminal)
+    assert process.communicate(timeout=30)[0].startswith(b"40 rows: 0 unchanged, 40 applied")
+    assert process.returncode == 0, shown
+    assert b"applying" in shown
+    assert b"/40" in shown
+    assert b"rows/s" in shown
+
+
 def test_bad_cells_are_told_and_the_rejects_can_be_mended_and_fed_again(
     run: Run, file: Path, tmp_path: Path, mock: MockServer
 ) -> None:

@@ -55,11 +55,12 @@ def payex_billing(context: click.Context) -> None:
 
 
 @payex_billing.command()
-def version() -> None:
+@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of text.")
+def version(as_json: bool) -> None:
     """Print the version."""
     from .._version import __version__  # noqa: PLC0415 - only for this
 
-    click.echo(f"payex-billing {__version__}")
+    click.echo(f'{{"version": "{__version__}"}}' if as_json else f"payex-billing {__version__}")
 
 
 @payex_billing.command(

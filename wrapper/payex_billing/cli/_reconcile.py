@@ -184,7 +184,9 @@ def apply(
 
             total = planned.rows if planned is not None else table.total if table is not None else 0
             report = _run(work, total, "applying")
-            if chosen.rejects is not None and table is not None:
+            if chosen.rejects is not None and planned is not None:
+                planned.write_rejects(chosen.rejects, report.rejected | report.failed)
+            elif chosen.rejects is not None and table is not None:
                 table.write_rejects(
                     chosen.rejects, report.rejected | {line: each for line, each in report.failed.items() if line > 0}
                 )
@@ -322,18 +324,26 @@ def _run(work: Callable[[asyncio.Event, Callable[[int], object]], Any], total: i
         if not is_terminal():
             return asyncio.run(main(lambda _rows: None))
         from rich.console import Console  # noqa: PLC0415 - loaded only when something is drawn
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-        columns = (
-            TextColumn(what),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.speed:.0f} rows/s"),
-            TimeRemainingColumn(),
+        from rich.progress import (  # noqa: PLC0415
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            ProgressColumn,
+            Task,
+            TextColumn,
+            TimeRemainingColumn,
         )
+        from rich.text import Text  # noqa: PLC0415
+
+        class Speed(ProgressColumn):
+            """Rows a second, once it is known."""
+
+            def render(self, task: Task) -> Text:
+                return Text(f"{task.speed or 0:,.0f} rows/s")
+
+        columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), Speed(), TimeRemainingColumn()
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(what, total=total)
-            bar.tasks[task].fields["speed"] = 0
             return asyncio.run(main(lambda rows: bar.advance(task, rows)))
     except BaseExceptionGroup as group:
         raise group.exceptions[0] from None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -15,10 +16,11 @@ import attrs
 
 from ..errors import BillingError
 from ._journal import step_from_json, step_to_json
-from ._match import Held, Kind, Step, difference, money
+from ._match import FIELDS, Held, Kind, Step, difference, money
 from ._reading import held
 from ._sources import TableError
 from ._tables import Row, Table
+from ._validation import COLUMNS
 
 if TYPE_CHECKING:
     from ..aio import AsyncBilling
@@ -155,6 +157,21 @@ class Plan:
             for each in self.customers:
                 plain = attrs.asdict(each, recurse=False) | {"steps": [step_to_json(step) for step in each.steps]}
                 file.write(json.dumps(plain, ensure_ascii=False) + "\n")
+
+    def write_rejects(self, path: Path, reasons: Mapping[int, str]) -> None:
+        """Write the rows of these lines, as far as the plan knows them, with a column `reason`."""
+        steps = {step.line: step for each in self.customers for step in each.steps if step.line is not None}
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow([*COLUMNS, "reason"])
+            for line, reason in sorted(reasons.items()):
+                step = steps.get(line)
+                if step is None or step.charge is None:
+                    writer.writerow([*("" for _ in COLUMNS), f"line {line} {reason}"])
+                    continue
+                values = [getattr(step.charge, name) for name in FIELDS]
+                cells = ["" if each is None else str(each) for each in values]
+                writer.writerow([step.customer_no, step.subscription_no or "", *cells, reason])
 
     @classmethod
     def load(cls, path: Path) -> Plan:
