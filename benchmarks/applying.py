@@ -39,6 +39,7 @@ def _mock() -> Iterator[str]:
             yield found[0]
         finally:
             process.terminate()
+            process.communicate()
 
 
 def _numbers() -> list[str]:

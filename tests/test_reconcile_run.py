@@ -139,6 +139,47 @@ def test_more_removals_than_allowed_stop_it_before_the_first_write(place: Place,
     assert {request.method for request in asked} == {"GET"}
 
 
+def test_what_was_refused_once_is_refused_again(place: Place, asked: list[Request]) -> None:
+    place.apply()
+    place.table("1,,P09,1,10.00,2026-01-01,\n")
+    plan = place.plan(prune=True)
+    asked.clear()
+    for source in (None, None, plan, plan):
+        with pytest.raises(Refused, match="would be removed"):
+            place.apply(source, prune=True)
+    assert {request.method for request in asked} == {"GET"}
+
+
+def test_a_plan_that_was_out_of_date_stays_so(place: Place, asked: list[Request]) -> None:
+    plan = place.plan()
+    place.mock.store.create_customer(LEDGER, {"customerNo": "2"})
+    for _ in range(2):
+        with pytest.raises(Refused, match="have changed since"):
+            place.apply(plan)
+    assert {request.method for request in asked} == {"GET"}
+
+
+def test_a_removal_that_fails_is_told_and_is_no_row(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.apply()
+    place.table("1,,P01,1,10.00,2026-01-01,\n")
+    handle = place.mock.app.handle
+    refused = Answer(403, {"Content-Length": "0"}, b"")
+    monkeypatch.setattr(
+        place.mock.app, "handle", lambda request: refused if request.method == "DELETE" else handle(request)
+    )
+    report = place.apply(prune=True, max_removals="100%")
+    assert (counts(report), report.is_complete, len(report.not_removed)) == ((1, 0, 0, 0), True, 1)
+    assert "Forbidden" in report.not_removed[0]
+
+
+def test_a_pruning_plan_with_a_rejected_row_is_applied(place: Place) -> None:
+    place.apply()
+    place.table("1,,P01,1,12.00,2026-01-01,\n1,46,P02,0,,,\n2,,P09,,,,\n")
+    plan = place.plan(prune=True)
+    report = place.apply(plan, max_removals="100%")
+    assert (counts(report), report.steps) == ((0, 2, 1, 0), {"update": 1, "create": 1, "remove": 1})
+
+
 def test_nothing_is_removed_of_a_customer_of_whom_a_row_was_rejected(place: Place) -> None:
     place.apply()
     place.table("1,,P01,1,10.00,2026-01-01,\n1,46,P02,0,5.50,2026-01-01,\n")

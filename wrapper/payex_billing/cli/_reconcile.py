@@ -33,7 +33,7 @@ from ._common import (
     say_json,
     told,
 )
-from ._show import report_text, show_plan, show_rejections
+from ._show import report_text, show_failures, show_plan, show_rejections
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
 
@@ -109,7 +109,8 @@ def plan(file: Path, out: Path | None, details: bool, detailed_exitcode: bool, a
         if as_json:
             say_json(_plan_as_json(found))
         else:
-            show_rejections(table, found.failed)
+            show_rejections(table)
+            show_failures(file, found.failed)
             show_plan(found, details=details)
             if out is not None:
                 click.echo(f"Kept in {out}. To apply it: payex-billing apply {out}")
@@ -187,9 +188,7 @@ def apply(
             if chosen.rejects is not None and planned is not None:
                 planned.write_rejects(chosen.rejects, report.rejected | report.failed)
             elif chosen.rejects is not None and table is not None:
-                table.write_rejects(
-                    chosen.rejects, report.rejected | {line: each for line, each in report.failed.items() if line > 0}
-                )
+                table.write_rejects(chosen.rejects, report.rejected | report.failed)
             plain = attrs.asdict(report) | {"journal": str(name)}
             if report_file is not None:
                 report_file.write_text(json.dumps(plain, indent=2, default=str) + "\n", encoding="utf-8")
@@ -197,13 +196,14 @@ def apply(
                 say_json(plain)
             else:
                 if table is not None:
-                    show_rejections(table, report.failed)
+                    show_rejections(table)
+                show_failures(file, report.failed, report.not_removed)
                 click.echo(report_text(report))
                 if report.interrupted:
                     click.echo("Interrupted. The same command goes on where it stopped.", err=True)
     if report.interrupted:
         return INTERRUPTED
-    return ROWS_FAILED if report.rejected or report.failed else DONE
+    return ROWS_FAILED if report.rejected or report.failed or report.not_removed else DONE
 
 
 @attrs.frozen(kw_only=True)
@@ -262,7 +262,7 @@ class _Options:
         """The exit code, if rows are wrong and that is not to be."""
         if not (self.strict and table.rejections):
             return None
-        show_rejections(table, {})
+        show_rejections(table)
         if self.rejects is not None:
             table.write_rejects(self.rejects, table.reasons())
         click.echo("Nothing was done: --strict allows no rejected row.", err=True)

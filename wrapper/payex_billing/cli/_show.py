@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from pathlib import Path
 
 import click
 
@@ -22,13 +23,18 @@ _WORDS = {
 }
 
 
-def show_rejections(source: Table, failed: Mapping[int, str]) -> None:
+def show_rejections(source: Table) -> None:
     """Every bad cell, on standard error: file, line, column, value and rule."""
     for each in source.rejections:
         click.echo(f"{source.path}: {each}", err=True)
+
+
+def show_failures(file: Path, failed: Mapping[int, str], not_removed: Iterable[str] = ()) -> None:
+    """What could not be written, on standard error."""
     for line, reason in sorted(failed.items()):
-        where = f"line {line}" if line > 0 else "removal"
-        click.echo(f"{source.path}: {where}: {reason}", err=True)
+        click.echo(f"{file}: line {line}: {reason}", err=True)
+    for reason in not_removed:
+        click.echo(f"{file}: not removed: {reason}", err=True)
 
 
 def show_plan(plan: Plan, *, details: bool) -> None:

@@ -41,6 +41,7 @@ class Report:
         applied: rows that were written.
         rejected: lines of rows that break a rule, with the reason.
         failed: lines of rows whose write failed or is not known to have taken effect, with the reason.
+        not_removed: charges that should have been removed and could not be, with the reason.
         steps: writes that were done, by kind.
         interrupted: whether it was stopped before its end; the same journal goes on with it.
     """
@@ -50,6 +51,7 @@ class Report:
     applied: int = 0
     rejected: dict[int, str] = attrs.field(factory=dict)
     failed: dict[int, str] = attrs.field(factory=dict)
+    not_removed: list[str] = attrs.field(factory=list)
     steps: dict[str, int] = attrs.field(factory=dict)
     interrupted: bool = False
 
@@ -100,7 +102,6 @@ class Applier:
         self,
         customers: Iterable[PlannedCustomer],
         *,
-        prune: bool,
         concurrency: int,
         on_progress: Progress | None = None,
     ) -> None:
@@ -108,7 +109,7 @@ class Applier:
 
         async def one(planned: PlannedCustomer) -> None:
             if not self._journal.is_through_with(planned.customer_no):
-                await self._planned(planned, prune=prune)
+                await self._planned(planned)
             if on_progress is not None:
                 on_progress(len({step.line for step in planned.steps} - {None}) + len(planned.unchanged))
 
@@ -124,13 +125,17 @@ class Applier:
         result = difference(number, rows, state, prune=prune)
         await self._do(number, result.steps, result.unchanged, state)
 
-    async def _planned(self, planned: PlannedCustomer, *, prune: bool) -> None:
+    async def _planned(self, planned: PlannedCustomer) -> None:
         number = planned.customer_no
         steps = planned.steps
+        if not steps:
+            same = Done(unchanged=len(planned.unchanged), applied=0, failed={}, steps={})
+            self._journal.through_with(number, same)
+            return
         lines = [step.line for step in steps if step.line is not None]
         try:
             await self._resolve(number)
-            state = await held(self._billing, number, planned.subscriptions, everything=prune)
+            state = await held(self._billing, number, planned.subscriptions, everything=planned.whole)
         except (BillingError, _CannotTell) as error:
             self._fail(number, dict.fromkeys(lines, _said(error)))
             return
@@ -139,11 +144,9 @@ class Applier:
         elif written := self._journal.written(number):
             # This run has changed the customer itself, before it was interrupted: what it has done is not done again.
             left = [step for step in steps if not _taken_from(written, step)]
-        elif steps:
+        else:
             self._fail(number, dict.fromkeys(lines, "the customer has changed since it was planned"))
             return
-        else:
-            left = []
         await self._do(number, left, [*planned.unchanged, *(line for line in lines if line not in _lines(left))], state)
 
     def _fail(self, number: str, failed: dict[int, str]) -> None:
@@ -176,8 +179,8 @@ class Applier:
                     lost.add(None)
                 elif step.kind is Kind.CREATE_SUBSCRIPTION or isinstance(error, _CannotTell):
                     lost.add(step.subscription_no)
-                if step.line is None and step.kind is Kind.REMOVE:
-                    failed[-len(failed) - 1] = f"{step.charge_id}: {wrong}"
+                if step.kind is Kind.REMOVE:  # no row asks for it: kept apart by a number that is no line
+                    failed[-len(failed) - 1] = f"customer {number}, charge {step.charge_id}: {wrong}"
                 continue
             counts[step.kind.value] += 1
             applied += step.line is not None

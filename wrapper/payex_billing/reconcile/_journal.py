@@ -113,12 +113,23 @@ class Journal:
         self._ledger = ledger
         self._run = 0
 
-    def begin(self, source: str) -> bool:
-        """Start a run of this input, or go on with it if one was interrupted; says whether it goes on."""
+    def _interrupted(self, source: str) -> int | None:
         last = self._db.execute("SELECT id, input, finished FROM run ORDER BY id DESC LIMIT 1").fetchone()
-        if last is not None and last[1] == source and last[2] is None:
-            self._run = last[0]
-            return True
+        return int(last[0]) if last is not None and last[1] == source and last[2] is None else None
+
+    def would_go_on(self, source: str) -> bool:
+        """Whether a run of this input was begun and interrupted."""
+        return self._interrupted(source) is not None
+
+    def begin(self, source: str) -> None:
+        """Start a run of this input, or go on with it if one was interrupted.
+
+        Only after all that may refuse it: what was begun is taken to have been allowed.
+        """
+        interrupted = self._interrupted(source)
+        if interrupted is not None:
+            self._run = interrupted
+            return
         cursor = self._db.execute(
             "INSERT INTO run (input, ledger, started) VALUES (?, ?, ?)", (source, self._ledger, self._now())
         )
@@ -126,7 +137,6 @@ class Journal:
         # What earlier runs have settled says nothing any more; what they left open does.
         self._db.execute("DELETE FROM intent WHERE result IS NOT NULL")
         self._db.execute("DELETE FROM customer")
-        return False
 
     def finish(self) -> None:
         """The run is through; the next one starts anew."""

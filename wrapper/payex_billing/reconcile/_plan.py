@@ -39,6 +39,7 @@ class PlannedCustomer:
         customer_no: the customer.
         fingerprint: of what was held when it was planned; the plan is refused when it has changed.
         subscriptions: what was read; None is the customer's own level.
+        whole: whether all its subscriptions were read, because other charges of the customer are removed.
         unchanged: lines of rows that are as they should be.
         steps: what is to be written.
         surplus: how many charges are held and in no row.
@@ -48,6 +49,7 @@ class PlannedCustomer:
     customer_no: str
     fingerprint: str
     subscriptions: tuple[str | None, ...]
+    whole: bool
     unchanged: tuple[int, ...]
     steps: tuple[Step, ...]
     surplus: int = 0
@@ -112,7 +114,8 @@ class Plan:
         planned = PlannedCustomer(
             customer_no=customer_no,
             fingerprint=found.fingerprint,
-            subscriptions=tuple(found.charges) if prune else tuple(dict.fromkeys(row.subscription_no for row in rows)),
+            subscriptions=tuple(dict.fromkeys(row.subscription_no for row in rows)),
+            whole=prune,
             unchanged=result.unchanged,
             steps=result.steps,
             surplus=len(result.surplus),
@@ -274,7 +277,7 @@ async def changed_since(billing: AsyncBilling, plan: Plan, concurrency: int) -> 
     changed: list[str] = []
 
     async def one(planned: PlannedCustomer) -> None:
-        state = await held(billing, planned.customer_no, planned.subscriptions, everything=plan.prune)
+        state = await held(billing, planned.customer_no, planned.subscriptions, everything=planned.whole)
         if state.fingerprint != planned.fingerprint:
             changed.append(planned.customer_no)
 

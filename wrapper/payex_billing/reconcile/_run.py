@@ -160,10 +160,11 @@ async def apply(
         cache = State(state, source, owner) if state is not None else None
         try:
             same, where = _chosen(source, cache, prune=prune, refresh=refresh, shard=shard)
-            goes_on = notes.begin(_identity(source, prune=prune, shard=shard))
-            if prune and not goes_on:
+            identity = _identity(source, prune=prune, shard=shard)
+            if prune and not notes.would_go_on(identity):
                 preview = await _plan.make(billing, source, where=where, prune=True, concurrency=concurrency)
                 _refuse_removals(preview, max_removals)
+            notes.begin(identity)
             unsure = source.with_rejected_rows()
             rows = source.rows(where)
             await applier.rows(rows, prune=prune, unsure=unsure, concurrency=concurrency, on_progress=on_progress)
@@ -188,14 +189,15 @@ async def _apply_plan(
 ) -> Report:  # fmt: skip
     if plan.ledger != billing.settings.owner_no:
         raise Refused(f"the plan is of ledger {plan.ledger}, not {billing.settings.owner_no}")
-    goes_on = notes.begin(hashlib.sha256(repr(plan.customers).encode()).hexdigest())
-    if not goes_on:
+    identity = hashlib.sha256(repr(plan.customers).encode()).hexdigest()
+    if not notes.would_go_on(identity):
         _refuse_removals(plan, max_removals)
         changed = await changed_since(billing, plan, concurrency)
         if changed:
             shown = ", ".join(changed[:10]) + (" and more" if len(changed) > 10 else "")
             raise Refused(f"{len(changed)} customers have changed since it was planned: {shown}. Make a new plan")
-    await applier.plan(plan.customers, prune=plan.prune, concurrency=concurrency, on_progress=on_progress)
+    notes.begin(identity)
+    await applier.plan(plan.customers, concurrency=concurrency, on_progress=on_progress)
     report = _report(applier, notes)
     report.unchanged += plan.unchanged - sum(len(each.unchanged) for each in plan.customers)
     report.rejected, report.rows = dict(plan.rejected), plan.rows
@@ -218,7 +220,15 @@ def _chosen(table: Table, cache: State | None, *, prune: bool, refresh: bool, sh
 
 def _report(applier: Applier, notes: Journal) -> Report:
     totals = notes.totals()
-    return Report(unchanged=totals.unchanged, applied=totals.applied, failed=totals.failed, steps=totals.steps)
+    failed = {line: reason for line, reason in totals.failed.items() if line > 0}
+    not_removed = [reason for line, reason in totals.failed.items() if line < 0]
+    return Report(
+        unchanged=totals.unchanged,
+        applied=totals.applied,
+        failed=failed,
+        not_removed=not_removed,
+        steps=totals.steps,
+    )
 
 
 def _refuse_removals(plan: Plan, max_removals: str) -> None:

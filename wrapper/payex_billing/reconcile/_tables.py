@@ -132,7 +132,10 @@ class Table:
         """The good rows, customer by customer. `where` is a condition of SQL on `good`."""
         condition = f"WHERE {where}" if where else ""
         cursor = self.database.cursor()
-        cursor.execute(f"SELECT row, {', '.join(VALUES)} FROM good {condition} ORDER BY customer_no, row")
+        breaks, lines = ("breaks", "JOIN lines USING (row)") if self._multiline else ("0", "")
+        cursor.execute(
+            f"SELECT row, {', '.join(VALUES)}, {breaks} FROM good {lines} {condition} ORDER BY customer_no, row"
+        )
         found = (record for chunk in iter(lambda: cursor.fetchmany(10_000), []) for record in chunk)
         for number, records in groupby(found, key=lambda record: record[1]):
             yield number, [self._row(record) for record in records]
@@ -170,7 +173,7 @@ class Table:
         return f"nullif({quoted(self._names[name])}, '')" if name in self._names else "NULL::VARCHAR"
 
     def _row(self, record: tuple[Any, ...]) -> Row:
-        row, customer, subscription, product, quantity, price, vat, text, start, end = record
+        row, customer, subscription, product, quantity, price, vat, text, start, end, breaks = record
         charge = Charge(
             product_code=product,
             quantity=quantity,
@@ -180,15 +183,20 @@ class Table:
             start_date=start,
             end_date=end,
         )
-        return Row(line=self._line_of(row), customer_no=customer, subscription_no=subscription or None, charge=charge)
+        line = self._record_of(row) + breaks
+        return Row(line=line, customer_no=customer, subscription_no=subscription or None, charge=charge)
 
     def _line_of(self, row: int) -> int:
         """The line of a row: after the header, past broken lines, and past line breaks inside cells."""
+        return self._record_of(row) + self._breaks_before(row)
+
+    def _record_of(self, row: int) -> int:
+        """Which record of the file a row is: the header is the first, and broken ones are no rows."""
         record = row + 1
         for number, _ in self._source.broken:
             if number <= record:
                 record += 1
-        return record + self._breaks_before(row)
+        return record
 
     def _breaks_before(self, row: int) -> int:
         return int(one(self.database, f"SELECT breaks FROM lines WHERE row = {row}")) if self._multiline else 0
