@@ -26,6 +26,7 @@ NIGHTLY = bool(os.environ.get("NIGHTLY"))
 KILLS = 200 if NIGHTLY else 10
 COLUMNS = ["customer_no", "subscription_no", "product_code", "quantity", "unit_price", "text", "start_date", "end_date"]
 NETWORK = ["lose-answer:POST@0.05", "reset-before@0.03", "reset-after@0.03", "429=0@0.03", "503=0@0.03"]
+LATEST, SETTLE = 1.2, 1.5  # seconds: a request that was sent has ended before it is taken to have ended
 WRITES = {"POST", "PATCH", "DELETE"}
 Content = tuple[str, ...]
 
@@ -74,9 +75,15 @@ def normalized(wanted: Counter[Content]) -> Counter[Content]:
 
 
 class Killer:
-    """Kills a process when the mock is asked to write for the n-th time: before the write takes effect, or after it."""
+    """Kills a process when the mock is asked to write for the n-th time.
 
-    def __init__(self, mock: MockServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    After the write took effect, or before it: then the server goes on with it, and is done only when the next process
+    may have read already.
+    """
+
+    def __init__(self, mock: MockServer, monkeypatch: pytest.MonkeyPatch, chance: random.Random) -> None:
+        self._chance = chance
+        self._late: list[threading.Timer] = []
         self._handle = mock.app.handle
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
@@ -93,22 +100,33 @@ class Killer:
         if request.method not in WRITES:
             return self._handle(request)
         if self._first:
-            self._shoot()
-            return self._handle(request)  # the server finishes what it was sent
+            if not self._shoot():
+                return self._handle(request)
+            late = threading.Timer(self._chance.uniform(0, LATEST), self._handle, [request])
+            late.start()
+            self._late.append(late)
+            return Answer(503, {"Content-Length": "0"}, b"")  # nobody is there to read it
         answer = self._handle(request)
         self._shoot()
         return answer
 
-    def _shoot(self) -> None:
+    def settle(self) -> None:
+        """Wait until the server is through with all that it was sent."""
+        for late in self._late:
+            late.join()
+
+    def _shoot(self) -> bool:
         with self._lock:
             if self._process is None:
-                return
+                return False
             self._left -= 1
-            if self._left <= 0:
-                self._process.send_signal(signal.SIGKILL)
-                self._process.wait()
-                self._process = None
-                self.kills += 1
+            if self._left > 0:
+                return False
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+            self.kills += 1
+            return True
 
 
 def command(mock: MockServer, *arguments: str) -> tuple[list[str], dict[str, str]]:
@@ -127,8 +145,8 @@ def test_every_charge_is_there_exactly_once(tmp_path: Path, monkeypatch: pytest.
         file = tmp_path / f"{rounds}.csv"
         wanted = write_table(file, chance)
         with MockServer({LEDGER: TOKEN}, faults=Faults(*NETWORK, seed=chance.randrange(10**6))) as mock:
-            killer = Killer(mock, monkeypatch)
-            arguments, environment = command(mock, "apply", str(file), "--allow-duplicates", "--settle", "0.3")
+            killer = Killer(mock, monkeypatch, chance)
+            arguments, environment = command(mock, "apply", str(file), "--allow-duplicates", "--settle", str(SETTLE))
             for sitting in range(60):
                 process = subprocess.Popen(
                     arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -141,6 +159,7 @@ def test_every_charge_is_there_exactly_once(tmp_path: Path, monkeypatch: pytest.
                 if process.returncode == 0:
                     break
             assert process.returncode == 0, output + errors
+            killer.settle()
             assert held(mock) == normalized(wanted)
             kills += killer.kills
         monkeypatch.undo()
