@@ -8,7 +8,10 @@ import sys
 
 from benchmarks.measure import Row, side_by_side
 
-TEXT = "CPU of a process that imports the package and ends, less that of one that imports nothing."
+TEXT = (
+    "CPU of a process that imports the package and ends, less that of one that imports nothing. A name of `payex_billing` "
+    "is loaded when it is asked for, the HTTP library when the first client is made."
+)
 REPEATS = 3
 
 
@@ -16,11 +19,12 @@ def measure() -> list[Row]:
     """The rows of this section."""
     nothing = min(_cpu("pass") for _ in range(5))
 
-    def importing(name: str) -> float:
-        return (min(_cpu(f"import {name}") for _ in range(REPEATS)) - nothing) * 1_000
+    def importing(statement: str) -> float:
+        return (min(_cpu(statement) for _ in range(REPEATS)) - nothing) * 1_000
 
-    subjects = {f"import {name}": lambda name=name: importing(name) for name in ("httpx", "payex_billing", "stripe")}
-    return side_by_side(subjects, "ms", {}, base="import httpx")
+    statements = ["import httpx", "import payex_billing", "from payex_billing import Billing", "import stripe"]
+    subjects = {statement: lambda statement=statement: importing(statement) for statement in statements}
+    return side_by_side(subjects, "ms", {"import payex_billing": 0.3}, base="import httpx")
 
 
 def _cpu(code: str) -> float:

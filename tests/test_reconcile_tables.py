@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import openpyxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -103,7 +104,6 @@ def test_json_lines_keep_their_digits(write: Write) -> None:
 
 
 def test_excel_is_read(tmp_path: Path) -> None:
-    openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()
     book.active.append(HEADER.split(","))
     book.active.append(["15615616", 46701234567, "P01", 2, 499.0, 25, "Fiber", date(2026, 1, 1), None])
