@@ -9,8 +9,8 @@ import sys
 from benchmarks.measure import Row, side_by_side
 
 TEXT = (
-    "CPU of a process that imports the package and ends, less that of one that imports nothing. A name of `payex_billing` "
-    "is loaded when it is asked for, the HTTP library when the first client is made."
+    "CPU of a process that imports the package and ends, less that of one that imports nothing. A name of "
+    "`payex_billing` is loaded when it is asked for, the HTTP library when the first client is made."
 )
 REPEATS = 3
 
