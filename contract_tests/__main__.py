@@ -14,10 +14,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import httpx
 from payex_billing_mock.contract import ContractError, load_contract
+
+if TYPE_CHECKING:  # it reads the contract when it is imported, and the contract may be broken
+    from .target import Target
 
 SEED = 20_260_101
 HERE = Path(__file__).parent
@@ -63,7 +66,7 @@ def main() -> int:
     except ContractError as error:
         print(f"make contract: {error}", file=sys.stderr)
         return 1
-    from .target import Target, WrongSetup  # noqa: PLC0415 - these read the contract when they are imported
+    from .target import Target, Unusable, WrongSetup  # noqa: PLC0415 - these read the contract when they are imported
 
     environment = dict(os.environ)
     arguments = [str(HERE), f"--hypothesis-seed={options.seed}", "--quiet", "-p", "no:cacheprovider"]
@@ -85,10 +88,10 @@ def main() -> int:
             if options.dry_run:
                 return 0
             _reach(target)
+        except Unusable as error:
+            print(f"make contract: {target.url} cannot be used: {error}", file=sys.stderr)
+            return 1
         except WrongSetup as error:
-            if str(error).startswith("cannot be used"):
-                print(f"make contract: {target.url} {error}", file=sys.stderr)
-                return 1
             parser.error(str(error))
         environment |= target.to_environment()
         arguments += ["--target", target.base_url]
@@ -134,7 +137,7 @@ def _again(options: argparse.Namespace) -> str:
     return f'make contract{target} ARGS="{arguments}"'
 
 
-def _announcement(target, seed: int) -> str:  # type: ignore[no-untyped-def]
+def _announcement(target: Target, seed: int) -> str:
     """What is going to be done, before it is."""
     lines = [
         f"Testing {target.base_url}, ledger {target.ledger}, at most {target.rate:g} requests per second. Seed {seed}."
@@ -149,13 +152,13 @@ def _announcement(target, seed: int) -> str:  # type: ignore[no-untyped-def]
     return "\n".join(lines)
 
 
-def _reach(target) -> None:  # type: ignore[no-untyped-def]
+def _reach(target: Target) -> None:
     """See that the target answers, and takes the token.
 
     Raises:
-        WrongSetup: it does not.
+        Unusable: it does not.
     """
-    from .target import WrongSetup  # noqa: PLC0415
+    from .target import Unusable  # noqa: PLC0415
 
     origin = target.base_url
     context = target.context(os.environ) if origin.startswith("https") else False
@@ -170,14 +173,13 @@ def _reach(target) -> None:  # type: ignore[no-untyped-def]
     except httpx.HTTPError as error:
         reason = str(error) or type(error).__name__
         if "SSL" in reason or "TLS" in reason or "certificate" in reason.lower():
-            raise WrongSetup(
-                f"cannot be used: TLS failed, check PAYEX_CLIENT_CERT, PAYEX_CLIENT_KEY and PAYEX_CA_FILE ({reason})"
+            raise Unusable(
+                f"TLS failed, check PAYEX_CLIENT_CERT, PAYEX_CLIENT_KEY and PAYEX_CA_FILE ({reason})"
             ) from None
-        raise WrongSetup(f"cannot be used: no connection ({reason})") from None
+        raise Unusable(f"no connection ({reason})") from None
     if answer.status_code in {401, 403}:
-        raise WrongSetup(
-            f"cannot be used: it answers {answer.status_code}. Check PAYEX_TOKEN, and that it is the token of ledger "
-            f"{target.ledger}."
+        raise Unusable(
+            f"it answers {answer.status_code}. Check PAYEX_TOKEN, and that it is the token of ledger {target.ledger}."
         )
 
 

@@ -26,6 +26,10 @@ class WrongSetup(Exception):
     """The target cannot be used as it was named; the text is a sentence for the user."""
 
 
+class Unusable(WrongSetup):
+    """The target was reached for, and cannot be used; the text says why."""
+
+
 @dataclass(frozen=True)
 class Target:
     """Where to, what for, and how fast.
