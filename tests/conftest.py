@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from payex_billing import Billing
 from payex_billing_mock import MockServer, Store
+from payex_billing_mock.app import Answer, Request
 
 from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, TOKEN, open_client
 
@@ -40,3 +41,17 @@ def billing(request: pytest.FixtureRequest, mock: MockServer) -> Iterator[Billin
     """A client of the mock; every test with it runs on both facades."""
     with open_client(request.param, token=TOKEN, owner_no=LEDGER, base_url=mock.url) as client:
         yield client
+
+
+@pytest.fixture
+def asked(mock: MockServer, monkeypatch: pytest.MonkeyPatch) -> list[Request]:
+    """Every request that the mock is sent."""
+    requests: list[Request] = []
+    handle = mock.app.handle
+
+    def recording(request: Request) -> Answer:
+        requests.append(request)
+        return handle(request)
+
+    monkeypatch.setattr(mock.app, "handle", recording)
+    return requests

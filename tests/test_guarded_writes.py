@@ -36,20 +36,6 @@ def contract(*options: str, **environment: str) -> subprocess.CompletedProcess[s
     )
 
 
-@pytest.fixture
-def seen(mock: MockServer, monkeypatch: pytest.MonkeyPatch) -> list[Request]:
-    """Every request that the mock was sent."""
-    requests: list[Request] = []
-    handle = mock.app.handle
-
-    def recording(request: Request) -> Answer:
-        requests.append(request)
-        return handle(request)
-
-    monkeypatch.setattr(mock.app, "handle", recording)
-    return requests
-
-
 def left_over(mock: MockServer) -> tuple[int, int]:
     """How many subscriptions and charges the mock holds."""
     customers = list(mock.store.customers(LEDGER))
@@ -59,7 +45,7 @@ def left_over(mock: MockServer) -> tuple[int, int]:
     return sum(len(each.subscriptions) for each in customers), charges
 
 
-def test_writes_stay_under_the_prefix_and_are_removed(mock: MockServer, seen: list[Request], tmp_path: Path) -> None:
+def test_writes_stay_under_the_prefix_and_are_removed(mock: MockServer, asked: list[Request], tmp_path: Path) -> None:
     mock.store.create_customer(LEDGER, {"customerNo": "real"})
     mock.store.create_charge(LEDGER, "real", "", {"productCode": "P01"})
 
@@ -67,7 +53,7 @@ def test_writes_stay_under_the_prefix_and_are_removed(mock: MockServer, seen: li
 
     assert result.returncode == 0, result.stdout + result.stderr
     assert f"begin with {PREFIX}, and nothing else" in result.stdout
-    written = [each for each in seen if each.method not in {"GET", "HEAD", "OPTIONS"}]
+    written = [each for each in asked if each.method not in {"GET", "HEAD", "OPTIONS"}]
     assert len(written) > 500
     for each in written:
         under = each.raw_path.startswith(f"{BASE}/{PREFIX}".encode())
@@ -117,11 +103,11 @@ def test_an_interrupted_run_removes_what_it_made(mock: MockServer, monkeypatch: 
     assert left_over(mock) == (0, 0)
 
 
-def test_a_dry_run_sends_nothing(mock: MockServer, seen: list[Request]) -> None:
+def test_a_dry_run_sends_nothing(mock: MockServer, asked: list[Request]) -> None:
     result = contract("--target", mock.url, *WRITING, "--dry-run")
     assert result.returncode == 0
     assert "It creates, changes and removes" in result.stdout
-    assert seen == []
+    assert asked == []
 
 
 @pytest.mark.parametrize(

@@ -70,20 +70,6 @@ def place(mock: MockServer, tmp_path: Path) -> Place:
     return Place(mock, tmp_path)
 
 
-@pytest.fixture
-def asked(mock: MockServer, monkeypatch: pytest.MonkeyPatch) -> list[Request]:
-    """What the mock is asked."""
-    requests: list[Request] = []
-    handle = mock.app.handle
-
-    def recording(request: Request) -> Answer:
-        requests.append(request)
-        return handle(request)
-
-    monkeypatch.setattr(mock.app, "handle", recording)
-    return requests
-
-
 ALL = Counter({("1", "", "P01", "10.0"): 1, ("1", "46", "P02", "5.5"): 1, ("2", "", "P01", "None"): 1})
 
 

@@ -81,7 +81,7 @@ class IdsRepeat(Store):
         self.new_id = lambda: f"x{(number := next(numbers)) - (number % 10 == 9)}"
 
 
-@stores(FAMILY, "a charge can be read under any parent")
+@stores(FAMILY, "a charge can be read, changed and removed under any parent")
 class AnyParent(Store):
     def charge(self, ledger: str, customer: str, subscription: str, charge_id: str) -> Charge:
         self.charges(ledger, customer, subscription)
@@ -90,6 +90,10 @@ class AnyParent(Store):
                 if charge_id in owner.charges:
                     return owner.charges[charge_id]
         raise Refusal("recurring-product-not-found")
+
+    def delete_charge(self, ledger: str, customer: str, subscription: str, charge_id: str) -> None:
+        key = self.charge(ledger, customer, subscription, charge_id).key
+        super().delete_charge(key.ledger, key.customer, key.subscription, charge_id)
 
 
 @stores(FAMILY, "a customer's list has the charges of its subscriptions too")
