@@ -34,6 +34,8 @@ _FRAMING = {
 # Safety checks of Hypothesis that tell of slow generation, not of the API.
 QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 FUZZING = settings(max_examples=40, deadline=None, suppress_health_check=QUIET)
+# Over a socket it is the transport that is tried; what the API makes of data was tried in process.
+FUZZING_OVER_A_SOCKET = settings(FUZZING, max_examples=12)
 # Reuse is off: what failed once is kept by its seed, and a run must not depend on the one before it.
 STATEFUL = settings(
     max_examples=60, stateful_step_count=20, deadline=None, suppress_health_check=QUIET, phases=[Phase.generate]

@@ -12,7 +12,7 @@ from schemathesis import Case
 
 from contract_tests import checks  # noqa: F401 - they register themselves
 from contract_tests.certificates import Certificates
-from contract_tests.support import BASE_PATH, FUZZING, LEDGER, TOKEN, bearer, load_schema
+from contract_tests.support import BASE_PATH, FUZZING_OVER_A_SOCKET, LEDGER, TOKEN, bearer, load_schema
 
 schema = load_schema(LEDGER)
 
@@ -31,6 +31,6 @@ def call(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @schema.parametrize()
-@FUZZING
+@FUZZING_OVER_A_SOCKET
 def test_operation_keeps_the_contract(case: Case, call: dict[str, Any]) -> None:
     case.call_and_validate(headers=bearer(TOKEN), **call)
