@@ -13,8 +13,6 @@ from .exchange import CONTRACT, DOCUMENT, OPERATIONS, Exchange, parse_strictly
 from .schemas import resolve
 
 KINDS = ("operations", "statuses", "parameters", "properties", "problem types")
-# A path that the contract does not have, and a method that a path does not have, belong to no operation.
-OUTSIDE = {"method-not-allowed", "not-found"}
 
 
 @dataclass

@@ -88,17 +88,13 @@ def _examine(client: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _settings(settings: Settings) -> Iterator[Finding]:
-    for name, variable in VARIABLES.items():
+    for name in VARIABLES:
         origin = settings.origins.get(name, "default")
         value = getattr(settings, name, None)
         if value is None or (origin == "default" and name not in {"base_url", "owner_no", "subdomain"}):
             continue
-        shown = "***" if name in SECRETS else value
-        yield (
-            Finding("ok", name, f"{shown}", "")
-            if origin == "default"
-            else Finding("ok", name, f"{shown}  [{origin or variable}]")
-        )
+        shown = "***" if name in SECRETS else str(value)
+        yield Finding("ok", name, shown if origin == "default" else f"{shown}  [{origin}]")
 
 
 def _certificate(settings: Settings) -> Iterator[Finding]:

@@ -170,10 +170,6 @@ class Journal:
         found = self._db.execute(query, (customer_no, self._run))
         return [step_from_json(json.loads(step)) for (step,) in found]
 
-    def open_customers(self) -> list[str]:
-        """The customers that have such writes."""
-        return [each for (each,) in self._db.execute("SELECT DISTINCT customer FROM intent WHERE result IS NULL")]
-
     def through_with(self, customer_no: str, done: Done) -> None:
         """Note that a customer is done."""
         failed = json.dumps(done.failed) if done.failed else None

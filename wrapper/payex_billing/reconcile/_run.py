@@ -13,7 +13,7 @@ import attrs
 from ..errors import InvalidArgument
 from . import _plan
 from ._apply import SETTLE, Applier, Report
-from ._journal import Journal, JournalError
+from ._journal import Journal
 from ._plan import Plan, Progress, changed_since
 from ._state import State
 from ._tables import Table
@@ -172,9 +172,7 @@ async def apply(
             report.unchanged += same
             report.rejected = source.reasons(shard.condition if shard else None)
             report.rows = source.count(shard.condition() if shard else "") + len(report.rejected)
-            report.interrupted = applier.stop.is_set() and not report.is_complete
-            if not report.interrupted:
-                notes.finish()
+            _end(report, applier, notes)
             if cache is not None:
                 cache.update([each for each in applier.done if each not in unsure], prune=prune)
         finally:
@@ -202,9 +200,7 @@ async def _apply_plan(
     report.unchanged += plan.unchanged - sum(len(each.unchanged) for each in plan.customers)
     report.rejected, report.rows = dict(plan.rejected), plan.rows
     report.failed |= plan.failed
-    report.interrupted = applier.stop.is_set() and not report.is_complete
-    if not report.interrupted:
-        notes.finish()
+    _end(report, applier, notes)
     return report
 
 
@@ -231,6 +227,13 @@ def _report(applier: Applier, notes: Journal) -> Report:
     )
 
 
+def _end(report: Report, applier: Applier, notes: Journal) -> None:
+    """Close the run, unless it was stopped before every row had its outcome."""
+    report.interrupted = applier.stop.is_set() and not report.is_complete
+    if not report.interrupted:
+        notes.finish()
+
+
 def _refuse_removals(plan: Plan, max_removals: str) -> None:
     limit = removal_limit(max_removals, plan.held)
     if plan.removals > limit:
@@ -243,6 +246,3 @@ def _refuse_removals(plan: Plan, max_removals: str) -> None:
 def _identity(table: Table, *, prune: bool, shard: Shard | None) -> str:
     """What tells a run of this table from one of another: its right rows, and how they are taken."""
     return f"{table.digest} {prune} {shard or ''}"
-
-
-__all__ = ["JournalError", "Plan", "Refused", "Report", "Shard", "apply", "plan"]

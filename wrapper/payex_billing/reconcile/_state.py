@@ -44,23 +44,18 @@ class State:
         if self._database.execute("SELECT text FROM state.made_by").fetchall() != [(self._made_by,)]:
             self._database.execute("DELETE FROM state.customers; DELETE FROM state.made_by")
             self._database.execute("INSERT INTO state.made_by VALUES (?)", [self._made_by])
+        self._database.execute(f"CREATE TABLE digests AS {_DIGESTS}")
 
-    def mark_changed(self, *, prune: bool) -> int:
-        """Make the table `changed`: customers whose rows are not those last applied; count the rows of the others."""
+    def mark_changed(self, *, prune: bool) -> None:
+        """Make the table `changed`: the customers whose rows are not those last applied."""
         same = " AND pruned" if prune else ""
-        self._database.execute(f"CREATE OR REPLACE TABLE digests AS {_DIGESTS}")
         self._database.execute(
             "CREATE OR REPLACE TABLE changed AS SELECT customer_no FROM digests ANTI JOIN "
             f"(SELECT * FROM state.customers WHERE true{same}) USING (customer_no, rows, digest)"
         )
-        found = self._database.execute(
-            "SELECT coalesce(sum(rows), 0)::BIGINT FROM digests ANTI JOIN changed USING (customer_no)"
-        ).fetchone()
-        return int(found[0]) if found else 0
 
     def update(self, customers: list[str], *, prune: bool) -> None:
         """Remember that the rows of these customers were applied."""
-        self._database.execute(f"CREATE OR REPLACE TABLE digests AS {_DIGESTS}")
         self._database.execute(
             "INSERT OR REPLACE INTO state.customers SELECT customer_no, rows, digest, $pruned FROM digests "
             "SEMI JOIN (SELECT unnest($numbers::VARCHAR[]) AS customer_no) USING (customer_no)",
@@ -69,4 +64,5 @@ class State:
 
     def close(self) -> None:
         """Write it out."""
+        self._database.execute("DROP TABLE digests")
         self._database.execute("DETACH state")

@@ -117,10 +117,6 @@ class Table:
             reasons = {line: each for line, each in reasons.items() if line in lines}
         return {line: "; ".join(each) for line, each in reasons.items()}
 
-    def customers(self) -> int:
-        """How many customers the good rows have."""
-        return int(one(self.database, "SELECT count(DISTINCT customer_no) FROM good"))
-
     def with_rejected_rows(self) -> set[str]:
         """Customers of whom a row was rejected: what is missing of theirs may be in that row."""
         found = self.database.execute(
