@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -11,18 +11,51 @@ ROUNDS = 7
 
 @dataclass(frozen=True)
 class Row:
-    """One measured thing; `ratio` is to the first of its section, taken within each round."""
+    """One measured thing; `ratio` is to `base`, taken within each round."""
 
     name: str
     median: float
     unit: str
     ratio: float
     goal: float | None = None
+    base: str = ""
+    at_least: bool = False
 
     @property
     def missed(self) -> bool:
-        """Whether it is above its goal."""
-        return self.goal is not None and self.ratio > self.goal
+        """Whether it has not reached its goal."""
+        if self.goal is None:
+            return False
+        return self.ratio < self.goal if self.at_least else self.ratio > self.goal
+
+    @property
+    def aim(self) -> str:
+        """The goal in words."""
+        return "" if self.goal is None else f"at {'least' if self.at_least else 'most'} {self.goal:g}"
+
+
+def rounds_of(subjects: Mapping[str, Callable[[], float]], rounds: int = ROUNDS) -> dict[str, list[float]]:
+    """Measure every subject once a round, in turn, so that what the machine does besides falls on all alike."""
+    found: dict[str, list[float]] = {name: [] for name in subjects}
+    for _ in range(rounds):
+        for name, subject in subjects.items():
+            found[name].append(subject())
+    return found
+
+
+def ratios(
+    found: Mapping[str, Sequence[float]],
+    unit: str,
+    comparisons: Sequence[tuple[str, str, float | None]],
+    *,
+    at_least: bool = False,
+) -> list[Row]:
+    """What was measured, and then each comparison: a name, its base and the goal of the ratio."""
+    rows = [Row(name, median(values), unit, 1.0) for name, values in found.items()]
+    for name, base, goal in comparisons:
+        ratio = median(value / reference for value, reference in zip(found[name], found[base], strict=True))
+        rows.append(Row(name, median(found[name]), unit, ratio, goal, base, at_least))
+    return rows
 
 
 def side_by_side(
@@ -33,18 +66,7 @@ def side_by_side(
     *,
     rounds: int = ROUNDS,
 ) -> list[Row]:
-    """Measure every subject once a round, in turn, so that what the machine does besides falls on all alike."""
-    found: dict[str, list[float]] = {name: [] for name in subjects}
-    for _ in range(rounds):
-        for name, subject in subjects.items():
-            found[name].append(subject())
-    return [
-        Row(
-            name,
-            median(values),
-            unit,
-            median(value / reference for value, reference in zip(values, found[base], strict=True)),
-            goals.get(name),
-        )
-        for name, values in found.items()
-    ]
+    """Measure all of them, each compared to one base."""
+    found = rounds_of(subjects, rounds)
+    comparisons = [(name, base, goals.get(name)) for name in subjects if name != base]
+    return ratios(found, unit, comparisons)

@@ -23,6 +23,27 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+# The suite of the wrapper: what it promises, every engine keeps.
+ON_EVERY_ENGINE = {
+    "test_client", "test_credentials", "test_guarded_writes", "test_lifetime", "test_links", "test_never_twice",
+    "test_problems", "test_reconcile", "test_reconcile_run", "test_telemetry", "test_transports", "test_values",
+}  # fmt: skip
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.module.__name__.rpartition(".")[2] in ON_EVERY_ENGINE:
+        metafunc.parametrize("engine", ["httpx", "reqwest"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> str | None:
+    """The engine that clients of this test use; None where the test is not about it."""
+    chosen: str | None = getattr(request, "param", None)
+    if chosen is not None:
+        monkeypatch.setenv("PAYEX_ENGINE", chosen)
+    return chosen
+
+
 @pytest.fixture(scope="session")
 def running_mock() -> Iterator[MockServer]:
     with MockServer({LEDGER: TOKEN, OTHER_LEDGER: OTHER_TOKEN}) as server:

@@ -243,4 +243,4 @@ def test_no_source_file_logs_a_path_or_prints() -> None:
     for path in (ROOT / "wrapper" / "payex_billing").glob("*.py"):
         text = Path(path).read_text(encoding="utf-8")
         assert "print(" not in text, path
-        assert "request.path" not in text or path.name in {"_http.py", "_operations.py"}, path
+        assert "request.path" not in text or path.name in {"_httpx.py", "_operations.py"}, path

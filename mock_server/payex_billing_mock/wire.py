@@ -46,6 +46,7 @@ class WireServer:
         self._conversations: set[asyncio.Task[None]] = set()
         self.connections: set[asyncio.StreamWriter] = set()  # whose clients are still there
         self.most_connections = 0
+        self.accepted = 0
 
     async def serve(self, listening: socket.socket, stop: asyncio.Event) -> None:
         """Serve until told to stop."""
@@ -63,6 +64,7 @@ class WireServer:
         assert task is not None  # noqa: S101 - a callback of start_server runs in a task
         self._conversations.add(task)
         self.connections.add(writer)
+        self.accepted += 1
         self.most_connections = max(self.most_connections, len(self.connections))
         try:
             await self._converse(reader, writer)

@@ -54,6 +54,7 @@ class Facade(Generic[Provider]):
         max_concurrency: int | None = None,
         max_rate: float | None = None,
         tracing: bool | None = None,
+        engine: str | None = None,
         on_attempt: AttemptHook | None = None,
     ) -> None:
         self.settings = Settings.load(
@@ -73,6 +74,7 @@ class Facade(Generic[Provider]):
             max_concurrency=max_concurrency,
             max_rate=max_rate,
             tracing=tracing,
+            engine=engine,
         )
         self._options = Options(timeout=self.settings.timeout, deadline=self.settings.deadline)
         self._budget = RetryBudget()

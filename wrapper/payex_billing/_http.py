@@ -1,4 +1,8 @@
-"""The only module that imports httpx: the engines that send plain requests, and the drivers that run the policy."""
+"""The engines that send plain requests, whichever library does it, and the drivers that run the policy.
+
+An engine knows what is the same for all libraries: how many requests may be under way, when a client may be used, what
+a silent server may mean. A transport, `_httpx.py` or `_reqwest.py`, sends one request and says what came of it.
+"""
 
 from __future__ import annotations
 
@@ -6,37 +10,62 @@ import asyncio
 import os
 import platform
 import ssl
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Generator
-from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from importlib.util import find_spec
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
-
-import httpcore
-import httpx
 
 from . import _tls
 from ._policy import Failure, GetToken, Reply, Response, Send, Step, Wait
 from ._tokens import AsyncTokenSource, TokenSource
-from .config import Settings
+from .config import Settings, effective_proxy
 from .errors import ConfigurationError, Phase
 
-# Nothing in this API is near it. More would only fill the memory.
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
-# httpx keeps 20 connections alive by default, and opens a new one for nearly every call above that.
-# The limit is ours, before the pool: under asyncio a cancelled call can keep its place in httpx's for ever.
-_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+if TYPE_CHECKING:
+    from . import _httpx, _reqwest
+
+    Transport: TypeAlias = _httpx.Transport | _reqwest.Transport
+    AsyncTransport: TypeAlias = _httpx.AsyncTransport | _reqwest.AsyncTransport
+
+# The limit is ours, before any library's pool: there a cancelled call can keep its place for ever.
 _NO_PLACE = Failure(Phase.NEVER_SENT, "no place was free among max_concurrency requests", timed_out=True)
+
+
+def chosen(settings: Settings) -> str:
+    """The engine that the settings come to: `httpx` or `reqwest`.
+
+    Raises:
+        ConfigurationError: the engine that is wanted is not installed.
+    """
+    if settings.engine == "httpx":
+        return "httpx"
+    installed = find_spec("pyreqwest") is not None
+    loaded = sys.modules.get(f"{__package__}._reqwest")
+    forked = loaded is not None and loaded.started_in not in {None, os.getpid()}
+    if settings.engine == "reqwest":
+        if not installed:
+            raise ConfigurationError("the engine reqwest needs an extra: pip install 'payex-billing[fast]'")
+        if forked:
+            raise ConfigurationError("the engine reqwest does not work in a process forked from one that has used it")
+        return "reqwest"
+    if not installed or forked or (_tls.key_is_encrypted(settings) and find_spec("cryptography") is None):
+        return "httpx"
+    return "reqwest"
 
 
 @cache
 def _usual_context() -> ssl.SSLContext:
     """One context for all clients without certificates of their own: making one reads the whole trust store."""
-    context = httpx.create_ssl_context()
+    from ._httpx import usual_context  # noqa: PLC0415 - the fast engine does without
+
+    context = usual_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
@@ -49,7 +78,9 @@ def ssl_context(settings: Settings) -> ssl.SSLContext:
     """
     if settings.client_cert is None and settings.ca_file is None:
         return _usual_context()
-    return _tls.prepare(httpx.create_ssl_context(), settings)
+    from ._httpx import usual_context  # noqa: PLC0415
+
+    return _tls.prepare(usual_context(), settings)
 
 
 @cache
@@ -74,23 +105,23 @@ class _Connections:
         self._closed = True  # until all below has succeeded
         self._settings = settings
         self._owner = owner
-        self._base = settings.base_url + settings.prefix
-        self._context = ssl_context(settings)
-        self._suspect: tuple[str, int] | None = _suspect(settings)
+        self._proxy = effective_proxy(settings)
+        self.library = chosen(settings)
+        # Files are looked at now, so that what is wrong with them is said where they were named.
+        named = settings.client_cert is not None or settings.ca_file is not None
+        self._context = ssl_context(settings) if named or self.library == "httpx" else None
+        self._suspect = None if self._proxy else _secured(settings)
         self._limit = settings.max_concurrency
         self._closed = False
-
-    def _options(self) -> dict[str, Any]:
-        return {
-            "verify": self._context,
-            "limits": _LIMITS,
-            "proxy": self._settings.proxy,
-            "follow_redirects": False,
-        }
 
     def _check_open(self) -> None:
         if self._closed:
             raise ConfigurationError("the client is closed")
+
+    def _explanation(self) -> Failure | None:
+        """Why the server is silent, if it does not like our certificate."""
+        advice = _tls.probe(self._context or ssl_context(self._settings), *self._suspect) if self._suspect else None
+        return Failure(Phase.NEVER_SENT, advice, certificate=True) if advice else None
 
     def __del__(self) -> None:
         if not self._closed:
@@ -98,7 +129,7 @@ class _Connections:
 
 
 class Engine(_Connections):
-    """Sends plain requests through an `httpx.Client`."""
+    """Sends plain requests, for threads."""
 
     def __init__(self, settings: Settings, owner: str) -> None:
         super().__init__(settings, owner)
@@ -107,59 +138,50 @@ class Engine(_Connections):
     def _start(self) -> None:
         self._process = os.getpid()
         self._places = threading.BoundedSemaphore(self._limit)
-        self._client = httpx.Client(**self._options())
+        self._transport: Transport = _library(self).Transport(self._settings, self._context, self._proxy, user_agent())
 
     def send(self, step: Send) -> Reply:
         """Send once."""
         self._check_open()
         if self._process != os.getpid():
             # A forked child must not speak on its parent's connections. They are kept, so that nothing closes them.
-            _inherited.append(self._client)
+            _inherited.append(self._transport)
+            if self.library == "reqwest":  # its threads have stayed with the parent
+                self.library = "httpx"
+                self._context = self._context or ssl_context(self._settings)
             self._start()
         end = time.monotonic() + step.timeout
-        if not self._places.acquire(timeout=step.timeout):
+        if not self._places.acquire(blocking=False) and not self._places.acquire(timeout=step.timeout):
             return _NO_PLACE
         try:
-            return self._send(step, end)
+            reply = self._transport.send(step, end)
         finally:
             self._places.release()
-
-    def _send(self, step: Send, end: float) -> Reply:
-        try:
-            request = _prepare(self._base, step, end)
-            answer = self._client.send(request, stream=True)
-            try:
-                body = bytearray()
-                for chunk in answer.iter_bytes():
-                    body += chunk
-                    if failure := _too_much(body, end):
-                        return failure
-            finally:
-                answer.close()
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            failure = classify(error)
-            if self._suspect is not None and _unexplained(failure):
-                advice = _tls.probe(self._context, *self._suspect)
-                return Failure(Phase.NEVER_SENT, advice, certificate=True) if advice else failure
-            return failure
-        self._suspect = None
-        return _response(answer, body)
+        if self._suspect is not None:
+            if isinstance(reply, Response):
+                self._suspect = None
+            elif _unexplained(reply):
+                return self._explanation() or reply
+        return reply
 
     def close(self) -> None:
         """Close the connections."""
         self._closed = True
         if self._process == os.getpid():
-            self._client.close()
+            self._transport.close()
 
 
 class AsyncEngine(_Connections):
-    """Sends plain requests through an `httpx.AsyncClient`."""
+    """Sends plain requests, for the tasks of one event loop."""
 
     def __init__(self, settings: Settings, owner: str) -> None:
         super().__init__(settings, owner)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._places = asyncio.Semaphore(self._limit)
-        self._client = httpx.AsyncClient(**self._options())
+        self._under_way: set[asyncio.Task[Reply]] = set()
+        self._transport: AsyncTransport = _library(self).AsyncTransport(
+            settings, self._context, self._proxy, user_agent()
+        )
 
     async def send(self, step: Send) -> Reply:
         """Send once."""
@@ -174,49 +196,29 @@ class AsyncEngine(_Connections):
                 return _NO_PLACE
         else:
             await self._places.acquire()
-        try:
-            return await self._send(step, end)
-        except asyncio.CancelledError:
-            await self._close_forgotten()
-            raise
-        finally:
-            self._places.release()
+        reply = await (self._send(step, end) if self._transport.ends_when_cancelled else self._apart(step, end))
+        if self._suspect is not None:
+            if isinstance(reply, Response):
+                self._suspect = None
+            elif _unexplained(reply):
+                return await asyncio.to_thread(self._explanation) or reply
+        return reply
 
     async def _send(self, step: Send, end: float) -> Reply:
         try:
-            request = _prepare(self._base, step, end)
-            answer = await self._client.send(request, stream=True)
-            try:
-                body = bytearray()
-                async for chunk in answer.aiter_bytes():
-                    body += chunk
-                    if failure := _too_much(body, end):
-                        return failure
-            finally:
-                await answer.aclose()
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            failure = classify(error)
-            if self._suspect is not None and _unexplained(failure):
-                advice = await asyncio.to_thread(_tls.probe, self._context, *self._suspect)
-                return Failure(Phase.NEVER_SENT, advice, certificate=True) if advice else failure
-            return failure
-        self._suspect = None
-        return _response(answer, body)
+            return await self._transport.send(step, end)
+        finally:
+            self._places.release()
 
-    async def _close_forgotten(self) -> None:
-        """Close connections that httpx has lost sight of.
+    async def _apart(self, step: Send, end: float) -> Reply:
+        """Send in a task of its own, which goes on when the caller is cancelled, as the request does.
 
-        One whose request is cancelled after connecting and before sending stays open in the pool, belongs to nobody,
-        and is never used again. The pool has no name for that, so its own list of requests tells.
+        So its place is taken until it has ended, and there are never more under way than are allowed.
         """
-        pools = [getattr(each, "_pool", None) for each in (self._client._transport, *self._client._mounts.values())]
-        for pool in pools:
-            if isinstance(pool, httpcore.AsyncConnectionPool):
-                taken = {id(request.connection) for request in pool._requests}
-                for connection in pool.connections:
-                    if id(connection) not in taken and not connection.is_idle() and not connection.is_closed():
-                        with suppress(OSError, httpcore.NetworkError):
-                            await connection.aclose()
+        task = asyncio.ensure_future(self._send(step, end))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
 
     def _check_loop(self) -> None:
         loop = asyncio.get_running_loop()
@@ -230,13 +232,13 @@ class AsyncEngine(_Connections):
     async def close(self) -> None:
         """Close the connections."""
         self._closed = True
-        await self._client.aclose()
+        await self._transport.close()
 
 
 # Named, so that a test can hold time still.
 _pause, _sleep = time.sleep, asyncio.sleep
-# Clients of a parent process: a child that let go of them would close their connections.
-_inherited: list[httpx.Client] = []
+# Connections of a parent process: a child that let go of them would close them.
+_inherited: list[object] = []
 
 
 def drive(policy: Generator[Step, object, Response], engine: Engine, tokens: TokenSource) -> Response:
@@ -279,80 +281,24 @@ async def drive_async(
                 reply = await tokens.get(step.refused)
 
 
-def classify(error: httpx.HTTPError | httpx.InvalidURL | OSError) -> Failure:
-    """Tell the phase of a failure.
+def _library(engine: _Connections) -> ModuleType:
+    """The transports of the library that was chosen; the other is not loaded."""
+    if engine.library == "reqwest":
+        from . import _reqwest  # noqa: PLC0415
 
-    What httpx raises before it has a connection was never sent. Everything after may have been processed, a failed
-    write too: the server can have read enough.
-    """
-    advice = _tls.certificate_advice(error)
-    if advice is not None:
-        # TLS failed, or the server broke it off before it read the request.
-        return Failure(Phase.NEVER_SENT, advice, certificate=True)
-    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    never_sent = (
-        httpx.ConnectError,
-        httpx.ConnectTimeout,
-        httpx.PoolTimeout,
-        httpx.ProxyError,
-        httpx.UnsupportedProtocol,
-        httpx.InvalidURL,
-        httpx.LocalProtocolError,
-    )
-    phase = Phase.NEVER_SENT if isinstance(error, never_sent) else Phase.ANSWER_LOST
-    return Failure(phase, reason, timed_out=isinstance(error, httpx.TimeoutException))
+        return _reqwest
+    from . import _httpx  # noqa: PLC0415
+
+    return _httpx
 
 
-def _suspect(settings: Settings) -> tuple[str, int] | None:
+def _secured(settings: Settings) -> tuple[str, int] | None:
     """The server whose silence may mean that it refuses our certificate, as long as it has never answered us."""
     parts = urlsplit(settings.base_url)
-    if parts.scheme != "https" or parts.hostname is None or settings.proxy is not None:
+    if parts.scheme != "https" or parts.hostname is None:
         return None
     return parts.hostname, parts.port or 443
 
 
 def _unexplained(failure: Failure) -> bool:
     return failure.phase is Phase.ANSWER_LOST and not failure.timed_out
-
-
-class _TimeLeft(dict[str, float]):
-    """The time limits of an attempt, by httpx's phases: each may take what the ones before it have left."""
-
-    def __init__(self, end: float) -> None:
-        super().__init__()
-        self._end = end
-
-    def get(self, _phase: str, _default: object = None) -> float:
-        return max(0.001, self._end - time.monotonic())
-
-
-def _prepare(base: str, step: Send, end: float) -> httpx.Request:
-    """The request as it goes out. Made by hand: merging with a client's defaults would cost more than all else here."""
-    source = step.request
-    headers = {
-        **source.headers,
-        "Authorization": f"Bearer {step.token}",
-        "User-Agent": user_agent(),
-        "Accept-Encoding": "gzip, deflate",
-    }
-    return httpx.Request(
-        source.method,
-        base + source.path,
-        headers=headers,
-        content=source.body,
-        extensions={"timeout": _TimeLeft(end)},
-    )
-
-
-def _too_much(body: bytearray, end: float) -> Failure | None:
-    """A body that grows without end, in size or in time: httpx limits only the time between two chunks."""
-    if len(body) > MAX_ANSWER_BYTES:
-        return Failure(Phase.ANSWER_LOST, f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
-    if time.monotonic() > end:
-        return Failure(Phase.ANSWER_LOST, "timed out while reading the answer", timed_out=True)
-    return None
-
-
-def _response(answer: httpx.Response, body: bytearray) -> Response:
-    # Its headers are a mapping that knows no case, which is all that is asked of them.
-    return Response(answer.status_code, answer.headers, bytes(body))

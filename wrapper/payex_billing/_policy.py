@@ -29,6 +29,10 @@ AMBIGUOUS_STATUSES = frozenset({500, 502, 504, *range(520, 528), 530})
 # A gateway gave up waiting, so what it waited for may still be under way.
 GATEWAY_TIMEOUTS = frozenset({504, 522, 524})
 BUSY_STATUSES = frozenset({429, 503})
+# Nothing in this API is near it. More would only fill the memory.
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+# Seconds that an idle connection is kept: less than servers do, so that none is closed under a request.
+KEEP_ALIVE = 5.0
 
 
 @attrs.frozen
@@ -77,6 +81,7 @@ class Failure:
 
 
 Reply: TypeAlias = Response | Failure
+TOO_LARGE = Failure(Phase.ANSWER_LOST, f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
 
 
 @attrs.frozen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import socket
 import ssl
@@ -29,6 +30,9 @@ _ALERTS = {
     "DECRYPT_ERROR": "the server could not verify our client certificate's signature: do certificate and key belong "
     "together?",
 }
+_NOT_TODAY = "the server's certificate is not valid today: check the clock of this machine, or tell PayEx ({})"
+_OTHER_HOST = "the server's certificate is for another host: check base_url, PAYEX_BASE_URL ({})"
+_NOT_TRUSTED = "the server's certificate is not trusted: if a proxy or a mock issued it, set PAYEX_CA_FILE ({})"
 _VERIFY_EXPIRED, _VERIFY_NOT_YET, _VERIFY_HOST, _VERIFY_ADDRESS = 10, 9, 62, 64
 
 
@@ -67,6 +71,22 @@ def certificate_advice(error: BaseException) -> str | None:
     return None
 
 
+def rustls_advice(reason: str) -> str | None:
+    """The same for what rustls says: its names of the alerts are OpenSSL's, written together."""
+    _, fatal, alert = reason.partition("received fatal alert: ")
+    if fatal:
+        for name, advice in _ALERTS.items():
+            if alert.lower() == name.replace("_", "").lower():
+                return f"{advice} ({reason})"
+    if "invalid peer certificate" not in reason:
+        return None
+    if re.search(r"not valid for name|NotValidForName", reason):
+        return _OTHER_HOST.format(reason)
+    if re.search(r"expired|Expired|not valid yet|NotValidYet", reason):
+        return _NOT_TODAY.format(reason)
+    return _NOT_TRUSTED.format(reason)
+
+
 def probe(context: ssl.SSLContext, host: str, port: int) -> str | None:
     """Why a server closes connections without an answer, if it is for our certificate. Sends no request.
 
@@ -85,12 +105,11 @@ def probe(context: ssl.SSLContext, host: str, port: int) -> str | None:
 
 
 def _verification(error: ssl.SSLCertVerificationError) -> str:
-    said = f"({error.verify_message})"
     if error.verify_code in {_VERIFY_EXPIRED, _VERIFY_NOT_YET}:
-        return f"the server's certificate is not valid today: check the clock of this machine, or tell PayEx {said}"
+        return _NOT_TODAY.format(error.verify_message)
     if error.verify_code in {_VERIFY_HOST, _VERIFY_ADDRESS}:
-        return f"the server's certificate is for another host: check base_url, PAYEX_BASE_URL {said}"
-    return f"the server's certificate is not trusted: if a proxy or a mock issued it, set PAYEX_CA_FILE {said}"
+        return _OTHER_HOST.format(error.verify_message)
+    return _NOT_TRUSTED.format(error.verify_message)
 
 
 def _load_pem(context: ssl.SSLContext, certificate: str, key: str | None, password: str | None) -> None:
@@ -112,10 +131,23 @@ def _load_pem(context: ssl.SSLContext, certificate: str, key: str | None, passwo
 
 
 def _load_pkcs12(context: ssl.SSLContext, path: Path, password: str | None) -> None:
+    # Python takes certificates from files only: one of our own, encrypted, and gone at once.
+    once = secrets.token_hex(32)
+    pem = _read_pkcs12(path, password, once)
+    with tempfile.TemporaryDirectory(prefix="payex-billing-") as folder:
+        file = Path(folder) / "client.pem"
+        file.touch(mode=0o600)
+        file.write_bytes(pem)
+        _load_pem(context, str(file), None, once)
+
+
+def _read_pkcs12(path: Path, password: str | None, new_password: str | None) -> bytes:
+    """The certificates and the key of a PKCS#12 file as PEM."""
     try:
         from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 - an extra
             BestAvailableEncryption,
             Encoding,
+            NoEncryption,
             PrivateFormat,
             pkcs12,
         )
@@ -131,13 +163,52 @@ def _load_pkcs12(context: ssl.SSLContext, path: Path, password: str | None) -> N
         raise ConfigurationError(f"client_cert {path} is not PKCS#12, or client_key_password is wrong") from None
     if loaded.cert is None or loaded.key is None:
         raise ConfigurationError(f"client_cert {path} holds no certificate with its key")
-    # Python takes certificates from files only: one of our own, encrypted, and gone at once.
-    once = secrets.token_hex(32)
     chain = [loaded.cert.certificate, *(each.certificate for each in loaded.additional_certs)]
-    pem = b"".join(each.public_bytes(Encoding.PEM) for each in chain)
-    pem += loaded.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(once.encode()))
-    with tempfile.TemporaryDirectory(prefix="payex-billing-") as folder:
-        file = Path(folder) / "client.pem"
-        file.touch(mode=0o600)
-        file.write_bytes(pem)
-        _load_pem(context, str(file), None, once)
+    encryption = NoEncryption() if new_password is None else BestAvailableEncryption(new_password.encode())
+    key = loaded.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+    return b"".join(each.public_bytes(Encoding.PEM) for each in chain) + key
+
+
+def identity(settings: Settings) -> bytes:
+    """The client certificate and its key, in the clear, as PEM: what a TLS library in memory takes.
+
+    The files have been tried by `prepare` before.
+
+    Raises:
+        ConfigurationError: a file cannot be read, or the extra `pkcs12` is missing.
+    """
+    certificate = Path(settings.client_cert or "")
+    if certificate.suffix.lower() in PKCS12_SUFFIXES:
+        return _read_pkcs12(certificate, settings.client_key_password, None)
+    pem = certificate.read_bytes()
+    key = pem if settings.client_key is None else Path(settings.client_key).read_bytes()
+    if not key_is_encrypted(settings):
+        return pem if settings.client_key is None else pem + b"\n" + key
+    try:
+        from cryptography import x509  # noqa: PLC0415 - an extra
+        from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+            Encoding,
+            NoEncryption,
+            PrivateFormat,
+            load_pem_private_key,
+        )
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            "the engine reqwest cannot open an encrypted key without an extra: pip install 'payex-billing[pkcs12]', or "
+            "set PAYEX_ENGINE=httpx"
+        ) from None
+    found = re.search(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----", key, re.DOTALL)
+    opened = load_pem_private_key(found[0] if found else key, (settings.client_key_password or "").encode())
+    clear = opened.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return b"".join(each.public_bytes(Encoding.PEM) for each in x509.load_pem_x509_certificates(pem)) + clear
+
+
+def key_is_encrypted(settings: Settings) -> bool:
+    """Whether the key, PEM, needs its password."""
+    path = settings.client_key or settings.client_cert
+    if path is None or Path(path).suffix.lower() in PKCS12_SUFFIXES:
+        return False
+    try:
+        return b"ENCRYPTED" in Path(path).read_bytes()
+    except OSError:  # `prepare` says what is wrong with it
+        return False

@@ -50,6 +50,8 @@ class AsyncBilling(Facade[AsyncTokenProvider]):
         max_concurrency: requests that may be under way at once, default 100 [PAYEX_MAX_CONCURRENCY].
         max_rate: requests a second, spread evenly; default as many as there are [PAYEX_MAX_RATE].
         tracing: whether to make OpenTelemetry spans; needs the extra `otel` [PAYEX_TRACING].
+        engine: what requests are sent with: `reqwest`, the fast one, which needs the extra `fast`; `httpx`, which is
+            always there; or `auto` (default): the fast one if it is installed [PAYEX_ENGINE].
         on_attempt: called after every attempt with the operation's name and the `Attempt`.
 
     Raises:

@@ -33,7 +33,9 @@ VARIABLES = {
     "max_concurrency": "PAYEX_MAX_CONCURRENCY",
     "max_rate": "PAYEX_MAX_RATE",
     "tracing": "PAYEX_TRACING",
+    "engine": "PAYEX_ENGINE",
 }
+ENGINES = ("auto", "httpx", "reqwest")
 TokenProvider: TypeAlias = Callable[[], str]
 AsyncTokenProvider: TypeAlias = Callable[[], "str | Awaitable[str]"]
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -60,6 +62,8 @@ class Settings:
         max_concurrency: requests that may be under way at once.
         max_rate: requests a second, spread evenly; None for as many as there are.
         tracing: whether to make OpenTelemetry spans.
+        engine: what requests are sent with: `reqwest` (the extra `fast`), `httpx`, or `auto`, the first of them that is
+            installed.
         origins: for each setting `argument`, the name of the environment variable, or `default`.
     """
 
@@ -78,6 +82,7 @@ class Settings:
     max_concurrency: int = 100
     max_rate: float | None = None
     tracing: bool = False
+    engine: str = "auto"
     origins: Mapping[str, str] = attrs.field(factory=dict, repr=False, eq=False)
 
     @classmethod
@@ -253,6 +258,12 @@ def _switch(value: object, said: str) -> bool:
     return words[value.lower()]
 
 
+def _engine(value: object, said: str) -> object:
+    if value not in ENGINES:
+        raise ConfigurationError(f"{said} must be one of {', '.join(ENGINES)}, not {value!r}")
+    return value
+
+
 def _rate(value: object, said: str) -> float:
     return _above_zero(value, said, "requests a second")
 
@@ -271,4 +282,25 @@ _CHECKS: Mapping[str, Callable[[Any, str], object]] = {
     "max_concurrency": _count,
     "max_rate": _rate,
     "tracing": _switch,
+    "engine": _engine,
 }
+
+
+def effective_proxy(settings: Settings) -> str | None:
+    """The proxy to go through: the configured one, or what the usual variables such as HTTPS_PROXY and NO_PROXY say.
+
+    Raises:
+        ConfigurationError: a variable names a proxy that cannot be used.
+    """
+    if settings.proxy is not None:
+        return settings.proxy
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - slow, and the first client's to do
+
+    parts = urlsplit(settings.base_url)
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(parts.netloc):
+        return None
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    _check_proxy(proxy, "the environment's proxy")
+    return proxy

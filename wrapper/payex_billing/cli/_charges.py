@@ -13,7 +13,7 @@ import click
 from ..client import Billing
 from ..errors import OutcomeUnknown
 from ..models import Charge, Customer, Outcome, RecurringProduct, Subscription
-from ._common import DONE, client_options, json_option, price, say_json, table, told
+from ._common import DONE, blocking_client, client_options, json_option, price, say_json, table, told
 
 NUMBER = click.argument("customer_no")
 SUBSCRIPTION = click.option(
@@ -72,7 +72,7 @@ def customer() -> None:
 @json_option
 def get(customer_no: str, as_json: bool, **client: Any) -> int:
     """Show a customer, with its subscriptions."""
-    with told(), Billing(**client) as billing:
+    with told(), blocking_client(**client) as billing:
         handle = billing.customer(customer_no)
         found, subscriptions = handle.get(), list(handle.subscriptions.list())
     if as_json:
@@ -91,7 +91,7 @@ def get(customer_no: str, as_json: bool, **client: Any) -> int:
 @json_option
 def create(customer_no: str, subscriptions: tuple[str, ...], as_json: bool, **client: Any) -> int:
     """Create a customer, and subscriptions of it; what exists already stays as it is."""
-    with told(), Billing(**client) as billing:
+    with told(), blocking_client(**client) as billing:
         handle = billing.customer(customer_no)
         made: list[Customer | Subscription] = [handle.ensure()]
         made += [handle.subscription(each).ensure() for each in subscriptions]
@@ -114,7 +114,7 @@ def charges() -> None:
 @json_option
 def list_(customer_no: str, subscription: str | None, as_json: bool, **client: Any) -> int:
     """List the charges of a customer, or of one of its subscriptions."""
-    with told(), Billing(**client) as billing:
+    with told(), blocking_client(**client) as billing:
         _show(list(_products(billing, customer_no, subscription).list()), as_json=as_json)
     return DONE
 
@@ -133,7 +133,7 @@ def add(
     owner_no: str | None, environment: str | None, base_url: str | None, **given: Any,
 ) -> int:  # fmt: skip
     """Add a charge. Values left out come from the master product."""
-    with told(), Billing(owner_no=owner_no, environment=environment, base_url=base_url) as billing:
+    with told(), blocking_client(owner_no=owner_no, environment=environment, base_url=base_url) as billing:
         charge = Charge(product_code=product_code, **given)
         products = _products(billing, customer_no, subscription)
         known = [each.id for each in products.list()]
@@ -199,7 +199,7 @@ def end(customer_no: str, charge_id: str, day: date, subscription: str | None, a
 @json_option
 def remove(customer_no: str, charge_id: str, subscription: str | None, yes: bool, as_json: bool, **client: Any) -> int:
     """Remove a charge. To stop billing it from a day on, end it."""
-    with told(), Billing(**client) as billing:
+    with told(), blocking_client(**client) as billing:
         products = _products(billing, customer_no, subscription)
         found = products.get(charge_id)
         if not yes:
@@ -220,7 +220,7 @@ def _change(
     *,
     as_json: bool,
 ) -> int:
-    with told(), Billing(**client) as billing:
+    with told(), blocking_client(**client) as billing:
         _show([change(_products(billing, customer_no, subscription))], as_json=as_json)
     return DONE
 

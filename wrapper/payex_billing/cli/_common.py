@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ..errors import BillingError
+
+if TYPE_CHECKING:
+    from ..client import Billing
 
 DONE, ERROR, PENDING, ROWS_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 3, 64, 130
 EXIT_CODES = (
@@ -35,6 +39,13 @@ def client_options(command: F) -> F:
 def json_option(command: F) -> F:
     """`--json`, for programs."""
     return click.option("--json", "as_json", is_flag=True, help="One JSON object in place of text.")(command)
+
+
+def blocking_client(**options: Any) -> Billing:
+    """A client for one question, which Ctrl-C ends at once: the fast engine hears of it only when it is answered."""
+    from ..client import Billing  # noqa: PLC0415 - not every command asks
+
+    return Billing(**options, engine=os.environ.get("PAYEX_ENGINE") or "httpx")
 
 
 @contextmanager

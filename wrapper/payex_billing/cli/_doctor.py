@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import attrs
 import click
 
-from .. import _tls
+from .. import _http, _tls
 from ..client import Billing
 from ..config import VARIABLES, Settings
 from ..errors import (
@@ -69,6 +69,11 @@ def _examine(client: dict[str, Any]) -> Iterator[Finding]:
         yield Finding("wrong", "settings", str(error), "set it in the environment; the README lists all settings")
         return
     yield from _settings(settings)
+    try:
+        yield Finding("ok", "sent with", _http.chosen(settings))
+    except ConfigurationError as error:
+        yield Finding("wrong", "engine", str(error), "set PAYEX_ENGINE=auto")
+        return
     parts = urlsplit(settings.base_url)
     context: ssl.SSLContext | None = None
     if parts.scheme == "https":

@@ -1,0 +1,113 @@
+"""The server that all clients are measured against: fixed JSON answers at the speed of Granian, after a delay if wished.
+
+`python -m benchmarks.server --delay 0.02 --tls DIR` prints its URL, and ends with its standard input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server as Granian
+
+BASE = "/billing/customer/v1/1234/customers/15615616"
+CUSTOMER = (
+    b'{"customerNo":"15615616","@id":"%s","recurringProducts":"%s/recurring-products","subscriptions":"%s/subscriptions",'
+    b'"operations":[{"rel":"add-subscription","method":"POST","href":"%s/subscriptions"}],"id":"15615616",'
+    b'"object":"customer"}' % ((BASE.encode(),) * 4)
+)
+CHARGE = (
+    b'{"@id":"%s/recurring-products/1","recurringProductId":"1","productCode":"P01","quantity":1,"unitPrice":499.0,'
+    b'"vatRate":25.0,"text":"Telephone","startDate":"2026-01-01","endDate":null,"billedUntil":null,"operations":null}'
+    % BASE.encode()
+)
+
+
+class App:
+    """Answers every GET with a customer and every POST with a charge."""
+
+    def __init__(self, delay: float) -> None:
+        self._delay = delay
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            return
+        writes = scope["method"] == "POST"
+        if writes:
+            await receive()
+        if self._delay:
+            await asyncio.sleep(self._delay)
+        body = CHARGE if writes else CUSTOMER
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 201 if writes else 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[str]:
+    """The URL of a server in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.server", *arguments]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            found = re.search(r"https?://\S+", process.stdout.readline() if process.stdout else "")
+            if found is None:
+                raise RuntimeError("the server did not start")
+            yield found[0]
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--delay", type=float, default=0.0)
+    parser.add_argument("--tls", type=Path, help="folder with own.pem and ca.pem; clients must show a certificate")
+    given = parser.parse_args()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    secured = {
+        "ssl_cert": given.tls / "own.pem", "ssl_key": given.tls / "own.key", "ssl_ca": given.tls / "ca.pem",
+        "ssl_client_verify": True,
+    } if given.tls else {}  # fmt: skip
+    server = Granian(
+        App(given.delay),
+        address="127.0.0.1",
+        port=port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        backlog=4096,
+        backpressure=4096,
+        log_enabled=False,
+        **secured,
+    )
+
+    async def serve() -> None:
+        task = asyncio.ensure_future(server.serve())
+        while not _listening(port):
+            await asyncio.sleep(0.01)
+        print(f"{'https' if given.tls else 'http'}://127.0.0.1:{port}", flush=True)
+        threading.Thread(target=lambda: (sys.stdin.read(), server.stop()), daemon=True).start()
+        await task
+
+    asyncio.run(serve())
+
+
+def _listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+if __name__ == "__main__":
+    main()
