@@ -5,10 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
 
-import httpx
-import stripe
 from payex_billing import Billing
 from payex_billing_client import AuthenticatedClient
 from payex_billing_client.api.customers import get_customer
@@ -28,24 +25,41 @@ FAST, SLOW, STOCK, BARE, STRIPE = (
 )  # fmt: skip
 
 
-def subjects(url: str, stack: ExitStack) -> dict[str, Callable[[], object]]:
-    """One call of each client, ready to be made."""
-    headers = {"Authorization": f"Bearer {TOKEN}"}
-    plain = stack.enter_context(httpx.Client(base_url=f"{url}/billing/customer/v1", headers=headers))
-    generated = AuthenticatedClient(base_url=str(plain.base_url), token=TOKEN).set_httpx_client(plain)
-    options: dict[str, Any] = {"token": TOKEN, "owner_no": LEDGER, "base_url": url}
-    fast = stack.enter_context(Billing(**options, engine="reqwest")).customer(NUMBER)
-    slow = stack.enter_context(Billing(**options, engine="httpx")).customer(NUMBER)
-    bare = stack.enter_context(SyncClientBuilder().no_proxy().default_headers(headers).build())
+def subjects(url: str, stack: ExitStack, only: str | None = None) -> dict[str, Callable[[], object]]:
+    """One call of each client, or of one, ready to be made."""
+    makers = {STRIPE: _stripe, STOCK: _stock, SLOW: _billing("httpx"), FAST: _billing("reqwest"), BARE: _bare}
+    return {name: make(url, stack) for name, make in makers.items() if only in {None, name}}
+
+
+def _stripe(url: str, _stack: ExitStack) -> Callable[[], object]:
+    import stripe  # noqa: PLC0415 - a peer
+
+    client = stripe.StripeClient("sk_test_x", base_addresses={"api": url})
+    return lambda: client.v1.customers.retrieve(NUMBER)
+
+
+def _stock(url: str, stack: ExitStack) -> Callable[[], object]:
+    import httpx  # noqa: PLC0415 - a peer
+
+    base = f"{url}/billing/customer/v1"
+    plain = stack.enter_context(httpx.Client(base_url=base, headers={"Authorization": f"Bearer {TOKEN}"}))
+    client = AuthenticatedClient(base_url=base, token=TOKEN).set_httpx_client(plain)
+    return lambda: get_customer.sync_detailed(LEDGER, NUMBER, client=client)
+
+
+def _billing(engine: str) -> Callable[[str, ExitStack], Callable[[], object]]:
+    def make(url: str, stack: ExitStack) -> Callable[[], object]:
+        client = Billing(token=TOKEN, owner_no=LEDGER, base_url=url, engine=engine)
+        return stack.enter_context(client).customer(NUMBER).get
+
+    return make
+
+
+def _bare(url: str, stack: ExitStack) -> Callable[[], object]:
+    builder = SyncClientBuilder().no_proxy().default_headers({"Authorization": f"Bearer {TOKEN}"})
+    client = stack.enter_context(builder.build())
     path = f"{url}/billing/customer/v1/{LEDGER}/customers/{NUMBER}"
-    peer = stripe.StripeClient("sk_test_x", base_addresses={"api": url})
-    return {
-        STRIPE: lambda: peer.v1.customers.retrieve(NUMBER),
-        STOCK: lambda: get_customer.sync_detailed(LEDGER, NUMBER, client=generated),
-        SLOW: slow.get,
-        FAST: fast.get,
-        BARE: lambda: bytes(bare.get(path).build().send().bytes()),
-    }
+    return lambda: bytes(client.get(path).build().send().bytes())
 
 
 def measure() -> list[Row]:

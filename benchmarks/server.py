@@ -1,4 +1,4 @@
-"""The server that all clients are measured against: fixed JSON answers at the speed of Granian, after a delay if wished.
+"""The server that all clients are measured against: fixed answers at the speed of Granian, after a delay if wished.
 
 `python -m benchmarks.server --delay 0.02 --tls DIR` prints its URL, and ends with its standard input.
 """
@@ -95,8 +95,8 @@ def main() -> None:
 
     async def serve() -> None:
         task = asyncio.ensure_future(server.serve())
-        while not _listening(port):
-            await asyncio.sleep(0.01)
+        while not await asyncio.to_thread(_listening, port):
+            pass
         print(f"{'https' if given.tls else 'http'}://127.0.0.1:{port}", flush=True)
         threading.Thread(target=lambda: (sys.stdin.read(), server.stop()), daemon=True).start()
         await task

@@ -128,6 +128,7 @@ class ScriptedServer:
 
     answers: Sequence[bytes | None]
     requests: list[bytes] = field(default_factory=list)
+    closed: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))  # released by each that ends
 
     def __enter__(self) -> Self:
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -159,6 +160,7 @@ class ScriptedServer:
                         connection.sendall(answer)
                 except OSError:
                     return
+            self.closed.release()
 
 
 def _read_request(connection: socket.socket) -> bytes:

@@ -73,7 +73,7 @@ def test_a_body_may_be_compressed(make: Callable[..., Any], encoding: str, compr
     with ScriptedServer([http_answer(200, compress(CUSTOMER), f"Content-Encoding: {encoding}")]) as server:
         assert make(server.url).customer("1").get().customer_no == "1"
         accepted = server.requests[0].lower().partition(b"accept-encoding: ")[2].partition(b"\r\n")[0]
-        assert set(accepted.split(b", ")) == {b"gzip", b"deflate"}
+        assert {each.strip() for each in accepted.split(b",")} == {b"gzip", b"deflate"}
 
 
 @pytest.mark.parametrize("body", [b"no gzip", gzip.compress(CUSTOMER)[:-9]])
@@ -188,6 +188,7 @@ def test_a_connection_that_the_server_has_closed_is_not_used_again(make: Callabl
         billing = make(server.url)
         for _ in range(3):
             assert billing.customer("1").get().customer_no == "1"
+            assert server.closed.acquire(timeout=5)
 
 
 def test_connections_over_tls_are_kept_at_any_concurrency(engine: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,6 +12,8 @@ from typing import Any
 import attrs
 import payex_billing as pb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from payex_billing import UNSET, Charge, Customer, Operation, RecurringProduct, Subscription
 
 OPERATION = Operation(rel="add-x", method="POST", href="/x", extra={"title": "X"})
@@ -114,3 +117,37 @@ def test_unset_is_none_of_the_values() -> None:
     assert repr(UNSET) == "UNSET"
     assert pickle.loads(pickle.dumps(UNSET)) is UNSET
     assert copy.deepcopy(UNSET) is UNSET
+
+
+@given(
+    number=st.integers(min_value=-(10**40), max_value=10**40),
+    before=st.text(alphabet="abc0123456789", max_size=40),
+    after=st.text(alphabet="abc0123456789", max_size=40),
+)
+def test_whole_numbers_of_any_size_are_read_exactly(number: int, before: str, after: str) -> None:
+    from payex_billing._operations import parse_json
+
+    body = json.dumps({"before": before, "number": number, "after": after}).encode()
+    assert parse_json(body) == {"before": before, "number": number, "after": after}
+
+
+@pytest.mark.parametrize("body", [b'"\\ud800"', b"\xef\xbb\xbf1", b"-0", b"1e5", b'{"a":1,"a":2}', b'"\xc3\xb6"'])
+def test_json_means_the_same_with_and_without_the_fast_parser(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    from payex_billing import _operations
+
+    fast = _operations.parse_json(body)
+    monkeypatch.setattr(_operations, "orjson", None)
+    slow = _operations.parse_json(body)
+    assert (fast, type(fast)) == (slow, type(slow))
+
+
+@pytest.mark.parametrize("body", [b"NaN", b"[Infinity]", b"", b"{", b"\xff", b'{"a":01}'])
+def test_what_is_not_json_is_refused_with_and_without_the_fast_parser(
+    body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from payex_billing import _operations
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"."):
+            _operations.parse_json(body)
+        monkeypatch.setattr(_operations, "orjson", None)

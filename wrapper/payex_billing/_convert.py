@@ -190,18 +190,16 @@ def _operations(value: Any) -> tuple[Operation, ...]:
         return ()
     if not isinstance(value, list):
         raise _wrong("operations", "a list", value)
-    return tuple(_operation(each) for each in value)
+    return tuple([_operation(each) for each in value])
 
 
 def _operation(value: Any) -> Operation:
     if not isinstance(value, generated.Operation):
         raise _wrong("operations", "a list of operations", value)
-    return Operation(
-        rel=_str("rel", value.rel),
-        method=_str("method", value.method),
-        href=_str("href", value.href),
-        extra=value.additional_properties,
-    )
+    rel, method, href = value.rel, value.method, value.href
+    if not (isinstance(rel, str) and isinstance(method, str) and isinstance(href, str)):
+        raise ValueError("operations holds one whose rel, method or href is not a string")  # noqa: TRY004 - as above
+    return Operation(rel=rel, method=method, href=href, extra=value.additional_properties)
 
 
 def _wrong(name: str, expected: str, value: object) -> ValueError:

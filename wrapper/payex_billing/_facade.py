@@ -87,6 +87,7 @@ class Facade(Generic[Provider]):
             epoch=time.time,
             reserve=Pace(self.settings.max_rate).reserve if self.settings.max_rate else None,
             on_attempt=self._telemetry.attempt,
+            listening=self._telemetry.listening,
             outcome_unknown=self._outcome_unknown,
         )
         self._connect()

@@ -11,19 +11,19 @@ import os
 import platform
 import ssl
 import sys
-import threading
 import time
 import warnings
 from collections.abc import Generator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from queue import Empty, SimpleQueue
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
 from . import _tls
-from ._policy import Failure, GetToken, Reply, Response, Send, Step, Wait
+from ._policy import Failure, GetToken, Reply, Response, Send, Step
 from ._tokens import AsyncTokenSource, TokenSource
 from .config import Settings, effective_proxy
 from .errors import ConfigurationError, Phase
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     AsyncTransport: TypeAlias = _httpx.AsyncTransport | _reqwest.AsyncTransport
 
 # The limit is ours, before any library's pool: there a cancelled call can keep its place for ever.
+_CLOSED = "the client is closed"
 _NO_PLACE = Failure(Phase.NEVER_SENT, "no place was free among max_concurrency requests", timed_out=True)
 
 
@@ -114,10 +115,6 @@ class _Connections:
         self._limit = settings.max_concurrency
         self._closed = False
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ConfigurationError("the client is closed")
-
     def _explanation(self) -> Failure | None:
         """Why the server is silent, if it does not like our certificate."""
         advice = _tls.probe(self._context or ssl_context(self._settings), *self._suspect) if self._suspect else None
@@ -136,14 +133,18 @@ class Engine(_Connections):
         self._start()
 
     def _start(self) -> None:
-        self._process = os.getpid()
-        self._places = threading.BoundedSemaphore(self._limit)
+        self._process = _process
+        # A place is a None in the queue, which costs a tenth of a semaphore.
+        self._places: SimpleQueue[None] = SimpleQueue()
+        for _ in range(self._limit):
+            self._places.put(None)
         self._transport: Transport = _library(self).Transport(self._settings, self._context, self._proxy, user_agent())
 
     def send(self, step: Send) -> Reply:
         """Send once."""
-        self._check_open()
-        if self._process != os.getpid():
+        if self._closed:
+            raise ConfigurationError(_CLOSED)
+        if self._process != _process:
             # A forked child must not speak on its parent's connections. They are kept, so that nothing closes them.
             _inherited.append(self._transport)
             if self.library == "reqwest":  # its threads have stayed with the parent
@@ -151,12 +152,14 @@ class Engine(_Connections):
                 self._context = self._context or ssl_context(self._settings)
             self._start()
         end = time.monotonic() + step.timeout
-        if not self._places.acquire(blocking=False) and not self._places.acquire(timeout=step.timeout):
+        try:
+            self._places.get(timeout=step.timeout)
+        except Empty:
             return _NO_PLACE
         try:
             reply = self._transport.send(step, end)
         finally:
-            self._places.release()
+            self._places.put(None)
         if self._suspect is not None:
             if isinstance(reply, Response):
                 self._suspect = None
@@ -167,7 +170,7 @@ class Engine(_Connections):
     def close(self) -> None:
         """Close the connections."""
         self._closed = True
-        if self._process == os.getpid():
+        if self._process == _process:
             self._transport.close()
 
 
@@ -185,7 +188,8 @@ class AsyncEngine(_Connections):
 
     async def send(self, step: Send) -> Reply:
         """Send once."""
-        self._check_open()
+        if self._closed:
+            raise ConfigurationError(_CLOSED)
         self._check_loop()
         end = time.monotonic() + step.timeout
         if self._places.locked():
@@ -235,6 +239,17 @@ class AsyncEngine(_Connections):
         await self._transport.close()
 
 
+# Counts forks: a child's number is another than its parent's.
+_process = 0
+
+
+def _count_fork() -> None:
+    global _process  # noqa: PLW0603 - it is the process's
+    _process += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_count_fork)
 # Named, so that a test can hold time still.
 _pause, _sleep = time.sleep, asyncio.sleep
 # Connections of a parent process: a child that let go of them would close them.
@@ -250,14 +265,13 @@ def drive(policy: Generator[Step, object, Response], engine: Engine, tokens: Tok
         except StopIteration as stop:
             response: Response = stop.value
             return response
-        match step:
-            case Send():
-                reply = engine.send(step)
-            case Wait():
-                _pause(step.seconds)
-                reply = None
-            case GetToken():
-                reply = tokens.get(step.refused)
+        if isinstance(step, Send):
+            reply = engine.send(step)
+        elif isinstance(step, GetToken):
+            reply = tokens.get(step.refused)
+        else:
+            _pause(step.seconds)
+            reply = None
 
 
 async def drive_async(
@@ -271,14 +285,13 @@ async def drive_async(
         except StopIteration as stop:
             response: Response = stop.value
             return response
-        match step:
-            case Send():
-                reply = await engine.send(step)
-            case Wait():
-                await _sleep(step.seconds)
-                reply = None
-            case GetToken():
-                reply = await tokens.get(step.refused)
+        if isinstance(step, Send):
+            reply = await engine.send(step)
+        elif isinstance(step, GetToken):
+            reply = await tokens.get(step.refused)
+        else:
+            await _sleep(step.seconds)
+            reply = None
 
 
 def _library(engine: _Connections) -> ModuleType:

@@ -21,13 +21,12 @@ import httpcore
 import httpx
 
 from . import _tls
-from ._policy import KEEP_ALIVE, MAX_ANSWER_BYTES, TOO_LARGE, Failure, Reply, Response, Send
+from ._policy import ACCEPT, KEEP_ALIVE, MAX_ANSWER_BYTES, TOO_LARGE, Failure, Reply, Response, Send
 from .config import Settings
 from .errors import Phase
 
 # As the fast engine has it.
 MAX_HEADERS = 100
-ACCEPT_ENCODING = "gzip, deflate"
 # Nothing of a request has gone out when one of these is raised.
 _NEVER_SENT = (
     httpcore.ConnectError,
@@ -67,7 +66,8 @@ class _Requests:
         self._common = [
             (b"Host", parts.netloc.encode("idna")),
             (b"User-Agent", user_agent.encode()),
-            (b"Accept-Encoding", ACCEPT_ENCODING.encode()),
+            (b"Accept-Encoding", b"gzip, deflate"),
+            (b"Accept", ACCEPT.encode()),
         ]
 
     def _url(self, target: bytes) -> httpcore.URL:

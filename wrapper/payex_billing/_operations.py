@@ -6,9 +6,7 @@ Imported when the first client is made, because the generated code imports an HT
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
@@ -47,16 +45,15 @@ except ModuleNotFoundError:  # the extra `fast`
     orjson = None  # type: ignore[assignment]
 
 T = TypeVar("T")
-# In every sixth byte: three digits in a row, as every number of 19 digits has, which may not fit into 64 bits. Some
-# shorter ones have, too, and so may a text, which costs only time; to look at every byte would cost more.
-_LONG_NUMBER = re.compile(rb"[0-9]{3}")
+# Every digit made a 0 and every other byte a 1. A whole number that may not fit into 64 bits has 19 digits or more:
+# three zeros in a row in every sixth byte. So has many a shorter one, and so may a text, which costs only time.
+_DIGITS = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x31 for byte in range(256))
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-ACCEPT = "application/json, application/problem+json"
 # Only asked whether unexpected statuses raise; they never get that far.
 _CLIENT = AuthenticatedClient(base_url="", token="", raise_on_unexpected_status=True)
 
 
-@attrs.frozen
+@attrs.define
 class Call(Generic[T]):
     """A request, how its success is read, and what it creates, if anything."""
 
@@ -195,7 +192,7 @@ def follow(operation: Operation, body: JsonValue, settings: Settings) -> Call[Js
     """
     if operation.method.upper() not in {"GET", "POST", "PUT", "PATCH", "DELETE"}:
         raise InvalidArgument("operation", f"has the method {operation.method!r}, which cannot be followed")
-    headers = {"Accept": ACCEPT}
+    headers: dict[str, str] = {}
     content = None
     if body is not None:
         headers["Content-Type"] = "application/json"
@@ -222,6 +219,8 @@ def _followable(link: str, settings: Settings) -> str:
 class _Answer:
     """What the generated parsers look at of an HTTP library's response."""
 
+    __slots__ = ("_body", "status_code")
+
     def __init__(self, status_code: int, body: bytes) -> None:
         self.status_code = status_code
         self._body = body
@@ -241,9 +240,11 @@ def parse_json(body: bytes) -> Any:
         ValueError: it is not JSON.
         RecursionError: it is nested too deeply.
     """
-    if orjson is not None and _LONG_NUMBER.search(body[::6]) is None:
-        with suppress(ValueError):
+    if orjson is not None and b"000" not in body[::6].translate(_DIGITS):
+        try:
             return orjson.loads(body)
+        except ValueError:
+            pass
     return json.loads(body, parse_constant=_refuse_constant)
 
 
@@ -280,19 +281,30 @@ def _deletion(module: ModuleType, ids: tuple[str, ...]) -> Call[None]:
     return Call(_request(module, ids, None), lambda _response: None)
 
 
+@attrs.frozen
+class _Route:
+    """What all requests of an operation have in common."""
+
+    operation: str
+    method: str
+    template: str
+    headers: Mapping[str, str]
+
+
+_ROUTES: dict[ModuleType, _Route] = {}
+
+
 def _request(module: ModuleType, ids: tuple[str, ...], body: Any) -> Request:
-    arguments: dict[str, Any] = {} if body is None else {"body": body}
-    kwargs = module._get_kwargs(*ids, **arguments)
-    headers = {"Accept": ACCEPT, **kwargs.get("headers", {})}
+    kwargs = module._get_kwargs(*ids) if body is None else module._get_kwargs(*ids, body=body)
+    path = kwargs["url"]
+    route = _ROUTES.get(module) or _ROUTES.setdefault(module, _route(module, kwargs))
     content = _json("extra", kwargs["json"]) if "json" in kwargs else None
-    return Request(
-        operation=module.__name__.rpartition(".")[2],
-        method=kwargs["method"].upper(),
-        path=kwargs["url"],
-        template=_template(kwargs["url"]),
-        headers=headers,
-        body=content,
-    )
+    return Request(route.operation, route.method, path, route.template, route.headers, content)
+
+
+def _route(module: ModuleType, kwargs: Mapping[str, Any]) -> _Route:
+    operation = module.__name__.rpartition(".")[2]
+    return _Route(operation, kwargs["method"].upper(), _template(kwargs["url"]), kwargs.get("headers", {}))
 
 
 def _template(path: str) -> str:

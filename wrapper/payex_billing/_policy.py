@@ -28,14 +28,16 @@ from .errors import Attempt, Phase, Problem
 AMBIGUOUS_STATUSES = frozenset({500, 502, 504, *range(520, 528), 530})
 # A gateway gave up waiting, so what it waited for may still be under way.
 GATEWAY_TIMEOUTS = frozenset({504, 522, 524})
+# What is made for every call is not frozen: setting each field through `object.__setattr__` costs too much there.
 BUSY_STATUSES = frozenset({429, 503})
+ACCEPT = "application/json, application/problem+json"
 # Nothing in this API is near it. More would only fill the memory.
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 # Seconds that an idle connection is kept: less than servers do, so that none is closed under a request.
 KEEP_ALIVE = 5.0
 
 
-@attrs.frozen
+@attrs.define
 class Request:
     """A request as plain data.
 
@@ -44,7 +46,7 @@ class Request:
         method: the HTTP method, in upper case.
         path: the path under the API's prefix, percent-encoded.
         template: the path with its parameters unfilled, for logs: it tells no id.
-        headers: all but the credentials.
+        headers: those of its own; who is calling, what is understood and the credentials are the transport's to add.
         body: the bytes to send.
     """
 
@@ -61,7 +63,7 @@ class Request:
         return self.method != "POST"
 
 
-@attrs.frozen
+@attrs.define
 class Response:
     """An answer as plain data; header names in lower case."""
 
@@ -84,7 +86,7 @@ Reply: TypeAlias = Response | Failure
 TOO_LARGE = Failure(Phase.ANSWER_LOST, f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
 
 
-@attrs.frozen
+@attrs.define
 class Send:
     """Send the request; give back a `Response` or a `Failure`."""
 
@@ -107,6 +109,7 @@ class GetToken:
     refused: str | None = attrs.field(default=None, repr=False)
 
 
+_ANY_TOKEN = GetToken()
 Step: TypeAlias = Send | Wait | GetToken
 
 
@@ -188,6 +191,7 @@ class Environment:
         epoch: seconds since 1970, for a Retry-After given as a date.
         reserve: takes the next place in the pace of requests, given the time; the seconds until it comes.
         on_attempt: called after every attempt with the request, the attempt, and the answer if there was one.
+        listening: whether anybody wants to know of an attempt that succeeded.
         outcome_unknown: the class to raise for a lost POST.
     """
 
@@ -196,6 +200,7 @@ class Environment:
     epoch: Callable[[], float]
     reserve: Callable[[float], float] | None = None
     on_attempt: Callable[[Request, Attempt, Response | None], None] | None = None
+    listening: Callable[[], bool] = lambda: True
     outcome_unknown: type[errors.OutcomeUnknown] = errors.OutcomeUnknown
 
 
@@ -203,7 +208,7 @@ def call(
     request: Request, options: Options, budget: RetryBudget, environment: Environment
 ) -> Generator[Step, object, Response]:
     """Run one request to its end: return the success, or raise the error that says what happened."""
-    return (yield from _Call(request, options, budget, environment).run())
+    return _Call(request, options, budget, environment).run()
 
 
 class _Call:
@@ -219,7 +224,7 @@ class _Call:
         self.may_have_happened = False  # an earlier attempt may have taken effect
 
     def run(self) -> Generator[Step, object, Response]:
-        token = _token((yield GetToken()))
+        token = _token((yield _ANY_TOKEN))
         refreshed = False
         while True:
             pause = self.environment.reserve(self.environment.now()) if self.environment.reserve else 0.0
@@ -230,10 +235,11 @@ class _Call:
                 yield Wait(pause)
             reply = yield Send(self.request, token, min(self.options.timeout, left))
             if isinstance(reply, Response):
-                if self.succeeded(reply):
+                if 200 <= reply.status < 300 or self.already_removed(reply):
                     if not self.attempts:
                         self.budget.give()
-                    self.note(reply, None)
+                    if self.environment.listening():
+                        self.note(reply, None)
                     return reply
                 if reply.status == 401 and not refreshed:
                     refreshed = True
@@ -251,10 +257,8 @@ class _Call:
             if wait > 0:
                 yield Wait(wait)
 
-    def succeeded(self, reply: Response) -> bool:
-        if 200 <= reply.status < 300:
-            return True
-        # What an unanswered earlier attempt already removed is not there any more.
+    def already_removed(self, reply: Response) -> bool:
+        """What an unanswered earlier attempt has removed is not there any more."""
         return self.request.method == "DELETE" and reply.status == 404 and self.may_have_happened
 
     def wait_before_retry(self, reply: Response | Failure) -> float | None:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pyreqwest.client import BaseClientBuilder, Client, ClientBuilder, SyncClient, SyncClientBuilder
 from pyreqwest.exceptions import PyreqwestError, RequestTimeoutError
-from pyreqwest.http import HeaderMap
 from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.request import BaseRequestBuilder
+from pyreqwest.response import BaseResponse
 
 from . import _tls
-from ._policy import KEEP_ALIVE, MAX_ANSWER_BYTES, TOO_LARGE, Failure, Reply, Response, Send
+from ._policy import ACCEPT, KEEP_ALIVE, MAX_ANSWER_BYTES, TOO_LARGE, Failure, Reply, Response, Send
 from .config import Settings
 from .errors import Phase
 
@@ -32,7 +31,6 @@ _ERRORS = (PyreqwestError, ValueError, OSError)
 started_in: int | None = None
 Builder = TypeVar("Builder", bound=BaseClientBuilder)
 AnyRequest = TypeVar("AnyRequest", bound=BaseRequestBuilder)
-_duration = lru_cache(maxsize=64)(timedelta)
 
 
 class _Clients:
@@ -46,7 +44,7 @@ class _Clients:
         self._settings = settings
         self._proxy = proxy
         self._base = settings.base_url + settings.prefix
-        self._headers = {"User-Agent": user_agent}
+        self._headers = {"User-Agent": user_agent, "Accept": ACCEPT}
         secure = settings.base_url.startswith("https:") or (proxy or "").startswith("https:")
         self._identity = _tls.identity(settings) if secure and settings.client_cert is not None else None
         self._authorities = Path(settings.ca_file).read_bytes() if secure and settings.ca_file is not None else None
@@ -60,6 +58,7 @@ class _Clients:
             .default_headers(self._headers)
             .brotli(False)
             .zstd(False)
+            .timeout(timedelta(seconds=limit))
             .connect_timeout(timedelta(seconds=limit * CONNECT_PART))
             .pool_idle_timeout(timedelta(seconds=KEEP_ALIVE))
             .pool_max_idle_per_host(self._settings.max_concurrency)
@@ -93,20 +92,22 @@ class Transport(_Clients):
         source = step.request
         try:
             request = self._client(step.timeout).request(source.method, self._base + source.path)
-            request = _filled(request, step)
+            request = _filled(request, step, self._settings.timeout)
             with request.build_streamed() as answer:
                 body = answer.body_reader.read(MAX_ANSWER_BYTES + 1)
         except _ERRORS as error:
             return classify(error)
-        return _response(answer.status, answer.headers, body)
+        return _response(answer, body)
 
     def _client(self, timeout: float) -> SyncClient:
+        client = self._by_limit.get(timeout)  # the usual time limit is one of them
+        if client is not None:
+            return client
         limit = self._limit(timeout)
-        client = self._by_limit.get(limit)
-        if client is None:
+        if limit not in self._by_limit:
             made = self._configured(SyncClientBuilder(), limit).build()
-            client = self._by_limit.setdefault(limit, made)  # another thread may have been faster
-        return client
+            self._by_limit.setdefault(limit, made)  # another thread may have been faster
+        return self._by_limit[limit]
 
     def close(self) -> None:
         """Close the connections, which go with their clients."""
@@ -130,19 +131,21 @@ class AsyncTransport(_Clients):
         source = step.request
         try:
             request = self._client(step.timeout).request(source.method, self._base + source.path)
-            request = _filled(request, step)
+            request = _filled(request, step, self._settings.timeout)
             async with request.build_streamed() as answer:
                 body = await answer.body_reader.read(MAX_ANSWER_BYTES + 1)
         except _ERRORS as error:
             return classify(error)
-        return _response(answer.status, answer.headers, body)
+        return _response(answer, body)
 
     def _client(self, timeout: float) -> Client:
+        client = self._by_limit.get(timeout)  # the usual time limit is one of them
+        if client is not None:
+            return client
         limit = self._limit(timeout)
-        client = self._by_limit.get(limit)
-        if client is None:
-            client = self._by_limit[limit] = self._configured(ClientBuilder(), limit).build()
-        return client
+        if limit not in self._by_limit:
+            self._by_limit[limit] = self._configured(ClientBuilder(), limit).build()
+        return self._by_limit[limit]
 
     async def close(self) -> None:
         """Close the connections, which go with their clients."""
@@ -153,26 +156,31 @@ class AsyncTransport(_Clients):
 class _Headers(Mapping[str, str]):
     """An answer's headers, read when they are asked for: a success asks for none. One that is no text is not there."""
 
-    def __init__(self, headers: HeaderMap) -> None:
-        self._headers = headers
+    __slots__ = ("_answer",)
+
+    def __init__(self, answer: BaseResponse) -> None:
+        self._answer = answer
 
     def __getitem__(self, name: str) -> str:
         try:
-            return self._headers[name]
+            return self._answer.headers[name]
         except ValueError:
             raise KeyError(name) from None
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._headers)
+        return iter(self._answer.headers)
 
     def __len__(self) -> int:
-        return len(self._headers)
+        return len(self._answer.headers)
 
 
-def _filled(request: AnyRequest, step: Send) -> AnyRequest:
+def _filled(request: AnyRequest, step: Send, usual: float) -> AnyRequest:
     source = step.request
-    request = request.headers({"Authorization": f"Bearer {step.token}", **source.headers})
-    request = request.timeout(_duration(0, step.timeout))
+    request = request.bearer_auth(step.token)
+    if step.timeout != usual:
+        request = request.timeout(timedelta(seconds=step.timeout))
+    if source.headers:
+        request = request.headers(source.headers)
     return request if source.body is None else request.body_bytes(source.body)
 
 
@@ -195,6 +203,6 @@ def _causes(error: Exception) -> list[str]:
     return causes[1:] or [str(getattr(error, "message", error))]
 
 
-def _response(status: int, headers: HeaderMap, body: Any) -> Reply:
+def _response(answer: BaseResponse, body: Any) -> Reply:
     content = b"" if body is None else bytes(body)
-    return TOO_LARGE if len(content) > MAX_ANSWER_BYTES else Response(status, _Headers(headers), content)
+    return TOO_LARGE if len(content) > MAX_ANSWER_BYTES else Response(answer.status, _Headers(answer), content)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 from ._policy import Request, Response
@@ -38,6 +38,7 @@ class Telemetry:
         self._host = host
         self._trace: Any = None
         self._tracer: Any = None
+        self.tracing = tracing
         if tracing:
             try:
                 from opentelemetry import trace  # noqa: PLC0415 - an extra
@@ -46,6 +47,10 @@ class Telemetry:
                 raise ConfigurationError(message) from None
             self._trace = trace
             self._tracer = trace.get_tracer("payex_billing")
+
+    def listening(self) -> bool:
+        """Whether anybody wants to know of an attempt that succeeded."""
+        return self._hook is not None or self.tracing or logger.isEnabledFor(logging.DEBUG)
 
     def attempt(self, request: Request, attempt: Attempt, answer: Response | None) -> None:
         """An attempt has ended."""
@@ -67,9 +72,7 @@ class Telemetry:
                 span.set_attribute("http.response.status_code", attempt.status)
 
     def span(self, request: Request) -> AbstractContextManager[object]:
-        """A span around a call, with its attempts as events; nothing when there is no tracing."""
-        if self._tracer is None:
-            return _NOTHING
+        """A span around a call, with its attempts as events. Only when tracing."""
         attributes = {
             "http.request.method": request.method,
             "url.template": request.template,
@@ -88,9 +91,6 @@ def _log(request: Request, attempt: Attempt, answer: Response | None) -> None:
     if answer is not None and logger.isEnabledFor(logging.DEBUG):
         shown = {name: answer.headers[name] for name in ALLOWED_HEADERS if name in answer.headers}
         logger.debug("answer headers %s, and %d others", shown, len(answer.headers) - len(shown))
-
-
-_NOTHING = nullcontext()
 
 
 class _Span:

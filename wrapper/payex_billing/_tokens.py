@@ -26,6 +26,7 @@ class TokenSource:
         if inspect.iscoroutinefunction(source):
             raise ConfigurationError("token is an async function, which only AsyncBilling can await")
         self._source = source
+        self._fixed = source if isinstance(source, str) else None
         self._lock = threading.Lock()
         self._token = ""
         self._stamp: tuple[int, ...] = ()
@@ -49,7 +50,7 @@ class TokenSource:
         Raises:
             ConfigurationError: there is no usable token.
         """
-        token = self.ready(refused)
+        token = self._fixed or self.ready(refused)
         if token is not None:
             return token
         with self._lock:

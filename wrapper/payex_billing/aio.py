@@ -114,7 +114,10 @@ class AsyncBilling(Facade[AsyncTokenProvider]):
 
     async def _run(self, call: Call[T]) -> T:
         policy = _policy.call(call.request, self._options, self._budget, self._environment)
-        with self._telemetry.span(call.request):
+        if self._telemetry.tracing:
+            with self._telemetry.span(call.request):
+                result = call.parse(await _http.drive_async(policy, self._engine, self._tokens))
+        else:
             result = call.parse(await _http.drive_async(policy, self._engine, self._tokens))
         if isinstance(result, RecurringProduct):
             self._memory.saw((result.id,))
