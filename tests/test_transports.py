@@ -115,6 +115,7 @@ def test_a_header_of_any_bytes_is_no_obstacle(make: Callable[..., Any]) -> None:
     with ScriptedServer([http_answer(200, CUSTOMER, *odd), http_answer(429, b"", *odd)]) as server:
         billing = make(server.url)
         assert billing.customer("1").get().customer_no == "1"
+        assert server.closed.acquire(timeout=5)
         with pytest.raises(pb.RateLimited) as caught:
             billing.customer("1").get()
         assert caught.value.retry_after is None

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
 from . import _tls
+from ._places import Places, Unstoppable
 from ._policy import Failure, GetToken, Reply, Response, Send, Step
 from ._tokens import AsyncTokenSource, TokenSource
 from .config import Settings, effective_proxy
@@ -180,7 +181,7 @@ class AsyncEngine(_Connections):
     def __init__(self, settings: Settings, owner: str) -> None:
         super().__init__(settings, owner)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._places = asyncio.Semaphore(self._limit)
+        self._places = Places(self._limit)
         self._under_way: set[asyncio.Task[Reply]] = set()
         self._transport: AsyncTransport = _library(self).AsyncTransport(
             settings, self._context, self._proxy, user_agent()
@@ -192,15 +193,10 @@ class AsyncEngine(_Connections):
             raise ConfigurationError(_CLOSED)
         self._check_loop()
         end = time.monotonic() + step.timeout
-        if self._places.locked():
-            try:
-                async with asyncio.timeout(step.timeout):
-                    await self._places.acquire()
-            except TimeoutError:
-                return _NO_PLACE
-        else:
-            await self._places.acquire()
-        reply = await (self._send(step, end) if self._transport.ends_when_cancelled else self._apart(step, end))
+        if not self._places.take() and not await self._places.wait(step.timeout):
+            return _NO_PLACE
+        sending = self._send(step, end)
+        reply = await (sending if self._transport.ends_when_cancelled else Unstoppable(sending, self._adopt))
         if self._suspect is not None:
             if isinstance(reply, Response):
                 self._suspect = None
@@ -212,17 +208,12 @@ class AsyncEngine(_Connections):
         try:
             return await self._transport.send(step, end)
         finally:
-            self._places.release()
+            self._places.leave()
 
-    async def _apart(self, step: Send, end: float) -> Reply:
-        """Send in a task of its own, which goes on when the caller is cancelled, as the request does.
-
-        So its place is taken until it has ended, and there are never more under way than are allowed.
-        """
-        task = asyncio.ensure_future(self._send(step, end))
+    def _adopt(self, task: asyncio.Task[Reply]) -> None:
+        """Keep what goes on without its caller: its place is taken until it has ended, as its connection is."""
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
-        return await asyncio.shield(task)
 
     def _check_loop(self) -> None:
         loop = asyncio.get_running_loop()

@@ -1,0 +1,153 @@
+"""Many asynchronous calls at once: how many a second, how late the last of them, at what a slow server allows."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from statistics import quantiles
+from typing import Any
+
+import httpx
+from payex_billing import AsyncBilling, Charge
+from payex_billing_client import AuthenticatedClient
+from payex_billing_client.api.customers import get_customer
+from payex_billing_client.api.recurring_products import create_customer_recurring_product
+from payex_billing_client.models import NewRecurringProduct
+from pyreqwest.client import ClientBuilder
+
+from benchmarks.calls import BARE, FAST, LEDGER, NUMBER, SLOW, STOCK, TOKEN
+from benchmarks.measure import Row, ratios, rounds_of
+from benchmarks.server import serving
+
+TEXT = (
+    "Calls a second of so many workers that share a client, against the same server in a process of its own; more is "
+    "better. A client of ours has at most 100 under way (`max_concurrency`), however many workers there are."
+)
+SLOW_TEXT = (
+    "64 workers against a server that takes 20 ms for an answer; more is better. The ideal is 64 answers in the time that "
+    "one takes a raw socket, about 3,100 a second."
+)
+LATE_TEXT = "The time within which 99 of 100 calls of 256 workers ended; less is better."
+PRODUCT = "P01"
+CHARGE = Charge(product_code=PRODUCT, quantity=1)
+BODY = b'{"productCode":"P01","quantity":1}'
+DELAY = 0.02
+IDEAL = "64 × a raw socket"
+Call = Callable[[], Awaitable[object]]
+# Each is to take a second or so.
+CALLS = {STOCK: 500, SLOW: 2_000, FAST: 5_000, BARE: 5_000}
+
+
+async def _make(name: str, url: str, *, writes: bool, stack: AsyncExitStack) -> Call:
+    if name == STOCK:
+        base, headers = f"{url}/billing/customer/v1", {"Authorization": f"Bearer {TOKEN}"}
+        plain = await stack.enter_async_context(httpx.AsyncClient(base_url=base, headers=headers, timeout=30))
+        client = AuthenticatedClient(base_url=base, token=TOKEN).set_async_httpx_client(plain)
+        if writes:
+            body = NewRecurringProduct(product_code=PRODUCT, quantity=1)
+            return lambda: create_customer_recurring_product.asyncio_detailed(LEDGER, NUMBER, client=client, body=body)
+        return lambda: get_customer.asyncio_detailed(LEDGER, NUMBER, client=client)
+    if name == BARE:
+        builder = ClientBuilder().no_proxy().default_headers({"Authorization": f"Bearer {TOKEN}"})
+        bare = await stack.enter_async_context(builder.build())
+        path = f"{url}/billing/customer/v1/{LEDGER}/customers/{NUMBER}"
+
+        async def one() -> bytes:
+            request = bare.post(f"{path}/recurring-products").body_bytes(BODY) if writes else bare.get(path)
+            return bytes(await (await request.build().send()).bytes())
+
+        return one
+    options: dict[str, Any] = {"token": TOKEN, "owner_no": LEDGER, "base_url": url}
+    engine = "httpx" if name == SLOW else "reqwest"
+    billing = await stack.enter_async_context(AsyncBilling(**options, engine=engine))
+    customer = billing.customer(NUMBER)
+    return (lambda: customer.recurring_products.create(CHARGE)) if writes else customer.get
+
+
+async def _run(name: str, url: str, workers: int, *, writes: bool = False, calls: int = 0) -> tuple[float, list[float]]:
+    """Seconds of all calls together, and of each."""
+    async with AsyncExitStack() as stack:
+        call = await _make(name, url, writes=writes, stack=stack)
+        took: list[float] = []
+
+        async def work(count: int) -> None:
+            left = iter(range(count))
+
+            async def worker() -> None:
+                for _ in left:
+                    started = time.perf_counter()
+                    await call()
+                    took.append(time.perf_counter() - started)
+
+            await asyncio.gather(*(worker() for _ in range(workers)))
+
+        await work(workers)  # connects
+        took.clear()
+        started = time.perf_counter()
+        await work(calls or CALLS[name])
+        return time.perf_counter() - started, took
+
+
+def rate(name: str, url: str, workers: int, *, writes: bool = False, calls: int = 0) -> float:
+    """Calls a second."""
+    calls = calls or CALLS[name]
+    return calls / asyncio.run(_run(name, url, workers, writes=writes, calls=calls))[0]
+
+
+def late(name: str, url: str, workers: int) -> float:
+    """The 99th percentile in milliseconds."""
+    return quantiles(asyncio.run(_run(name, url, workers))[1], n=100)[98] * 1000
+
+
+def measure() -> list[Row]:
+    """Calls a second."""
+    names = (STOCK, SLOW, FAST, BARE)
+    with serving() as url:
+        found = {}
+        for what, workers, writes in (("GET", 16, False), ("GET", 64, False), ("GET", 256, False), ("POST", 64, True)):
+            at = {name: (lambda n=name, w=workers, x=writes: rate(n, url, w, writes=x)) for name in names}
+            found |= {f"{what} at {workers}, {name}": values for name, values in rounds_of(at, 5).items()}
+    return ratios(
+        found,
+        "calls/s",
+        [
+            (f"GET at 64, {FAST}", f"GET at 64, {STOCK}", 10),
+            (f"POST at 64, {FAST}", f"POST at 64, {STOCK}", 10),
+            (f"GET at 64, {FAST}", f"GET at 64, {BARE}", 0.6),
+            (f"POST at 64, {FAST}", f"POST at 64, {BARE}", 0.6),
+            (f"GET at 256, {SLOW}", f"GET at 16, {SLOW}", 0.8),
+            (f"GET at 64, {SLOW}", f"GET at 64, {STOCK}", None),
+        ],
+        at_least=True,
+    )
+
+
+def ideal(url: str) -> float:
+    """64 × the calls a second of a raw socket."""
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as raw:
+        started = time.perf_counter()
+        for _ in range(50):
+            raw.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            answer = b""
+            while b"\r\n\r\n{" not in answer or not answer.endswith(b"}"):
+                answer += raw.recv(65536)
+        return 64 * 50 / (time.perf_counter() - started)
+
+
+def measure_slow_server() -> list[Row]:
+    """What is left of the ideal."""
+    with serving("--delay", str(DELAY)) as url:
+        subjects = {name: (lambda n=name: rate(n, url, 64, calls=5_000)) for name in (SLOW, FAST, BARE)}
+        found = rounds_of(subjects | {IDEAL: lambda: ideal(url)}, 5)
+    return ratios(found, "calls/s", [(FAST, IDEAL, 0.85), (SLOW, IDEAL, None), (BARE, IDEAL, None)], at_least=True)
+
+
+def measure_late() -> list[Row]:
+    """The slowest calls."""
+    with serving() as url:
+        found = rounds_of({name: (lambda n=name: late(n, url, 256)) for name in (STOCK, SLOW, FAST, BARE)}, 5)
+    return ratios(found, "ms", [(FAST, STOCK, 0.1), (SLOW, STOCK, None)])
