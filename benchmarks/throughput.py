@@ -27,8 +27,8 @@ TEXT = (
     "better. A client of ours has at most 100 under way (`max_concurrency`), however many workers there are."
 )
 SLOW_TEXT = (
-    "64 workers against a server that takes 20 ms for an answer; more is better. The ideal is 64 answers in the time that "
-    "one takes a raw socket, about 3,100 a second."
+    "64 workers against a server that takes 20 ms for an answer; more is better. The ideal is 64 answers in the time "
+    "that one takes a raw socket, about 3,100 a second."
 )
 LATE_TEXT = "The time within which 99 of 100 calls of 256 workers ended; less is better."
 PRODUCT = "P01"

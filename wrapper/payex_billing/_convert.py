@@ -156,9 +156,9 @@ def _optional(name: str, value: Any, check: Callable[[str, Any], T]) -> T | None
 
 
 def _str(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise _wrong(name, "a string", value)
-    return value
+    if type(value) is str or isinstance(value, str):
+        return value
+    raise _wrong(name, "a string", value)
 
 
 def _int(name: str, value: Any) -> int:

@@ -109,7 +109,6 @@ class GetToken:
     refused: str | None = attrs.field(default=None, repr=False)
 
 
-_ANY_TOKEN = GetToken()
 Step: TypeAlias = Send | Wait | GetToken
 
 
@@ -205,10 +204,13 @@ class Environment:
 
 
 def call(
-    request: Request, options: Options, budget: RetryBudget, environment: Environment
+    request: Request, options: Options, budget: RetryBudget, environment: Environment, token: str | None = None
 ) -> Generator[Step, object, Response]:
-    """Run one request to its end: return the success, or raise the error that says what happened."""
-    return _Call(request, options, budget, environment).run()
+    """Run one request to its end: return the success, or raise the error that says what happened.
+
+    A token that is at hand need not be asked for.
+    """
+    return _Call(request, options, budget, environment).run(token)
 
 
 class _Call:
@@ -223,8 +225,9 @@ class _Call:
         self.deadline = environment.now() + options.deadline
         self.may_have_happened = False  # an earlier attempt may have taken effect
 
-    def run(self) -> Generator[Step, object, Response]:
-        token = _token((yield _ANY_TOKEN))
+    def run(self, token: str | None) -> Generator[Step, object, Response]:
+        if token is None:
+            token = _token((yield GetToken()))
         refreshed = False
         while True:
             pause = self.environment.reserve(self.environment.now()) if self.environment.reserve else 0.0
@@ -248,8 +251,7 @@ class _Call:
                         self.note(reply, 0.0)
                         token = fresh
                         continue
-            elif not isinstance(reply, Failure):
-                raise TypeError(f"the driver replied with {type(reply).__name__}")
+            reply = _checked(reply)
             wait = self.wait_before_retry(reply)
             self.note(reply, wait)
             if wait is None:
@@ -369,6 +371,12 @@ def parse_retry_after(value: str | None, epoch: Callable[[], float]) -> float | 
         return max(0.0, parsedate_to_datetime(text).timestamp() - epoch())
     except (ValueError, OverflowError, TypeError):
         return None
+
+
+def _checked(value: object) -> Reply:
+    if not isinstance(value, Response | Failure):
+        raise TypeError(f"the driver replied with {type(value).__name__}")
+    return value
 
 
 def _token(value: object) -> str:

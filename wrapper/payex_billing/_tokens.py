@@ -26,7 +26,7 @@ class TokenSource:
         if inspect.iscoroutinefunction(source):
             raise ConfigurationError("token is an async function, which only AsyncBilling can await")
         self._source = source
-        self._fixed = source if isinstance(source, str) else None
+        self.fixed = source if isinstance(source, str) else None
         self._lock = threading.Lock()
         self._token = ""
         self._stamp: tuple[int, ...] = ()
@@ -50,7 +50,7 @@ class TokenSource:
         Raises:
             ConfigurationError: there is no usable token.
         """
-        token = self._fixed or self.ready(refused)
+        token = self.fixed or self.ready(refused)
         if token is not None:
             return token
         with self._lock:
@@ -81,6 +81,7 @@ class AsyncTokenSource:
     def __init__(self, source: str | Path | AsyncTokenProvider) -> None:
         self._provider = source if inspect.iscoroutinefunction(source) else None
         self._blocking = TokenSource(source) if self._provider is None else None
+        self.fixed = source if isinstance(source, str) else None
         self._lock = asyncio.Lock()
         self._token = ""
 

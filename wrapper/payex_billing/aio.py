@@ -113,7 +113,7 @@ class AsyncBilling(Facade[AsyncTokenProvider]):
         await self.close()
 
     async def _run(self, call: Call[T]) -> T:
-        policy = _policy.call(call.request, self._options, self._budget, self._environment)
+        policy = _policy.call(call.request, self._options, self._budget, self._environment, self._tokens.fixed)
         if self._telemetry.tracing:
             with self._telemetry.span(call.request):
                 result = call.parse(await _http.drive_async(policy, self._engine, self._tokens))

@@ -110,7 +110,7 @@ class Billing(Facade[TokenProvider]):
         self.close()
 
     def _run(self, call: Call[T]) -> T:
-        policy = _policy.call(call.request, self._options, self._budget, self._environment)
+        policy = _policy.call(call.request, self._options, self._budget, self._environment, self._tokens.fixed)
         if self._telemetry.tracing:
             with self._telemetry.span(call.request):
                 result = call.parse(_http.drive(policy, self._engine, self._tokens))
