@@ -10,7 +10,7 @@ from pathlib import Path
 
 import trustme
 from payex_billing import AsyncBilling, Billing
-from payex_billing.reconcile import over
+from payex_billing.reconcile._plan import over
 from payex_billing_mock import Faults, MockServer, Tls
 
 from benchmarks.calls import FAST, LEDGER, NUMBER, SLOW, TOKEN
@@ -18,10 +18,10 @@ from benchmarks.measure import Row, rounds_of
 from benchmarks.server import serving
 
 TEXT = (
-    "Construction is the time of `Billing(…)` and `close()`, with the SSL context of an earlier client. Connections are "
-    "those that a server over TLS accepts from 20,000 calls of 64 workers that show a client certificate. Memory is what "
-    "the greatest size of the process grows by from the 20,000th call to the last of 1,000,000, made by 64 workers over "
-    "an iterator."
+    "Construction is the time of `Billing(…)` and `close()`, with the SSL context of an earlier client. Connections "
+    "are what a server over TLS accepts for 20,000 calls of 64 workers with a client certificate. Memory is what the "
+    "greatest size of the process grows by from the 20,000th call to the last of 1,000,000, made by 64 workers over an "
+    "iterator. Ratios are to the limit."
 )
 CONSTRUCTIONS = 100
 CALLS, MANY = 20_000, 1_000_000

@@ -1,4 +1,4 @@
-"""The server that all clients are measured against: fixed answers at the speed of Granian, after a delay if wished.
+"""The server that all clients are measured against: an endpoint of plain JSON on Granian, slow if wished.
 
 `python -m benchmarks.server --delay 0.02 --tls DIR` prints its URL, and ends with its standard input.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import re
 import socket
 import subprocess
@@ -21,16 +22,28 @@ from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server as Granian
 
 BASE = "/billing/customer/v1/1234/customers/15615616"
-CUSTOMER = (
-    b'{"customerNo":"15615616","@id":"%s","recurringProducts":"%s/recurring-products","subscriptions":"%s/subscriptions",'
-    b'"operations":[{"rel":"add-subscription","method":"POST","href":"%s/subscriptions"}],"id":"15615616",'
-    b'"object":"customer"}' % ((BASE.encode(),) * 4)
-)
-CHARGE = (
-    b'{"@id":"%s/recurring-products/1","recurringProductId":"1","productCode":"P01","quantity":1,"unitPrice":499.0,'
-    b'"vatRate":25.0,"text":"Telephone","startDate":"2026-01-01","endDate":null,"billedUntil":null,"operations":null}'
-    % BASE.encode()
-)
+CUSTOMER = {
+    "customerNo": "15615616",
+    "@id": BASE,
+    "recurringProducts": f"{BASE}/recurring-products",
+    "subscriptions": f"{BASE}/subscriptions",
+    "operations": [{"rel": "add-subscription", "method": "POST", "href": f"{BASE}/subscriptions"}],
+    "id": "15615616",  # what stripe's client looks for
+    "object": "customer",
+}
+CHARGE = {
+    "@id": f"{BASE}/recurring-products/1",
+    "recurringProductId": "1",
+    "productCode": "P01",
+    "quantity": 1,
+    "unitPrice": 499.0,
+    "vatRate": 25.0,
+    "text": "Telephone",
+    "startDate": "2026-01-01",
+    "endDate": None,
+    "billedUntil": None,
+    "operations": None,
+}
 
 
 class App:
@@ -48,7 +61,7 @@ class App:
             await receive()
         if self._delay:
             await asyncio.sleep(self._delay)
-        body = CHARGE if writes else CUSTOMER
+        body = json.dumps(CHARGE if writes else CUSTOMER, separators=(",", ":")).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 201 if writes else 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})

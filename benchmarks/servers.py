@@ -21,8 +21,8 @@ from benchmarks.server import serving
 ROOT = Path(__file__).parent.parent
 MOCK, PLAIN, PRISM = "the mock", "bare JSON endpoint on Granian", "Prism"
 TEXT = (
-    "GET of a customer, 64 connections, loaded by `wrk`; more is better. All validate the request but the bare endpoint, "
-    "which looks at nothing. Prism (`@stoplight/prism-cli` of npm) serves the examples of the same contract."
+    "GET of a customer, 64 connections, loaded by `wrk`; more is better. All validate the request but the bare "
+    "endpoint, which looks at nothing. Prism (`@stoplight/prism-cli` of npm) serves the examples of the same contract."
 )
 PATH = f"/billing/customer/v1/{LEDGER}/customers/{NUMBER}"
 

@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 import jsonschema_rs
 import yaml
 
+REMEMBERED_PATHS = 10_000
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
 
 
@@ -65,11 +66,12 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A route that fits a path, with its parameters decoded."""
+    """A route that fits a path, with its parameters decoded; `valid_for` names operations known to take them."""
 
     route: Route
     parameters: Mapping[str, str]
     undecodable: tuple[str, ...] = ()
+    valid_for: set[str] = field(default_factory=set, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class Contract:
     prefix: tuple[str, ...]
     problem_types: Mapping[str, ProblemType]
     _routes: Mapping[int, list[Route]] = field(repr=False)
+    _matches: dict[bytes, Match | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def base_path(self) -> str:
@@ -96,10 +99,18 @@ class Contract:
         return "/" + "/".join(self.prefix)
 
     def match(self, raw_path: bytes) -> Match | None:
-        """Find the route of a path as it came over the wire.
+        """Find the route of a path as it came over the wire. What was asked lately is not looked for again.
 
         The path is split before it is decoded, so that a `/` inside a parameter travels as `%2F`.
         """
+        try:
+            return self._matches[raw_path]
+        except KeyError:
+            if len(self._matches) >= REMEMBERED_PATHS:
+                self._matches.clear()
+            return self._matches.setdefault(raw_path, self._match(raw_path))
+
+    def _match(self, raw_path: bytes) -> Match | None:
         segments = raw_path.split(b"/")
         if not segments or segments[0]:
             return None

@@ -11,7 +11,7 @@ from .json_text import render
 from .store import Charge, Customer, JsonObject, Key, Store, Subscription
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """A request that has passed every check of the contract."""
 
@@ -109,28 +109,28 @@ def _uri(call: Call, key: Key) -> str:
 
 
 def _customer(call: Call, customer: Customer) -> str:
-    uri = _uri(call, customer.key)
-    return render(
-        customer.document
-        | {
+    if customer.rendered is None:
+        uri = _uri(call, customer.key)
+        own = {
             "@id": uri,
             "recurringProducts": f"{uri}/recurring-products",
             "subscriptions": f"{uri}/subscriptions",
             "operations": [_add(uri, "subscription"), _add(uri, "recurring-product")],
         }
-    )
+        customer.rendered = render(customer.document | own)
+    return customer.rendered
 
 
 def _subscription(call: Call, subscription: Subscription) -> str:
-    uri = _uri(call, subscription.key)
-    return render(
-        subscription.document
-        | {
+    if subscription.rendered is None:
+        uri = _uri(call, subscription.key)
+        own = {
             "@id": uri,
             "recurringProducts": f"{uri}/recurring-products",
             "operations": [_add(uri, "recurring-product")],
         }
-    )
+        subscription.rendered = render(subscription.document | own)
+    return subscription.rendered
 
 
 def _charge(call: Call, charge: Charge) -> str:

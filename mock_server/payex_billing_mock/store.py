@@ -58,6 +58,7 @@ class Subscription:
     key: Key
     document: JsonObject
     charges: dict[str, Charge] = field(default_factory=dict)
+    rendered: str | None = None
 
 
 @dataclass(slots=True)
@@ -68,6 +69,7 @@ class Customer:
     document: JsonObject
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
     charges: dict[str, Charge] = field(default_factory=dict)
+    rendered: str | None = None
 
 
 def _random_id() -> str:
