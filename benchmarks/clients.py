@@ -86,14 +86,14 @@ def measure() -> list[Row]:
     """The rows of this section."""
     rows = []
     grown = growth()  # before anything else has made the process larger
-    rows.append(Row("memory of 1,000,000 calls", grown, "MB", grown / MEGABYTES, 1.0, "20 MB"))
+    rows.append(Row("memory of 1,000,000 calls", grown, "MB", grown / MEGABYTES, 1.0, "a limit of 20 MB"))
     construction("httpx")
     construction("reqwest")
     both = {SLOW: lambda: construction("httpx"), FAST: lambda: construction("reqwest")}
     for name, values in rounds_of(both).items():
         value = sorted(values)[len(values) // 2]
-        rows.append(Row(f"construction, {name}", value, "ms", value / MILLISECONDS, 1.0, "2 ms"))
+        rows.append(Row(f"construction, {name}", value, "ms", value / MILLISECONDS, 1.0, "a limit of 2 ms"))
     for name, engine, goal in ((SLOW, "httpx", 1.0), (FAST, "reqwest", None)):
         opened = connections(engine)
-        rows.append(Row(f"connections, {name}", opened, "", opened / CONNECTIONS, goal, "70 connections"))
+        rows.append(Row(f"connections, {name}", opened, "", opened / CONNECTIONS, goal, "a limit of 70"))
     return rows
