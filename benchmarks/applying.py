@@ -30,7 +30,18 @@ def measure() -> list[Row]:
 
 @contextmanager
 def _mock() -> Iterator[str]:
-    command = [sys.executable, "-m", "payex_billing_mock", "--ledger", LEDGER, "--token", TOKEN, "--port", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "payex_billing_mock",
+        "--fast",
+        "--ledger",
+        LEDGER,
+        "--token",
+        TOKEN,
+        "--port",
+        "0",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

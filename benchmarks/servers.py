@@ -40,7 +40,18 @@ def _rate(url: str, seconds: int = 3) -> float:
 
 @contextmanager
 def _mock() -> Iterator[str]:
-    command = [sys.executable, "-m", "payex_billing_mock", "--port", "0", "--ledger", LEDGER, "--token", TOKEN]
+    command = [
+        sys.executable,
+        "-m",
+        "payex_billing_mock",
+        "--fast",
+        "--port",
+        "0",
+        "--ledger",
+        LEDGER,
+        "--token",
+        TOKEN,
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         found = re.search(r"http://[\d.:]+", process.stdout.readline() if process.stdout else "")
         assert found is not None

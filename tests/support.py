@@ -105,7 +105,7 @@ def send(
         if body is not None:
             sent["Content-Type"] = "application/json"
             body = body if isinstance(body, bytes) else json.dumps(body).encode()
-        full = path if path.startswith(("/billing", "/healthz")) else PREFIX + path
+        full = path if path.startswith(("/billing", "/healthz", "/console")) or path == "/" else PREFIX + path
         connection.request(method, full, body=body, headers={**sent, **(headers or {})})
         answer = connection.getresponse()
         return Raw(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .contract import Contract, Failure, Match, Operation, load_contract
 from .handlers import HANDLERS, Call
 from .json_text import parse, render
 from .problems import Refusal, invalid, problem
 from .store import JsonObject, Store
+
+if TYPE_CHECKING:
+    from .traffic import Traffic
 
 MAX_BODY_BYTES = 65_536
 DRAINED_BYTES = 16 * MAX_BODY_BYTES
@@ -61,6 +65,20 @@ class MockApp:
             raise ValueError("two ledgers have the same token")
         self._base_path = self.contract.base_path
         self._lock = threading.Lock()
+        self.ledgers = tuple(ledgers)
+        self.traffic: Traffic | None = None
+
+    def note(
+        self,
+        request: Request,
+        answer: Answer | None,
+        seconds: float,
+        fault: str | None = None,
+        took_effect: bool = True,
+    ) -> None:
+        """Tell who keeps track of requests, if anybody does."""
+        if self.traffic is not None:
+            self.traffic.record(request, answer, seconds, fault, took_effect)
 
     def handle(self, request: Request) -> Answer:
         """Answer one request. Calls from several threads are taken one after the other."""
@@ -122,7 +140,10 @@ class MockApp:
         body = b"" if bodiless else await _read(receive)
         # ASGI makes raw_path optional, but without it `%2F` cannot be told from `/`.
         request = Request(scope["method"], scope["raw_path"], headers, body)
+        started = time.perf_counter()
         answer = self.handle(request)
+        if self.traffic is not None:
+            self.note(request, answer, time.perf_counter() - started)
         await send(
             {
                 "type": "http.response.start",

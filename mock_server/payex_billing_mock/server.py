@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from .app import MockApp
+from .console import Console
 from .contract import Contract
 from .fast import FastServer, listen, reserve
 from .faults import Faults
@@ -35,6 +36,7 @@ class MockServer:
         faults: what befalls requests on purpose; may be changed while the mock is serving.
         admin: whether `/mock/faults` lets anyone who reaches the mock change the faults.
         tls: certificates; plain HTTP without.
+        console: whether `/` shows what the mock holds, with buttons for faults, to browsers of this machine.
 
     Raises:
         OSError: the port is taken, the database cannot be used, or a certificate cannot be read.
@@ -51,13 +53,15 @@ class MockServer:
         faults: Faults | None = None,
         admin: bool = False,
         tls: Tls | None = None,
+        console: bool = False,
     ) -> None:
         self._persistence = SqlitePersistence(db) if db is not None else None
         self.app = MockApp(ledgers, store=Store(self._persistence), contract=contract)
         self.host = host
         self.port = port
         self.faults = faults if faults is not None else Faults()
-        self._wired = faults is not None or admin
+        self._wired = faults is not None or admin or console
+        self._site = Console(self.app, self.faults) if console else None
         self._admin = admin
         self._tls = tls
         self._thread: threading.Thread | None = None
@@ -83,7 +87,7 @@ class MockServer:
         try:
             context = self._tls.context() if self._tls is not None else None
             if self._wired:
-                self._wire = WireServer(self.app, self.faults, admin=self._admin, tls=context)
+                self._wire = WireServer(self.app, self.faults, admin=self._admin, tls=context, site=self._site)
             bound = listen(self.host, self.port) if self._wired else reserve(self.host, self.port)
             self.port = bound.getsockname()[1]
             self._thread = threading.Thread(target=self._run, args=(bound,), name=f"mock-{self.port}", daemon=True)

@@ -189,6 +189,15 @@ class Store:
                         billed += 1
         return billed
 
+    def clear(self) -> None:
+        """Forget all. Not in the API: for consoles and tests."""
+        for customers in self._ledgers.values():
+            for customer in customers.values():
+                for subscription in customer.subscriptions.values():
+                    self._remove(subscription.key)
+                self._remove(customer.key)
+        self._ledgers.clear()
+
     # keeping
 
     def _replace(self, charge: Charge, document: JsonObject) -> None:

@@ -10,17 +10,18 @@ import json
 import socket
 import ssl
 import struct
+import time
 from http import HTTPStatus
 from typing import TypeVar
 
 import h11
 
 from .app import MAX_BODY_BYTES, Answer, MockApp, Request
+from .console import Console
 from .faults import Fault, Faults
-from .problems import Refusal
+from .misfortune import refusal
 
 ADMIN_PATH = b"/mock/faults"
-_STATUS_PROBLEMS = {401: "unauthorized", 429: "too-many-requests", 503: "service-unavailable"}
 _READ_BYTES = 65_536
 
 
@@ -36,10 +37,20 @@ class WireServer:
         faults: what befalls requests.
         admin: whether `/mock/faults` lets anyone who reaches it change the faults.
         tls: certificates; plain HTTP without.
+        site: the console, if it is to be served.
     """
 
-    def __init__(self, app: MockApp, faults: Faults, *, admin: bool = False, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        app: MockApp,
+        faults: Faults,
+        *,
+        admin: bool = False,
+        tls: ssl.SSLContext | None = None,
+        site: Console | None = None,
+    ) -> None:
         self._app = app
+        self._site = site
         self._faults = faults
         self._admin = admin
         self._tls = tls
@@ -95,15 +106,35 @@ class WireServer:
         if self._admin and request.raw_path == ADMIN_PATH:
             writer.write(_encode(connection, self._administer(request)))
             return
+        if self._site is not None and (page := self._site.answer(request)) is not None:
+            writer.write(_encode(connection, page, head_only=request.method == "HEAD"))
+            return
+        started = time.perf_counter()
         fault = self._faults.take(request.method)
         if fault is None:
-            writer.write(_encode(connection, self._app.handle(request), head_only=request.method == "HEAD"))
+            answer = self._app.handle(request)
+            self._app.note(request, answer, time.perf_counter() - started)
+            writer.write(_encode(connection, answer, head_only=request.method == "HEAD"))
             return
+        await self._befall(fault, connection, reader, writer, request)
+
+    async def _befall(
+        self,
+        fault: Fault,
+        connection: h11.Connection,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        request: Request,
+    ) -> None:
+        started = time.perf_counter()
         if fault.kind == "latency":
             await self._pause(fault.seconds, reader, writer)
         answer = self._app.handle(request) if fault.takes_effect else None
         if fault.status is not None:
-            answer = self._refusal(fault)
+            answer = refusal(self._app, fault)
+        lost = fault.kind in {"lose-answer", "reset-before", "reset-after", "truncate", "stall"}
+        shown = None if lost else answer
+        self._app.note(request, shown, time.perf_counter() - started, str(fault), fault.takes_effect)
         match fault.kind:
             case "lose-answer":
                 writer.close()
@@ -130,21 +161,6 @@ class WireServer:
         else:
             self.connections.discard(writer)
         await asyncio.sleep(max(0.0, ends - asyncio.get_running_loop().time()))
-
-    def _refusal(self, fault: Fault) -> Answer:
-        status = fault.status or 500
-        headers = {"Retry-After": fault.value} if fault.value is not None else {}
-        if status in _STATUS_PROBLEMS:
-            if status == 401:
-                headers["WWW-Authenticate"] = 'Bearer realm="payex-billing", error="invalid_token"'
-            return self._app.refuse(Refusal(_STATUS_PROBLEMS[status], headers=headers))
-        if fault.is_problem:
-            for kind in self._app.contract.problem_types.values():
-                if kind.status == status:
-                    return self._app.refuse(Refusal(kind.code, headers=headers))
-        page = f"<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>".encode()
-        own = {"Server": "payex-billing-mock", "Content-Type": "text/html", "Content-Length": str(len(page))}
-        return Answer(status, own | headers, page)
 
     def _administer(self, request: Request) -> Answer:
         """GET lists, POST `{"faults": ["lose-answer:POST"]}` adds for the next requests, DELETE ends all."""

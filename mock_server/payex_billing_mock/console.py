@@ -1,0 +1,248 @@
+"""The console: pages that show what the mock holds, and buttons that make it fail. For browsers of this machine.
+
+Its changes need a header that no other site can send without being asked first, and a loopback mock answers only to a
+loopback name, so that a page from elsewhere can neither read the mock nor change it. No token is shown.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import cache
+from importlib import resources
+from typing import Any
+from urllib.parse import quote
+
+from .app import Answer, MockApp, Request
+from .faults import Faults
+from .json_text import render
+from .problems import Refusal
+from .store import Charge, Customer, Store
+from .traffic import Exchange, Traffic
+
+PAGES = {
+    b"/": ("index.html", "text/html; charset=utf-8"),
+    b"/console/contract": ("contract.html", "text/html; charset=utf-8"),
+    **{
+        f"/console/{name}".encode(): (name, f"{kind}; charset=utf-8")
+        for name, kind in (
+            ("console.css", "text/css"),
+            ("console.js", "text/javascript"),
+            ("contract.js", "text/javascript"),
+            ("swagger-ui.css", "text/css"),
+            ("swagger-ui-bundle.js", "text/javascript"),
+        )
+    },
+}
+HEADERS = {
+    "Cache-Control": "no-cache",
+    # The renderer of the contract sets styles, and draws its icons from data.
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+GUARD = "x-payex-console"
+MONTHS, CUSTOMERS, REQUESTS = 12, 100, 100
+_LOOPBACK = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?", re.IGNORECASE)
+SAMPLE = (
+    ("15615616", "46701234567", {"productCode": "P01", "quantity": 1, "unitPrice": Decimal("499.00"),
+                                 "vatRate": Decimal(25), "text": "Mobile, unlimited"}),
+    ("15615616", "46701234567", {"productCode": "P07", "quantity": 2, "unitPrice": Decimal("49.50"),
+                                 "vatRate": Decimal(25), "text": "Extra data"}),
+    ("15615616", "", {"productCode": "P90", "quantity": 1, "unitPrice": Decimal("29.00"), "text": "Paper invoice"}),
+    ("20010007", "735999000001", {"productCode": "E10", "quantity": 1, "unitPrice": Decimal("129.00"),
+                                  "text": "Electricity, base fee"}),
+)  # fmt: skip
+
+
+class Console:
+    """Answers the console's paths.
+
+    Args:
+        app: the mock, whose traffic is kept from now on.
+        faults: what the buttons change.
+    """
+
+    def __init__(self, app: MockApp, faults: Faults) -> None:
+        self._app = app
+        self._faults = faults
+        self.traffic = app.traffic = app.traffic or Traffic()
+        self._timers: list[threading.Timer] = []
+
+    def answer(self, request: Request) -> Answer | None:
+        """The answer, if the path is the console's."""
+        path = request.raw_path
+        if path in PAGES and request.method in {"GET", "HEAD"}:
+            name, kind = PAGES[path]
+            return self._guarded(request) or Answer(200, _headers(kind, _asset(name)), _asset(name))
+        if path == b"/console/openapi.json":
+            return self._guarded(request) or _json(200, self._contract(request))
+        if path == b"/console/state" and request.method == "GET":
+            return self._guarded(request) or _json(200, self._state())
+        if path.startswith(b"/console/do/") and request.method == "POST":
+            return self._guarded(request) or self._do(path.removeprefix(b"/console/do/").decode("latin-1"), request)
+        return None
+
+    def close(self) -> None:
+        """End what would end later."""
+        for timer in self._timers:
+            timer.cancel()
+
+    def _guarded(self, request: Request) -> Answer | None:
+        """A refusal for who may come from another site."""
+        if not _LOOPBACK.fullmatch(request.headers.get("host", "")):
+            return _json(403, {"error": "the console answers to localhost only"})
+        if request.method == "POST" and request.headers.get(GUARD) != "1":
+            return _json(403, {"error": f"the header {GUARD} is missing"})
+        return None
+
+    def _contract(self, request: Request) -> dict[str, Any]:
+        """The contract as JSON, with the mock itself as its only server."""
+        own = {"url": self._app.contract.base_path, "description": "This mock"}
+        document: dict[str, Any] = json.loads(json.dumps(self._app.contract.document, default=str))
+        return document | {"servers": [own]}
+
+    def _state(self) -> dict[str, Any]:
+        store = self._app.store
+        today = datetime.now(UTC).date()
+        ledgers = [_ledger(store, number, today) for number in self._app.ledgers]
+        exchanges = list(self.traffic)[-REQUESTS:]
+        return {
+            "ledgers": ledgers,
+            "faults": self._faults.pending(),
+            "requests": [_exchange(each) for each in reversed(exchanges)],
+            "count": self.traffic.count,
+        }
+
+    def _do(self, action: str, request: Request) -> Answer:
+        match action:
+            case "lose-answer":
+                self._faults.queue("lose-answer")
+            case "busy":
+                self._for(10.0, "429=10")
+            case "latency":
+                self._for(30.0, "latency=2")
+            case "calm":
+                self._faults.clear()
+            case "reset":
+                self._app.store.clear()
+                self.traffic.clear()
+                self._faults.clear()
+            case "sample":
+                self._load_sample()
+            case _:
+                return _json(404, {"error": "there is no such button"})
+        return _json(200, self._state())
+
+    def _for(self, seconds: float, fault: str) -> None:
+        """Let every request meet a fault for so long."""
+        context = self._faults.active(fault)
+        context.__enter__()
+        timer = threading.Timer(seconds, self._end, [context])
+        timer.daemon = True
+        self._timers.append(timer)
+        timer.start()
+
+    @staticmethod
+    def _end(context: Any) -> None:
+        with suppress(ValueError):  # all faults were ended meanwhile
+            context.__exit__(None, None, None)
+
+    def _load_sample(self) -> None:
+        store = self._app.store
+        ledger = self._app.ledgers[0]
+        for customer, subscription, charge in SAMPLE:
+            _unless_there(lambda c=customer: store.create_customer(ledger, {"customerNo": c}))
+            if subscription:
+                _unless_there(
+                    lambda c=customer, s=subscription: store.create_subscription(ledger, c, {"subscriptionNo": s})
+                )
+            store.create_charge(ledger, customer, subscription, {**charge, "startDate": "2026-01-01"})
+
+
+def _unless_there(create: Any) -> None:
+    with suppress(Refusal):
+        create()
+
+
+def _ledger(store: Store, number: str, today: date) -> dict[str, Any]:
+    customers = list(store.customers(number))
+    charges = [charge for customer in customers for _, charge in _charges(customer)]
+    return {
+        "no": number,
+        "customers": len(customers),
+        "subscriptions": sum(len(each.subscriptions) for each in customers),
+        "charges": len(charges),
+        "money": list(_money(charges, today)),
+        "latest": [_customer(each) for each in customers[: -CUSTOMERS - 1 : -1]],
+    }
+
+
+def _money(charges: list[Charge], today: date) -> Iterator[dict[str, str]]:
+    """What the charges that are open in a month come to, without VAT: this month and those that follow."""
+    for ahead in range(MONTHS):
+        years, month = divmod(today.month - 1 + ahead, 12)
+        name = f"{today.year + years:04}-{month + 1:02}"
+        amount = Decimal(0)
+        for charge in charges:
+            document = charge.document
+            # yyyy-MM sorts as text
+            begun = (document.get("startDate") or "")[:7] <= name
+            if begun and (document.get("endDate") or "9999-12")[:7] >= name:
+                amount += Decimal(str(document.get("quantity") or 0)) * Decimal(str(document.get("unitPrice") or 0))
+        yield {"month": name, "amount": f"{amount:.2f}"}
+
+
+def _customer(customer: Customer) -> dict[str, Any]:
+    return {
+        "no": customer.key.customer,
+        "href": quote(customer.key.customer, safe=""),
+        "subscriptions": list(customer.subscriptions),
+        "charges": [_shown(subscription, charge) for subscription, charge in _charges(customer)],
+    }
+
+
+def _charges(customer: Customer) -> Iterator[tuple[str, Charge]]:
+    yield from (("", charge) for charge in customer.charges.values())
+    for number, subscription in customer.subscriptions.items():
+        yield from ((number, charge) for charge in subscription.charges.values())
+
+
+def _shown(subscription: str, charge: Charge) -> dict[str, Any]:
+    names = ("productCode", "quantity", "unitPrice", "vatRate", "text", "startDate", "endDate", "billedUntil")
+    shown = {name: charge.document.get(name) for name in names}
+    return {"subscription": subscription, "id": charge.key.charge, **shown}
+
+
+def _exchange(exchange: Exchange) -> dict[str, Any]:
+    return {
+        "number": exchange.number,
+        "at": exchange.at.isoformat(timespec="milliseconds"),
+        "method": exchange.method,
+        "path": exchange.path,
+        "status": exchange.status,
+        "problem": exchange.problem,
+        "milliseconds": exchange.milliseconds,
+        "fault": exchange.fault,
+        "tookEffect": exchange.took_effect,
+    }
+
+
+@cache
+def _asset(name: str) -> bytes:
+    return (resources.files(__package__) / "console_assets" / name).read_bytes()
+
+
+def _json(status: int, value: Any) -> Answer:
+    body = render(value).encode()
+    return Answer(status, _headers("application/json", body), body)
+
+
+def _headers(kind: str, body: bytes) -> dict[str, str]:
+    return {**HEADERS, "Content-Type": kind, "Content-Length": str(len(body))}

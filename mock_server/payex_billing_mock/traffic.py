@@ -1,0 +1,90 @@
+"""What a mock was asked, and what it answered: for its console and for tests. Never a token, never a body."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from .app import Answer, Request
+
+KEPT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and what came of it.
+
+    Attributes:
+        number: its place among all requests, from 1.
+        at: when it had been answered, UTC.
+        method: the HTTP method.
+        path: the path as it came.
+        status: what was answered; None when no answer was sent.
+        problem: the problem type of the answer, if it was a problem.
+        milliseconds: what answering took.
+        fault: the fault that befell it, in text form.
+        took_effect: whether it reached the mock's state.
+    """
+
+    number: int
+    at: datetime
+    method: str
+    path: str
+    status: int | None
+    problem: str | None
+    milliseconds: float
+    fault: str | None = None
+    took_effect: bool = True
+
+
+class Traffic:
+    """The last requests of a mock. Safe to use from several threads."""
+
+    def __init__(self, kept: int = KEPT) -> None:
+        self._exchanges: deque[Exchange] = deque(maxlen=kept)
+        self._lock = threading.Lock()
+        self.count = 0
+
+    def record(
+        self,
+        request: Request,
+        answer: Answer | None,
+        seconds: float,
+        fault: str | None = None,
+        took_effect: bool = True,
+    ) -> None:
+        """Note a request and its answer; no answer when the connection was cut."""
+        with self._lock:
+            self.count += 1
+            exchange = Exchange(
+                number=self.count,
+                at=datetime.now(UTC),
+                method=request.method,
+                path=request.raw_path.decode("latin-1"),
+                status=answer.status if answer is not None else None,
+                problem=_problem(answer),
+                milliseconds=round(seconds * 1000, 3),
+                fault=fault,
+                took_effect=took_effect,
+            )
+            self._exchanges.append(exchange)
+
+    def clear(self) -> None:
+        """Forget them."""
+        with self._lock:
+            self._exchanges.clear()
+            self.count = 0
+
+    def __iter__(self) -> Iterator[Exchange]:
+        with self._lock:
+            return iter(tuple(self._exchanges))
+
+
+def _problem(answer: Answer | None) -> str | None:
+    if answer is None or answer.headers.get("Content-Type") != "application/problem+json":
+        return None
+    return str(json.loads(answer.body).get("type", "")).rpartition("/")[2] or None
