@@ -55,10 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     for ledger, token in by_ledger.items():
         print(f"PayEx Billing mock on {server.url}  ledger {ledger}  token {token}", flush=True)
-    if not options.fast:
-        print(f"Console: {server.url}/", flush=True)
     if faults is not None:
         print(f"Faults: {', '.join(faults.pending())}", flush=True)
+    if not options.fast:
+        print(f"Console: {server.url}/", flush=True)
     kept = f"in {options.db}" if options.db is not None else "in memory"
     print(f"State is kept {kept}. Ctrl-C stops it.", flush=True)
     signal.sigwait({signal.SIGINT, signal.SIGTERM})

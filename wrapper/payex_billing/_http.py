@@ -18,8 +18,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from queue import Empty, SimpleQueue
-from types import ModuleType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from . import _tls
@@ -108,7 +107,8 @@ class _Connections:
         self._settings = settings
         self._owner = owner
         self._proxy = effective_proxy(settings)
-        self.library = chosen(settings)
+        self.origin = settings.base_url
+        self.library = "mock" if self.origin in in_process else chosen(settings)
         # Files are looked at now, so that what is wrong with them is said where they were named.
         named = settings.client_cert is not None or settings.ca_file is not None
         self._context = ssl_context(settings) if named or self.library == "httpx" else None
@@ -241,6 +241,8 @@ def _count_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_count_fork)
+# Origins that are reached without a network, and what has their transports: `payex_billing.testing` puts mocks here.
+in_process: dict[str, Any] = {}
 # Named, so that a test can hold time still.
 _pause, _sleep = time.sleep, asyncio.sleep
 # Connections of a parent process: a child that let go of them would close them.
@@ -285,8 +287,10 @@ async def drive_async(
             reply = None
 
 
-def _library(engine: _Connections) -> ModuleType:
-    """The transports of the library that was chosen; the other is not loaded."""
+def _library(engine: _Connections) -> Any:
+    """What has the transports of the library that was chosen; the other library is not loaded."""
+    if engine.library == "mock":
+        return in_process[engine.origin]
     if engine.library == "reqwest":
         from . import _reqwest  # noqa: PLC0415
 

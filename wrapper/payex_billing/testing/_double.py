@@ -1,0 +1,290 @@
+"""What the fixtures give: a PayEx Billing of the test's own, seen from the test's side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import attrs
+from payex_billing_mock import Faults, MockApp, MockServer
+from payex_billing_mock.app import Answer
+from payex_billing_mock.app import Request as Received
+from payex_billing_mock.traffic import Traffic
+
+from .. import _http
+from ..aio import AsyncBilling
+from ..client import Billing
+from ..models import Charge
+from ._charges import charge_of
+from ._transport import transports
+
+LEDGER, TOKEN = "1234", "token-of-1234"
+ORIGIN = "https://payex-billing.invalid"
+"""Where `PayexMock` is, for programs that are told an address. No network knows it."""
+_WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+@attrs.frozen
+class Request:
+    """A request that was made.
+
+    Attributes:
+        method: the HTTP method.
+        path: the path as it was sent, such as `/billing/customer/v1/1234/customers/15615616`.
+        status: what was answered; None when no answer was sent.
+        problem: the problem type of the answer, such as `customer-not-found`, if it was a problem.
+        fault: the fault that befell it, in text form.
+    """
+
+    method: str
+    path: str
+    status: int | None
+    problem: str | None = None
+    fault: str | None = None
+
+
+class PayexMock:
+    """PayEx Billing in this process, without a socket: for programs that use `Billing` or `AsyncBilling`.
+
+    Use it in a `with` block. Nothing in it waits: a latency beyond a client's time limit is a time-out at once.
+
+    Args:
+        ledger: the ledger number.
+        token: its token.
+    """
+
+    def __init__(self, ledger: str = LEDGER, token: str = TOKEN) -> None:
+        self.ledger, self.token = ledger, token
+        self._faults = Faults()
+        self._stack = ExitStack()
+        self._no_writes = 0
+        self._refused: list[str] = []
+        self._app = self._make_app()
+        self._traffic = self._app.traffic = Traffic(kept=100_000)
+        self._guard(self._app)
+
+    def _make_app(self) -> MockApp:
+        return MockApp({self.ledger: self.token})
+
+    @property
+    def url(self) -> str:
+        """The origin, for `base_url` and PAYEX_BASE_URL."""
+        return ORIGIN
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables that lead a client here."""
+        return {"PAYEX_BASE_URL": self.url, "PAYEX_OWNER_NO": self.ledger, "PAYEX_TOKEN": self.token}
+
+    def billing(self, **options: Any) -> Billing:
+        """A client; options are those of `Billing`. Close it, or use it in a `with` block."""
+        return Billing(**self._options(options))
+
+    def async_billing(self, **options: Any) -> AsyncBilling:
+        """An asynchronous client; options are those of `AsyncBilling`."""
+        return AsyncBilling(**self._options(options))
+
+    def _options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        return {"token": self.token, "owner_no": self.ledger, "base_url": self.url} | dict(options)
+
+    # what it holds
+
+    def customers(self) -> list[str]:
+        """The numbers of all customers, oldest first."""
+        return [each.key.customer for each in self._app.store.customers(self.ledger)]
+
+    def subscriptions(self, customer_no: str) -> list[str]:
+        """The numbers of a customer's subscriptions, oldest first.
+
+        Raises:
+            AssertionError: there is no such customer.
+        """
+        return list(self._customer(customer_no).subscriptions)
+
+    def charges(self, customer_no: str, subscription_no: str | None = None) -> list[Charge]:
+        """What is billed on a customer itself, or on one of its subscriptions, oldest first.
+
+        Raises:
+            AssertionError: there is no such customer or subscription.
+        """
+        owner = self._customer(customer_no)
+        if subscription_no is not None:
+            owner = owner.subscriptions.get(subscription_no)
+        if owner is None:
+            raise AssertionError(f"there is no subscription {subscription_no} of customer {customer_no}")
+        return [charge_of(each.document) for each in owner.charges.values()]
+
+    def _customer(self, customer_no: str) -> Any:
+        for each in self._app.store.customers(self.ledger):
+            if each.key.customer == customer_no:
+                return each
+        raise AssertionError(f"there is no customer {customer_no}; there are {', '.join(self.customers()) or 'none'}")
+
+    def add(self, customer_no: str, subscription_no: str | None = None, *charges: Charge) -> None:
+        """Let a customer be there, a subscription if one is named, and charges. Not recorded as requests.
+
+        Raises:
+            ValueError: the contract does not allow it.
+        """
+        customer = quote(customer_no, safe="")
+        if customer_no not in self.customers():
+            self._put("customers", {"customerNo": customer_no})
+        parent = f"customers/{customer}"
+        if subscription_no is not None:
+            if subscription_no not in self.subscriptions(customer_no):
+                self._put(f"{parent}/subscriptions", {"subscriptionNo": subscription_no})
+            parent += f"/subscriptions/{quote(subscription_no, safe='')}"
+        for charge in charges:
+            self._put(f"{parent}/recurring-products", _body(charge))
+
+    def _put(self, path: str, body: Mapping[str, Any]) -> None:
+        headers = {"authorization": f"Bearer {self.token}", "content-type": "application/json"}
+        whole = f"{self._app.contract.base_path}/{quote(self.ledger, safe='')}/{path}".encode()
+        answer = MockApp.handle(self._app, Received("POST", whole, headers, json.dumps(body, default=float).encode()))
+        if answer.status != 201:
+            raise ValueError(f"the contract does not allow {body}: {answer.body.decode()}")
+
+    def clear(self) -> None:
+        """Forget all that it holds, its requests and its faults."""
+        self._app.store.clear()
+        self._traffic.clear()
+        self._faults.clear()
+
+    # what it was asked
+
+    @property
+    def requests(self) -> list[Request]:
+        """All requests, oldest first, those included that met a fault."""
+        return [Request(each.method, each.path, each.status, each.problem, each.fault) for each in self._traffic]
+
+    @property
+    def writes(self) -> list[Request]:
+        """Those that would change something."""
+        return [each for each in self.requests if each.method in _WRITES]
+
+    @contextmanager
+    def no_writes(self) -> Iterator[None]:
+        """Refuse every write, and fail when the block ends if there was one.
+
+        Raises:
+            AssertionError: something was to be written.
+        """
+        self._no_writes += 1
+        before = len(self._refused)
+        try:
+            yield
+        finally:
+            self._no_writes -= 1
+        refused = self._refused[before:]
+        if refused:
+            raise AssertionError(f"nothing was to be written, but: {', '.join(refused)}")
+
+    def _guard(self, app: MockApp) -> None:
+        handle = app.handle
+
+        def guarded(request: Received) -> Answer:
+            if self._no_writes and request.method in _WRITES:
+                self._refused.append(f"{request.method} {request.raw_path.decode('latin-1')}")
+                from payex_billing_mock.problems import Refusal  # noqa: PLC0415 - seldom
+
+                return app.refuse(Refusal("forbidden", "This test allows no writes"))
+            return handle(request)
+
+        app.handle = guarded  # type: ignore[method-assign]
+
+    # faults
+
+    def next(self, *faults: str) -> None:
+        """Let the next requests meet these faults, one each, in this order.
+
+        Args:
+            *faults: such as `lose-answer:POST`, `429=2` or `500-after`; the kinds are those of the mock.
+
+        Raises:
+            ValueError: there is no such fault.
+        """
+        self._faults.queue(*faults)
+
+    @contextmanager
+    def fault(self, *faults: str) -> Iterator[None]:
+        """Let every request in the block meet one of these faults.
+
+        Raises:
+            ValueError: there is no such fault.
+        """
+        with self._faults.active(*faults):
+            yield
+
+    def losing_answers(self, *methods: str) -> Any:
+        """Carry requests out, but lose the answers; of all methods if none is named."""
+        return self.fault("lose-answer" + (":" + ",".join(methods) if methods else ""))
+
+    def rate_limiting(self, retry_after: int = 1) -> Any:
+        """Answer 429, asking for so many seconds."""
+        return self.fault(f"429={retry_after}")
+
+    def down(self) -> Any:
+        """Answer as an ingress does whose server is gone."""
+        return self.fault("502")
+
+    def slow(self, seconds: float) -> Any:
+        """Let every answer take so long. In process nothing waits: it is a time-out, or it is not."""
+        return self.fault(f"latency={seconds:g}")
+
+    # being there
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(_registered(self._app, self._faults))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+
+class PayexServer(PayexMock):
+    """The same on a real socket of this machine: for programs in other processes or other languages."""
+
+    def _make_app(self) -> MockApp:
+        self._server = MockServer({self.ledger: self.token}, faults=self._faults)
+        return self._server.app
+
+    @property
+    def url(self) -> str:
+        """The origin, such as `http://127.0.0.1:49152`."""
+        return self._server.url
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self._server)
+        return self
+
+
+@contextmanager
+def _registered(app: MockApp, faults: Faults) -> Iterator[None]:
+    before = _http.in_process.get(ORIGIN)
+    _http.in_process[ORIGIN] = transports(app, faults)
+    try:
+        yield
+    finally:
+        if before is None:
+            del _http.in_process[ORIGIN]
+        else:
+            _http.in_process[ORIGIN] = before
+
+
+def _body(charge: Charge) -> dict[str, Any]:
+    named = {
+        "productCode": charge.product_code,
+        "quantity": charge.quantity,
+        "unitPrice": charge.unit_price,
+        "vatRate": charge.vat_rate,
+        "text": charge.text,
+        "startDate": charge.start_date.isoformat() if charge.start_date else None,
+        "endDate": charge.end_date.isoformat() if charge.end_date else None,
+    }
+    return {**charge.extra, **{name: value for name, value in named.items() if value is not None}}
