@@ -11,7 +11,7 @@ SEED ?= 20260101
 PIP := $(PY) -m pip --disable-pip-version-check --no-input install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo mock test nightly generate check-generated contract contract-diff contract-score lint types docs-provenance bench lock wheel-test clean
+.PHONY: help demo mock test nightly generate check-generated contract contract-diff contract-score lint types docs-provenance bench docs dist lock wheel-test clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ $(BENCH_STAMP): $(DEV_STAMP) requirements/bench.txt
 
 bench: $(BENCH_STAMP) ## Measure beside other SDKs, and write docs/benchmarks.md
 	@$(PY) -m benchmarks
+
+docs: $(DEV_STAMP) ## The documentation as a static site, in build/site
+	@$(PY) tools/docs.py
 
 lock: $(DEV_STAMP) ## Resolve requirements/*.txt anew
 	@$(PY) tools/lock.py

@@ -72,7 +72,7 @@ class MockServer:
 
     @property
     def url(self) -> str:
-        """The origin, such as `http://127.0.0.1:8080`."""
+        """The origin, with scheme and port."""
         scheme = "http" if self._tls is None else "https"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{scheme}://{host}:{self.port}"

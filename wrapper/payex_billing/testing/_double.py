@@ -256,7 +256,7 @@ class PayexServer(PayexMock):
 
     @property
     def url(self) -> str:
-        """The origin, such as `http://127.0.0.1:49152`."""
+        """The origin on this machine."""
         return self._server.url
 
     def __enter__(self) -> Self:

@@ -1,0 +1,34 @@
+"""The examples are real programs: each is tested as its users would test it, by pytest in its own folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+
+PROJECTS = sorted(path.parent for path in (ROOT / "examples").glob("*/test_*.py"))
+
+
+@pytest.mark.parametrize("project", PROJECTS, ids=lambda path: path.name)
+def test_an_examples_own_tests_pass(project: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "--rootdir", ".", "."],
+        cwd=project, env=environment, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_examples_use_what_is_public() -> None:
+    private = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in (ROOT / "examples").rglob("*.py")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "import" in line and "payex_billing._" in line.replace("payex_billing_", "")
+    ]
+    assert private == []
