@@ -11,7 +11,7 @@ SEED ?= 20260101
 PIP := $(PY) -m pip --disable-pip-version-check --no-input install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo mock test nightly generate check-generated contract contract-diff contract-score lint types docs-provenance bench docs dist lock wheel-test clean
+.PHONY: help demo mock test nightly generate check-generated contract contract-diff contract-score lint types docs-provenance bench docs dist matrix lock wheel-test clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,12 @@ bench: $(BENCH_STAMP) ## Measure beside other SDKs, and write docs/benchmarks.md
 
 docs: $(DEV_STAMP) ## The documentation as a static site, in build/site
 	@$(PY) tools/docs.py
+
+dist: $(DEV_STAMP) ## Wheel and sdist in dist/, reproducible and checked, with an SBOM
+	@$(PY) tools/dist.py
+
+matrix: $(DEV_STAMP) ## The tests on the built wheel: Python 3.11, 3.12, 3.13, and the lowest dependencies (ARGS="3.12 lowest")
+	@$(PY) tools/matrix.py $(ARGS)
 
 lock: $(DEV_STAMP) ## Resolve requirements/*.txt anew
 	@$(PY) tools/lock.py
