@@ -1,7 +1,7 @@
 """`make dist`: wheel and sdist in dist/, the same bytes whoever builds them, checked, with a list of what they need.
 
-Built twice, in two folders; the bytes must be the same. Then twine and check-wheel-contents look at them, and a CycloneDX
-SBOM of the pinned dependencies is written beside them.
+Built twice, in two folders; the bytes must be the same. Then twine and check-wheel-contents look at them, and a
+CycloneDX SBOM of the pinned dependencies is written beside them.
 """
 
 from __future__ import annotations
