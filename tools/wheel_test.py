@@ -31,7 +31,7 @@ def main() -> None:
 def _bare(work: Path, wheel: Path) -> None:
     """Only attrs and httpx: the client works, the commands say what is missing."""
     pins = work / "bare.txt"
-    wanted = ("anyio", "attrs", "certifi", "h11", "httpcore", "httpx", "idna", "typing-extensions")
+    wanted = ("anyio", "attrs", "certifi", "h11", "httpcore", "httpx", "idna", "sniffio", "typing-extensions")
     blocks = re.split(r"\n(?=\S)", (ROOT / "requirements" / "run.txt").read_text(encoding="utf-8"))
     pins.write_text("\n".join(block for block in blocks if block.startswith(wanted)), encoding="utf-8")
     python = _environment(work / "bare", pins, wheel)

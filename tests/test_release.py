@@ -1,0 +1,73 @@
+"""What a release is made of: the workflow, the versions, the changelog."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any
+
+import payex_billing
+import yaml
+
+from tests.support import ROOT
+
+WORKFLOW: Any = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+PROJECT: Any = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def steps() -> list[Any]:
+    return [step for job in WORKFLOW["jobs"].values() for step in job["steps"]]
+
+
+def test_every_action_is_pinned_to_a_commit() -> None:
+    loose = [
+        step["uses"] for step in steps() if "uses" in step and not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step["uses"])
+    ]
+    assert loose == []
+
+
+def test_every_command_of_the_workflow_is_one_of_ours() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    run = [
+        step["run"]
+        for job, each in WORKFLOW["jobs"].items()
+        if job != "publish"
+        for step in each["steps"]
+        if "run" in step
+    ]
+    assert run
+    for command in run:
+        program, target, *_ = command.split()
+        assert program == "make"
+        assert target in targets
+
+
+def test_only_the_job_that_publishes_may_and_it_does_nothing_else() -> None:
+    assert WORKFLOW["permissions"] == {"contents": "read"}
+    allowed = {name: job["permissions"] for name, job in WORKFLOW["jobs"].items() if "permissions" in job}
+    assert allowed == {"publish": {"id-token": "write"}}
+    publish = WORKFLOW["jobs"]["publish"]
+    assert set(publish["needs"]) == {"test", "matrix", "dist"}
+    assert not any("checkout" in step.get("uses", "") for step in publish["steps"])
+
+
+def test_the_matrix_has_every_python_that_is_promised_and_to_be_had() -> None:
+    promised = {each.rpartition(" ")[2] for each in PROJECT["classifiers"] if "Python :: 3." in each}
+    tried = {each["name"] for each in WORKFLOW["jobs"]["matrix"]["strategy"]["matrix"]["include"]}
+    assert tried == {*promised, "lowest"}
+
+
+def test_the_changelog_names_the_version_or_what_is_coming() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.+)$", changelog, re.MULTILINE)
+    assert headings[0] == "Unreleased" or headings[0].startswith(f"{payex_billing.__version__} ")
+    assert set(re.findall(r"^### (.+)$", changelog, re.MULTILINE)) <= {
+        "Added", "Changed", "Deprecated", "Removed", "Fixed", "Security",
+    }  # fmt: skip
+
+
+def test_every_dependency_has_a_bound_below_and_above() -> None:
+    extras = [each for extra in PROJECT["optional-dependencies"].values() for each in extra]
+    named = [each for each in (*PROJECT["dependencies"], *extras) if not each.startswith("payex-billing[")]
+    assert [each for each in named if ">=" not in each] == []
+    assert [each for each in named if "<" not in each and not each.startswith("cryptography")] == []
