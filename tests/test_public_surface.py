@@ -12,6 +12,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import payex_billing as pb
@@ -262,3 +263,32 @@ def test_no_module_is_longer_than_400_lines() -> None:
         if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400
     }
     assert long == {}
+
+
+def _annotations(thing: Any) -> Iterator[tuple[str, str]]:
+    """Every annotation that a user can meet, as it is written, with where it stands."""
+    if inspect.isfunction(thing):
+        yield from ((f"{thing.__qualname__}({name})", str(note)) for name, note in thing.__annotations__.items())
+    elif isinstance(thing, type):
+        yield from (
+            (f"{thing.__name__}.{name}", str(note)) for name, note in vars(thing).get("__annotations__", {}).items()
+        )
+        for name, member in vars(thing).items():
+            if name.startswith("_") and name != "__init__":
+                continue
+            found = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+            if inspect.isfunction(found):
+                yield from _annotations(found)
+
+
+def test_no_public_annotation_is_any() -> None:
+    from payex_billing import reconcile, testing
+
+    vague = [
+        where
+        for module in (pb, reconcile, testing)
+        for name in module.__all__
+        for where, note in _annotations(getattr(module, name))
+        if re.search(r"\bAny\b", note) and not where.rpartition(".")[2].startswith("_")
+    ]
+    assert vague == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import assert_type
 
 from payex_billing import (
@@ -17,7 +18,9 @@ from payex_billing import (
     ProblemError,
     RecurringProduct,
     Subscription,
+    reconcile,
 )
+from payex_billing.testing import PayexMock, PayexServer
 
 
 def blocking(billing: Billing) -> None:
@@ -58,6 +61,20 @@ def errors(error: ProblemError) -> None:
     assert_type(error.status, int)
     assert_type(error.problems, Mapping[str, str])
     assert_type(error.retry_after, float | None)
+
+
+def doubles(payex_mock: PayexMock, payex_server: PayexServer) -> None:
+    assert_type(payex_mock.charges("1", "2"), list[Charge])
+    assert_type(payex_server.requests[0].status, int | None)
+    with payex_mock.billing(timeout=1) as billing, payex_mock.losing_answers("POST"), payex_mock.no_writes():
+        assert_type(billing, Billing)
+    assert_type(payex_server.async_billing(max_rate=5), AsyncBilling)
+
+
+async def desired(billing: AsyncBilling) -> None:
+    with reconcile.read("charges.csv") as table:
+        report = await reconcile.apply(billing, table, journal=Path("journal"))
+        assert_type(report.rejected, dict[int, str])
 
 
 def mistakes(billing: Billing) -> None:

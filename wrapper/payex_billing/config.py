@@ -86,7 +86,7 @@ class Settings:
     origins: Mapping[str, str] = attrs.field(factory=dict, repr=False, eq=False)
 
     @classmethod
-    def load(cls, environ: Mapping[str, str] | None = None, **arguments: Any) -> Settings:
+    def load(cls, environ: Mapping[str, str] | None = None, **arguments: object) -> Settings:
         """Put the settings together. An argument that is None is one that was not given.
 
         Args:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from typing import TypedDict, cast
 
 import attrs
 
@@ -28,6 +28,16 @@ class Kind(Enum):
     UPDATE = "update"
     END = "end"
     REMOVE = "remove"
+
+
+class Changes(TypedDict, total=False):
+    """What an update sends: the arguments of `update`. A value that is not there is left as it is, None clears it."""
+
+    quantity: int | None
+    unit_price: Decimal | None
+    vat_rate: Decimal | None
+    text: str | None
+    end_date: date | None
 
 
 @attrs.frozen(kw_only=True)
@@ -53,15 +63,16 @@ class Step:
     line: int | None = None
 
     @property
-    def changes(self) -> dict[str, Any]:
+    def changes(self) -> Changes:
         """The values that an update sends; None clears one."""
         if self.charge is None or self.before is None:
             return {}
-        return {
+        changed = {
             name: getattr(self.charge, name)
             for name in CHANGEABLE
             if getattr(self.charge, name) != getattr(self.before, name)
         }
+        return cast("Changes", changed)
 
 
 @attrs.frozen(kw_only=True)
@@ -187,7 +198,7 @@ def _step(kind: Kind, row: Row, found: RecurringProduct | None = None) -> Step:
     )
 
 
-def content_of(charge: Charge | RecurringProduct) -> tuple[Any, ...]:
+def content_of(charge: Charge | RecurringProduct) -> tuple[object, ...]:
     """The values that a table can say; an empty text is none."""
     return tuple(getattr(charge, name) or None if name == "text" else getattr(charge, name) for name in FIELDS)
 

@@ -11,6 +11,6 @@ Every request is checked against the contract, so a test cannot pass on a shape 
 extra `mock`.
 """
 
-from ._double import LEDGER, ORIGIN, TOKEN, PayexMock, PayexServer, Request
+from ._double import LEDGER, ORIGIN, TOKEN, ClientOptions, PayexMock, PayexServer, Request
 
-__all__ = ["LEDGER", "ORIGIN", "TOKEN", "PayexMock", "PayexServer", "Request"]
+__all__ = ["LEDGER", "ORIGIN", "TOKEN", "ClientOptions", "PayexMock", "PayexServer", "Request"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 from urllib.parse import quote
 
 import attrs
@@ -16,6 +16,7 @@ from payex_billing_mock.app import Request as Received
 from payex_billing_mock.traffic import Traffic
 
 from .. import _http
+from .._telemetry import AttemptHook
 from ..aio import AsyncBilling
 from ..client import Billing
 from ..models import Charge
@@ -26,6 +27,20 @@ LEDGER, TOKEN = "1234", "token-of-1234"
 ORIGIN = "https://payex-billing.invalid"
 """Where `PayexMock` is, for programs that are told an address. No network knows it."""
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+class ClientOptions(TypedDict, total=False):
+    """What `billing` and `async_billing` pass on to the client."""
+
+    token: str
+    owner_no: str
+    subdomain: str
+    timeout: float
+    deadline: float
+    max_concurrency: int
+    max_rate: float
+    tracing: bool
+    on_attempt: AttemptHook
 
 
 @attrs.frozen
@@ -80,11 +95,11 @@ class PayexMock:
         """The environment variables that lead a client here."""
         return {"PAYEX_BASE_URL": self.url, "PAYEX_OWNER_NO": self.ledger, "PAYEX_TOKEN": self.token}
 
-    def billing(self, **options: Any) -> Billing:
+    def billing(self, **options: Unpack[ClientOptions]) -> Billing:
         """A client; options are those of `Billing`. Close it, or use it in a `with` block."""
         return Billing(**self._options(options))
 
-    def async_billing(self, **options: Any) -> AsyncBilling:
+    def async_billing(self, **options: Unpack[ClientOptions]) -> AsyncBilling:
         """An asynchronous client; options are those of `AsyncBilling`."""
         return AsyncBilling(**self._options(options))
 
@@ -219,19 +234,19 @@ class PayexMock:
         with self._faults.active(*faults):
             yield
 
-    def losing_answers(self, *methods: str) -> Any:
+    def losing_answers(self, *methods: str) -> AbstractContextManager[None]:
         """Carry requests out, but lose the answers; of all methods if none is named."""
         return self.fault("lose-answer" + (":" + ",".join(methods) if methods else ""))
 
-    def rate_limiting(self, retry_after: int = 1) -> Any:
+    def rate_limiting(self, retry_after: int = 1) -> AbstractContextManager[None]:
         """Answer 429, asking for so many seconds."""
         return self.fault(f"429={retry_after}")
 
-    def down(self) -> Any:
+    def down(self) -> AbstractContextManager[None]:
         """Answer as an ingress does whose server is gone."""
         return self.fault("502")
 
-    def slow(self, seconds: float) -> Any:
+    def slow(self, seconds: float) -> AbstractContextManager[None]:
         """Let every answer take so long. In process nothing waits: it is a time-out, or it is not."""
         return self.fault(f"latency={seconds:g}")
 
