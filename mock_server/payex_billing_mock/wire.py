@@ -66,9 +66,13 @@ class WireServer:
             await stop.wait()
         finally:
             server.close()
+            # What was accepted a moment ago has begun no conversation yet, and what is aborted is not closed yet: both
+            # take the loop a few turns.
+            await _turns()
             for task in tuple(self._conversations):
                 task.cancel()
             await asyncio.gather(*self._conversations, return_exceptions=True)
+            await _turns()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -179,6 +183,12 @@ class WireServer:
                 status, error = 405, "GET, POST or DELETE"
         body = json.dumps({"faults": self._faults.pending()} | ({"error": error} if error else {})).encode()
         return Answer(status, {"Content-Type": "application/json", "Content-Length": str(len(body))}, body)
+
+
+async def _turns(number: int = 5) -> None:
+    """Let the event loop do what is waiting."""
+    for _ in range(number):
+        await asyncio.sleep(0)
 
 
 async def _read_request(connection: h11.Connection, reader: asyncio.StreamReader) -> Request | None:

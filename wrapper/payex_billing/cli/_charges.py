@@ -21,7 +21,7 @@ SUBSCRIPTION = click.option(
 )
 
 
-class Money(click.ParamType[Decimal]):
+class Money(click.ParamType):  # type: ignore[type-arg] # older versions of click take no type
     """A decimal number, exactly as written."""
 
     name = "decimal"
@@ -34,7 +34,7 @@ class Money(click.ParamType[Decimal]):
             self.fail(f"{value!r} is not a number such as 499.00", param, ctx)
 
 
-class Day(click.ParamType[date]):
+class Day(click.ParamType):  # type: ignore[type-arg]
     """A date as yyyy-MM-dd."""
 
     name = "yyyy-MM-dd"
