@@ -213,3 +213,13 @@ def test_garbage_closes_the_connection_and_nothing_else(faulty: MockServer) -> N
         client.sendall(b"\x16\x03\x01 garbage\r\n\r\n")
         assert client.recv(10) == b""
     assert create(faulty).status == 201
+
+
+def test_a_server_can_be_stopped_as_soon_as_it_has_started() -> None:
+    for _ in range(20):
+        server = MockServer({LEDGER: TOKEN}, faults=Faults())
+        server.start()
+        thread = server._thread
+        assert thread is not None
+        server.stop()
+        assert not thread.is_alive()

@@ -24,6 +24,7 @@ NOT_THE_WHEEL = (
     "tests/test_generate.py", "tests/test_public_surface.py", "tests/test_cost.py", "tests/test_site.py",
     "tests/test_docs.py",
 )  # fmt: skip
+BREAKS_THE_CHECKOUT = "tests/test_contract_command.py::test_a_contract_that_cannot_be_read_is_a_sentence"
 
 
 def main(wanted: Sequence[str]) -> int:
@@ -41,7 +42,7 @@ def main(wanted: Sequence[str]) -> int:
                 continue
             checkout = _checkout(work / f"checkout-{name}")
             python = _environment(uv, work / name, version, wheel, lowest=name == LOWEST)
-            tests = ["tests", *(f"--ignore={each}" for each in NOT_THE_WHEEL)]
+            tests = ["tests", *(f"--ignore={each}" for each in NOT_THE_WHEEL), "--deselect", BREAKS_THE_CHECKOUT]
             command = [python, "-m", "pytest", "--quiet", "--numprocesses", "2", "--hypothesis-seed=20260101", *tests]
             environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
             result = subprocess.run(command, cwd=checkout, env=environment, check=False)

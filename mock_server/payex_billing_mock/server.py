@@ -67,6 +67,7 @@ class MockServer:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
+        self._begun = threading.Event()  # from here on it can be stopped
         self._failure: BaseException | None = None
         self._wire: WireServer | None = None
 
@@ -126,17 +127,21 @@ class MockServer:
             asyncio.run(self._serve(bound))
         except BaseException as error:  # noqa: BLE001 - `start` reports it
             self._failure = error
+        finally:
+            self._begun.set()
 
     async def _serve(self, bound: socket.socket) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self._begun.set()
         if self._wire is not None:
             await self._wire.serve(bound, self._stop)
         else:
             await FastServer(self.app, self.host, self.port, self._tls).serve(self._stop)
 
     def _wait_until_accepting(self) -> None:
-        # Granian has no event for it, so a connection is tried.
+        # Granian has no event for it, so a connection is tried. The socket may take one before the loop runs.
         deadline = time.monotonic() + START_SECONDS
+        self._begun.wait(START_SECONDS)
         while True:
             try:
                 if self._failure is None:

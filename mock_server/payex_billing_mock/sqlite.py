@@ -58,8 +58,7 @@ class SqlitePersistence:
     def remove(self, key: Key) -> None:
         """Forget a charge, or a subscription with its charges."""
         self._connection.execute(
-            "DELETE FROM resource WHERE ledger = ?1 AND customer = ?2 AND subscription = ?3"
-            " AND (?4 = '' OR charge = ?4)",
+            "DELETE FROM resource WHERE ledger = ? AND customer = ? AND subscription = ? AND ? IN ('', charge)",
             (key.ledger, key.customer, key.subscription, key.charge),
         )
 
