@@ -65,9 +65,10 @@ class WireServer:
         try:
             await stop.wait()
         finally:
+            # What was accepted a moment ago has begun no conversation yet, which asyncio would leave open once the
+            # server is closed; and what is aborted is not closed yet. Both take the loop a few turns.
+            await _turns()
             server.close()
-            # What was accepted a moment ago has begun no conversation yet, and what is aborted is not closed yet: both
-            # take the loop a few turns.
             await _turns()
             for task in tuple(self._conversations):
                 task.cancel()
