@@ -29,7 +29,8 @@ def measure() -> list[Row]:
 
 
 @contextmanager
-def _mock() -> Iterator[str]:
+def mock() -> Iterator[str]:
+    """The URL of a fresh mock in a process of its own."""
     command = [
         sys.executable,
         "-m",
@@ -81,7 +82,7 @@ def bare() -> float:
             await asyncio.gather(*(worker() for _ in range(WORKERS)))
             return time.perf_counter() - started
 
-    with _mock() as url:
+    with mock() as url:
         return asyncio.run(main(url))
 
 
@@ -101,5 +102,5 @@ def apply() -> float:
             assert report.applied == CHARGES
             return time.perf_counter() - started
 
-    with _mock() as url, tempfile.TemporaryDirectory() as folder:
+    with mock() as url, tempfile.TemporaryDirectory() as folder:
         return asyncio.run(main(url, Path(folder)))

@@ -8,12 +8,14 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from payex_billing import Billing
+
+from benchmarks.applying import mock
 from benchmarks.calls import LEDGER, NUMBER, TOKEN
 from benchmarks.measure import Row, ratios, rounds_of
 from benchmarks.server import serving
@@ -40,30 +42,10 @@ def _rate(url: str, seconds: int = 3) -> float:
 
 @contextmanager
 def _mock() -> Iterator[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "payex_billing_mock",
-        "--fast",
-        "--port",
-        "0",
-        "--ledger",
-        LEDGER,
-        "--token",
-        TOKEN,
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        found = re.search(r"http://[\d.:]+", process.stdout.readline() if process.stdout else "")
-        assert found is not None
-        try:
-            from payex_billing import Billing  # noqa: PLC0415 - the subject is the server
-
-            with Billing(token=TOKEN, owner_no=LEDGER, base_url=found[0]) as billing:
-                billing.customer(NUMBER).create()
-            yield found[0]
-        finally:
-            process.terminate()
-            process.communicate()
+    with mock() as url:
+        with Billing(token=TOKEN, owner_no=LEDGER, base_url=url) as billing:
+            billing.customer(NUMBER).create()
+        yield url
 
 
 @contextmanager

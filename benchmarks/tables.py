@@ -48,7 +48,7 @@ def measure() -> list[Row]:
             found = side_by_side(subjects, "ms", goals, base=f"{name}difference", rounds=5)
             for row in found:
                 peak = peaks[row.name.removeprefix(name)]
-                rows.append(Row(f"{row.name}, {peak:.0f} MB", row.median, row.unit, row.ratio, row.goal))
+                rows.append(Row(f"{row.name}, {peak:.0f} MB", row.median, row.unit, row.ratio, row.goal, row.base))
     return rows
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -16,10 +14,9 @@ import pytest
 from payex_billing import Billing, Charge
 from payex_billing_mock import MockServer
 
-from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, ROOT, TOKEN, Raw, send
+from tests.browser import keep, open_page
+from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, TOKEN, Raw, send
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-SCREENSHOTS = Path(os.environ.get("SCREENSHOTS", ROOT / "build" / "screenshots"))
 BUTTON = {"X-Payex-Console": "1"}
 
 
@@ -163,28 +160,8 @@ def test_without_the_console_its_paths_do_not_exist(mock: MockServer) -> None:
 
 @pytest.fixture
 def page(console: MockServer) -> Iterator[Any]:
-    if BROWSER is None:
-        pytest.skip("no browser: install chromium to see the console tested")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        opened = browser.new_page()
-        complaints: list[str] = []
-        opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        opened.on("pageerror", lambda error: complaints.append(str(error)))
-        asked: list[str] = []
-        opened.on("request", lambda request: asked.append(request.url))
-        opened.set_default_timeout(10_000)
+    with open_page((console.url, "data:", "blob:")) as opened:
         yield opened
-        assert complaints == []
-        assert [url for url in asked if not url.startswith((console.url, "data:", "blob:"))] == []
-        browser.close()
-
-
-def keep(page: Any, name: str) -> None:
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=str(SCREENSHOTS / f"{name}.png"), full_page=True)
 
 
 def test_a_charge_created_through_the_wrapper_appears(page: Any, console: MockServer, billing: Billing) -> None:

@@ -15,8 +15,8 @@ import pytest
 from payex_billing import reconcile, testing
 from payex_billing.cli._problems import EXPLANATIONS
 
+from tests.browser import keep, open_page
 from tests.support import ROOT
-from tests.test_console import BROWSER, keep
 
 
 @pytest.fixture(scope="module")
@@ -67,21 +67,8 @@ def test_programs_that_read_documentation_find_it(site: Path) -> None:
 
 @pytest.fixture
 def page() -> Iterator[Any]:
-    if BROWSER is None:
-        pytest.skip("no browser: install chromium to see the site tested")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        opened = browser.new_page()
-        complaints: list[str] = []
-        opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        asked: list[str] = []
-        opened.on("request", lambda request: asked.append(request.url))
+    with open_page(("file:", "data:", "blob:")) as opened:
         yield opened
-        assert complaints == []
-        assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
-        browser.close()
 
 
 def test_it_is_read_from_files_without_a_network(site: Path, page: Any) -> None:
