@@ -223,3 +223,10 @@ def test_a_server_can_be_stopped_as_soon_as_it_has_started() -> None:
         assert thread is not None
         server.stop()
         assert not thread.is_alive()
+
+
+def test_faults_may_be_ended_inside_their_block() -> None:
+    faults = Faults()
+    with faults.active("503"):
+        faults.clear()
+    assert faults.pending() == []

@@ -142,8 +142,7 @@ class MockApp:
         request = Request(scope["method"], scope["raw_path"], headers, body)
         started = time.perf_counter()
         answer = self.handle(request)
-        if self.traffic is not None:
-            self.note(request, answer, time.perf_counter() - started)
+        self.note(request, answer, time.perf_counter() - started)
         await send(
             {
                 "type": "http.response.start",

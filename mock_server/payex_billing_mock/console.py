@@ -144,15 +144,10 @@ class Console:
         """Let every request meet a fault for so long."""
         context = self._faults.active(fault)
         context.__enter__()
-        timer = threading.Timer(seconds, self._end, [context])
+        timer = threading.Timer(seconds, context.__exit__, [None, None, None])
         timer.daemon = True
         self._timers.append(timer)
         timer.start()
-
-    @staticmethod
-    def _end(context: Any) -> None:
-        with suppress(ValueError):  # all faults were ended meanwhile
-            context.__exit__(None, None, None)
 
     def _load_sample(self) -> None:
         store = self._app.store

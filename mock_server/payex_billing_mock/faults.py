@@ -84,6 +84,11 @@ class Fault:
         return self.kind != "reset-before" and (self.status is None or self.kind.endswith("-after"))
 
     @property
+    def cuts(self) -> bool:
+        """Whether no whole answer comes, at once or after its seconds."""
+        return self.kind in KINDS and self.kind != "latency"
+
+    @property
     def seconds(self) -> float:
         """How long a stall or a latency takes."""
         if self.kind not in _WITH_SECONDS:
@@ -136,7 +141,8 @@ class Faults:
         finally:
             with self._lock:
                 for each in added:
-                    self._standing.remove(each)
+                    if each in self._standing:  # unless all were ended meanwhile
+                        self._standing.remove(each)
 
     def clear(self) -> None:
         """End all faults, and forget which were met."""

@@ -52,9 +52,7 @@ def answer(app: MockApp, faults: Faults, request: Request, patience: float) -> A
         return answered
     found = app.handle(request) if fault.takes_effect else None
     result: Answer | Broken | None = refusal(app, fault) if fault.status is not None else found
-    if result is None or fault.kind in {"lose-answer", "reset-before", "reset-after", "truncate"}:
-        result = Broken(fault)
-    elif fault.kind == "stall" or (fault.kind == "latency" and fault.seconds >= patience):
+    if result is None or fault.cuts or (fault.kind == "latency" and fault.seconds >= patience):
         result = Broken(fault, min(fault.seconds, patience))
     sent = result if isinstance(result, Answer) else None
     app.note(request, sent, time.perf_counter() - started, str(fault), fault.takes_effect)

@@ -109,6 +109,8 @@ class MockServer:
             if self._loop is not None and self._stop is not None and thread.is_alive():
                 self._loop.call_soon_threadsafe(self._stop.set)
             thread.join(START_SECONDS)
+        if self._site is not None:
+            self._site.close()
         if self._persistence is not None:
             self._persistence.close()
             self._persistence = None

@@ -137,8 +137,7 @@ class WireServer:
         answer = self._app.handle(request) if fault.takes_effect else None
         if fault.status is not None:
             answer = refusal(self._app, fault)
-        lost = fault.kind in {"lose-answer", "reset-before", "reset-after", "truncate", "stall"}
-        shown = None if lost else answer
+        shown = None if fault.cuts else answer
         self._app.note(request, shown, time.perf_counter() - started, str(fault), fault.takes_effect)
         match fault.kind:
             case "lose-answer":
