@@ -1,16 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
+from ..models.operation import Operation
 from ..types import UNSET, Unset
-
-if TYPE_CHECKING:
-    from ..models.operation import Operation
-
 
 T = TypeVar("T", bound="Customer")
 
@@ -73,8 +70,6 @@ class Customer:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.operation import Operation  # noqa: PLC0415
-
         d = dict(src_dict)
         customer_no = d.pop("customerNo")
 
@@ -102,7 +97,7 @@ class Customer:
                 return operations_type_0
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(list[Operation] | None | Unset, data)
+            return cast("list[Operation] | None | Unset", data)
 
         operations = _parse_operations(d.pop("operations", UNSET))
 

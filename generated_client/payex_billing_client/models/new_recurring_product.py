@@ -115,7 +115,7 @@ class NewRecurringProduct:
                 return end_date_type_0
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(datetime.date | None | Unset, data)
+            return cast("datetime.date | None | Unset", data)
 
         end_date = _parse_end_date(d.pop("endDate", UNSET))
 

@@ -2,16 +2,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
+from ..models.operation import Operation
 from ..types import UNSET, Unset
-
-if TYPE_CHECKING:
-    from ..models.operation import Operation
-
 
 T = TypeVar("T", bound="RecurringProduct")
 
@@ -146,8 +143,6 @@ class RecurringProduct:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.operation import Operation  # noqa: PLC0415
-
         d = dict(src_dict)
         id = d.pop("@id")
 
@@ -160,7 +155,7 @@ class RecurringProduct:
                 return data
             if isinstance(data, Unset):
                 return data
-            return cast(int | None | Unset, data)
+            return cast("int | None | Unset", data)
 
         quantity = _parse_quantity(d.pop("quantity", UNSET))
 
@@ -169,7 +164,7 @@ class RecurringProduct:
                 return data
             if isinstance(data, Unset):
                 return data
-            return cast(float | None | Unset, data)
+            return cast("float | None | Unset", data)
 
         unit_price = _parse_unit_price(d.pop("unitPrice", UNSET))
 
@@ -178,7 +173,7 @@ class RecurringProduct:
                 return data
             if isinstance(data, Unset):
                 return data
-            return cast(float | None | Unset, data)
+            return cast("float | None | Unset", data)
 
         vat_rate = _parse_vat_rate(d.pop("vatRate", UNSET))
 
@@ -187,7 +182,7 @@ class RecurringProduct:
                 return data
             if isinstance(data, Unset):
                 return data
-            return cast(None | str | Unset, data)
+            return cast("None | str | Unset", data)
 
         text = _parse_text(d.pop("text", UNSET))
 
@@ -204,7 +199,7 @@ class RecurringProduct:
                 return start_date_type_0
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(datetime.date | None | Unset, data)
+            return cast("datetime.date | None | Unset", data)
 
         start_date = _parse_start_date(d.pop("startDate", UNSET))
 
@@ -221,7 +216,7 @@ class RecurringProduct:
                 return end_date_type_0
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(datetime.date | None | Unset, data)
+            return cast("datetime.date | None | Unset", data)
 
         end_date = _parse_end_date(d.pop("endDate", UNSET))
 
@@ -238,7 +233,7 @@ class RecurringProduct:
                 return billed_until_type_0
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(datetime.date | None | Unset, data)
+            return cast("datetime.date | None | Unset", data)
 
         billed_until = _parse_billed_until(d.pop("billedUntil", UNSET))
 
@@ -260,7 +255,7 @@ class RecurringProduct:
                 return operations_type_0
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(list[Operation] | None | Unset, data)
+            return cast("list[Operation] | None | Unset", data)
 
         operations = _parse_operations(d.pop("operations", UNSET))
 

@@ -110,7 +110,7 @@ class RecurringProductChange:
                 return data
             if isinstance(data, Unset):
                 return data
-            return cast(int | None | Unset, data)
+            return cast("int | None | Unset", data)
 
         quantity = _parse_quantity(d.pop("quantity", UNSET))
 
@@ -119,7 +119,7 @@ class RecurringProductChange:
                 return data
             if isinstance(data, Unset):
                 return data
-            return cast(float | None | Unset, data)
+            return cast("float | None | Unset", data)
 
         unit_price = _parse_unit_price(d.pop("unitPrice", UNSET))
 
@@ -128,7 +128,7 @@ class RecurringProductChange:
                 return data
             if isinstance(data, Unset):
                 return data
-            return cast(float | None | Unset, data)
+            return cast("float | None | Unset", data)
 
         vat_rate = _parse_vat_rate(d.pop("vatRate", UNSET))
 
@@ -137,7 +137,7 @@ class RecurringProductChange:
                 return data
             if isinstance(data, Unset):
                 return data
-            return cast(None | str | Unset, data)
+            return cast("None | str | Unset", data)
 
         text = _parse_text(d.pop("text", UNSET))
 
@@ -154,7 +154,7 @@ class RecurringProductChange:
                 return start_date_type_0
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(datetime.date | None | Unset, data)
+            return cast("datetime.date | None | Unset", data)
 
         start_date = _parse_start_date(d.pop("startDate", UNSET))
 
@@ -171,7 +171,7 @@ class RecurringProductChange:
                 return end_date_type_0
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(datetime.date | None | Unset, data)
+            return cast("datetime.date | None | Unset", data)
 
         end_date = _parse_end_date(d.pop("endDate", UNSET))
 

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-if TYPE_CHECKING:
-    from ..models.navigation import Navigation
-    from ..models.subscription import Subscription
-
+from ..models.navigation import Navigation
+from ..models.subscription import Subscription
 
 T = TypeVar("T", bound="SubscriptionList")
 
@@ -49,9 +47,6 @@ class SubscriptionList:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.navigation import Navigation  # noqa: PLC0415
-        from ..models.subscription import Subscription  # noqa: PLC0415
-
         d = dict(src_dict)
         items = []
         _items = d.pop("items")

@@ -30,7 +30,7 @@ def _get_kwargs(
 
 def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Any | Problem | None:
     if response.status_code == 204:
-        response_204 = cast(Any, None)
+        response_204 = cast("Any", None)
         return response_204
 
     if response.status_code == 400:
