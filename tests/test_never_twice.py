@@ -149,10 +149,12 @@ class Schedule(RuleBasedStateMachine):
             self.server.faults.clear()
             with suppress(NotFound):
                 self.charges(level, calm=True).delete(product.id)  # repeatable: it is gone, or goes now
-        except BillingError:
+        except BillingError as error:
             self.server.faults.clear()
-            if product.id in self.server.store.charges(LEDGER, self.number, level):
+            if len(error.attempts) == 1 and product.id in self.server.store.charges(LEDGER, self.number, level):
                 return  # refused, and still there
+            with suppress(NotFound):  # an earlier attempt may have taken effect, or may be about to
+                self.charges(level, calm=True).delete(product.id)
         self.server.faults.clear()
         assert product.id not in self.server.store.charges(LEDGER, self.number, level)
         self.certain[level, charge] -= 1
