@@ -34,7 +34,7 @@ from payex_billing import (
     OutcomeUnknown,
     RecurringProduct,
 )
-from payex_billing._policy import RetryBudget
+from payex_billing._limits import RetryBudget
 from payex_billing_mock import Faults, MockServer
 
 from tests.support import LEDGER, TOKEN, Blocking, open_client

@@ -11,16 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from payex_billing import Phase
+from payex_billing._limits import RetryBudget
 from payex_billing._policy import (
     AMBIGUOUS_STATUSES,
     Environment,
     Failure,
+    First,
     GetToken,
     Options,
     Reply,
     Request,
     Response,
-    RetryBudget,
     Send,
     Wait,
     call,
@@ -51,6 +52,7 @@ class Run:
     tokens: list[str] = field(default_factory=lambda: ["first"])
     seconds_per_send: float = 0.0
     jitter: float = 0.5
+    at_once: bool = False  # whether the first attempt is made before the policy is asked
     now: float = 0.0
     sent: list[Send] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
@@ -65,10 +67,15 @@ class Run:
             epoch=lambda: EPOCH,
             on_attempt=lambda _request, attempt, _answer: self.noted.append(attempt),
         )
-        policy = call(request(self.method), self.options, self.budget, environment)
         script = self._script()
         tokens = iter(self.tokens)
-        token = ""
+        token, first = "", None
+        if self.at_once:
+            token = next(tokens)
+            self.sent.append(Send(request(self.method), token, min(self.options.timeout, self.options.deadline)))
+            first = First(next(script), began=self.now)
+            self.now += min(self.seconds_per_send, self.sent[0].timeout)
+        policy = call(request(self.method), self.options, self.budget, environment, token or None, first=first)
         reply: Any = None
         try:
             for _ in range(1_000):
@@ -122,7 +129,19 @@ def runs(draw: st.DrawFn) -> Run:
         tokens=draw(st.sampled_from([["a"], ["a", "b"], ["a", "b", "c"]])),
         seconds_per_send=draw(st.sampled_from([0.0, 0.05, 10.0, 1000.0])),
         jitter=draw(st.floats(0, 1, exclude_max=True)),
+        at_once=draw(st.booleans()),
     )
+
+
+@given(runs())
+def test_a_first_attempt_made_before_the_policy_was_asked_changes_nothing(run: Run) -> None:
+    left = RetryBudget(capacity=run.budget._capacity)
+    other = Run(
+        run.replies, run.method, run.options, left, run.tokens, run.seconds_per_send, run.jitter, not run.at_once
+    )
+    assert (run.sent, run.waits, run.noted, run.now) == (other.sent, other.waits, other.noted, other.now)
+    assert (run.result, str(run.error), run.budget.left) == (other.result, str(other.error), other.budget.left)
+    assert type(run.error) is type(other.error)
 
 
 @given(runs())

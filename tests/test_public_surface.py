@@ -247,7 +247,7 @@ def test_the_client_needs_nothing_but_attrs_and_httpx() -> None:
             extra = {
                 "_httpx.py": {"httpcore"},
                 "_reqwest.py": {"pyreqwest"},
-                "_operations.py": {"orjson"},
+                "_definition.py": {"orjson"},
                 "_pytest_plugin.py": {"pytest"},
                 "_tls.py": {"cryptography"},
                 "_telemetry.py": {"opentelemetry"},

@@ -125,7 +125,7 @@ def test_unset_is_none_of_the_values() -> None:
     after=st.text(alphabet="abc0123456789", max_size=40),
 )
 def test_whole_numbers_of_any_size_are_read_exactly(number: int, before: str, after: str) -> None:
-    from payex_billing._operations import parse_json
+    from payex_billing._definition import parse_json
 
     body = json.dumps({"before": before, "number": number, "after": after}).encode()
     assert parse_json(body) == {"before": before, "number": number, "after": after}
@@ -133,11 +133,11 @@ def test_whole_numbers_of_any_size_are_read_exactly(number: int, before: str, af
 
 @pytest.mark.parametrize("body", [b'"\\ud800"', b"\xef\xbb\xbf1", b"-0", b"1e5", b'{"a":1,"a":2}', b'"\xc3\xb6"'])
 def test_json_means_the_same_with_and_without_the_fast_parser(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    from payex_billing import _operations
+    from payex_billing import _definition
 
-    fast = _operations.parse_json(body)
-    monkeypatch.setattr(_operations, "orjson", None)
-    slow = _operations.parse_json(body)
+    fast = _definition.parse_json(body)
+    monkeypatch.setattr(_definition, "orjson", None)
+    slow = _definition.parse_json(body)
     assert (fast, type(fast)) == (slow, type(slow))
 
 
@@ -145,9 +145,9 @@ def test_json_means_the_same_with_and_without_the_fast_parser(body: bytes, monke
 def test_what_is_not_json_is_refused_with_and_without_the_fast_parser(
     body: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from payex_billing import _operations
+    from payex_billing import _definition
 
     for _ in range(2):
         with pytest.raises(ValueError, match=r"."):
-            _operations.parse_json(body)
-        monkeypatch.setattr(_operations, "orjson", None)
+            _definition.parse_json(body)
+        monkeypatch.setattr(_definition, "orjson", None)

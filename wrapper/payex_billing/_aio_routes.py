@@ -49,7 +49,7 @@ class AsyncCustomerHandle:
             InvalidArgument: the number holds a character that may only be read, not sent.
             OutcomeUnknown: the answer was lost.
         """
-        return await self._billing._create(_operations.create_customer(self._owner_no, self.no))
+        return await self._billing._run(_operations.create_customer(self._owner_no, self.no))
 
     async def ensure(self) -> Customer:
         """Create the customer, or read it when it exists. A lost answer is looked up, and the creation repeated.
@@ -130,7 +130,7 @@ class AsyncSubscriptionHandle:
             SubscriptionAlreadyExists: the customer has it already.
             OutcomeUnknown: the answer was lost.
         """
-        return await self._billing._create(_operations.create_subscription(*self._ids))
+        return await self._billing._run(_operations.create_subscription(*self._ids))
 
     async def ensure(self) -> Subscription:
         """Create the subscription, or read it when it exists. A lost answer is looked up, and the creation repeated.
@@ -185,7 +185,7 @@ class AsyncRecurringProductsHandle:
             OutcomeUnknown: the answer was lost; its `reconcile` finds out.
             Unprocessable: a business rule refuses it.
         """
-        return await self._billing._create(_operations.create_charge(self._parent, charge), known)
+        return await self._billing._run(_operations.create_charge(self._parent, charge), known)
 
     async def get(self, id: str) -> RecurringProduct:  # noqa: A002 - it is what the value calls it
         """Read a charge.

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 from payex_billing_client import models as generated
 from payex_billing_client.types import UNSET as GENERATED_UNSET
-from payex_billing_client.types import Unset as GeneratedUnset
 
 from . import _checks
 from .errors import InvalidArgument
@@ -27,7 +26,7 @@ def customer(source: generated.Customer) -> Customer:
     """A customer as read."""
     return Customer(
         customer_no=_str("customerNo", source.customer_no),
-        uri=_optional("@id", source.id, _str),
+        uri=source.id if type(source.id) is str else _optional("@id", source.id, _str),
         recurring_products=_str("recurringProducts", source.recurring_products),
         subscriptions=_str("subscriptions", source.subscriptions),
         operations=_operations(source.operations),
@@ -48,18 +47,21 @@ def subscription(source: generated.Subscription) -> Subscription:
 
 def recurring_product(source: generated.RecurringProduct) -> RecurringProduct:
     """A charge as read."""
+    # What a value mostly is needs no further look: a call for each would cost as much as all else here.
+    quantity, price, rate, text = source.quantity, source.unit_price, source.vat_rate, source.text
+    start, end, billed = source.start_date, source.end_date, source.billed_until
     return RecurringProduct(
         id=_str("recurringProductId", source.recurring_product_id),
         uri=_str("@id", source.id),
         product_code=_str("productCode", source.product_code),
-        quantity=_optional("quantity", source.quantity, _int),
-        unit_price=_optional("unitPrice", source.unit_price, _decimal),
-        vat_rate=_optional("vatRate", source.vat_rate, _decimal),
-        text=_optional("text", source.text, _str),
-        start_date=_optional("startDate", source.start_date, _date),
-        end_date=_optional("endDate", source.end_date, _date),
-        billed_until=_optional("billedUntil", source.billed_until, _date),
-        operations=_operations(source.operations),
+        quantity=quantity if type(quantity) is int else _optional("quantity", quantity, _int),
+        unit_price=_decimal("unitPrice", price) if type(price) is float else _optional("unitPrice", price, _decimal),
+        vat_rate=_decimal("vatRate", rate) if type(rate) is float else _optional("vatRate", rate, _decimal),
+        text=text if type(text) is str else _optional("text", text, _str),
+        start_date=start if type(start) is date else _optional("startDate", start, _date),
+        end_date=None if end is None else _optional("endDate", end, _date),
+        billed_until=None if billed is None else _optional("billedUntil", billed, _date),
+        operations=() if source.operations is None else _operations(source.operations),
         extra=source.additional_properties,
     )
 
@@ -74,16 +76,19 @@ def next_link(navigation: generated.Navigation) -> str | None:
 
 def new_recurring_product(charge: Charge) -> generated.NewRecurringProduct:
     """The body that adds a charge; what is None is left out."""
+    quantity, price, rate, text = charge.quantity, charge.unit_price, charge.vat_rate, charge.text
+    start, end = charge.start_date, charge.end_date
     body = generated.NewRecurringProduct(
         product_code=charge.product_code,
-        quantity=_set(charge.quantity),
-        unit_price=_set(_optional_float(charge.unit_price)),
-        vat_rate=_set(_optional_float(charge.vat_rate)),
-        text=_set(charge.text),
-        start_date=_set(charge.start_date),
-        end_date=_set(charge.end_date),
+        quantity=GENERATED_UNSET if quantity is None else quantity,
+        unit_price=GENERATED_UNSET if price is None else float(price),
+        vat_rate=GENERATED_UNSET if rate is None else float(rate),
+        text=GENERATED_UNSET if text is None else text,
+        start_date=GENERATED_UNSET if start is None else start,
+        end_date=GENERATED_UNSET if end is None else end,
     )
-    body.additional_properties = _extra(charge.extra)
+    if charge.extra:
+        body.additional_properties = _extra(charge.extra)
     return body
 
 
@@ -120,18 +125,10 @@ def recurring_product_change(
     return body
 
 
-def _set(value: T | None) -> T | GeneratedUnset:
-    return GENERATED_UNSET if value is None else value
-
-
 def _change(value: Any, check: Callable[[Any], Any]) -> Any:
     if value is UNSET:
         return GENERATED_UNSET
     return None if value is None else check(value)
-
-
-def _optional_float(value: Decimal | None) -> float | None:
-    return None if value is None else float(value)
 
 
 def _float_price(value: Decimal | int) -> float:

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from . import _policy
 from ._lazy import lazily
-from ._limits import Pace
+from ._limits import Pace, RetryBudget
 from ._memory import Memory
-from ._policy import Environment, Options, RetryBudget
+from ._policy import Environment, Options
 from ._telemetry import AttemptHook, Telemetry
 from .config import AsyncTokenProvider, Settings
 from .errors import OutcomeUnknown
@@ -90,7 +90,12 @@ class Facade(Generic[Provider]):
             listening=self._telemetry.listening,
             outcome_unknown=self._outcome_unknown,
         )
+        self._limit = min(self._options.timeout, self._options.deadline)
         self._connect()
+        # The token to send with at once, where the policy has nothing to do before the first attempt or to tell after.
+        eventful = self.settings.max_rate or self.settings.tracing or on_attempt
+        given = self.settings.token
+        self._at_once = given if isinstance(given, str) and not eventful else None
 
     def _connect(self) -> None:
         """Make the engine and the source of the token."""
@@ -137,21 +142,25 @@ class Facade(Generic[Provider]):
             retry_after_cap=retry_after_cap,
             wait_on_writes=wait_on_writes,
         )
+        twin._limit = min(twin._options.timeout, twin._options.deadline)
         return twin
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.settings.base_url}{self.settings.ledger_prefix})"
 
     def _equip(self, error: OutcomeUnknown, call: Call[T], mark: int, known: Collection[str] | None) -> None:
-        """Give a lost creation all that `reconcile` needs."""
+        """Give a lost creation all that `reconcile` needs. What a followed operation creates is not known."""
+        if call.creates is None:
+            return
         error.key, error.mark, error._client = call.creates, mark, self
         error.known = None if known is None else frozenset(known)
 
-    def _created(self, created: object, call: Call[T], mark: int) -> None:
+    def _created(self, created: object, mark: int) -> None:
         """Remember what a creation came to."""
         if isinstance(created, RecurringProduct):
             self._memory.created(created.id, mark)
-        self._memory.end(call.creates, mark)
+        else:
+            self._memory.end(mark)
 
     def _reconciling(self, error: OutcomeUnknown, settle: float) -> Steps[Reconciliation]:
         """The steps that find out about a lost creation."""

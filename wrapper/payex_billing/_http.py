@@ -13,7 +13,7 @@ import ssl
 import sys
 import time
 import warnings
-from collections.abc import Generator
+from collections.abc import Awaitable, Generator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -182,21 +182,26 @@ class AsyncEngine(_Connections):
         super().__init__(settings, owner)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._places = Places(self._limit)
-        self._under_way: set[asyncio.Task[Reply]] = set()
+        self._under_way: set[asyncio.Task[Reply]] = set()  # what goes on without its caller
         self._transport: AsyncTransport = _library(self).AsyncTransport(
             settings, self._context, self._proxy, user_agent()
         )
 
-    async def send(self, step: Send) -> Reply:
-        """Send once."""
+    def send(self, step: Send) -> Awaitable[Reply]:
+        """Send once. What is returned is to be awaited at once, by the task that asked for it."""
         if self._closed:
             raise ConfigurationError(_CLOSED)
-        self._check_loop()
+        if asyncio.get_running_loop() is not self._loop:
+            self._take_loop()
+        # Every coroutine between a task and its request costs again for each answer, so there are as few as can be.
         end = time.monotonic() + step.timeout
+        return self._sending(step, end) if self._suspect is None and self._places.take() else self._carefully(step, end)
+
+    async def _carefully(self, step: Send, end: float) -> Reply:
+        """Wait for a place; explain the silence of a server that has never answered."""
         if not self._places.take() and not await self._places.wait(step.timeout):
             return _NO_PLACE
-        sending = self._send(step, end)
-        reply = await (sending if self._transport.ends_when_cancelled else Unstoppable(sending, self._adopt))
+        reply = await self._sending(step, end)
         if self._suspect is not None:
             if isinstance(reply, Response):
                 self._suspect = None
@@ -204,22 +209,22 @@ class AsyncEngine(_Connections):
                 return await asyncio.to_thread(self._explanation) or reply
         return reply
 
+    def _sending(self, step: Send, end: float) -> Awaitable[Reply]:
+        """A request that has its place, and leaves it when it has ended."""
+        if self._transport.ends_when_cancelled:
+            return self._send(step, end)
+        return Unstoppable(self._transport.send(step, end), self._places.leave, self._under_way)
+
     async def _send(self, step: Send, end: float) -> Reply:
         try:
             return await self._transport.send(step, end)
         finally:
             self._places.leave()
 
-    def _adopt(self, task: asyncio.Task[Reply]) -> None:
-        """Keep what goes on without its caller: its place is taken until it has ended, as its connection is."""
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-
-    def _check_loop(self) -> None:
-        loop = asyncio.get_running_loop()
+    def _take_loop(self) -> None:
         if self._loop is None:
-            self._loop = loop
-        elif self._loop is not loop:
+            self._loop = asyncio.get_running_loop()
+        else:
             raise ConfigurationError(
                 "an AsyncBilling belongs to the event loop it was first used on: make one for each loop"
             )

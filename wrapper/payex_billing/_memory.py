@@ -25,7 +25,7 @@ class Memory:
         self._lock = threading.Lock()
         self._clock = 0
         self._seen: OrderedDict[str, tuple[int, int | None]] = OrderedDict()
-        self._open: dict[NaturalKey | None, set[int]] = {}
+        self._open: dict[int, NaturalKey] = {}
         self.complete = True
 
     def begin(self, key: NaturalKey | None) -> int:
@@ -36,21 +36,18 @@ class Memory:
         with self._lock:
             self._clock += 1
             if key is not None and key.charge is not None:
-                self._open.setdefault(key, set()).add(self._clock)
+                self._open[self._clock] = key
             return self._clock
 
-    def end(self, key: NaturalKey | None, mark: int) -> None:
+    def end(self, mark: int) -> None:
         """It is known what became of a creation."""
         with self._lock:
-            marks = self._open.get(key, set())
-            marks.discard(mark)
-            if not marks:
-                self._open.pop(key, None)
+            self._open.pop(mark, None)
 
-    def rivals(self, key: NaturalKey | None, mark: int) -> int:
+    def rivals(self, key: NaturalKey, mark: int) -> int:
         """How many other creations of the same thing are open: under way, or never found out about."""
         with self._lock:
-            return len(self._open.get(key, set()) - {mark})
+            return sum(other == key for of, other in self._open.items() if of != mark)
 
     def saw(self, ids: Iterable[str]) -> None:
         """Charges were read."""
@@ -61,8 +58,9 @@ class Memory:
                     self._remember(charge_id, self._clock, None)
 
     def created(self, charge_id: str, mark: int) -> None:
-        """A charge is known to be what the request that started at `mark` created."""
+        """A charge is known to be what the request that started at `mark` created, which has ended with that."""
         with self._lock:
+            self._open.pop(mark, None)
             seen, _ = self._seen.get(charge_id, (self._clock, None))
             self._remember(charge_id, seen, mark)
 

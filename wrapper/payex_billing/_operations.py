@@ -5,13 +5,12 @@ Imported when the first client is made, because the generated code imports an HT
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 import attrs
-from payex_billing_client import AuthenticatedClient
 from payex_billing_client import models as generated
 from payex_billing_client.api.customers import create_customer as _create_customer
 from payex_billing_client.api.customers import get_customer as _get_customer
@@ -33,24 +32,15 @@ from payex_billing_client.api.subscriptions import get_subscription as _get_subs
 from payex_billing_client.api.subscriptions import list_subscriptions as _list_subscriptions
 
 from . import _checks, _convert
+from ._definition import Definition, parse_json, write_json
 from ._links import path_under
 from ._policy import Request, Response
 from .config import Settings
 from .errors import InvalidArgument, MalformedResponse
 from .models import Charge, Customer, JsonValue, NaturalKey, Operation, RecurringProduct, Subscription
 
-try:
-    import orjson
-except ModuleNotFoundError:  # the extra `fast`
-    orjson = None  # type: ignore[assignment]
-
 T = TypeVar("T")
-# Every digit made a 0 and every other byte a 1. A whole number that may not fit into 64 bits has 19 digits or more:
-# three zeros in a row in every sixth byte. So has many a shorter one, and so may a text, which costs only time.
-_DIGITS = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x31 for byte in range(256))
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-# Only asked whether unexpected statuses raise; they never get that far.
-_CLIENT = AuthenticatedClient(base_url="", token="", raise_on_unexpected_status=True)
+_DEFINED: dict[ModuleType, Definition] = {}
 
 
 @attrs.define
@@ -70,7 +60,7 @@ class Page(Generic[T]):
     next: str | None
 
 
-@attrs.frozen
+@attrs.define
 class Parent:
     """Where charges hang: a customer, or one of its subscriptions."""
 
@@ -92,7 +82,7 @@ def create_customer(owner_no: str, customer_no: str) -> Call[Customer]:
     """Create a customer; the number must fit the narrower pattern for new ones."""
     body = generated.NewCustomer(customer_no=_checks.customer_no(customer_no, new=True))
     key = NaturalKey(customer_no=customer_no)
-    return _call(_create_customer, (owner_no,), _convert.customer, success=201, body=body, creates=key)
+    return _call(_create_customer, (owner_no,), _convert.customer, body, key)
 
 
 def get_customer(owner_no: str, customer_no: str) -> Call[Customer]:
@@ -113,7 +103,7 @@ def create_subscription(owner_no: str, customer_no: str, subscription_no: str) -
     body = generated.NewSubscription(subscription_no=_checks.subscription_no(subscription_no))
     key = NaturalKey(customer_no=customer_no, subscription_no=subscription_no)
     ids = (owner_no, customer_no)
-    return _call(_create_subscription, ids, _convert.subscription, success=201, body=body, creates=key)
+    return _call(_create_subscription, ids, _convert.subscription, body, key)
 
 
 def get_subscription(owner_no: str, customer_no: str, subscription_no: str) -> Call[Subscription]:
@@ -142,7 +132,7 @@ def create_charge(parent: Parent, charge: Charge) -> Call[RecurringProduct]:
     module = _level(parent, create_customer_recurring_product, create_subscription_recurring_product)
     body = _convert.new_recurring_product(charge)
     key = NaturalKey(customer_no=parent.customer_no, subscription_no=parent.subscription_no, charge=charge)
-    return _call(module, parent.ids, _convert.recurring_product, success=201, body=body, creates=key)
+    return _call(module, parent.ids, _convert.recurring_product, body, key)
 
 
 def get_charge(parent: Parent, charge_id: str) -> Call[RecurringProduct]:
@@ -155,7 +145,7 @@ def update_charge(parent: Parent, charge_id: str, change: Mapping[str, Any]) -> 
     """Change a charge; `change` is what `_convert.recurring_product_change` takes."""
     module = _level(parent, update_customer_recurring_product, update_subscription_recurring_product)
     body = _convert.recurring_product_change(**change)
-    return _call(module, (*parent.ids, _checks.segment("id", charge_id)), _convert.recurring_product, body=body)
+    return _call(module, (*parent.ids, _checks.segment("id", charge_id)), _convert.recurring_product, body)
 
 
 def delete_charge(parent: Parent, charge_id: str) -> Call[None]:
@@ -196,7 +186,7 @@ def follow(operation: Operation, body: JsonValue, settings: Settings) -> Call[Js
     content = None
     if body is not None:
         headers["Content-Type"] = "application/json"
-        content = _json("body", body)
+        content = write_json("body", body)
     request = Request(
         operation="follow",
         method=operation.method.upper(),
@@ -216,42 +206,6 @@ def _followable(link: str, settings: Settings) -> str:
 # building and parsing
 
 
-class _Answer:
-    """What the generated parsers look at of an HTTP library's response."""
-
-    __slots__ = ("_body", "status_code")
-
-    def __init__(self, status_code: int, body: bytes) -> None:
-        self.status_code = status_code
-        self._body = body
-
-    def json(self) -> Any:
-        return parse_json(self._body)
-
-
-def parse_json(body: bytes) -> Any:
-    """What a body says.
-
-    orjson, if it is there, reads what all agree on. It refuses what the standard library reads (lone surrogates, a byte
-    order mark), and rounds whole numbers beyond 64 bits: whatever could hold one of these is read by the latter, so
-    that an answer means the same with or without the extra.
-
-    Raises:
-        ValueError: it is not JSON.
-        RecursionError: it is nested too deeply.
-    """
-    if orjson is not None and b"000" not in body[::6].translate(_DIGITS):
-        try:
-            return orjson.loads(body)
-        except ValueError:
-            pass
-    return json.loads(body, parse_constant=_refuse_constant)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
 def _level(parent: Parent, of_customer: ModuleType, of_subscription: ModuleType) -> ModuleType:
     return of_customer if parent.subscription_no is None else of_subscription
 
@@ -260,60 +214,26 @@ def _call(
     module: ModuleType,
     ids: tuple[str, ...],
     convert: Callable[[Any], T],
-    *,
-    success: int = 200,
     body: Any = None,
     creates: NaturalKey | None = None,
 ) -> Call[T]:
-    request = _request(module, ids, body)
-
-    def parse(response: Response) -> T:
-        try:
-            # Any 2xx is a success of the operation, whichever the contract names.
-            return convert(module._parse_response(client=_CLIENT, response=_Answer(success, response.body)))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise _malformed(request, response, error) from None
-
-    return Call(request, parse, creates)
+    definition = _DEFINED.get(module) or _define(module, ids, body)
+    # Any 2xx is a success of the operation, whichever the contract names.
+    success = 200 if creates is None else 201
+    return Call(definition.request(ids, body), partial(definition.read, success, convert), creates)
 
 
 def _deletion(module: ModuleType, ids: tuple[str, ...]) -> Call[None]:
-    return Call(_request(module, ids, None), lambda _response: None)
+    definition = _DEFINED.get(module) or _define(module, ids, None)
+    return Call(definition.request(ids, None), _nothing)
 
 
-@attrs.frozen
-class _Route:
-    """What all requests of an operation have in common."""
-
-    operation: str
-    method: str
-    template: str
-    headers: Mapping[str, str]
+def _define(module: ModuleType, ids: tuple[str, ...], body: Any) -> Definition:
+    return _DEFINED.setdefault(module, Definition(module, len(ids), body))
 
 
-_ROUTES: dict[ModuleType, _Route] = {}
-
-
-def _request(module: ModuleType, ids: tuple[str, ...], body: Any) -> Request:
-    kwargs = module._get_kwargs(*ids) if body is None else module._get_kwargs(*ids, body=body)
-    path = kwargs["url"]
-    route = _ROUTES.get(module) or _ROUTES.setdefault(module, _route(module, kwargs))
-    content = _json("extra", kwargs["json"]) if "json" in kwargs else None
-    return Request(route.operation, route.method, path, route.template, route.headers, content)
-
-
-def _route(module: ModuleType, kwargs: Mapping[str, Any]) -> _Route:
-    operation = module.__name__.rpartition(".")[2]
-    return _Route(operation, kwargs["method"].upper(), _template(kwargs["url"]), kwargs.get("headers", {}))
-
-
-def _template(path: str) -> str:
-    """The route with its parameters unfilled: every other segment of this API is a parameter."""
-    names = {"customers": "{customerNo}", "subscriptions": "{subscriptionNo}", "recurring-products": "{id}"}
-    segments = path.split("/")
-    literals = segments[2::2]
-    filled = "".join(f"/{literal}/{names[literal]}" for literal in literals)
-    return "/{ownerNo}" + (filled if len(segments) % 2 == 0 else filled.rpartition("/")[0])
+def _nothing(_answer: Response) -> None:
+    """What a deletion's answer says."""
 
 
 def _page(convert: Callable[[Any], T]) -> Callable[[Any], Page[T]]:
@@ -323,25 +243,9 @@ def _page(convert: Callable[[Any], T]) -> Callable[[Any], Page[T]]:
     return parse
 
 
-def _json(argument: str, value: Any) -> bytes:
-    try:
-        return _encode(value).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgument(argument, f"cannot be written as JSON: {error}") from None
-
-
 def _json_value(response: Response) -> JsonValue:
     try:
         value: JsonValue = parse_json(response.body)
     except (ValueError, RecursionError) as error:
         raise MalformedResponse(f"the body is not JSON: {error}", operation="follow", status=response.status) from None
     return value
-
-
-def _malformed(request: Request, response: Response, error: Exception) -> MalformedResponse:
-    reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-    return MalformedResponse(
-        f"the server answered {response.status}, but the body is not what the contract says: {reason}",
-        operation=request.operation,
-        status=response.status,
-    )

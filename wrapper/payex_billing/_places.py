@@ -18,7 +18,7 @@ class Places:
 
     def __init__(self, number: int) -> None:
         self._free = number
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[asyncio.Future[bool]] = deque()
 
     def take(self) -> bool:
         """Take a place, if one is free."""
@@ -29,29 +29,32 @@ class Places:
 
     async def wait(self, seconds: float) -> bool:
         """Wait for a place; False if none came free in time."""
-        place = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        place: asyncio.Future[bool] = loop.create_future()
+        timer = loop.call_later(seconds, _give_up, place)
         self._waiting.append(place)
         try:
-            async with asyncio.timeout(seconds):
-                await place
-        except BaseException as error:
-            if place.done() and not place.cancelled():
+            return await place
+        except BaseException:
+            if place.done() and not place.cancelled() and place.result():
                 self.leave()  # it came free, but too late
-            else:
-                self._waiting.remove(place)
-            if isinstance(error, TimeoutError):
-                return False
             raise
-        return True
+        finally:
+            timer.cancel()
 
     def leave(self) -> None:
         """Give a place back: to the first who waits."""
         while self._waiting:
             place = self._waiting.popleft()
             if not place.done():
-                place.set_result(None)
+                place.set_result(True)
                 return
         self._free += 1
+
+
+def _give_up(place: asyncio.Future[bool]) -> None:
+    if not place.done():
+        place.set_result(False)
 
 
 class Unstoppable(Awaitable[T], Generic[T]):
@@ -62,26 +65,41 @@ class Unstoppable(Awaitable[T], Generic[T]):
 
     Args:
         coroutine: what is to be done.
-        adopt: keeps the task until it has ended.
+        ended: called once it has ended, however late.
+        adopted: keeps the task until then.
     """
 
-    __slots__ = ("_adopt", "_coroutine")
+    __slots__ = ("_adopted", "_coroutine", "_ended")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, T], adopt: Callable[[asyncio.Task[T]], None]) -> None:
+    def __init__(
+        self, coroutine: Coroutine[Any, Any, T], ended: Callable[[], None], adopted: set[asyncio.Task[T]]
+    ) -> None:
         self._coroutine = coroutine
-        self._adopt = adopt
+        self._ended = ended
+        self._adopted = adopted
 
     def __await__(self) -> Generator[Any, Any, T]:
-        steps = self._coroutine
+        proceed, left_alone = self._coroutine.send, False
         try:
-            pending = steps.send(None)
+            pending = proceed(None)
             while True:
                 try:
                     yield pending
                 except asyncio.CancelledError:
-                    self._adopt(asyncio.ensure_future(steps))
+                    left_alone = True
                     raise
-                pending = steps.send(None)
+                pending = proceed(None)
         except StopIteration as stop:
             result: T = stop.value
             return result
+        finally:
+            if left_alone:
+                task = asyncio.ensure_future(self._coroutine)
+                self._adopted.add(task)
+                task.add_done_callback(self._end)
+            else:
+                self._ended()
+
+    def _end(self, task: asyncio.Task[T]) -> None:
+        self._adopted.discard(task)
+        self._ended()

@@ -15,15 +15,17 @@ A request is sent again by the *phase* in which an attempt failed:
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Generator, Mapping
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
 from . import errors
 from ._problems import error_class, read_problem
 from .errors import Attempt, Phase, Problem
+
+if TYPE_CHECKING:
+    from ._limits import RetryBudget
 
 AMBIGUOUS_STATUSES = frozenset({500, 502, 504, *range(520, 528), 530})
 # A gateway gave up waiting, so what it waited for may still be under way.
@@ -112,6 +114,19 @@ class GetToken:
 Step: TypeAlias = Send | Wait | GetToken
 
 
+@attrs.frozen
+class First:
+    """An attempt that was made before the policy was asked: it is, where nothing can be decided before.
+
+    Attributes:
+        reply: what came of it.
+        began: when the call began, on the clock of the environment.
+    """
+
+    reply: Reply
+    began: float
+
+
 @attrs.frozen(kw_only=True)
 class Options:
     """How long and how often.
@@ -148,38 +163,6 @@ def changed(options: Options, **changes: float | bool | None) -> Options:
     return attrs.evolve(options, **given)  # type: ignore[arg-type]
 
 
-class RetryBudget:
-    """Limits the retries of one client, so that a server in trouble is not sent several times the load.
-
-    A token bucket: a retry takes one, an answered first attempt gives a tenth back. Safe to share between threads.
-    """
-
-    def __init__(self, capacity: float = 20.0, refill: float = 0.1) -> None:
-        self._capacity = capacity
-        self._refill = refill
-        self._left = capacity
-        self._lock = threading.Lock()
-
-    @property
-    def left(self) -> float:
-        """Retries that are left."""
-        return self._left
-
-    def take(self) -> bool:
-        """Take one retry, if there is one."""
-        with self._lock:
-            if self._left < 1:
-                return False
-            self._left -= 1
-            return True
-
-    def give(self) -> None:
-        """Give back for a success."""
-        if self._left < self._capacity:  # unlocked on purpose: a stale read costs a tenth of a retry
-            with self._lock:
-                self._left = min(self._capacity, self._left + self._refill)
-
-
 @attrs.frozen
 class Environment:
     """What the policy needs from outside, injected so that a test can hold it still.
@@ -204,39 +187,50 @@ class Environment:
 
 
 def call(
-    request: Request, options: Options, budget: RetryBudget, environment: Environment, token: str | None = None
+    request: Request,
+    options: Options,
+    budget: RetryBudget,
+    environment: Environment,
+    token: str | None = None,
+    *,
+    first: First | None = None,
 ) -> Generator[Step, object, Response]:
     """Run one request to its end: return the success, or raise the error that says what happened.
 
-    A token that is at hand need not be asked for.
+    A token that is at hand need not be asked for. Nor need the first attempt be, where nothing can be decided before
+    it: it may have been made already, with that token.
     """
-    return _Call(request, options, budget, environment).run(token)
+    return _Call(request, options, budget, environment, first).run(token)
 
 
 class _Call:
     """One request on its way."""
 
-    def __init__(self, request: Request, options: Options, budget: RetryBudget, environment: Environment) -> None:
+    def __init__(
+        self,
+        request: Request,
+        options: Options,
+        budget: RetryBudget,
+        environment: Environment,
+        first: First | None,
+    ) -> None:
         self.request = request
         self.options = options
         self.budget = budget
         self.environment = environment
         self.attempts: list[Attempt] = []
-        self.deadline = environment.now() + options.deadline
+        self.deadline = (environment.now() if first is None else first.began) + options.deadline
+        self.first = None if first is None else first.reply
         self.may_have_happened = False  # an earlier attempt may have taken effect
 
     def run(self, token: str | None) -> Generator[Step, object, Response]:
         if token is None:
             token = _token((yield GetToken()))
         refreshed = False
+        reply = self.first
         while True:
-            pause = self.environment.reserve(self.environment.now()) if self.environment.reserve else 0.0
-            left = self.deadline - self.environment.now() - pause
-            if left <= 0:
-                raise self.out_of_time()
-            if pause > 0:
-                yield Wait(pause)
-            reply = yield Send(self.request, token, min(self.options.timeout, left))
+            if reply is None:
+                reply = yield from self.attempt(token)
             if isinstance(reply, Response):
                 if 200 <= reply.status < 300 or self.already_removed(reply):
                     if not self.attempts:
@@ -249,15 +243,25 @@ class _Call:
                     fresh = _token((yield GetToken(token)))
                     if fresh != token:
                         self.note(reply, 0.0)
-                        token = fresh
+                        token, reply = fresh, None
                         continue
-            reply = _checked(reply)
             wait = self.wait_before_retry(reply)
             self.note(reply, wait)
             if wait is None:
                 raise self.error(reply)
             if wait > 0:
                 yield Wait(wait)
+            reply = None
+
+    def attempt(self, token: str) -> Generator[Step, object, Reply]:
+        """Send once, when the pace allows it and while there is time."""
+        pause = self.environment.reserve(self.environment.now()) if self.environment.reserve else 0.0
+        left = self.deadline - self.environment.now() - pause
+        if left <= 0:
+            raise self.out_of_time()
+        if pause > 0:
+            yield Wait(pause)
+        return _checked((yield Send(self.request, token, min(self.options.timeout, left))))
 
     def already_removed(self, reply: Response) -> bool:
         """What an unanswered earlier attempt has removed is not there any more."""

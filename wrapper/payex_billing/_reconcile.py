@@ -77,7 +77,8 @@ def reconcile(
     if memory is not None and result.outcome is not Outcome.UNKNOWN:
         if isinstance(result.resource, RecurringProduct):
             memory.created(result.resource.id, error.mark)
-        memory.end(key, error.mark)
+        else:
+            memory.end(error.mark)
     return result
 
 

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from pyreqwest.client import BaseClientBuilder, Client, ClientBuilder, SyncClient, SyncClientBuilder
 from pyreqwest.exceptions import PyreqwestError, RequestTimeoutError
 from pyreqwest.proxy import ProxyBuilder
-from pyreqwest.request import BaseRequestBuilder
 from pyreqwest.response import BaseResponse
 
 from . import _tls
@@ -30,7 +29,6 @@ _ERRORS = (PyreqwestError, ValueError, OSError)
 # The process that has made a client: a child forked from it can make none, as Rust's threads stay behind.
 started_in: int | None = None
 Builder = TypeVar("Builder", bound=BaseClientBuilder)
-AnyRequest = TypeVar("AnyRequest", bound=BaseRequestBuilder)
 
 
 class _Clients:
@@ -42,6 +40,7 @@ class _Clients:
 
     def __init__(self, settings: Settings, _context: object, proxy: str | None, user_agent: str) -> None:
         self._settings = settings
+        self._usual = settings.timeout
         self._proxy = proxy
         self._base = settings.base_url + settings.prefix
         self._headers = {"User-Agent": user_agent, "Accept": ACCEPT}
@@ -89,20 +88,25 @@ class Transport(_Clients):
     def send(self, step: Send, end: float) -> Reply:
         """Send once, for at most `step.timeout` seconds."""
         del end
-        source = step.request
+        source, timeout = step.request, step.timeout
         try:
-            request = self._client(step.timeout).request(source.method, self._base + source.path)
-            request = _filled(request, step, self._settings.timeout)
+            client = self._by_limit.get(timeout) or self._client(timeout)  # the usual time limit is one of them
+            request = client.request(source.method, self._base + source.path).bearer_auth(step.token)
+            if timeout != self._usual:
+                request = request.timeout(timedelta(seconds=timeout))
+            for name, value in source.headers.items():
+                request = request.header(name, value)
+            if source.body is not None:
+                request = request.body_bytes(source.body)
             with request.build_streamed() as answer:
                 body = answer.body_reader.read(MAX_ANSWER_BYTES + 1)
         except _ERRORS as error:
             return classify(error)
-        return _response(answer, body)
+        if body is None:
+            return Response(answer.status, _Headers(answer), b"")
+        return TOO_LARGE if len(body) > MAX_ANSWER_BYTES else Response(answer.status, _Headers(answer), bytes(body))
 
     def _client(self, timeout: float) -> SyncClient:
-        client = self._by_limit.get(timeout)  # the usual time limit is one of them
-        if client is not None:
-            return client
         limit = self._limit(timeout)
         if limit not in self._by_limit:
             made = self._configured(SyncClientBuilder(), limit).build()
@@ -128,20 +132,25 @@ class AsyncTransport(_Clients):
     async def send(self, step: Send, end: float) -> Reply:
         """Send once, for at most `step.timeout` seconds."""
         del end
-        source = step.request
+        source, timeout = step.request, step.timeout
         try:
-            request = self._client(step.timeout).request(source.method, self._base + source.path)
-            request = _filled(request, step, self._settings.timeout)
+            client = self._by_limit.get(timeout) or self._client(timeout)  # the usual time limit is one of them
+            request = client.request(source.method, self._base + source.path).bearer_auth(step.token)
+            if timeout != self._usual:
+                request = request.timeout(timedelta(seconds=timeout))
+            for name, value in source.headers.items():
+                request = request.header(name, value)
+            if source.body is not None:
+                request = request.body_bytes(source.body)
             async with request.build_streamed() as answer:
                 body = await answer.body_reader.read(MAX_ANSWER_BYTES + 1)
         except _ERRORS as error:
             return classify(error)
-        return _response(answer, body)
+        if body is None:
+            return Response(answer.status, _Headers(answer), b"")
+        return TOO_LARGE if len(body) > MAX_ANSWER_BYTES else Response(answer.status, _Headers(answer), bytes(body))
 
     def _client(self, timeout: float) -> Client:
-        client = self._by_limit.get(timeout)  # the usual time limit is one of them
-        if client is not None:
-            return client
         limit = self._limit(timeout)
         if limit not in self._by_limit:
             self._by_limit[limit] = self._configured(ClientBuilder(), limit).build()
@@ -174,16 +183,6 @@ class _Headers(Mapping[str, str]):
         return len(self._answer.headers)
 
 
-def _filled(request: AnyRequest, step: Send, usual: float) -> AnyRequest:
-    source = step.request
-    request = request.bearer_auth(step.token)
-    if step.timeout != usual:
-        request = request.timeout(timedelta(seconds=step.timeout))
-    if source.headers:
-        request = request.headers(source.headers)
-    return request if source.body is None else request.body_bytes(source.body)
-
-
 def classify(error: Exception) -> Failure:
     """Tell the phase of a failure. What is not surely before sending may have been processed."""
     causes = _causes(error)
@@ -201,8 +200,3 @@ def _causes(error: Exception) -> list[str]:
     details: Any = getattr(error, "details", None)
     causes = [each["message"] for each in (details or {}).get("causes") or []]
     return causes[1:] or [str(getattr(error, "message", error))]
-
-
-def _response(answer: BaseResponse, body: Any) -> Reply:
-    content = b"" if body is None else bytes(body)
-    return TOO_LARGE if len(content) > MAX_ANSWER_BYTES else Response(answer.status, _Headers(answer), content)

@@ -14,6 +14,8 @@ from ._policy import Request, Response
 from .errors import Attempt, BillingError, ConfigurationError, ProblemError
 
 logger = logging.getLogger("payex_billing")
+is_logged = logger.isEnabledFor
+"""Whether anything of a level is logged."""
 AttemptHook: TypeAlias = Callable[[str, Attempt], None]
 """Called after every attempt with the operation's name, such as `create_customer`, and the attempt."""
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from logging import DEBUG
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from . import _policy
 from ._facade import Facade
 from ._lazy import lazily
+from ._policy import First, Request, Response, Send
 from ._routes import CustomerHandle
+from ._telemetry import is_logged
 from .config import TokenProvider
 from .errors import BillingError, MalformedResponse, OutcomeUnknown
 from .models import JsonValue, Operation, Reconciliation, RecurringProduct
@@ -109,32 +113,44 @@ class Billing(Facade[TokenProvider]):
     ) -> None:
         self.close()
 
-    def _run(self, call: Call[T]) -> T:
-        policy = _policy.call(call.request, self._options, self._budget, self._environment, self._tokens.fixed)
-        if self._telemetry.tracing:
-            with self._telemetry.span(call.request):
-                result = call.parse(_http.drive(policy, self._engine, self._tokens))
-        else:
-            result = call.parse(_http.drive(policy, self._engine, self._tokens))
-        if isinstance(result, RecurringProduct):
-            self._memory.saw((result.id,))
-        return result
-
-    def _create(self, call: Call[T], known: Collection[str] | None = None) -> T:
-        """Run a creation; a lost answer leaves with all that `reconcile` needs."""
-        mark = self._memory.begin(call.creates)
+    def _run(self, call: Call[T], known: Collection[str] | None = None) -> T:
+        """Run a call. The error of a creation whose answer was lost leaves with all that `reconcile` needs."""
+        mark = 0 if call.creates is None else self._memory.begin(call.creates)
+        token = self._at_once
         try:
-            created = self._run(call)
+            if token is None:
+                answer = self._answer(call.request, None)
+            else:
+                # Nothing is to be decided before the first attempt, and after it only if it failed or somebody listens.
+                began = monotonic()
+                reply = self._engine.send(Send(call.request, token, self._limit))
+                if isinstance(reply, Response) and 200 <= reply.status < 300 and not is_logged(DEBUG):
+                    self._budget.give()
+                    answer = reply
+                else:
+                    answer = self._answer(call.request, First(reply, began))
+            result = call.parse(answer)
         except OutcomeUnknown as error:
             self._equip(error, call, mark, known)
             raise
         except MalformedResponse:
-            raise  # created, but not known as what: it stays open
+            raise  # it may be created, but is not known as what: it stays open
         except BillingError:
-            self._memory.end(call.creates, mark)
+            self._memory.end(mark)
             raise
-        self._created(created, call, mark)
-        return created
+        if mark:
+            self._created(result, mark)
+        elif isinstance(result, RecurringProduct):
+            self._memory.saw((result.id,))
+        return result
+
+    def _answer(self, request: Request, first: First | None) -> Response:
+        """What the policy comes to."""
+        policy = _policy.call(request, self._options, self._budget, self._environment, self._tokens.fixed, first=first)
+        if not self._telemetry.tracing:
+            return _http.drive(policy, self._engine, self._tokens)
+        with self._telemetry.span(request):
+            return _http.drive(policy, self._engine, self._tokens)
 
     def _steps(self, steps: Steps[T]) -> T:
         """Run calls that depend on each other."""
@@ -142,7 +158,7 @@ class Billing(Facade[TokenProvider]):
             call = next(steps)
             while True:
                 try:
-                    result = self._create(call) if call.creates is not None else self._run(call)
+                    result = self._run(call)
                 except BillingError as error:
                     call = steps.throw(error)
                 else:
