@@ -18,7 +18,7 @@ from ._policy import Environment, Options
 from ._telemetry import AttemptHook, Telemetry
 from .config import AsyncTokenProvider, Settings
 from .errors import OutcomeUnknown
-from .models import Reconciliation, RecurringProduct
+from .models import NaturalKey, Reconciliation, RecurringProduct
 
 if TYPE_CHECKING:
     from . import _reconcile
@@ -152,7 +152,9 @@ class Facade(Generic[Provider]):
         """Give a lost creation all that `reconcile` needs. What a followed operation creates is not known."""
         if call.creates is None:
             return
-        error.key, error.mark, error._client = call.creates, mark, self
+        customer_no, subscription_no, charge = call.creates
+        error.key = NaturalKey(customer_no=customer_no, subscription_no=subscription_no, charge=charge)
+        error.mark, error._client = mark, self
         error.known = None if known is None else frozenset(known)
 
     def _created(self, created: object, mark: int) -> None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
+from typing import TypeAlias
 
-from .models import NaturalKey
+from .models import Charge, NaturalKey
+
+PlainKey: TypeAlias = tuple[str, str | None, Charge | None]
+"""What a `NaturalKey` is made of. Every creation has one; a key is made only of those whose answer is lost."""
 
 # About 10 MB when full.
 CAPACITY = 65_536
@@ -25,17 +29,17 @@ class Memory:
         self._lock = threading.Lock()
         self._clock = 0
         self._seen: OrderedDict[str, tuple[int, int | None]] = OrderedDict()
-        self._open: dict[int, NaturalKey] = {}
+        self._open: dict[int, PlainKey] = {}
         self.complete = True
 
-    def begin(self, key: NaturalKey | None) -> int:
+    def begin(self, key: PlainKey) -> int:
         """A creation starts; returns its mark, a point in time that is its own.
 
         Only charges are kept as open: the number of a customer or a subscription tells it from every other.
         """
         with self._lock:
             self._clock += 1
-            if key is not None and key.charge is not None:
+            if key[2] is not None:
                 self._open[self._clock] = key
             return self._clock
 
@@ -46,8 +50,9 @@ class Memory:
 
     def rivals(self, key: NaturalKey, mark: int) -> int:
         """How many other creations of the same thing are open: under way, or never found out about."""
+        plain = (key.customer_no, key.subscription_no, key.charge)
         with self._lock:
-            return sum(other == key for of, other in self._open.items() if of != mark)
+            return sum(other == plain for of, other in self._open.items() if of != mark)
 
     def saw(self, ids: Iterable[str]) -> None:
         """Charges were read."""

@@ -34,10 +34,11 @@ from payex_billing_client.api.subscriptions import list_subscriptions as _list_s
 from . import _checks, _convert
 from ._definition import Definition, parse_json, write_json
 from ._links import path_under
+from ._memory import PlainKey
 from ._policy import Request, Response
 from .config import Settings
 from .errors import InvalidArgument, MalformedResponse
-from .models import Charge, Customer, JsonValue, NaturalKey, Operation, RecurringProduct, Subscription
+from .models import Charge, Customer, JsonValue, Operation, RecurringProduct, Subscription
 
 T = TypeVar("T")
 _DEFINED: dict[ModuleType, Definition] = {}
@@ -49,7 +50,7 @@ class Call(Generic[T]):
 
     request: Request
     parse: Callable[[Response], T]
-    creates: NaturalKey | None = None
+    creates: PlainKey | None = None
 
 
 @attrs.frozen
@@ -81,7 +82,7 @@ class Parent:
 def create_customer(owner_no: str, customer_no: str) -> Call[Customer]:
     """Create a customer; the number must fit the narrower pattern for new ones."""
     body = generated.NewCustomer(customer_no=_checks.customer_no(customer_no, new=True))
-    key = NaturalKey(customer_no=customer_no)
+    key = (customer_no, None, None)
     return _call(_create_customer, (owner_no,), _convert.customer, body, key)
 
 
@@ -101,7 +102,7 @@ def list_subscriptions(owner_no: str, customer_no: str) -> Call[Page[Subscriptio
 def create_subscription(owner_no: str, customer_no: str, subscription_no: str) -> Call[Subscription]:
     """Create a subscription."""
     body = generated.NewSubscription(subscription_no=_checks.subscription_no(subscription_no))
-    key = NaturalKey(customer_no=customer_no, subscription_no=subscription_no)
+    key = (customer_no, subscription_no, None)
     ids = (owner_no, customer_no)
     return _call(_create_subscription, ids, _convert.subscription, body, key)
 
@@ -131,7 +132,7 @@ def create_charge(parent: Parent, charge: Charge) -> Call[RecurringProduct]:
         raise InvalidArgument("charge", f"must be a Charge, not {type(charge).__name__}")
     module = _level(parent, create_customer_recurring_product, create_subscription_recurring_product)
     body = _convert.new_recurring_product(charge)
-    key = NaturalKey(customer_no=parent.customer_no, subscription_no=parent.subscription_no, charge=charge)
+    key = (parent.customer_no, parent.subscription_no, charge)
     return _call(module, parent.ids, _convert.recurring_product, body, key)
 
 
@@ -215,7 +216,7 @@ def _call(
     ids: tuple[str, ...],
     convert: Callable[[Any], T],
     body: Any = None,
-    creates: NaturalKey | None = None,
+    creates: PlainKey | None = None,
 ) -> Call[T]:
     definition = _DEFINED.get(module) or _define(module, ids, body)
     # Any 2xx is a success of the operation, whichever the contract names.
