@@ -43,7 +43,7 @@ IDEAL = "64 × a raw socket"
 Call = Callable[[], Awaitable[object]]
 # Each takes a third of a second or so: many short rounds are disturbed less by what the machine does besides than few
 # long ones.
-CALLS = {STOCK: 300, SLOW: 1_200, FAST: 3_000, BARE: 3_000}
+CALLS = {STOCK: 300, SLOW: 2_400, FAST: 3_000, BARE: 3_000}
 ROUNDS = 21
 
 
