@@ -50,7 +50,7 @@ class Call(Generic[T]):
 
     request: Request
     parse: Callable[[Response], T]
-    creates: PlainKey | None = None
+    creates: PlainKey | None = attrs.field(default=None, repr=False)  # it names a customer
 
 
 @attrs.frozen
