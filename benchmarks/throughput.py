@@ -114,16 +114,18 @@ def late(name: str, url: str, workers: int) -> float:
 def measure() -> list[Row]:
     """Calls a second."""
     names = (STOCK, SLOW, FAST, BARE)
-    found = {}
+    loads = (("GET", 16, False), ("GET", 64, False), ("GET", 256, False), ("POST", 64, True))
     with serving() as url, ExitStack() as stack:
         # Each in a process of its own, as in use: the interpreter adapts its code to the engine that runs.
         own = {name: stack.enter_context(ProcessPoolExecutor(1, get_context("spawn"))) for name in names}
-        for what, workers, writes in (("GET", 16, False), ("GET", 64, False), ("GET", 256, False), ("POST", 64, True)):
-            at = {
-                name: (lambda n=name, w=workers, x=writes: own[n].submit(rate, n, url, w, writes=x).result())
-                for name in names
-            }
-            found |= {f"{what} at {workers}, {name}": values for name, values in rounds_of(at, ROUNDS).items()}
+
+        def subject(name: str, workers: int, writes: bool) -> Callable[[], float]:
+            return lambda: own[name].submit(rate, name, url, workers, writes=writes).result()
+
+        found = rounds_of(
+            {f"{what} at {at}, {name}": subject(name, at, writes) for what, at, writes in loads for name in names},
+            ROUNDS,
+        )
     return ratios(
         found,
         "calls/s",
