@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pyreqwest.client import BaseClientBuilder, Client, ClientBuilder, SyncClient, SyncClientBuilder
 from pyreqwest.exceptions import PyreqwestError, RequestTimeoutError
 from pyreqwest.proxy import ProxyBuilder
+from pyreqwest.request import BaseRequestBuilder
 from pyreqwest.response import BaseResponse
 
 from . import _tls
@@ -29,6 +30,7 @@ _ERRORS = (PyreqwestError, ValueError, OSError)
 # The process that has made a client: a child forked from it can make none, as Rust's threads stay behind.
 started_in: int | None = None
 Builder = TypeVar("Builder", bound=BaseClientBuilder)
+AnyRequest = TypeVar("AnyRequest", bound=BaseRequestBuilder)
 
 
 class _Clients:
@@ -91,20 +93,12 @@ class Transport(_Clients):
         source, timeout = step.request, step.timeout
         try:
             client = self._by_limit.get(timeout) or self._client(timeout)  # the usual time limit is one of them
-            request = client.request(source.method, self._base + source.path).bearer_auth(step.token)
-            if timeout != self._usual:
-                request = request.timeout(timedelta(seconds=timeout))
-            for name, value in source.headers.items():
-                request = request.header(name, value)
-            if source.body is not None:
-                request = request.body_bytes(source.body)
+            request = _filled(client.request(source.method, self._base + source.path), step, self._usual)
             with request.build_streamed() as answer:
                 body = answer.body_reader.read(MAX_ANSWER_BYTES + 1)
         except _ERRORS as error:
             return classify(error)
-        if body is None:
-            return Response(answer.status, _Headers(answer), b"")
-        return TOO_LARGE if len(body) > MAX_ANSWER_BYTES else Response(answer.status, _Headers(answer), bytes(body))
+        return _response(answer, body)
 
     def _client(self, timeout: float) -> SyncClient:
         limit = self._limit(timeout)
@@ -135,20 +129,12 @@ class AsyncTransport(_Clients):
         source, timeout = step.request, step.timeout
         try:
             client = self._by_limit.get(timeout) or self._client(timeout)  # the usual time limit is one of them
-            request = client.request(source.method, self._base + source.path).bearer_auth(step.token)
-            if timeout != self._usual:
-                request = request.timeout(timedelta(seconds=timeout))
-            for name, value in source.headers.items():
-                request = request.header(name, value)
-            if source.body is not None:
-                request = request.body_bytes(source.body)
+            request = _filled(client.request(source.method, self._base + source.path), step, self._usual)
             async with request.build_streamed() as answer:
                 body = await answer.body_reader.read(MAX_ANSWER_BYTES + 1)
         except _ERRORS as error:
             return classify(error)
-        if body is None:
-            return Response(answer.status, _Headers(answer), b"")
-        return TOO_LARGE if len(body) > MAX_ANSWER_BYTES else Response(answer.status, _Headers(answer), bytes(body))
+        return _response(answer, body)
 
     def _client(self, timeout: float) -> Client:
         limit = self._limit(timeout)
@@ -183,6 +169,16 @@ class _Headers(Mapping[str, str]):
         return len(self._answer.headers)
 
 
+def _filled(request: AnyRequest, step: Send, usual: float) -> AnyRequest:
+    source = step.request
+    request = request.bearer_auth(step.token)
+    if step.timeout != usual:
+        request = request.timeout(timedelta(seconds=step.timeout))
+    for name, value in source.headers.items():
+        request = request.header(name, value)
+    return request if source.body is None else request.body_bytes(source.body)
+
+
 def classify(error: Exception) -> Failure:
     """Tell the phase of a failure. What is not surely before sending may have been processed."""
     causes = _causes(error)
@@ -200,3 +196,8 @@ def _causes(error: Exception) -> list[str]:
     details: Any = getattr(error, "details", None)
     causes = [each["message"] for each in (details or {}).get("causes") or []]
     return causes[1:] or [str(getattr(error, "message", error))]
+
+
+def _response(answer: BaseResponse, body: Any) -> Reply:
+    content = b"" if body is None else bytes(body)
+    return TOO_LARGE if len(content) > MAX_ANSWER_BYTES else Response(answer.status, _Headers(answer), content)
