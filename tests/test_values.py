@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import payex_billing as pb
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from payex_billing import UNSET, Charge, Customer, Operation, RecurringProduct, Subscription
 
@@ -124,11 +124,24 @@ def test_unset_is_none_of_the_values() -> None:
     before=st.text(alphabet="abc0123456789", max_size=40),
     after=st.text(alphabet="abc0123456789", max_size=40),
 )
+@example(number=-(2**63) - 1, before="", after="")
+@example(number=2**64, before="", after="")
 def test_whole_numbers_of_any_size_are_read_exactly(number: int, before: str, after: str) -> None:
     from payex_billing._definition import parse_json
 
     body = json.dumps({"before": before, "number": number, "after": after}).encode()
     assert parse_json(body) == {"before": before, "number": number, "after": after}
+
+
+@given(texts=st.lists(st.text(alphabet="abc0123456789", max_size=18)))
+@example(texts=["3fa0123456789012c4", "2026-07-01T00:00:00.000000"])
+def test_ids_of_many_digits_are_read_as_fast_as_others(texts: list[str]) -> None:
+    from payex_billing import _definition
+
+    pytest.importorskip("orjson")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_definition, "json", None)
+        assert _definition.parse_json(json.dumps(texts).encode()) == texts
 
 
 @pytest.mark.parametrize("body", [b'"\\ud800"', b"\xef\xbb\xbf1", b"-0", b"1e5", b'{"a":1,"a":2}', b'"\xc3\xb6"'])
