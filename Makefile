@@ -6,9 +6,12 @@ PY := $(BIN)/python
 RUN_STAMP := $(VENV)/.run
 DEV_STAMP := $(VENV)/.dev
 BENCH_STAMP := $(VENV)/.bench
+DIST_VENV := .venv-dist
+DIST_STAMP := $(DIST_VENV)/.dist
 # Generated data is the same in every run; another seed tries other data.
 SEED ?= 20260101
-PIP := $(PY) -m pip --disable-pip-version-check --no-input install --quiet
+INSTALL := -m pip --disable-pip-version-check --no-input install --quiet
+PIP := $(PY) $(INSTALL)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo mock test nightly generate check-generated contract contract-diff contract-score lint types docs-provenance bench docs dist matrix lock wheel-test clean
@@ -87,8 +90,14 @@ bench: $(BENCH_STAMP) ## Measure beside other SDKs, and write docs/benchmarks.md
 docs: $(DEV_STAMP) ## The documentation as a static site, in build/site
 	@$(PY) tools/docs.py
 
-dist: $(DEV_STAMP) ## Wheel and sdist in dist/, reproducible and checked, with an SBOM
-	@$(PY) tools/dist.py
+$(DIST_STAMP): $(VENV)/pyvenv.cfg requirements/dist.txt
+	@echo "Setting up $(DIST_VENV) ..."
+	@$(PYTHON) -m venv --clear $(DIST_VENV)
+	@$(DIST_VENV)/bin/python $(INSTALL) --require-hashes -r requirements/dist.txt
+	@touch $@
+
+dist: $(DIST_STAMP) ## Wheel and sdist in dist/, reproducible and checked, with an SBOM
+	@$(DIST_VENV)/bin/python tools/dist.py
 
 matrix: $(DEV_STAMP) ## The tests on the built wheel: Python 3.11, 3.12, 3.13, and the lowest dependencies (ARGS="3.12 lowest")
 	@$(PY) tools/matrix.py $(ARGS)
@@ -97,4 +106,4 @@ lock: $(DEV_STAMP) ## Resolve requirements/*.txt anew
 	@$(PY) tools/lock.py
 
 clean: ## Remove the environment and what tools leave behind
-	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .schemathesis
+	@rm -rf $(VENV) $(DIST_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .schemathesis

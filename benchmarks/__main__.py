@@ -8,7 +8,19 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import applying, calls, clients, commands, imports, instructions, plot, servers, tables, throughput
+from benchmarks import (
+    applying,
+    calls,
+    clients,
+    commands,
+    generation,
+    imports,
+    instructions,
+    plot,
+    servers,
+    tables,
+    throughput,
+)
 from benchmarks.measure import Row
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -33,6 +45,7 @@ def main() -> int:
         ("Commands", commands.TEXT, commands.measure()),
         ("Tables", tables.TEXT, tables.measure()),
         ("Apply", applying.TEXT, applying.measure()),
+        ("Generation", generation.TEXT, generation.measure()),
     ]
     page = "\n".join(_page(sections))
     (DOCS / "benchmarks.md").write_text(page, encoding="utf-8")

@@ -16,13 +16,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
 import provenance
 import yaml
-from openapi_spec_validator import OpenAPIV31SpecValidator
-from referencing.exceptions import Unresolvable
 
 PACKAGE = "payex_billing_client"
 STAMP = "_generated.json"
@@ -42,8 +41,11 @@ def main() -> int:
     # Beside the old one, so that the move is a rename on one file system.
     with tempfile.TemporaryDirectory(dir=root / "generated_client", prefix=".new-") as beside:
         try:
-            contract = read_contract(root / "openapi.yaml")
-            client = generate(root, Path(beside))
+            # The client is made while the contract is validated. What is wrong with the contract is said first.
+            with ThreadPoolExecutor(1) as meanwhile:
+                generating = meanwhile.submit(generate, root, Path(beside))
+                contract = read_contract(root / "openapi.yaml")
+                client = generating.result()
             page = provenance.render(contract)
         except (GenerationError, provenance.ProvenanceError) as error:
             print(f"{error}\nNothing was changed.", file=sys.stderr)
@@ -58,6 +60,9 @@ def main() -> int:
 
 def read_contract(path: Path) -> dict[str, object]:
     """Read and validate the contract."""
+    from openapi_spec_validator import OpenAPIV31SpecValidator  # noqa: PLC0415 - slow: the generator starts first
+    from referencing.exceptions import Unresolvable  # noqa: PLC0415
+
     try:
         contract = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

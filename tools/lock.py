@@ -7,16 +7,19 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+PROJECT = ["pyproject.toml", "--extra", "all"]
 HEADER = "# Made by `make lock`; do not edit. Exact pins with hashes.\n"
 
 
 def main() -> None:
     """Write requirements/run.txt, and the others in agreement with it."""
-    run = _compile("run.in", "run.txt", [])
-    dev = _compile("dev.in", "dev.txt", ["-c", str(run.relative_to(ROOT))])
-    _compile("bench.in", "bench.txt", ["-c", str(dev.relative_to(ROOT))])
+    run = _compile("run.in", "run.txt", PROJECT)
+    dev = _compile("dev.in", "dev.txt", [*PROJECT, "-c", str(run.relative_to(ROOT))])
+    _compile("bench.in", "bench.txt", [*PROJECT, "-c", str(dev.relative_to(ROOT))])
+    # An environment without the project.
+    _compile("dist.in", "dist.txt", ["-c", str(dev.relative_to(ROOT))])
     # The lowest that pyproject.toml allows of what it names; what these need is the newest that goes with them.
-    _compile("lowest.in", "lowest.txt", ["--resolution", "lowest-direct"])
+    _compile("lowest.in", "lowest.txt", [*PROJECT, "--resolution", "lowest-direct"])
 
 
 def _compile(source: str, target: str, more: list[str]) -> Path:
@@ -24,7 +27,7 @@ def _compile(source: str, target: str, more: list[str]) -> Path:
     command = [
         *(sys.executable, "-m", "uv", "pip", "compile", "--universal", "--python-version", "3.11", "--upgrade"),
         *("--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
-        *("--extra", "all", "--quiet", *more, f"requirements/{source}", "pyproject.toml"),
+        *("--quiet", *more, f"requirements/{source}"),
     ]
     lines = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     path.write_text(HEADER + lines, encoding="utf-8")

@@ -60,7 +60,7 @@ def _python(uv: str, version: str) -> str | None:
 
 def _checkout(target: Path) -> Path:
     """The tests and what they read, without the packages: those must come from the wheel."""
-    left_out = shutil.ignore_patterns(".venv", ".git", "build", "dist", "*_cache", "__pycache__", ".hypothesis")
+    left_out = shutil.ignore_patterns(".venv*", ".git", "build", "dist", "*_cache", "__pycache__", ".hypothesis")
     shutil.copytree(ROOT, target, ignore=left_out)
     shutil.rmtree(target / "generated_client")
     for package in ("payex_billing", "payex_billing_mock"):
