@@ -84,6 +84,8 @@ def test_an_interrupted_run_removes_what_it_made(mock: MockServer, monkeypatch: 
     monkeypatch.setattr(mock.app, "handle", watching)
     command = [sys.executable, "-m", "contract_tests", "--target", mock.url, *WRITING]
     environment = {**os.environ, "PAYEX_TOKEN": TOKEN}
+    # What a shell runs in the background is deaf to SIGINT, and so is what that runs: these tests may be.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     run = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -93,6 +95,7 @@ def test_an_interrupted_run_removes_what_it_made(mock: MockServer, monkeypatch: 
         text=True,
         start_new_session=True,
     )
+    signal.signal(signal.SIGINT, before)
     assert enough.wait(60)
 
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does it: to every process of the group
