@@ -13,7 +13,6 @@ from .models import UNSET, Charge, Customer, JsonValue, RecurringProduct, Subscr
 
 if TYPE_CHECKING:
     from . import _operations, _reconcile
-    from ._operations import Parent
     from .aio import AsyncBilling
 else:  # they load an HTTP library, which is the first client"s to do
     _operations, _reconcile = lazily("_operations"), lazily("_reconcile")
@@ -161,13 +160,7 @@ class AsyncRecurringProductsHandle:
 
     def __init__(self, billing: AsyncBilling, customer_no: str, subscription_no: str | None) -> None:
         self._billing = billing
-        self._customer_no = customer_no
-        self._subscription_no = subscription_no
-
-    @property
-    def _parent(self) -> Parent:
-        owner_no = self._billing.settings.owner_no
-        return _operations.Parent(owner_no, self._customer_no, self._subscription_no)
+        self._parent = _operations.Parent(billing.settings.owner_no, customer_no, subscription_no)
 
     def list(self) -> AsyncIterator[RecurringProduct]:
         """Read the charges, one after the other; the first is asked for when the iteration starts."""

@@ -48,12 +48,13 @@ def subscription(source: generated.Subscription) -> Subscription:
 def recurring_product(source: generated.RecurringProduct) -> RecurringProduct:
     """A charge as read."""
     # What a value mostly is needs no further look: a call for each would cost as much as all else here.
+    charge_id, uri, code = source.recurring_product_id, source.id, source.product_code
     quantity, price, rate, text = source.quantity, source.unit_price, source.vat_rate, source.text
     start, end, billed = source.start_date, source.end_date, source.billed_until
     return RecurringProduct(
-        id=_str("recurringProductId", source.recurring_product_id),
-        uri=_str("@id", source.id),
-        product_code=_str("productCode", source.product_code),
+        id=charge_id if type(charge_id) is str else _str("recurringProductId", charge_id),
+        uri=uri if type(uri) is str else _str("@id", uri),
+        product_code=code if type(code) is str else _str("productCode", code),
         quantity=quantity if type(quantity) is int else _optional("quantity", quantity, _int),
         unit_price=_decimal("unitPrice", price) if type(price) is float else _optional("unitPrice", price, _decimal),
         vat_rate=_decimal("vatRate", rate) if type(rate) is float else _optional("vatRate", rate, _decimal),

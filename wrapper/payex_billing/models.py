@@ -40,6 +40,8 @@ UNSET: Final = _UnsetType.UNSET
 """The default of an argument that was left out: the property stays as it is. `None` clears it."""
 Unset: TypeAlias = Literal[_UnsetType.UNSET]
 
+# What is read has no slots: attrs makes frozen values without them in half the time, and they are made in every call.
+
 
 def _copied(extra: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     return dict(extra)
@@ -53,7 +55,7 @@ def _optional_vat(value: Decimal | int | None) -> Decimal | None:
     return None if value is None else _checks.vat_rate(value)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Operation:
     """Something that may be done with a resource now, as the server says.
 
@@ -70,7 +72,7 @@ class Operation:
     extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_copied, hash=False)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Customer:
     """A customer of the ledger.
 
@@ -91,7 +93,7 @@ class Customer:
     extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_copied, hash=False)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Subscription:
     """A subscription of a customer.
 
@@ -154,7 +156,7 @@ class Charge:
         _checks.period(self.start_date, self.end_date)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class RecurringProduct:
     """A charge as Billing holds it. Its content is not checked against the limits of `Charge`: it is what is there.
 
