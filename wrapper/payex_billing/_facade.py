@@ -18,7 +18,7 @@ from ._policy import Environment, Options
 from ._telemetry import AttemptHook, Telemetry
 from .config import AsyncTokenProvider, Settings
 from .errors import OutcomeUnknown
-from .models import NaturalKey, Reconciliation, RecurringProduct
+from .models import NaturalKey, Reconciliation
 
 if TYPE_CHECKING:
     from . import _reconcile
@@ -156,13 +156,6 @@ class Facade(Generic[Provider]):
         error.key = NaturalKey(customer_no=customer_no, subscription_no=subscription_no, charge=charge)
         error.mark, error._client = mark, self
         error.known = None if known is None else frozenset(known)
-
-    def _created(self, created: object, mark: int) -> None:
-        """Remember what a creation came to."""
-        if isinstance(created, RecurringProduct):
-            self._memory.created(created.id, mark)
-        else:
-            self._memory.end(mark)
 
     def _reconciling(self, error: OutcomeUnknown, settle: float) -> Steps[Reconciliation]:
         """The steps that find out about a lost creation."""

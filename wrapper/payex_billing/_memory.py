@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from .models import Charge, NaturalKey
+from .models import Charge, NaturalKey, RecurringProduct
 
 PlainKey: TypeAlias = tuple[str, str | None, Charge | None]
 """What a `NaturalKey` is made of. Every creation has one; a key is made only of those whose answer is lost."""
@@ -43,10 +43,13 @@ class Memory:
                 self._open[self._clock] = key
             return self._clock
 
-    def end(self, mark: int) -> None:
-        """It is known what became of a creation."""
+    def end(self, mark: int, created: object = None) -> None:
+        """It is known what became of a creation: this resource, or nothing. Only charges are remembered."""
         with self._lock:
             self._open.pop(mark, None)
+            if isinstance(created, RecurringProduct):
+                seen, _ = self._seen.get(created.id, (self._clock, None))
+                self._remember(created.id, seen, mark)
 
     def rivals(self, key: NaturalKey, mark: int) -> int:
         """How many other creations of the same thing are open: under way, or never found out about."""
@@ -61,13 +64,6 @@ class Memory:
             for charge_id in ids:
                 if charge_id not in self._seen:
                     self._remember(charge_id, self._clock, None)
-
-    def created(self, charge_id: str, mark: int) -> None:
-        """A charge is known to be what the request that started at `mark` created, which has ended with that."""
-        with self._lock:
-            self._open.pop(mark, None)
-            seen, _ = self._seen.get(charge_id, (self._clock, None))
-            self._remember(charge_id, seen, mark)
 
     def may_be(self, charge_id: str, mark: int) -> bool:
         """Whether a charge may be what the request that started at `mark` created."""

@@ -75,10 +75,7 @@ def reconcile(
         return _unknown(f"it could not be looked up: {failure}")
     result = found or _absence(error, now, settle)
     if memory is not None and result.outcome is not Outcome.UNKNOWN:
-        if isinstance(result.resource, RecurringProduct):
-            memory.created(result.resource.id, error.mark)
-        else:
-            memory.end(error.mark)
+        memory.end(error.mark, result.resource)
     return result
 
 

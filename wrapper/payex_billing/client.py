@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from logging import DEBUG
-from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -122,7 +121,7 @@ class Billing(Facade[TokenProvider]):
                 answer = self._answer(call.request, None)
             else:
                 # Nothing is to be decided before the first attempt, and after it only if it failed or somebody listens.
-                began = monotonic()
+                began = self._environment.now()
                 reply = self._engine.send(Send(call.request, token, self._limit))
                 if isinstance(reply, Response) and 200 <= reply.status < 300 and not is_logged(DEBUG):
                     self._budget.give()
@@ -139,7 +138,7 @@ class Billing(Facade[TokenProvider]):
             self._memory.end(mark)
             raise
         if mark:
-            self._created(result, mark)
+            self._memory.end(mark, result)
         elif isinstance(result, RecurringProduct):
             self._memory.saw((result.id,))
         return result
