@@ -116,10 +116,14 @@ class _Connections:
         self._limit = settings.max_concurrency
         self._closed = False
 
-    def _explanation(self) -> Failure | None:
-        """Why the server is silent, if it does not like our certificate."""
+    def _explained(self, failure: Failure) -> Failure:
+        """The failure with advice about our certificate, if a second connection is refused for it.
+
+        The second connection says nothing about the first request: that one may have been processed. So the advice
+        changes the text and never the phase.
+        """
         advice = _tls.probe(self._context or ssl_context(self._settings), *self._suspect) if self._suspect else None
-        return Failure(Phase.NEVER_SENT, advice, certificate=True) if advice else None
+        return Failure(failure.phase, f"{failure.reason}; {advice}", timed_out=failure.timed_out) if advice else failure
 
     def __del__(self) -> None:
         if not self._closed:
@@ -165,7 +169,7 @@ class Engine(_Connections):
             if isinstance(reply, Response):
                 self._suspect = None
             elif _unexplained(reply):
-                return self._explanation() or reply
+                return self._explained(reply)
         return reply
 
     def close(self) -> None:
@@ -206,7 +210,7 @@ class AsyncEngine(_Connections):
             if isinstance(reply, Response):
                 self._suspect = None
             elif _unexplained(reply):
-                return await asyncio.to_thread(self._explanation) or reply
+                return await asyncio.to_thread(self._explained, reply)
         return reply
 
     def _sending(self, step: Send, end: float) -> Awaitable[Reply]:

@@ -158,7 +158,7 @@ class Transport:
         return self._maker.create_connection(self._requests.origin)
 
     def _put_back(self, connection: httpcore.ConnectionInterface) -> None:
-        if connection.is_idle() and not self._closed:
+        if connection.is_idle() and not self._closed and not has_left_over(connection):
             self._idle.append(connection)
         else:
             connection.close()
@@ -241,7 +241,7 @@ class AsyncTransport:
         return self._maker.create_connection(self._requests.origin)
 
     async def _put_back(self, connection: httpcore.AsyncConnectionInterface) -> None:
-        if connection.is_idle() and not self._closed:
+        if connection.is_idle() and not self._closed and not has_left_over(connection):
             self._idle.append(connection)
         else:
             await connection.aclose()
@@ -290,6 +290,20 @@ class _Network(httpcore.AsyncNetworkBackend):
         if stream is not None:
             with suppress(*_ERRORS):
                 await stream.aclose()
+
+
+def has_left_over(connection: Any) -> bool:
+    """Whether bytes that belong to no request have arrived after a response.
+
+    h11 keeps them and would read them as the response to the next request on the connection (RFC 9112, section 6.3:
+    a client must not process such bytes as a response). httpcore does not look. Neither names a public way to ask, so a
+    connection of an unknown shape counts as one with bytes left over, and is closed.
+    """
+    try:
+        data, _ = connection._connection._h11_state.trailing_data
+    except AttributeError:
+        return True
+    return bool(data)
 
 
 def classify(error: Exception) -> Failure:

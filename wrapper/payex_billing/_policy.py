@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from ._limits import RetryBudget
 
 AMBIGUOUS_STATUSES = frozenset({500, 502, 504, *range(520, 528), 530})
-# A gateway gave up waiting, so what it waited for may still be under way.
-GATEWAY_TIMEOUTS = frozenset({504, 522, 524})
 # What is made for every call is not frozen: setting each field through `object.__setattr__` costs too much there.
 BUSY_STATUSES = frozenset({429, 503})
 ACCEPT = "application/json, application/problem+json"
@@ -327,8 +325,7 @@ class _Call:
         if isinstance(reply, Response):
             problem = read_problem(reply.status, reply.body)
             if self.ambiguous(reply) and not self.request.repeatable:
-                under_way = reply.status in GATEWAY_TIMEOUTS
-                return self.unknown(f"the server answered {reply.status}", problem, under_way=under_way)
+                return self.unknown(f"the server answered {reply.status}", problem)
             return error_class(problem)(
                 problem,
                 operation=self.request.operation,
@@ -341,7 +338,7 @@ class _Call:
             return self.failure(errors.NeverSent, reply.reason)
         if self.request.repeatable:
             return self.failure(errors.AnswerLost, reply.reason)
-        return self.unknown(reply.reason, None, under_way=reply.timed_out)
+        return self.unknown(reply.reason, None)
 
     def out_of_time(self) -> errors.BillingError:
         # Every attempt that may have happened was repeatable: a POST ends with its first ambiguous attempt.
@@ -351,13 +348,15 @@ class _Call:
     def failure(self, kind: type[errors.TransportError], reason: str) -> errors.BillingError:
         return kind(reason, operation=self.request.operation, attempts=tuple(self.attempts))
 
-    def unknown(self, reason: str, problem: Problem | None, *, under_way: bool) -> errors.BillingError:
+    def unknown(self, reason: str, problem: Problem | None) -> errors.BillingError:
+        # The server may still work on the request, whatever ended the connection: after a reset, a 500 or a gateway's
+        # 502 it can commit seconds later. Only time rules that out, so `may_be_under_way` is always true here.
         return self.environment.outcome_unknown(
             f"{reason}; whether it took effect is not known, and sending it again could bill twice",
             operation=self.request.operation,
             attempts=tuple(self.attempts),
             problem=problem,
-            may_be_under_way=under_way,
+            may_be_under_way=True,
             lost_at=self.environment.epoch(),
         )
 
