@@ -42,7 +42,7 @@ def _stock(url: str, stack: ExitStack) -> Callable[[], object]:
     import httpx  # noqa: PLC0415 - a peer
 
     base = f"{url}/billing/customer/v1"
-    plain = stack.enter_context(httpx.Client(base_url=base, headers={"Authorization": f"Bearer {TOKEN}"}))
+    plain = stack.enter_context(httpx2.Client(base_url=base, headers={"Authorization": f"Bearer {TOKEN}"}))
     client = AuthenticatedClient(base_url=base, token=TOKEN).set_httpx_client(plain)
     return lambda: get_customer.sync_detailed(LEDGER, NUMBER, client=client)
 

@@ -13,7 +13,7 @@ from multiprocessing import get_context
 from statistics import quantiles
 from typing import Any
 
-import httpx
+import httpx2
 from payex_billing import AsyncBilling, Charge
 from payex_billing._policy import ACCEPT
 from payex_billing_client import AuthenticatedClient
@@ -52,7 +52,7 @@ ROUNDS = 21
 async def _make(name: str, url: str, *, writes: bool, stack: AsyncExitStack) -> Call:
     if name == STOCK:
         base, headers = f"{url}/billing/customer/v1", {"Authorization": f"Bearer {TOKEN}"}
-        plain = await stack.enter_async_context(httpx.AsyncClient(base_url=base, headers=headers, timeout=30))
+        plain = await stack.enter_async_context(httpx2.AsyncClient(base_url=base, headers=headers, timeout=30))
         client = AuthenticatedClient(base_url=base, token=TOKEN).set_async_httpx_client(plain)
         if writes:
             body = NewRecurringProduct(product_code=PRODUCT, quantity=1)

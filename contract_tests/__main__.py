@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-import httpx
+import httpx2
 from payex_billing_mock.contract import ContractError, load_contract
 
 if TYPE_CHECKING:  # it reads the contract when it is imported, and the contract may be broken
@@ -163,14 +163,14 @@ def _reach(target: Target) -> None:
     origin = target.base_url
     context = target.context(os.environ) if origin.startswith("https") else False
     try:
-        answer = httpx.get(
+        answer = httpx2.get(
             f"{origin}/{target.ledger}/customers/0",
             headers={"Authorization": f"Bearer {os.environ['PAYEX_TOKEN']}", "Accept": "application/json"},
             timeout=10,
             verify=context,
             trust_env=False,
         )
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         reason = str(error) or type(error).__name__
         if "SSL" in reason or "TLS" in reason or "certificate" in reason.lower():
             raise Unusable(

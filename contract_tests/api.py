@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
-import httpx
+import httpx2
 from payex_billing_mock.json_text import render
 
 from . import rules
@@ -94,11 +94,11 @@ class OverHttp:
 
     def __init__(self, origin: str, tls: ssl.SSLContext | None = None) -> None:
         self.origin = origin.rstrip("/")
-        self._client = httpx.Client(
+        self._client = httpx2.Client(
             verify=tls if tls is not None else False,  # never asked for where the origin is http
             timeout=SECONDS,
             trust_env=False,
-            limits=httpx.Limits(max_connections=40, max_keepalive_connections=40),
+            limits=httpx2.Limits(max_connections=40, max_keepalive_connections=40),
         )
         self._client.headers.clear()
 

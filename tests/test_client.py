@@ -375,7 +375,7 @@ def test_a_hostile_href_is_refused_and_nothing_is_sent(facade: str, href: str) -
 
 
 def test_a_hostile_id_of_a_resource_is_only_text() -> None:
-    hostile = json.dumps(CUSTOMER | {"@id": "https://evil.example/x"}).encode()
+    hostile = json.dumps(CUSTOMER | {"@id": "https://evil.example/customers/1"}).encode()
     with ScriptedServer([http_answer(200, hostile), http_answer(200, hostile)]) as server, scripted(server) as billing:
         read = billing.customer("1").get()
         with pytest.raises(pb.UnsafeLink):
@@ -477,7 +477,10 @@ def test_a_charge_of_wrong_types_is_malformed(change: str) -> None:
 
 
 def test_a_charge_beyond_the_limits_is_still_read() -> None:
-    body = json.dumps(CHARGE | {"text": "x" * 200, "quantity": 0, "unitPrice": 12345678, "vatRate": None}).encode()
+    own = "/billing/customer/v1/1234/customers/1/recurring-products/x"
+    body = json.dumps(
+        CHARGE | {"@id": own, "text": "x" * 200, "quantity": 0, "unitPrice": 12345678, "vatRate": None}
+    ).encode()
     with ScriptedServer([http_answer(200, body)]) as server, scripted(server) as billing:
         read = billing.customer("1").recurring_products.get("x")
     assert (read.text, read.quantity, read.unit_price, read.vat_rate) == ("x" * 200, 0, Decimal(12345678), None)

@@ -230,9 +230,9 @@ def secured(request: pytest.FixtureRequest, ours: Authority) -> Iterator[MockSer
 
 @pytest.fixture(scope="module")
 def strict(ours: Authority) -> Iterator[MockServer]:
-    """The same where clients are refused: asyncio's TLS closes without saying why, Granian's says it."""
+    """A mock that refuses clients with a TLS alert, and closes when they have read it."""
     certificate, key = ours.issue("127.0.0.1")
-    with MockServer({LEDGER: TOKEN}, tls=Tls(certificate, key, client_ca=ours.pem)) as server:
+    with MockServer({LEDGER: TOKEN}, tls=Tls(certificate, key, client_ca=ours.pem), faults=Faults()) as server:
         yield server
 
 
@@ -369,6 +369,34 @@ def test_an_expired_client_certificate(make: Callable[..., Any], strict: MockSer
     rejected(billing, "our client certificate has expired")
 
 
+def test_a_server_that_closes_at_once_leaves_the_write_unknown_but_the_advice_is_there(
+    make: Callable[..., Any], ours: Authority
+) -> None:
+    """Granian closes while the request is on its way: the alert can be lost, and the request could have been read."""
+    certificate, key = ours.issue("127.0.0.1")
+    with MockServer({LEDGER: TOKEN}, tls=Tls(certificate, key, client_ca=ours.pem)) as server:
+        billing = make(token=TOKEN, base_url=server.url, ca_file=ours.pem).with_options(attempts=1)
+        for action, lost in (
+            (billing.customer("1").get, pb.AnswerLost),
+            (billing.customer("1").create, pb.OutcomeUnknown),
+        ):
+            with pytest.raises((pb.CertificateRejected, lost), match="PAYEX_CLIENT_CERT"):
+                action()
+
+
+def test_a_tls_server_that_hangs_up_gets_advice_about_the_missing_certificate_first(
+    make: Callable[..., Any], ours: Authority
+) -> None:
+    certificate, key = ours.issue("127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with HangingUp(context) as server:
+        billing = make(token=TOKEN, base_url=server.url, ca_file=ours.pem).with_options(attempts=1)
+        with pytest.raises(pb.OutcomeUnknown) as caught:
+            billing.customer("1").create()
+        assert str(caught.value).startswith("create_customer: no client certificate is configured")
+
+
 def test_a_server_of_an_authority_that_is_not_trusted(
     make: Callable[..., Any], secured: MockServer, theirs: Authority
 ) -> None:
@@ -394,7 +422,7 @@ def test_a_server_certificate_that_is_wrong(
 
 
 def test_tls_below_1_2_is_refused(make: Callable[..., Any], ours: Authority) -> None:
-    from payex_billing._http import ssl_context
+    from payex_billing._transport._choice import ssl_context
     from payex_billing.config import Settings
 
     settings = Settings(token="t", owner_no="1", ca_file=ours.pem)
@@ -415,6 +443,33 @@ def test_pkcs12_leaves_no_file_behind(ours: Authority, tmp_path: Path, monkeypat
 
 
 # proxy
+
+
+class HangingUp:
+    """A TLS server that closes every connection when it has read the request."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+
+    def __enter__(self) -> Self:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"https://127.0.0.1:{self._listening.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._accept)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listening.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                plain, _ = self._listening.accept()
+                with suppress(OSError), plain, self._context.wrap_socket(plain, server_side=True) as secured:
+                    secured.settimeout(60)
+                    secured.recv(65536)
 
 
 class ConnectProxy:

@@ -187,6 +187,8 @@ def test_the_demo_fails_when_billing_holds_something_else(
     out = capsys.readouterr().out
     if lie == "twice":
         assert (code, "differs, 1 times" in out) == (1, True)
+    elif lie == "price":  # the response shows it
+        assert code == 3
     else:  # the second apply finds it, and mends it
         assert (code, "The second time there was something to do" in out) == (1, True)
 

@@ -16,6 +16,8 @@ import payex_billing as pb
 import pytest
 from payex_billing import AsyncBilling, Billing, Charge
 from payex_billing._limits import Pace
+from payex_billing._transport._choice import ssl_context
+from payex_billing.config import Settings
 from payex_billing_mock import Faults, MockServer
 
 from tests.support import LEDGER, TOKEN
@@ -69,8 +71,8 @@ def test_a_closed_client_says_so(mock: MockServer) -> None:
 
 
 def test_clients_without_certificates_share_one_context() -> None:
-    with Billing(token="t", owner_no="1") as first, Billing(token="u", owner_no="2") as second:
-        assert first._engine._context is second._engine._context
+    first, second = (ssl_context(Settings.load(token=token, owner_no="1")) for token in ("t", "u"))
+    assert first is second
 
 
 # threads and processes
@@ -236,7 +238,7 @@ def test_requests_are_spread_evenly_at_the_rate() -> None:
 def test_a_client_keeps_its_rate(mock: MockServer, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
     if kind == "sync":
-        monkeypatch.setattr("payex_billing._http._pause", waited.append)
+        monkeypatch.setattr("payex_billing._drive._pause", waited.append)
         with Billing(**options(mock, max_rate=0.001)) as billing:
             twin = billing.with_options(deadline=10_000)
             for _ in range(3):
@@ -255,7 +257,7 @@ def test_a_client_keeps_its_rate(mock: MockServer, kind: str, monkeypatch: pytes
                         await twin.customer("1").get()
 
         with monkeypatch.context() as patched:
-            patched.setattr("payex_billing._http._sleep", sleep)
+            patched.setattr("payex_billing._drive._sleep", sleep)
             asyncio.run(main())
     assert [round(seconds / 1000) for seconds in waited] == [1, 2]
 

@@ -117,10 +117,10 @@ class Schedule(RuleBasedStateMachine):
         try:
             product = charges.create(charge, known=ids)
         except OutcomeUnknown as error:
-            found = self.billing.reconcile(error)
+            found = self.billing.look_up(error.lost)
             if found.outcome is Outcome.UNKNOWN:
                 self.server.faults.clear()
-                found = self.calm.reconcile(error)
+                found = self.calm.look_up(error.lost)
             if found.outcome is Outcome.CREATED:
                 assert isinstance(found.resource, RecurringProduct)
                 product = found.resource
@@ -204,8 +204,8 @@ def test_under_any_schedule_of_faults_what_is_held_is_what_was_reported(facade: 
 
 def test_the_machine_finds_a_client_that_bills_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """The check can fail: a client that sends a lost POST again is caught."""
-    from payex_billing._policy import Request
+    from payex_billing._calls import PreparedRequest
 
-    monkeypatch.setattr(Request, "repeatable", property(lambda _self: True))
+    monkeypatch.setattr(PreparedRequest, "repeatable", property(lambda _self: True))
     with pytest.raises(AssertionError):
         run("sync", phases=(Phase.generate,))

@@ -157,4 +157,4 @@ def test_the_message_tells_what_support_needs() -> None:
         problems=[{"customerNo": "too long"}],
     )
     error = pb.ValidationFailed(read_problem(400, body), operation="create_customer")
-    assert str(error) == "create_customer: 400 Validation failed: d; customerNo: too long [instance urn:1]"
+    assert str(error) == "create_customer: 400 Validation failed [instance urn:1]: d; customerNo: too long"

@@ -418,7 +418,7 @@ def test_when_it_cannot_be_told_the_row_fails_and_nothing_is_sent(place: Place, 
     charge.document, charge.rendered = {"productCode": "P01", "quantity": 7}, None  # like it, but not it
     asked.clear()
     report = place.apply()
-    assert "whether an earlier creation took effect is not known" in report.failed[4]
+    assert "it is not known whether an earlier creation took effect" in report.failed[4]
     assert {request.method for request in asked} == {"GET"}
 
 

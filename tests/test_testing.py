@@ -130,7 +130,7 @@ def test_a_lost_answer_took_effect(payex: PayexMock) -> None:
         with payex.losing_answers("POST"), pytest.raises(pb.OutcomeUnknown) as caught:
             billing.customer("1").create()
         assert payex.customers() == ["1"]
-        assert caught.value.reconcile().outcome is pb.Outcome.CREATED
+        assert caught.value.look_up().outcome is pb.Outcome.CREATED
     assert payex.requests[0].status is None
     assert payex.requests[0].fault == "lose-answer:POST"
 

@@ -25,7 +25,7 @@ VALUES = [
     RecurringProduct(id="x", uri="/x", product_code="P01", billed_until=date(2026, 6, 30)),
     pb.Settings(token="t", owner_no="1"),
     pb.NaturalKey(customer_no="1", charge=Charge(product_code="P01")),
-    pb.Reconciliation(outcome=pb.Outcome.CREATED, reason="it exists", resource=OPERATION),  # type: ignore[arg-type]
+    pb.LookUpResult(outcome=pb.Outcome.CREATED, reason="it exists", resource=OPERATION),  # type: ignore[arg-type]
     pb.Attempt(pb.Phase.ANSWERED, status=500, wait=0.5),
     pb.Problem(404, code="customer-not-found", problems={"a": "b"}),
 ]

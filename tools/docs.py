@@ -42,7 +42,8 @@ GROUPS = {
         "AsyncCustomerHandle", "AsyncSubscriptionsHandle", "AsyncSubscriptionHandle", "AsyncRecurringProductsHandle",
     ],
     "Values": ["Customer", "Subscription", "Charge", "RecurringProduct", "Operation", "JsonValue", "UNSET", "Unset"],
-    "Lost creations": ["NaturalKey", "Outcome", "Reconciliation"],
+    "Lost creations": ["LostCreation", "NaturalKey", "LookUpResult", "Outcome"],
+    "Transports": ["Transport", "AsyncTransport", "Request", "Response", "Failure"],
 }  # fmt: skip
 HEADINGS = re.compile(r"^# ")
 

@@ -12,9 +12,13 @@ HEADER = "# Made by `make lock`; do not edit. Exact pins with hashes.\n"
 
 
 def main() -> None:
-    """Write requirements/run.txt, and the others in agreement with it."""
-    run = _compile("run.in", "run.txt", PROJECT)
-    dev = _compile("dev.in", "dev.txt", [*PROJECT, "-c", str(run.relative_to(ROOT))])
+    """Write requirements/dev.txt, and the others in agreement with it.
+
+    dev.txt comes first: it has every package, so a development tool that needs an older version of a dependency keeps
+    its newest release.
+    """
+    dev = _compile("dev.in", "dev.txt", PROJECT)
+    _compile("run.in", "run.txt", [*PROJECT, "-c", str(dev.relative_to(ROOT))])
     _compile("bench.in", "bench.txt", [*PROJECT, "-c", str(dev.relative_to(ROOT))])
     # An environment without the project.
     _compile("dist.in", "dist.txt", ["-c", str(dev.relative_to(ROOT))])

@@ -30,7 +30,7 @@ def subscribe(customer_no: str, phone: str, plan: str, start: date) -> str:
         try:
             return subscription.recurring_products.create(charge, known=[each.id for each in held]).id
         except OutcomeUnknown as error:
-            found = error.reconcile()
+            found = billing.look_up(error.lost)
             if found.outcome is Outcome.CREATED and isinstance(found.resource, RecurringProduct):
                 return found.resource.id
             raise NotBilled(f"{phone}: {found.reason}") from error

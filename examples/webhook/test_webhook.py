@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from payex_billing.testing import PayexMock
 from webhook import EVENT, app
@@ -24,9 +24,9 @@ class Crm:
     def __init__(self, runner: asyncio.Runner) -> None:
         self._runner = runner
 
-    def send(self, event: dict[str, str]) -> httpx.Response:
-        async def one() -> httpx.Response:
-            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://webhook") as client:
+    def send(self, event: dict[str, str]) -> httpx2.Response:
+        async def one() -> httpx2.Response:
+            async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://webhook") as client:
                 return await client.post("/events", json=event)
 
         return self._runner.run(one())

@@ -1,7 +1,7 @@
 """A webhook that turns the CRM's events into charges: `uvicorn webhook:app`, with `PAYEX_*` in the environment.
 
-An event may come twice, as webhooks do, and its answer may be lost, as answers are. So an event names what should be,
-and the charge carries the event's id, by which it is found again before another is made.
+A webhook may deliver an event twice, and the response of Billing may be lost. So the charge carries the id of the event,
+and the program looks for that id before it creates a charge.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ async def subscribe(client: AsyncBilling, event: Subscribed) -> RecurringProduct
     try:
         return await charges.create(charge, known=[each.id for each in held])
     except OutcomeUnknown as error:
-        found = await error.reconcile()
+        found = await client.look_up(error.lost)
         if found.outcome is Outcome.CREATED and isinstance(found.resource, RecurringProduct):
             return found.resource
         raise

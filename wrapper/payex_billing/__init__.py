@@ -20,13 +20,13 @@ if TYPE_CHECKING:
         AsyncSubscriptionsHandle,
     )
     from ._routes import CustomerHandle, RecurringProductsHandle, SubscriptionHandle, SubscriptionsHandle
+    from ._transport import AsyncTransport, Failure, Request, Response, Transport
     from .aio import AsyncBilling
     from .client import Billing
     from .config import Settings
     from .errors import (
         AlreadyExists,
         AnswerLost,
-        AsyncOutcomeUnknown,
         Attempt,
         BillingError,
         CertificateRejected,
@@ -63,10 +63,11 @@ if TYPE_CHECKING:
         Charge,
         Customer,
         JsonValue,
+        LookUpResult,
+        LostCreation,
         NaturalKey,
         Operation,
         Outcome,
-        Reconciliation,
         RecurringProduct,
         Subscription,
         Unset,
@@ -78,10 +79,10 @@ __all__ = [
     "AnswerLost",
     "AsyncBilling",
     "AsyncCustomerHandle",
-    "AsyncOutcomeUnknown",
     "AsyncRecurringProductsHandle",
     "AsyncSubscriptionHandle",
     "AsyncSubscriptionsHandle",
+    "AsyncTransport",
     "Attempt",
     "Billing",
     "BillingError",
@@ -93,10 +94,13 @@ __all__ = [
     "CustomerHandle",
     "CustomerNotFound",
     "DeadlineExceeded",
+    "Failure",
     "Forbidden",
     "InvalidArgument",
     "JsonValue",
     "LedgerNotConfigured",
+    "LookUpResult",
+    "LostCreation",
     "MalformedResponse",
     "NaturalKey",
     "NeverSent",
@@ -108,11 +112,12 @@ __all__ = [
     "Problem",
     "ProblemError",
     "RateLimited",
-    "Reconciliation",
     "RecurringProduct",
     "RecurringProductNotFound",
     "RecurringProductsHandle",
+    "Request",
     "RequestRefused",
+    "Response",
     "ServerFailed",
     "ServiceUnavailable",
     "Settings",
@@ -121,6 +126,7 @@ __all__ = [
     "SubscriptionHandle",
     "SubscriptionNotFound",
     "SubscriptionsHandle",
+    "Transport",
     "TransportError",
     "Unauthorized",
     "UnexpectedStatus",
@@ -134,12 +140,13 @@ __all__ = [
 # wants to say how it is used starts fast. A test compares this with what is imported above.
 _HOMES = {
     "_aio_routes": "AsyncCustomerHandle AsyncRecurringProductsHandle AsyncSubscriptionHandle AsyncSubscriptionsHandle",
+    "_transport": "AsyncTransport Failure Request Response Transport",
     "_routes": "CustomerHandle RecurringProductsHandle SubscriptionHandle SubscriptionsHandle",
     "aio": "AsyncBilling",
     "client": "Billing",
     "config": "Settings",
     "errors": (
-        "AlreadyExists AnswerLost AsyncOutcomeUnknown Attempt BillingError CertificateRejected "
+        "AlreadyExists AnswerLost Attempt BillingError CertificateRejected "
         "ConfigurationError CustomerAlreadyExists CustomerNotFound DeadlineExceeded Forbidden InvalidArgument "
         "LedgerNotConfigured MalformedResponse NeverSent NotFound OutcomeUnknown Phase Problem ProblemError "
         "RateLimited RecurringProductNotFound RequestRefused ServerFailed ServiceUnavailable "
@@ -147,7 +154,7 @@ _HOMES = {
         "Unprocessable UnsafeLink ValidationFailed"
     ),
     "models": (
-        "UNSET Charge Customer JsonValue NaturalKey Operation Outcome Reconciliation RecurringProduct "
+        "UNSET Charge Customer JsonValue LookUpResult LostCreation NaturalKey Operation Outcome RecurringProduct "
         "Subscription Unset"
     ),
 }

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from . import _checks
-from ._lazy import lazily
+from . import _checks, _look_up, _operations
+from .errors import InvalidArgument
 from .models import UNSET, Charge, Customer, JsonValue, RecurringProduct, Subscription, Unset
 
 if TYPE_CHECKING:
-    from . import _operations, _reconcile
     from .aio import AsyncBilling
-else:  # they load an HTTP library, which is the first client"s to do
-    _operations, _reconcile = lazily("_operations"), lazily("_reconcile")
 
 __all__ = ["AsyncCustomerHandle", "AsyncRecurringProductsHandle", "AsyncSubscriptionHandle", "AsyncSubscriptionsHandle"]
 
@@ -46,19 +43,19 @@ class AsyncCustomerHandle:
         Raises:
             CustomerAlreadyExists: it exists.
             InvalidArgument: the number holds a character that may only be read, not sent.
-            OutcomeUnknown: the answer was lost.
+            OutcomeUnknown: it is not known whether it was created.
         """
         return await self._billing._run(_operations.create_customer(self._owner_no, self.no))
 
     async def ensure(self) -> Customer:
-        """Create the customer, or read it when it exists. A lost answer is looked up, and the creation repeated.
+        """Create the customer, or read it when it exists. A lost creation is looked up and repeated.
 
         Raises:
-            OutcomeUnknown: answers were lost again and again.
+            OutcomeUnknown: the responses to three creations were lost.
         """
         create = _operations.create_customer(self._owner_no, self.no)
         read = _operations.get_customer(self._owner_no, self.no)
-        return await self._billing._steps(_reconcile.ensure(create, read))
+        return await self._billing._steps(_look_up.ensure(create, read))
 
     @property
     def subscriptions(self) -> AsyncSubscriptionsHandle:
@@ -69,7 +66,7 @@ class AsyncCustomerHandle:
         """The route of one of its subscriptions. Sends nothing.
 
         Raises:
-            InvalidArgument: the number cannot be one.
+            InvalidArgument: not a valid subscription number.
         """
         return AsyncSubscriptionHandle(self._billing, self.no, subscription_no)
 
@@ -127,19 +124,19 @@ class AsyncSubscriptionHandle:
         Raises:
             CustomerNotFound: its customer does not exist.
             SubscriptionAlreadyExists: the customer has it already.
-            OutcomeUnknown: the answer was lost.
+            OutcomeUnknown: it is not known whether it was created.
         """
         return await self._billing._run(_operations.create_subscription(*self._ids))
 
     async def ensure(self) -> Subscription:
-        """Create the subscription, or read it when it exists. A lost answer is looked up, and the creation repeated.
+        """Create the subscription, or read it when it exists. A lost creation is looked up and repeated.
 
         Raises:
             CustomerNotFound: its customer does not exist.
-            OutcomeUnknown: answers were lost again and again.
+            OutcomeUnknown: the responses to three creations were lost.
         """
         create, read = _operations.create_subscription(*self._ids), _operations.get_subscription(*self._ids)
-        return await self._billing._steps(_reconcile.ensure(create, read))
+        return await self._billing._steps(_look_up.ensure(create, read))
 
     async def delete(self) -> None:
         """Remove the subscription and its charges.
@@ -166,18 +163,25 @@ class AsyncRecurringProductsHandle:
         """Read the charges, one after the other; the first is asked for when the iteration starts."""
         return self._billing._pages(_operations.list_charges(self._parent))
 
-    async def create(self, charge: Charge, *, known: Collection[str] | None = None) -> RecurringProduct:
-        """Add a charge. It is not a repeatable request: a second one is a second charge.
+    async def create(
+        self, charge: Charge, *, known: Collection[str] | Literal["read"] | None = None
+    ) -> RecurringProduct:
+        """Add a charge. Not idempotent: calling it twice adds two charges.
 
         Args:
             charge: what to bill.
-            known: ids of the charges that are here already, if you have just read them. After a lost answer it makes
-                `reconcile` exact also where somebody else added the same charge before.
+            known: ids of the charges that are here already, if you have just read them; or `"read"`: read them now,
+                before the charge is sent. A look-up of a lost creation is then exact, also if an equal charge was here.
 
         Raises:
-            OutcomeUnknown: the answer was lost; its `reconcile` finds out.
+            OutcomeUnknown: it is not known whether the charge was added; look it up with `look_up`.
             Unprocessable: a business rule refuses it.
+            InvalidArgument: `known` is a text other than `"read"`.
         """
+        if isinstance(known, str):
+            if known != "read":
+                raise InvalidArgument("known", 'must be a collection of ids, or "read"')
+            known = [product.id async for product in self.list()]
         return await self._billing._run(_operations.create_charge(self._parent, charge), known)
 
     async def get(self, id: str) -> RecurringProduct:  # noqa: A002 - it is what the value calls it

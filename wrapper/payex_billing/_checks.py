@@ -24,14 +24,15 @@ NEW_CUSTOMER_NO = re.compile(r"[a-zA-Z0-9äåöÄÅÖ&/_ .\-]*")
 def segment(argument: str, value: str, maximum: int | None = None) -> str:
     """A value that becomes one segment of a path.
 
-    `.` and `..` are refused: every HTTP library and proxy resolves them, so that another resource would be meant.
+    `.` and `..` are rejected, also between slashes: HTTP libraries and proxies resolve them, some after decoding `%2F`,
+    and the request would reach another resource.
     """
     if not isinstance(value, str):
         raise InvalidArgument(argument, f"must be a str, not {type(value).__name__}")
     if not value:
         raise InvalidArgument(argument, "must not be empty")
-    if value in {".", ".."}:
-        raise InvalidArgument(argument, "must not be '.' or '..', which mean another place in a URL")
+    if "." in value and any(part in {".", ".."} for part in re.split(r"[/\\]", value)):
+        raise InvalidArgument(argument, "must not hold '.' or '..' between slashes, which mean another place in a URL")
     if maximum is not None and len(value) > maximum:
         raise InvalidArgument(argument, f"must have at most {maximum} characters, not {len(value)}")
     _encodable(argument, value)

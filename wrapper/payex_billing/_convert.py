@@ -1,6 +1,6 @@
 """Between the generated models and the values users handle.
 
-The generated models trust the server; here every value is looked at, and what has the wrong type raises `ValueError`.
+The generated models trust the server. Here every value is checked, and one of a wrong type raises `Unreadable`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from payex_billing_client import models as generated
 from payex_billing_client.types import UNSET as GENERATED_UNSET
 
 from . import _checks
+from ._calls import Unreadable
 from .errors import InvalidArgument
 from .models import UNSET, Charge, Customer, JsonValue, Operation, RecurringProduct, Subscription, Unset
 
@@ -47,7 +48,7 @@ def subscription(source: generated.Subscription) -> Subscription:
 
 def recurring_product(source: generated.RecurringProduct) -> RecurringProduct:
     """A charge as read."""
-    # What a value mostly is needs no further look: a call for each would cost as much as all else here.
+    # The usual type of a value needs no further look: a function call for each would double the cost of this function.
     charge_id, uri, code = source.recurring_product_id, source.id, source.product_code
     quantity, price, rate, text = source.quantity, source.unit_price, source.vat_rate, source.text
     start, end, billed = source.start_date, source.end_date, source.billed_until
@@ -173,7 +174,7 @@ def _decimal(name: str, value: Any) -> Decimal:
     # Exact: a double holds every number of 15 significant digits, and the contract's money has at most 13.
     number = Decimal(repr(value))
     if not number.is_finite():
-        raise ValueError(f"{name} is not a finite number")
+        raise Unreadable(f"{name} is not a finite number")
     return number
 
 
@@ -188,7 +189,7 @@ def _operations(value: Any) -> tuple[Operation, ...]:
         return ()
     if not isinstance(value, list):
         raise _wrong("operations", "a list", value)
-    return tuple([_operation(each) for each in value])
+    return tuple([_operation(item) for item in value])
 
 
 def _operation(value: Any) -> Operation:
@@ -196,9 +197,9 @@ def _operation(value: Any) -> Operation:
         raise _wrong("operations", "a list of operations", value)
     rel, method, href = value.rel, value.method, value.href
     if not (isinstance(rel, str) and isinstance(method, str) and isinstance(href, str)):
-        raise ValueError("operations holds one whose rel, method or href is not a string")  # noqa: TRY004 - as above
+        raise Unreadable("operations holds one whose rel, method or href is not a string")
     return Operation(rel=rel, method=method, href=href, extra=value.additional_properties)
 
 
-def _wrong(name: str, expected: str, value: object) -> ValueError:
-    return ValueError(f"{name} is not {expected} but {type(value).__name__}")
+def _wrong(name: str, expected: str, value: object) -> Unreadable:
+    return Unreadable(f"{name} is not {expected} but {type(value).__name__}")

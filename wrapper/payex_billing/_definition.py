@@ -1,7 +1,4 @@
-"""What the generated code defines of an operation, and JSON: bytes in place of an HTTP library's requests and answers.
-
-Imported when the first client is made, because the generated code imports an HTTP library.
-"""
+"""What the generated code defines of an operation, and JSON. Requests and responses are bytes here."""
 
 from __future__ import annotations
 
@@ -14,8 +11,9 @@ from urllib.parse import quote
 
 from payex_billing_client import AuthenticatedClient
 
-from ._policy import Request, Response
-from .errors import InvalidArgument, MalformedResponse
+from ._calls import PreparedRequest, Unreadable
+from ._transport import Response
+from .errors import InvalidArgument
 
 try:
     import orjson
@@ -25,8 +23,8 @@ except ModuleNotFoundError:  # the extra `fast`
 T = TypeVar("T")
 # Whole numbers that may not fit into 64 bits have 19 digits or more.
 _long = re.compile(rb"[0-9]{19}").search
-# Every digit made a 0 and every other byte a 1: 19 digits are three zeros in a row in every sixth byte. So may an id or
-# a date be, but asking this first spares most answers the search, which takes ten times as long.
+# Every digit becomes a 0 and every other byte a 1. 19 digits in a row are three zeros in a row in every sixth byte. An
+# id or a date can look so too, but most responses do not, and are spared the search, which takes ten times as long.
 _DIGITS = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x31 for byte in range(256))
 # What `quote` leaves as it is.
 _unreserved = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
@@ -51,7 +49,7 @@ class Definition:
 
     def __init__(self, module: ModuleType, ids: int, body: Any) -> None:
         given = {} if body is None else {"body": body}
-        kwargs = module._get_kwargs(*(f"~{each}~" for each in range(ids)), **given)
+        kwargs = module._get_kwargs(*(f"~{number}~" for number in range(ids)), **given)
         self._operation = module.__name__.rpartition(".")[2]
         self._method: str = kwargs["method"].upper()
         self._path: str = re.sub("~[0-9]~", "%s", kwargs["url"])
@@ -59,53 +57,54 @@ class Definition:
         self._headers: Mapping[str, str] = kwargs.get("headers", {})
         self._parse = module._parse_response
 
-    def request(self, ids: tuple[str, ...], body: Any) -> Request:
+    def request(self, ids: tuple[str, ...], body: Any) -> PreparedRequest:
         """The request for these ids, in the order of the route, with a body of the generated models.
 
         Raises:
             InvalidArgument: the body cannot be written as JSON.
         """
         if not _unreserved("".join(ids)):
-            ids = tuple([quote(each, safe="") for each in ids])
+            ids = tuple([quote(value, safe="") for value in ids])
         content = None if body is None else _written(body)
-        return Request(self._operation, self._method, self._path % ids, self._template, self._headers, content)
+        return PreparedRequest(self._operation, self._method, self._path % ids, self._template, self._headers, content)
 
-    def read(self, status: int, convert: Callable[[Any], T], answer: Response) -> T:
-        """What an answer says, taken as one with this status.
+    def read(self, status: int, convert: Callable[[Any], T], response: Response) -> T:
+        """What a response says, taken as one with this status.
 
         Raises:
-            MalformedResponse: it is not what the contract says.
+            Unreadable: it is not what the contract says. The reason repeats no value of the response.
         """
         try:
-            return convert(self._parse(client=_CLIENT, response=_Answer(status, answer.body)))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            raise MalformedResponse(
-                f"the server answered {answer.status}, but the body is not what the contract says: {reason}",
-                operation=self._operation,
-                status=answer.status,
-            ) from None
+            value = parse_json(response.body)
+        except (ValueError, RecursionError):
+            raise Unreadable("the body is not JSON") from None
+        try:
+            return convert(self._parse(client=_CLIENT, response=_Parsed(status, value)))
+        except KeyError as error:
+            raise Unreadable(f"the body lacks {error}") from None
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            raise Unreadable("the body is not what the contract says") from None
 
 
-class _Answer:
+class _Parsed:
     """What the generated parsers look at of an HTTP library's response."""
 
-    __slots__ = ("_body", "status_code")
+    __slots__ = ("_value", "status_code")
 
-    def __init__(self, status_code: int, body: bytes) -> None:
+    def __init__(self, status_code: int, value: Any) -> None:
         self.status_code = status_code
-        self._body = body
+        self._value = value
 
     def json(self) -> Any:
-        return parse_json(self._body)
+        return self._value
 
 
 def parse_json(body: bytes) -> Any:
     """What a body says.
 
-    orjson, if it is there, reads what all agree on. It refuses what the standard library reads (lone surrogates, a byte
-    order mark), and rounds whole numbers beyond 64 bits: whatever could hold one of these is read by the latter, so
-    that an answer means the same with or without the extra.
+    orjson, if it is installed, reads what it and the standard library agree on. It rejects lone surrogates and a byte
+    order mark, and rounds whole numbers beyond 64 bits. The standard library reads a body that could hold one of
+    these, so that a response means the same with and without the extra.
 
     Raises:
         ValueError: it is not JSON.

@@ -1,39 +1,39 @@
-"""What `Billing` and `AsyncBilling` are both made of: settings, limits, memory, telemetry."""
+"""What `Billing` and `AsyncBilling` have in common: settings, limits, memory, telemetry."""
 
 from __future__ import annotations
 
+import platform
 import random
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Generator
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 from urllib.parse import urlsplit
 
-from . import _policy
-from ._lazy import lazily
+import attrs
+
+from . import _look_up, _policy
+from ._calls import Call
 from ._limits import Pace, RetryBudget
-from ._memory import Memory
-from ._policy import Environment, Options
+from ._look_up import Steps
+from ._memory import Memory, PlainKey
+from ._policy import Environment, Options, Step
+from ._secret import Secret
 from ._telemetry import AttemptHook, Telemetry
 from .config import AsyncTokenProvider, Settings
-from .errors import OutcomeUnknown
-from .models import NaturalKey, Reconciliation
+from .errors import BillingError, DeadlineExceeded, OutcomeUnknown
+from .models import LookUpResult, LostCreation, NaturalKey, RecurringProduct
 
-if TYPE_CHECKING:
-    from . import _reconcile
-    from ._operations import Call, T
-    from ._reconcile import Steps
-else:  # it loads an HTTP library, which is the first client's to do
-    _reconcile = lazily("_reconcile")
-
+T = TypeVar("T")
 Provider = TypeVar("Provider", bound=AsyncTokenProvider)
+TransportT = TypeVar("TransportT")
 
 
-class Facade(Generic[Provider]):
-    """The part of a client that neither blocks nor awaits. Its arguments are described where users meet them."""
-
-    _outcome_unknown: type[OutcomeUnknown] = OutcomeUnknown
+class Facade(Generic[Provider, TransportT]):
+    """The part of a client that neither blocks nor awaits. Its arguments are described in `Billing`."""
 
     def __init__(
         self,
@@ -55,8 +55,11 @@ class Facade(Generic[Provider]):
         max_rate: float | None = None,
         tracing: bool | None = None,
         engine: str | None = None,
+        transport: TransportT | None = None,
         on_attempt: AttemptHook | None = None,
     ) -> None:
+        # A traceback with captured locals shows the arguments of this function.
+        token, client_key_password, proxy = Secret.of(token), Secret.of(client_key_password), Secret.of(proxy)
         self.settings = Settings.load(
             token=token,
             token_file=token_file,
@@ -85,20 +88,20 @@ class Facade(Generic[Provider]):
             now=time.monotonic,
             random=random.random,
             epoch=time.time,
+            base=self.settings.base_url + self.settings.prefix,
+            headers={"Accept": ACCEPT, "User-Agent": user_agent()},
             reserve=Pace(self.settings.max_rate).reserve if self.settings.max_rate else None,
             on_attempt=self._telemetry.attempt,
-            listening=self._telemetry.listening,
-            outcome_unknown=self._outcome_unknown,
+            look_up=self.look_up,
         )
-        self._limit = min(self._options.timeout, self._options.deadline)
-        self._connect()
-        # The token to send with at once, where the policy has nothing to do before the first attempt or to tell after.
-        eventful = self.settings.max_rate or self.settings.tracing or on_attempt
-        given = self.settings.token
-        self._at_once = given if isinstance(given, str) and not eventful else None
+        self._connect(transport)
 
-    def _connect(self) -> None:
-        """Make the engine and the source of the token."""
+    def _connect(self, transport: TransportT | None) -> None:
+        """Make the sender and the source of the token."""
+        raise NotImplementedError
+
+    def look_up(self, lost: LostCreation, *, settle: float = 60.0) -> object:
+        """Look up a lost creation; see `Billing.look_up` and `AsyncBilling.look_up`."""
         raise NotImplementedError
 
     @property
@@ -142,23 +145,72 @@ class Facade(Generic[Provider]):
             retry_after_cap=retry_after_cap,
             wait_on_writes=wait_on_writes,
         )
-        twin._limit = min(twin._options.timeout, twin._options.deadline)
         return twin
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.settings.base_url}{self.settings.ledger_prefix})"
 
-    def _equip(self, error: OutcomeUnknown, call: Call[T], mark: int, known: Collection[str] | None) -> None:
-        """Give a lost creation all that `reconcile` needs. What a followed operation creates is not known."""
+    def _policy(self, call: Call[T], mark: int, known: Collection[str] | None) -> Generator[Step, object, T]:
+        """The steps of a call."""
         if call.creates is None:
-            return
-        customer_no, subscription_no, charge = call.creates
-        error.key = NaturalKey(customer_no=customer_no, subscription_no=subscription_no, charge=charge)
-        error.mark, error._client = mark, self
-        error.known = None if known is None else frozenset(known)
+            return _policy.run(call, self._options, self._budget, self._environment)
+        lost = partial(self._lost, call.creates, mark, known)
+        return _policy.run(call, self._options, self._budget, self._environment, lost)
 
-    def _reconciling(self, error: OutcomeUnknown, settle: float) -> Steps[Reconciliation]:
-        """The steps that find out about a lost creation."""
-        own = error._client is not None and error._client._memory is self._memory
-        memory = self._memory if own else None  # what this client saw tells nothing of another's requests
-        return _reconcile.reconcile(error, self.settings, memory, self._environment.epoch(), settle)
+    def _lost(self, key: PlainKey, mark: int, known: Collection[str] | None, sent_at: float) -> LostCreation:
+        customer_no, subscription_no, charge = key
+        return LostCreation(
+            key=NaturalKey(customer_no=customer_no, subscription_no=subscription_no, charge=charge),
+            sent_at=sent_at,
+            known=known,
+            mark=mark,
+            memory=self._memory.name,
+        )
+
+    def _remember_failure(self, mark: int, error: BillingError) -> None:
+        """A call has failed: a creation that may have taken effect stays open."""
+        if mark and not isinstance(error, OutcomeUnknown):
+            self._memory.end(mark)
+
+    def _remember(self, mark: int, result: object) -> None:
+        """A call has succeeded."""
+        if mark:
+            self._memory.end(mark, result)
+        elif isinstance(result, RecurringProduct):
+            self._memory.saw((result.id,))
+
+    def _look_up_steps(self, lost: LostCreation, settle: float) -> Steps[LookUpResult]:
+        # What this client has seen tells nothing of the creations of another.
+        memory = self._memory if lost.memory == self._memory.name else None
+        return _look_up.look_up(lost, self.settings, memory, self._environment.epoch(), settle)
+
+    def _with_less_time(self, spent: float) -> Self:
+        """A twin for the next of several calls that share one deadline.
+
+        Args:
+            spent: seconds that the calls so far have taken.
+
+        Raises:
+            DeadlineExceeded: no time is left.
+        """
+        if spent == 0.0:
+            return self
+        left = self._options.deadline - spent
+        if left <= 0:
+            raise DeadlineExceeded(f"the deadline of {self._options.deadline:g} s has passed")
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._options = attrs.evolve(self._options, deadline=left)
+        return twin
+
+
+ACCEPT = "application/json, application/problem+json"
+
+
+def user_agent() -> str:
+    """Who is calling."""
+    try:
+        own = version("payex-billing")
+    except PackageNotFoundError:
+        own = "0"
+    return f"payex-billing/{own} Python/{platform.python_version()}"

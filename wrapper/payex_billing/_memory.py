@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -25,6 +26,7 @@ class Memory:
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
+        self.name = secrets.token_hex(8)  # a lost creation says whose mark it has
         self._capacity = capacity
         self._lock = threading.Lock()
         self._clock = 0

@@ -1,7 +1,4 @@
-"""The operations of the contract as calls: a request built by the generated code, and a parser for its success.
-
-Imported when the first client is made, because the generated code imports an HTTP library.
-"""
+"""The operations of the contract as calls: a request built by the generated code, and a parser for its success."""
 
 from __future__ import annotations
 
@@ -31,34 +28,21 @@ from payex_billing_client.api.subscriptions import delete_subscription as _delet
 from payex_billing_client.api.subscriptions import get_subscription as _get_subscription
 from payex_billing_client.api.subscriptions import list_subscriptions as _list_subscriptions
 
-from . import _checks, _convert
+from . import _checks, _convert, _identity
+from ._calls import Call, Page, PreparedRequest, Unreadable
 from ._definition import Definition, parse_json, write_json
 from ._links import path_under
 from ._memory import PlainKey
-from ._policy import Request, Response
+from ._problems import printable
+from ._transport import Response
 from .config import Settings
 from .errors import InvalidArgument, MalformedResponse
 from .models import Charge, Customer, JsonValue, Operation, RecurringProduct, Subscription
 
 T = TypeVar("T")
 _DEFINED: dict[ModuleType, Definition] = {}
-
-
-@attrs.define
-class Call(Generic[T]):
-    """A request, how its success is read, and what it creates, if anything."""
-
-    request: Request
-    parse: Callable[[Response], T]
-    creates: PlainKey | None = attrs.field(default=None, repr=False)  # it names a customer
-
-
-@attrs.frozen
-class Page(Generic[T]):
-    """A part of a list; `next` is the link to the rest, if there is more."""
-
-    items: tuple[T, ...]
-    next: str | None
+# A list of more pages than this has no end: a customer with a million charges in pages of 100 has as many.
+MAX_PAGES = 10_000
 
 
 @attrs.define
@@ -83,12 +67,12 @@ def create_customer(owner_no: str, customer_no: str) -> Call[Customer]:
     """Create a customer; the number must fit the narrower pattern for new ones."""
     body = generated.NewCustomer(customer_no=_checks.customer_no(customer_no, new=True))
     key = (customer_no, None, None)
-    return _call(_create_customer, (owner_no,), _convert.customer, body, key)
+    return _call(_create_customer, (owner_no,), _customer(customer_no), body, key)
 
 
 def get_customer(owner_no: str, customer_no: str) -> Call[Customer]:
     """Read a customer."""
-    return _call(_get_customer, (owner_no, customer_no), _convert.customer)
+    return _call(_get_customer, (owner_no, customer_no), _customer(customer_no))
 
 
 # subscriptions
@@ -96,7 +80,7 @@ def get_customer(owner_no: str, customer_no: str) -> Call[Customer]:
 
 def list_subscriptions(owner_no: str, customer_no: str) -> Call[Page[Subscription]]:
     """List a customer's subscriptions."""
-    return _call(_list_subscriptions, (owner_no, customer_no), _page(_convert.subscription))
+    return _call(_list_subscriptions, (owner_no, customer_no), _page(_subscription(customer_no)))
 
 
 def create_subscription(owner_no: str, customer_no: str, subscription_no: str) -> Call[Subscription]:
@@ -104,12 +88,13 @@ def create_subscription(owner_no: str, customer_no: str, subscription_no: str) -
     body = generated.NewSubscription(subscription_no=_checks.subscription_no(subscription_no))
     key = (customer_no, subscription_no, None)
     ids = (owner_no, customer_no)
-    return _call(_create_subscription, ids, _convert.subscription, body, key)
+    return _call(_create_subscription, ids, _subscription(customer_no, subscription_no), body, key)
 
 
 def get_subscription(owner_no: str, customer_no: str, subscription_no: str) -> Call[Subscription]:
     """Read a subscription."""
-    return _call(_get_subscription, (owner_no, customer_no, subscription_no), _convert.subscription)
+    ids = (owner_no, customer_no, subscription_no)
+    return _call(_get_subscription, ids, _subscription(customer_no, subscription_no))
 
 
 def delete_subscription(owner_no: str, customer_no: str, subscription_no: str) -> Call[None]:
@@ -123,7 +108,7 @@ def delete_subscription(owner_no: str, customer_no: str, subscription_no: str) -
 def list_charges(parent: Parent) -> Call[Page[RecurringProduct]]:
     """List the charges of a customer or a subscription."""
     module = _level(parent, list_customer_recurring_products, list_subscription_recurring_products)
-    return _call(module, parent.ids, _page(_convert.recurring_product))
+    return _call(module, parent.ids, _page(_charge(parent)))
 
 
 def create_charge(parent: Parent, charge: Charge) -> Call[RecurringProduct]:
@@ -133,20 +118,20 @@ def create_charge(parent: Parent, charge: Charge) -> Call[RecurringProduct]:
     module = _level(parent, create_customer_recurring_product, create_subscription_recurring_product)
     body = _convert.new_recurring_product(charge)
     key = (parent.customer_no, parent.subscription_no, charge)
-    return _call(module, parent.ids, _convert.recurring_product, body, key)
+    return _call(module, parent.ids, _charge(parent, content=charge), body, key)
 
 
 def get_charge(parent: Parent, charge_id: str) -> Call[RecurringProduct]:
     """Read a charge."""
     module = _level(parent, get_customer_recurring_product, get_subscription_recurring_product)
-    return _call(module, (*parent.ids, _checks.segment("id", charge_id)), _convert.recurring_product)
+    return _call(module, (*parent.ids, _checks.segment("id", charge_id)), _charge(parent, charge_id))
 
 
 def update_charge(parent: Parent, charge_id: str, change: Mapping[str, Any]) -> Call[RecurringProduct]:
     """Change a charge; `change` is what `_convert.recurring_product_change` takes."""
     module = _level(parent, update_customer_recurring_product, update_subscription_recurring_product)
     body = _convert.recurring_product_change(**change)
-    return _call(module, (*parent.ids, _checks.segment("id", charge_id)), _convert.recurring_product, body)
+    return _call(module, (*parent.ids, _checks.segment("id", charge_id)), _charge(parent, charge_id), body)
 
 
 def delete_charge(parent: Parent, charge_id: str) -> Call[None]:
@@ -158,37 +143,54 @@ def delete_charge(parent: Parent, charge_id: str) -> Call[None]:
 # links
 
 
-def next_page(call: Call[Page[T]], page: Page[T], seen: set[str], settings: Settings) -> Call[Page[T]] | None:
-    """The call for the rest of a list, if there is more.
+class Pages(Generic[T]):
+    """The pages of a list, one after the other.
 
-    Raises:
-        UnsafeLink: the link leads out of the ledger.
-        MalformedResponse: the links go round in a circle.
+    Attributes:
+        following: the call for the next page; None after the last one.
     """
-    if page.next is None:
-        return None
-    path = _followable(page.next, settings)
-    seen.add(call.request.path)
-    if path in seen:
-        raise MalformedResponse("the list's next links go round in a circle", operation=call.request.operation)
-    return Call(attrs.evolve(call.request, path=path), call.parse)
+
+    def __init__(self, first: Call[Page[T]], settings: Settings) -> None:
+        self.following: Call[Page[T]] | None = first
+        self._settings = settings
+        self._seen: set[str] = set()
+
+    def turn(self, page: Page[T]) -> None:
+        """Go on behind a page that was read.
+
+        Raises:
+            UnsafeLink: the link to the next page leads out of the ledger.
+            MalformedResponse: the links go round in a circle, or there are too many pages.
+        """
+        call = self.following
+        if page.next is None or call is None:
+            self.following = None
+            return
+        path = _followable(page.next, self._settings)
+        self._seen.add(call.request.path)
+        if path in self._seen:
+            raise MalformedResponse("the list's next links go round in a circle", operation=call.request.operation)
+        if len(self._seen) >= MAX_PAGES:
+            raise MalformedResponse(f"the list has more than {MAX_PAGES:,} pages", operation=call.request.operation)
+        self.following = Call(attrs.evolve(call.request, path=path), call.parse)
 
 
 def follow(operation: Operation, body: JsonValue, settings: Settings) -> Call[JsonValue]:
-    """Do what a resource's operation says; the answer is plain JSON, None when there is none.
+    """Do what a resource's operation says; the result is plain JSON, None when the response has no body.
 
     Raises:
         UnsafeLink: the link leads out of the ledger.
         InvalidArgument: the method is not one that can be sent, or the body cannot be written as JSON.
     """
     if operation.method.upper() not in {"GET", "POST", "PUT", "PATCH", "DELETE"}:
-        raise InvalidArgument("operation", f"has the method {operation.method!r}, which cannot be followed")
+        method = printable(operation.method[:20])
+        raise InvalidArgument("operation", f"has the method {method}, which cannot be followed")
     headers: dict[str, str] = {}
     content = None
     if body is not None:
         headers["Content-Type"] = "application/json"
         content = write_json("body", body)
-    request = Request(
+    request = PreparedRequest(
         operation="follow",
         method=operation.method.upper(),
         path=_followable(operation.href, settings),
@@ -233,13 +235,46 @@ def _define(module: ModuleType, ids: tuple[str, ...], body: Any) -> Definition:
     return _DEFINED.setdefault(module, Definition(module, len(ids), body))
 
 
-def _nothing(_answer: Response) -> None:
-    """What a deletion's answer says."""
+def _nothing(_response: Response) -> None:
+    """What the response to a deletion says."""
 
 
-def _page(convert: Callable[[Any], T]) -> Callable[[Any], Page[T]]:
+def _customer(customer_no: str) -> Callable[[Any], Customer]:
+    def parse(source: Any) -> Customer:
+        customer = _convert.customer(source)
+        _identity.check_customer(customer, customer_no)
+        return customer
+
+    return parse
+
+
+def _subscription(customer_no: str, subscription_no: str | None = None) -> Callable[[Any], Subscription]:
+    def parse(source: Any) -> Subscription:
+        subscription = _convert.subscription(source)
+        _identity.check_subscription(subscription, customer_no, subscription_no)
+        return subscription
+
+    return parse
+
+
+def _charge(
+    parent: Parent, charge_id: str | None = None, content: Charge | None = None
+) -> Callable[[Any], RecurringProduct]:
+    numbers = parent.ids[1:]
+
+    def parse(source: Any) -> RecurringProduct:
+        product = _convert.recurring_product(source)
+        _identity.check_charge(product, numbers, charge_id)
+        if content is not None:
+            _identity.check_content(product, content)
+        return product
+
+    return parse
+
+
+def _page(parse_item: Callable[[Any], T]) -> Callable[[Any], Page[T]]:
     def parse(source: Any) -> Page[T]:
-        return Page(tuple(convert(item) for item in source.items), _convert.next_link(source.navigation))
+        return Page(tuple(parse_item(item) for item in source.items), _convert.next_link(source.navigation))
 
     return parse
 
@@ -247,6 +282,6 @@ def _page(convert: Callable[[Any], T]) -> Callable[[Any], Page[T]]:
 def _json_value(response: Response) -> JsonValue:
     try:
         value: JsonValue = parse_json(response.body)
-    except (ValueError, RecursionError) as error:
-        raise MalformedResponse(f"the body is not JSON: {error}", operation="follow", status=response.status) from None
+    except (ValueError, RecursionError):
+        raise Unreadable("the body is not JSON") from None
     return value

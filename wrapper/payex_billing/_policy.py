@@ -1,89 +1,51 @@
-"""When a request is sent again, and when not: one generator, run by a synchronous and an asynchronous driver.
+"""When the client retries, and which error it raises: one generator, run by a blocking and an asynchronous driver.
 
-It does no input or output, sleeps never and has no clock of its own: it yields what is to be done (`Send`, `Wait`,
-`GetToken`) and receives what came of it. So every schedule of failures can be tried in a test.
+The policy is pure. It yields what is to be done (`Send`, `Wait`, `GetToken`, `CloseIdle`) and receives what came of it,
+so a test can try every schedule of failures. It is the only judge of success, retry and retry budget.
 
-A request is sent again by the *phase* in which an attempt failed:
+    what came of an attempt       GET, PATCH, DELETE                 POST
+    never sent                    retry                              retry
+    response lost                 retry                              `OutcomeUnknown`
+    401                           once more with a fresh token       once more with a fresh token
+    429, 503 problem              reads wait, writes when opted in   waits when opted in
+    other 4xx, 501 problem        raise                              raise: the server did nothing
+    408, 425, 460, 499            raise                              `OutcomeUnknown`
+    500, 502, 504, 520 to 530     retry                              `OutcomeUnknown`
+    bare 503                      retry                              `OutcomeUnknown`
+    any other status              raise                              `OutcomeUnknown`
+    2xx that is not the contract  raise `MalformedResponse`          `OutcomeUnknown`
 
-    never sent    any request                                   connecting, TLS, pool
-    answer lost   GET, PATCH with the same body, DELETE         never a POST: `OutcomeUnknown`
-    answered      401 with a fresh token: any request, once     the server did nothing
-                  429, 503: reads; writes when opted in
-                  500, 502, 504 and 52x: as an answer lost; so is a 503 that says neither why nor
-                  for how long, because a gateway sends it too when it lost the server's answer
+A bare 503 has no problem body; for PATCH and DELETE, no Retry-After either. Gateways send it, like 500 and 502, when
+they have lost the server's response.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from functools import lru_cache
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 import attrs
 
 from . import errors
+from ._calls import Call, PreparedRequest, Unreadable
+from ._evidence import Attempt, Phase, Problem
 from ._problems import error_class, read_problem
-from .errors import Attempt, Phase, Problem
+from ._secret import Secret
+from ._transport import Failure, Reply, Request, Response
+from .models import LostCreation
 
 if TYPE_CHECKING:
     from ._limits import RetryBudget
 
-AMBIGUOUS_STATUSES = frozenset({500, 502, 504, *range(520, 528), 530})
-# What is made for every call is not frozen: setting each field through `object.__setattr__` costs too much there.
+T = TypeVar("T")
+# A repeatable request is retried after one of these; a 503 is looked at more closely.
+RETRIED_STATUSES = frozenset({500, 502, 504, *range(520, 528), 530})
 BUSY_STATUSES = frozenset({429, 503})
-ACCEPT = "application/json, application/problem+json"
-# Nothing in this API is near it. More would only fill the memory.
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
-# Seconds that an idle connection is kept: less than servers do, so that none is closed under a request.
-KEEP_ALIVE = 5.0
-
-
-@attrs.define
-class Request:
-    """A request as plain data.
-
-    Attributes:
-        operation: the contract's name of the operation.
-        method: the HTTP method, in upper case.
-        path: the path under the API's prefix, percent-encoded.
-        template: the path with its parameters unfilled, for logs: it tells no id.
-        headers: those of its own; who is calling, what is understood and the credentials are the transport's to add.
-        body: the bytes to send.
-    """
-
-    operation: str
-    method: str
-    path: str = attrs.field(repr=False)
-    template: str
-    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
-    body: bytes | None = attrs.field(default=None, repr=False)
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether sending it twice does the same as sending it once."""
-        return self.method != "POST"
-
-
-@attrs.define
-class Response:
-    """An answer as plain data; header names in lower case."""
-
-    status: int
-    headers: Mapping[str, str] = attrs.field(repr=False)
-    body: bytes = attrs.field(repr=False)
-
-
-@attrs.frozen
-class Failure:
-    """An attempt without a complete answer."""
-
-    phase: Phase
-    reason: str
-    certificate: bool = False
-    timed_out: bool = False
-
-
-Reply: TypeAlias = Response | Failure
-TOO_LARGE = Failure(Phase.ANSWER_LOST, f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
+# Of 4xx, those that a gateway sends when it gave up on a request that the server may have read.
+ABANDONED_STATUSES = frozenset({408, 425, 460, 499})
+# The 5xx problems by which the API itself refuses a request.
+REFUSING_PROBLEMS = {501: "not-implemented", 503: "service-unavailable"}
 
 
 @attrs.define
@@ -91,7 +53,6 @@ class Send:
     """Send the request; give back a `Response` or a `Failure`."""
 
     request: Request
-    token: str = attrs.field(repr=False)
     timeout: float
 
 
@@ -106,23 +67,18 @@ class Wait:
 class GetToken:
     """Give back a token; a fresh one if `refused` is given, or the same if there is no other."""
 
-    refused: str | None = attrs.field(default=None, repr=False)
+    refused: Secret | None = None
 
 
-Step: TypeAlias = Send | Wait | GetToken
+_GET_TOKEN = GetToken()
 
 
 @attrs.frozen
-class First:
-    """An attempt that was made before the policy was asked: it is, where nothing can be decided before.
+class CloseIdle:
+    """Close the idle connections: a response did not belong to its request. Give back None."""
 
-    Attributes:
-        reply: what came of it.
-        began: when the call began, on the clock of the environment.
-    """
 
-    reply: Reply
-    began: float
+Step: TypeAlias = Send | Wait | GetToken | CloseIdle
 
 
 @attrs.frozen(kw_only=True)
@@ -161,6 +117,15 @@ def changed(options: Options, **changes: float | bool | None) -> Options:
     return attrs.evolve(options, **given)  # type: ignore[arg-type]
 
 
+@lru_cache(maxsize=64)  # frozen values are slow to make, and nearly all attempts are alike
+def _answered(status: int, wait: float | None) -> Attempt:
+    return Attempt(Phase.ANSWERED, status=status, wait=wait)
+
+
+def _no_creation(sent_at: float) -> LostCreation:
+    return LostCreation(key=None, sent_at=sent_at)
+
+
 @attrs.frozen
 class Environment:
     """What the policy needs from outside, injected so that a test can hold it still.
@@ -168,80 +133,99 @@ class Environment:
     Attributes:
         now: a monotonic clock in seconds.
         random: a number from 0 to below 1, for the jitter.
-        epoch: seconds since 1970, for a Retry-After given as a date.
+        epoch: seconds since 1970, for a Retry-After given as a date, and for when a lost POST was sent.
+        base: the origin and the API's prefix, which every path is added to.
+        headers: the header fields of every request.
         reserve: takes the next place in the pace of requests, given the time; the seconds until it comes.
-        on_attempt: called after every attempt with the request, the attempt, and the answer if there was one.
-        listening: whether anybody wants to know of an attempt that succeeded.
-        outcome_unknown: the class to raise for a lost POST.
+        on_attempt: called after every attempt with the request, the attempt, and the response if there was one.
+        look_up: looks up a lost creation, for `OutcomeUnknown.look_up`.
     """
 
     now: Callable[[], float]
     random: Callable[[], float]
     epoch: Callable[[], float]
+    base: str = ""
+    headers: Mapping[str, str] = attrs.field(factory=dict)
     reserve: Callable[[float], float] | None = None
-    on_attempt: Callable[[Request, Attempt, Response | None], None] | None = None
-    listening: Callable[[], bool] = lambda: True
-    outcome_unknown: type[errors.OutcomeUnknown] = errors.OutcomeUnknown
+    on_attempt: Callable[[PreparedRequest, Attempt, Response | None], None] | None = None
+    look_up: Callable[..., object] | None = None
 
 
-def call(
-    request: Request,
+def run(
+    call: Call[T],
     options: Options,
     budget: RetryBudget,
     environment: Environment,
-    token: str | None = None,
-    *,
-    first: First | None = None,
-) -> Generator[Step, object, Response]:
-    """Run one request to its end: return the success, or raise the error that says what happened.
+    lost: Callable[[float], LostCreation] = _no_creation,
+) -> Generator[Step, object, T]:
+    """Run one call to its end: return what it reads, or raise the error that says what happened.
 
-    A token that is at hand need not be asked for. Nor need the first attempt be, where nothing can be decided before
-    it: it may have been made already, with that token.
+    Args:
+        call: the request, and how its success is read.
+        options: how long and how often.
+        budget: the retries that the client has left.
+        environment: clocks, hooks, and what all requests of the client have in common.
+        lost: describes the creation if its response is lost, given when it was sent.
     """
-    return _Call(request, options, budget, environment, first).run(token)
+    return _Run(call, options, budget, environment, lost).steps()
 
 
-class _Call:
-    """One request on its way."""
+class _Run(Generic[T]):
+    """One call on its way."""
+
+    __slots__ = (
+        "attempts", "budget", "call", "deadline", "environment", "lost", "may_have_happened", "options", "request",
+        "sent_at",
+    )  # fmt: skip
 
     def __init__(
         self,
-        request: Request,
+        call: Call[T],
         options: Options,
         budget: RetryBudget,
         environment: Environment,
-        first: First | None,
+        lost: Callable[[float], LostCreation],
     ) -> None:
-        self.request = request
+        self.call = call
+        self.request = call.request
         self.options = options
         self.budget = budget
         self.environment = environment
+        self.lost = lost
         self.attempts: list[Attempt] = []
-        self.deadline = (environment.now() if first is None else first.began) + options.deadline
-        self.first = None if first is None else first.reply
+        self.deadline = environment.now() + options.deadline
         self.may_have_happened = False  # an earlier attempt may have taken effect
+        self.sent_at = 0.0
 
-    def run(self, token: str | None) -> Generator[Step, object, Response]:
-        if token is None:
-            token = _token((yield GetToken()))
+    def steps(self) -> Generator[Step, object, T]:
+        token = _token((yield _GET_TOKEN))
         refreshed = False
-        reply = self.first
         while True:
-            if reply is None:
-                reply = yield from self.attempt(token)
+            pause = self.environment.reserve(self.environment.now()) if self.environment.reserve else 0.0
+            left = self.deadline - self.environment.now() - pause
+            if left <= 0:
+                raise self.out_of_time()
+            if pause > 0:
+                yield Wait(pause)
+            reply = _checked((yield Send(self.outgoing(token), min(self.options.timeout, left))))
             if isinstance(reply, Response):
                 if 200 <= reply.status < 300 or self.already_removed(reply):
-                    if not self.attempts:
+                    self.note(reply, None)
+                    try:
+                        result = self.call.parse(reply)
+                    except Unreadable as error:
+                        if error.foreign:
+                            yield CloseIdle()
+                        raise self.unreadable(reply, error) from None
+                    if len(self.attempts) == 1:
                         self.budget.give()
-                    if self.environment.listening():
-                        self.note(reply, None)
-                    return reply
+                    return result
                 if reply.status == 401 and not refreshed:
                     refreshed = True
                     fresh = _token((yield GetToken(token)))
                     if fresh != token:
                         self.note(reply, 0.0)
-                        token, reply = fresh, None
+                        token = fresh
                         continue
             wait = self.wait_before_retry(reply)
             self.note(reply, wait)
@@ -249,39 +233,26 @@ class _Call:
                 raise self.error(reply)
             if wait > 0:
                 yield Wait(wait)
-            reply = None
 
-    def attempt(self, token: str) -> Generator[Step, object, Reply]:
-        """Send once, when the pace allows it and while there is time."""
-        pause = self.environment.reserve(self.environment.now()) if self.environment.reserve else 0.0
-        left = self.deadline - self.environment.now() - pause
-        if left <= 0:
-            raise self.out_of_time()
-        if pause > 0:
-            yield Wait(pause)
-        return _checked((yield Send(self.request, token, min(self.options.timeout, left))))
+    def outgoing(self, token: Secret) -> Request:
+        request, environment = self.request, self.environment
+        headers = {**environment.headers, **request.headers, "Authorization": Secret("Bearer " + token)}
+        return Request(request.method, environment.base + request.path, headers, request.body)
 
     def already_removed(self, reply: Response) -> bool:
         """What an unanswered earlier attempt has removed is not there any more."""
         return self.request.method == "DELETE" and reply.status == 404 and self.may_have_happened
 
-    def wait_before_retry(self, reply: Response | Failure) -> float | None:
+    def wait_before_retry(self, reply: Reply) -> float | None:
         """Seconds to wait before the next attempt; None when there must be none."""
-        if isinstance(reply, Response):
-            retry_after = self.retry_after(reply)
-            if self.ambiguous(reply):
-                self.may_have_happened = True
-                wait = self.jitter() if self.request.repeatable else None
-            elif reply.status in BUSY_STATUSES:
-                wait = self.busy_wait(retry_after)
-            else:
-                wait = None
+        if not self.request.repeatable and not self.did_nothing(reply):
+            wait = None
+        elif isinstance(reply, Response):
+            wait = self.wait_after(reply)
         elif reply.certificate:
             wait = None
-        elif reply.phase is Phase.ANSWER_LOST:
-            self.may_have_happened = True
-            wait = self.jitter() if self.request.repeatable else None
         else:
+            self.may_have_happened = self.may_have_happened or reply.phase is not Phase.NEVER_SENT
             wait = self.jitter()
         if wait is None or len(self.attempts) + 1 >= self.options.attempts:
             return None
@@ -289,13 +260,24 @@ class _Call:
             return None
         return wait
 
-    def ambiguous(self, reply: Response) -> bool:
-        """Whether the request may have taken effect in spite of the status."""
-        if reply.status == 503:
-            return self.retry_after(reply) is None and read_problem(reply.status, reply.body).code is None
-        return reply.status in AMBIGUOUS_STATUSES
+    def did_nothing(self, reply: Reply) -> bool:
+        """Whether the request surely took no effect."""
+        if not isinstance(reply, Response):
+            return reply.phase is Phase.NEVER_SENT
+        status = reply.status
+        if 400 <= status < 500:
+            return status not in ABANDONED_STATUSES
+        return status in REFUSING_PROBLEMS and read_problem(status, reply.body).code == REFUSING_PROBLEMS[status]
 
-    def busy_wait(self, retry_after: float | None) -> float | None:
+    def wait_after(self, reply: Response) -> float | None:
+        """The same after a response that may be retried: of a repeatable request, or one that took no effect."""
+        retry_after = self.retry_after(reply)
+        bare = reply.status == 503 and retry_after is None and read_problem(503, reply.body).code is None
+        if bare or reply.status in RETRIED_STATUSES:
+            self.may_have_happened = True
+            return self.jitter()
+        if reply.status not in BUSY_STATUSES:
+            return None
         is_read = self.request.method == "GET"
         if retry_after is None:
             return self.jitter() if is_read else None
@@ -311,20 +293,23 @@ class _Call:
     def retry_after(self, reply: Response) -> float | None:
         return parse_retry_after(reply.headers.get("retry-after"), self.environment.epoch)
 
-    def note(self, reply: Response | Failure, wait: float | None) -> None:
+    def note(self, reply: Reply, wait: float | None) -> None:
         if isinstance(reply, Response):
-            attempt = Attempt(Phase.ANSWERED, status=reply.status, wait=wait)
+            attempt = _answered(reply.status, wait)
         else:
             attempt = Attempt(reply.phase, failure=reply.reason, wait=wait)
         self.attempts.append(attempt)
+        # A request may leave at any moment of its attempt: the end is the latest at which it can have been sent.
+        if not self.request.repeatable:
+            self.sent_at = self.environment.epoch()
         if self.environment.on_attempt is not None:
             self.environment.on_attempt(self.request, attempt, reply if isinstance(reply, Response) else None)
 
-    def error(self, reply: Response | Failure) -> errors.BillingError:
+    def error(self, reply: Reply) -> errors.BillingError:
         """The error that an attempt ends the call with."""
         if isinstance(reply, Response):
             problem = read_problem(reply.status, reply.body)
-            if self.ambiguous(reply) and not self.request.repeatable:
+            if not self.request.repeatable and not self.did_nothing(reply):
                 return self.unknown(f"the server answered {reply.status}", problem)
             return error_class(problem)(
                 problem,
@@ -332,13 +317,21 @@ class _Call:
                 attempts=tuple(self.attempts),
                 retry_after=self.retry_after(reply),
             )
-        if reply.certificate:
-            return self.failure(errors.CertificateRejected, reply.reason)
         if reply.phase is Phase.NEVER_SENT and not self.may_have_happened:
-            return self.failure(errors.NeverSent, reply.reason)
+            kind = errors.CertificateRejected if reply.certificate else errors.NeverSent
+            return self.failure(kind, reply.reason)
         if self.request.repeatable:
             return self.failure(errors.AnswerLost, reply.reason)
         return self.unknown(reply.reason, None)
+
+    def unreadable(self, reply: Response, error: Unreadable) -> errors.BillingError:
+        """The error for a success that is not what the contract says."""
+        reason = f"the server answered {reply.status}, but {error.reason}"
+        if not self.request.repeatable:
+            return self.unknown(reason, None)
+        return errors.MalformedResponse(
+            reason, operation=self.request.operation, attempts=tuple(self.attempts), status=reply.status
+        )
 
     def out_of_time(self) -> errors.BillingError:
         # Every attempt that may have happened was repeatable: a POST ends with its first ambiguous attempt.
@@ -349,15 +342,13 @@ class _Call:
         return kind(reason, operation=self.request.operation, attempts=tuple(self.attempts))
 
     def unknown(self, reason: str, problem: Problem | None) -> errors.BillingError:
-        # The server may still work on the request, whatever ended the connection: after a reset, a 500 or a gateway's
-        # 502 it can commit seconds later. Only time rules that out, so `may_be_under_way` is always true here.
-        return self.environment.outcome_unknown(
-            f"{reason}; whether it took effect is not known, and sending it again could bill twice",
+        return errors.OutcomeUnknown(
+            f"{reason}; it is not known whether the request took effect, and sending it again could bill twice",
             operation=self.request.operation,
             attempts=tuple(self.attempts),
             problem=problem,
-            may_be_under_way=True,
-            lost_at=self.environment.epoch(),
+            lost=self.lost(self.sent_at),
+            look_up=self.environment.look_up,
         )
 
 
@@ -376,13 +367,13 @@ def parse_retry_after(value: str | None, epoch: Callable[[], float]) -> float | 
         return None
 
 
-def _checked(value: object) -> Reply:
-    if not isinstance(value, Response | Failure):
-        raise TypeError(f"the driver replied with {type(value).__name__}")
-    return value
+def _token(reply: object) -> Secret:
+    if not isinstance(reply, Secret):
+        raise TypeError(f"GetToken was given back {type(reply).__name__}")
+    return reply
 
 
-def _token(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("the driver gave no token")
-    return value
+def _checked(reply: object) -> Reply:
+    if not isinstance(reply, (Response, Failure)):
+        raise TypeError(f"Send was given back {type(reply).__name__}")
+    return reply

@@ -1,4 +1,4 @@
-"""Error answers become typed exceptions: by problem type first, then by status. Never raises on any body."""
+"""Error responses become typed exceptions: by problem type first, then by status. Never raises on any body."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .errors import Problem, ProblemError
 # A problem is a few hundred bytes. More is an ingress's page or an attack, and is not parsed.
 MAX_PROBLEM_BYTES = 1_048_576
 MAX_TEXT = 1_000
+MAX_PARAMETERS = 1_000
 
 BY_CODE: Mapping[str, type[ProblemError]] = {
     "validation": errors.ValidationFailed,
@@ -91,7 +92,19 @@ def _fields(body: bytes) -> dict[str, Any]:
 
 
 def _text(value: object) -> str | None:
-    return value[:MAX_TEXT] if isinstance(value, str) and value else None
+    return printable(value[:MAX_TEXT]) if isinstance(value, str) and value else None
+
+
+def printable(text: str) -> str:
+    """The text, with every character escaped that could disturb a terminal, a log or an encoder.
+
+    These are control characters, line breaks, bidi overrides and lone surrogates.
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def _code(kind: str | None) -> str | None:
@@ -106,9 +119,9 @@ def _parameter_problems(value: object) -> dict[str, str]:
     """`[{path: message}, …]` as one mapping; several messages for one path are joined."""
     found: dict[str, str] = {}
     entries = value if isinstance(value, list) else [value]
-    for entry in entries:
+    for entry in entries[:MAX_PARAMETERS]:
         if isinstance(entry, dict):
-            for name, message in entry.items():
-                text = _text(message) or ""
-                found[name] = f"{found[name]}; {text}" if name in found else text
+            for raw_name, message in list(entry.items())[:MAX_PARAMETERS]:
+                name, text = _text(raw_name) or "", _text(message) or ""
+                found[name] = f"{found[name]}; {text}"[:MAX_TEXT] if name in found else text
     return found

@@ -1,6 +1,6 @@
-"""What a client tells of its requests: log records, the caller's hook, and OpenTelemetry spans.
+"""What a client reports of its requests: log records, the caller's hook, and OpenTelemetry spans.
 
-Nothing here knows an id, a token or a body: routes are named by their template, headers by an allowlist.
+No id, token or body gets here: routes are named by their template, header fields by an allowlist.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
-from ._policy import Request, Response
+from ._calls import PreparedRequest
+from ._problems import printable
+from ._transport import Response
 from .errors import Attempt, BillingError, ConfigurationError, ProblemError
 
 logger = logging.getLogger("payex_billing")
-is_logged = logger.isEnabledFor
-"""Whether anything of a level is logged."""
 AttemptHook: TypeAlias = Callable[[str, Attempt], None]
 """Called after every attempt with the operation's name, such as `create_customer`, and the attempt."""
 
-# What may be logged of an answer. Everything else could hold a secret or an id.
+# The header fields of a response that may be logged. Any other could hold a secret or an id.
 ALLOWED_HEADERS = ("content-type", "content-length", "date", "retry-after", "server", "www-authenticate")
 
 
 class Telemetry:
-    """Tells of one client's requests.
+    """Reports one client's requests.
 
     Args:
         hook: the caller's function.
@@ -50,14 +50,10 @@ class Telemetry:
             self._trace = trace
             self._tracer = trace.get_tracer("payex_billing")
 
-    def listening(self) -> bool:
-        """Whether anybody wants to know of an attempt that succeeded."""
-        return self._hook is not None or self.tracing or logger.isEnabledFor(logging.DEBUG)
-
-    def attempt(self, request: Request, attempt: Attempt, answer: Response | None) -> None:
+    def attempt(self, request: PreparedRequest, attempt: Attempt, response: Response | None) -> None:
         """An attempt has ended."""
         if attempt.wait is not None or logger.isEnabledFor(logging.DEBUG):
-            _log(request, attempt, answer)
+            _log(request, attempt, response)
         if self._hook is not None:
             self._hook(request.operation, attempt)
         if self._tracer is not None:
@@ -73,7 +69,7 @@ class Telemetry:
             if attempt.status is not None:
                 span.set_attribute("http.response.status_code", attempt.status)
 
-    def span(self, request: Request) -> AbstractContextManager[object]:
+    def span(self, request: PreparedRequest) -> AbstractContextManager[object]:
         """A span around a call, with its attempts as events. Only when tracing."""
         attributes = {
             "http.request.method": request.method,
@@ -84,15 +80,15 @@ class Telemetry:
         return _Span(self._trace, self._tracer, f"{request.method} {request.template}", attributes)
 
 
-def _log(request: Request, attempt: Attempt, answer: Response | None) -> None:
+def _log(request: PreparedRequest, attempt: Attempt, response: Response | None) -> None:
     outcome = attempt.status if attempt.status is not None else f"{attempt.phase.value} ({attempt.failure})"
     if attempt.wait is not None:
-        logger.info("%s %s -> %s; again in %.3f s", request.method, request.template, outcome, attempt.wait)
+        logger.info("%s %s -> %s; retry in %.3f s", request.method, request.template, outcome, attempt.wait)
     else:
         logger.debug("%s %s -> %s", request.method, request.template, outcome)
-    if answer is not None and logger.isEnabledFor(logging.DEBUG):
-        shown = {name: answer.headers[name] for name in ALLOWED_HEADERS if name in answer.headers}
-        logger.debug("answer headers %s, and %d others", shown, len(answer.headers) - len(shown))
+    if response is not None and logger.isEnabledFor(logging.DEBUG):
+        shown = {name: printable(response.headers[name][:100]) for name in ALLOWED_HEADERS if name in response.headers}
+        logger.debug("response headers %s, and %d others", shown, len(response.headers) - len(shown))
 
 
 class _Span:

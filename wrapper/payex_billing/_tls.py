@@ -26,10 +26,13 @@ _ALERTS = {
     "CERTIFICATE_UNKNOWN": "the server refused our client certificate: is it for this environment, and still valid?",
     "BAD_CERTIFICATE": "the server refused our client certificate: is it for this environment, and still valid?",
     "UNSUPPORTED_CERTIFICATE": "the server refused the kind of our client certificate",
-    "ACCESS_DENIED": "the server knows our client certificate, but lets it not in",
+    "ACCESS_DENIED": "the server knows our client certificate, but denies access",
     "DECRYPT_ERROR": "the server could not verify our client certificate's signature: do certificate and key belong "
     "together?",
 }
+NO_CERTIFICATE = (
+    "no client certificate is configured, and PayEx demands one: set PAYEX_CLIENT_CERT and PAYEX_CLIENT_KEY"
+)
 _NOT_TODAY = "the server's certificate is not valid today: check the clock of this machine, or tell PayEx ({})"
 _OTHER_HOST = "the server's certificate is for another host: check base_url, PAYEX_BASE_URL ({})"
 _NOT_TRUSTED = "the server's certificate is not trusted: if a proxy or a mock issued it, set PAYEX_CA_FILE ({})"
@@ -87,21 +90,30 @@ def rustls_advice(reason: str) -> str | None:
     return _NOT_TRUSTED.format(reason)
 
 
-def probe(context: ssl.SSLContext, host: str, port: int) -> str | None:
-    """Why a server closes connections without an answer, if it is for our certificate. Sends no request.
+def probe(context: ssl.SSLContext, host: str, port: int, *, has_certificate: bool) -> str | None:
+    """Advice about our certificate, if a server refuses a connection for it. Sends no request.
 
-    In TLS 1.3 the server refuses after we have begun to send, and what it says can be lost when it closes. Here nothing
-    is sent after the handshake, so that it is heard. A server that accepts us says nothing, and is left alone.
+    In TLS 1.3 the server refuses after we have begun to send, and its alert can be lost when it closes. Here nothing is
+    sent after the handshake, so the alert arrives. A server that accepts us sends nothing, and we close.
+
+    Args:
+        context: with our certificates, if there are any.
+        host: the server.
+        port: its port.
+        has_certificate: whether a client certificate is configured. If not, and the server hangs up, the advice says so.
     """
     try:
-        with (
-            socket.create_connection((host, port), timeout=PROBE_SECONDS) as connection,
-            context.wrap_socket(connection, server_hostname=host) as secured,
-        ):
-            secured.recv(1)
+        connection = socket.create_connection((host, port), timeout=PROBE_SECONDS)
+    except OSError:
+        return None
+    no_certificate = None if has_certificate else NO_CERTIFICATE
+    try:
+        with connection, context.wrap_socket(connection, server_hostname=host) as secured:
+            return no_certificate if secured.recv(1) == b"" else None
+    except TimeoutError:
+        return None
     except OSError as error:
-        return certificate_advice(error)
-    return None
+        return certificate_advice(error) or no_certificate
 
 
 def _verification(error: ssl.SSLCertVerificationError) -> str:

@@ -11,6 +11,7 @@ import inspect
 import threading
 from pathlib import Path
 
+from ._secret import Secret
 from .config import AsyncTokenProvider, check_token
 from .errors import ConfigurationError
 
@@ -25,15 +26,14 @@ class TokenSource:
     def __init__(self, source: str | Path | AsyncTokenProvider) -> None:
         if inspect.iscoroutinefunction(source):
             raise ConfigurationError("token is an async function, which only AsyncBilling can await")
-        self._source = source
-        self.fixed = source if isinstance(source, str) else None
+        self._source: Secret | Path | AsyncTokenProvider = Secret(source) if isinstance(source, str) else source
         self._lock = threading.Lock()
-        self._token = ""
+        self._token = Secret("")
         self._stamp: tuple[int, ...] = ()
 
-    def ready(self, refused: str | None = None) -> str | None:
+    def ready(self, refused: Secret | None = None) -> Secret | None:
         """The token if it is at hand, without asking anyone for it; None if it must be fetched."""
-        if isinstance(self._source, str):
+        if isinstance(self._source, Secret):
             return self._source
         if not self._token or refused == self._token:
             return None
@@ -44,30 +44,30 @@ class TokenSource:
                 return None
         return self._token
 
-    def get(self, refused: str | None = None) -> str:
+    def get(self, refused: Secret | None = None) -> Secret:
         """The token; one other than `refused`, if there is one.
 
         Raises:
             ConfigurationError: there is no usable token.
         """
-        token = self.fixed or self.ready(refused)
+        token = self.ready(refused)
         if token is not None:
             return token
         with self._lock:
-            # Another thread may have fetched it meanwhile.
+            # Another thread may have fetched the token in the meantime.
             return self.ready(refused) or self._fetch()
 
-    def _fetch(self) -> str:
+    def _fetch(self) -> Secret:
         if isinstance(self._source, Path):
             self._read_file(self._source)
-        elif not isinstance(self._source, str):
+        elif not isinstance(self._source, Secret):
             self._token = _usable(self._source())
         return self._token
 
     def _read_file(self, path: Path) -> None:
         try:
             stamp = _stamp(path)
-            text = path.read_text(encoding="utf-8").strip()
+            text = Secret(path.read_text(encoding="utf-8").strip())
             self._token, self._stamp = check_token(text, f"the token file {path}"), stamp
         except (OSError, UnicodeDecodeError) as error:
             # A file that is being replaced must not stop the work that the old token still does.
@@ -81,11 +81,10 @@ class AsyncTokenSource:
     def __init__(self, source: str | Path | AsyncTokenProvider) -> None:
         self._provider = source if inspect.iscoroutinefunction(source) else None
         self._blocking = TokenSource(source) if self._provider is None else None
-        self.fixed = source if isinstance(source, str) else None
         self._lock = asyncio.Lock()
-        self._token = ""
+        self._token = Secret("")
 
-    async def get(self, refused: str | None = None) -> str:
+    async def get(self, refused: Secret | None = None) -> Secret:
         """The token; one other than `refused`, if there is one.
 
         Raises:
@@ -95,15 +94,15 @@ class AsyncTokenSource:
         if token is not None:
             return token
         async with self._lock:
-            # Another task may have fetched it meanwhile.
+            # Another task may have fetched the token in the meantime.
             return self._ready(refused) or await self._fetch(refused)
 
-    def _ready(self, refused: str | None) -> str | None:
+    def _ready(self, refused: Secret | None) -> Secret | None:
         if self._blocking is not None:
             return self._blocking.ready(refused)
         return self._token if self._token and refused != self._token else None
 
-    async def _fetch(self, refused: str | None) -> str:
+    async def _fetch(self, refused: Secret | None) -> Secret:
         if self._blocking is not None:
             return await asyncio.to_thread(self._blocking.get, refused)
         if self._provider is not None:
@@ -117,10 +116,11 @@ def _stamp(path: Path) -> tuple[int, ...]:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _usable(token: object) -> str:
+def _usable(token: object) -> Secret:
     """What a token function returned, if it is a token."""
+    token = Secret.of(token)
     if inspect.iscoroutine(token):
         token.close()  # nobody will await it, and it should not warn of that
-    if not isinstance(token, str):
+    if not isinstance(token, Secret):
         raise ConfigurationError(f"the token function returned {type(token).__name__}, not a str")
     return check_token(token, "what the token function returned")

@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
-from logging import DEBUG
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self, TypeVar
 
-from . import _policy
+from . import _drive, _operations, _tokens
 from ._aio_routes import AsyncCustomerHandle
+from ._calls import Call, Page
 from ._facade import Facade
-from ._lazy import lazily
-from ._policy import First, Request, Response, Send
-from ._telemetry import is_logged
+from ._look_up import Steps
+from ._operations import Pages
+from ._transport import AsyncTransport
+from ._transport._sender import AsyncSender
 from .config import AsyncTokenProvider
-from .errors import AsyncOutcomeUnknown, BillingError, MalformedResponse, OutcomeUnknown
-from .models import JsonValue, Operation, Reconciliation, RecurringProduct
+from .errors import BillingError
+from .models import JsonValue, LookUpResult, LostCreation, Operation, RecurringProduct
 
-if TYPE_CHECKING:
-    from . import _http, _operations, _tokens
-    from ._operations import Call, Page, T
-    from ._reconcile import Steps
-else:  # the HTTP library is loaded by the first client, not by `import payex_billing`
-    _http, _operations = lazily("_http"), lazily("_operations")
-    _tokens = lazily("_tokens")
-
+T = TypeVar("T")
 __all__ = ["AsyncBilling"]
 
 
-class AsyncBilling(Facade[AsyncTokenProvider]):
+class AsyncBilling(Facade[AsyncTokenProvider, AsyncTransport]):
     """A client of the PayEx Billing Customer API for one ledger, for `asyncio`.
 
     Settings come from the arguments, then from the environment variable in brackets, then from the default. Making a
@@ -55,23 +49,23 @@ class AsyncBilling(Facade[AsyncTokenProvider]):
         tracing: whether to make OpenTelemetry spans; needs the extra `otel` [PAYEX_TRACING].
         engine: what requests are sent with: `reqwest`, the fast one, which needs the extra `fast`; `httpx`, which is
             always there; or `auto` (default): the fast one if it is installed [PAYEX_ENGINE].
+        transport: your own `AsyncTransport` in place of an engine; connections, certificates and proxies are then its
+            business.
         on_attempt: called after every attempt with the operation's name and the `Attempt`.
 
     Raises:
         ConfigurationError: a setting is missing or wrong.
     """
 
-    _outcome_unknown = AsyncOutcomeUnknown
-
-    def _connect(self) -> None:
+    def _connect(self, transport: AsyncTransport | None) -> None:
         self._tokens = _tokens.AsyncTokenSource(self._token_source)
-        self._engine = _http.AsyncEngine(self.settings, repr(self))
+        self._sender = AsyncSender(self.settings, repr(self), transport)
 
     def customer(self, customer_no: str) -> AsyncCustomerHandle:
         """The route of a customer. Sends nothing.
 
         Raises:
-            InvalidArgument: the number cannot be one.
+            InvalidArgument: not a valid customer number.
         """
         return AsyncCustomerHandle(self, customer_no)
 
@@ -79,7 +73,7 @@ class AsyncBilling(Facade[AsyncTokenProvider]):
         """Do what a resource's operation says, such as `customer.operations[0]`.
 
         Returns:
-            The answer as plain JSON; None when it has no body.
+            The body of the response as plain JSON; None when it has none.
 
         Raises:
             UnsafeLink: the link leads out of the configured ledger; nothing was sent.
@@ -87,25 +81,25 @@ class AsyncBilling(Facade[AsyncTokenProvider]):
         """
         return await self._run(_operations.follow(operation, body, self.settings))
 
-    async def reconcile(self, error: OutcomeUnknown, *, settle: float = 60.0) -> Reconciliation:
-        """Look whether a POST took effect whose answer was lost.
+    async def look_up(self, lost: LostCreation, *, settle: float = 60.0) -> LookUpResult:
+        """Look up a lost creation: find out whether a POST took effect.
 
-        A customer or a subscription is looked up by its number. A charge is looked for by its content among those of
-        its parent; one that this client saw before the request, or that another request created, is not it.
+        A customer or a subscription is looked up by its number. A charge is looked up by its content among those of its
+        parent; one that this client saw before the request, or that another request created, is not taken for it.
 
         Args:
-            error: what was raised, here or in another process.
-            settle: seconds after which a request that was not answered in time is taken to have ended. Before that, a
+            lost: the creation, from `OutcomeUnknown.lost`, of this process or another.
+            settle: treat the request as finished when this many seconds have passed since it was sent. Before that, a
                 thing that is not there may still come, and the outcome stays unknown.
 
         Returns:
             Created with the resource, absent, or still unknown with the reason. Never raises for a failed look-up.
         """
-        return await self._steps(self._reconciling(error, settle))
+        return await self._steps(self._look_up_steps(lost, settle), deadline=True)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._engine.close()
+        await self._sender.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -116,51 +110,30 @@ class AsyncBilling(Facade[AsyncTokenProvider]):
         await self.close()
 
     async def _run(self, call: Call[T], known: Collection[str] | None = None) -> T:
-        """Run a call. The error of a creation whose answer was lost leaves with all that `reconcile` needs."""
+        """Run a call, and remember which charges it has shown or created."""
         mark = 0 if call.creates is None else self._memory.begin(call.creates)
-        token = self._at_once
+        policy = self._policy(call, mark, known)
         try:
-            if token is None:
-                answer = await self._answer(call.request, None)
+            if self._telemetry.tracing:
+                with self._telemetry.span(call.request):
+                    result = await _drive.drive_async(policy, self._sender, self._tokens)
             else:
-                # Nothing is to be decided before the first attempt, and after it only if it failed or somebody listens.
-                began = self._environment.now()
-                reply = await self._engine.send(Send(call.request, token, self._limit))
-                if isinstance(reply, Response) and 200 <= reply.status < 300 and not is_logged(DEBUG):
-                    self._budget.give()
-                    answer = reply
-                else:
-                    answer = await self._answer(call.request, First(reply, began))
-            result = call.parse(answer)
-        except AsyncOutcomeUnknown as error:
-            self._equip(error, call, mark, known)
+                result = await _drive.drive_async(policy, self._sender, self._tokens)
+        except BillingError as error:
+            self._remember_failure(mark, error)
             raise
-        except MalformedResponse:
-            raise  # it may be created, but is not known as what: it stays open
-        except BillingError:
-            self._memory.end(mark)
-            raise
-        if mark:
-            self._memory.end(mark, result)
-        elif isinstance(result, RecurringProduct):
-            self._memory.saw((result.id,))
+        self._remember(mark, result)
         return result
 
-    async def _answer(self, request: Request, first: First | None) -> Response:
-        """What the policy comes to."""
-        policy = _policy.call(request, self._options, self._budget, self._environment, self._tokens.fixed, first=first)
-        if not self._telemetry.tracing:
-            return await _http.drive_async(policy, self._engine, self._tokens)
-        with self._telemetry.span(request):
-            return await _http.drive_async(policy, self._engine, self._tokens)
-
-    async def _steps(self, steps: Steps[T]) -> T:
-        """Run calls that depend on each other."""
+    async def _steps(self, steps: Steps[T], *, deadline: bool = False) -> T:
+        """Run calls that depend on each other; on request the deadline is that of all of them together."""
+        began = self._environment.now()
         try:
             call = next(steps)
             while True:
                 try:
-                    result = await self._run(call)
+                    client = self._with_less_time(self._environment.now() - began) if deadline else self
+                    result = await client._run(call)
                 except BillingError as error:
                     call = steps.throw(error)
                 else:
@@ -169,12 +142,14 @@ class AsyncBilling(Facade[AsyncTokenProvider]):
             value: T = stop.value
             return value
 
-    async def _pages(self, call: Call[Page[T]]) -> AsyncIterator[T]:
-        seen: set[str] = set()
-        following: Call[Page[T]] | None = call
-        while following is not None:
-            page = await self._run(following)
+    async def _pages(self, first: Call[Page[T]]) -> AsyncIterator[T]:
+        pages = Pages(first, self.settings)
+        spent = 0.0
+        while pages.following is not None:
+            began = self._environment.now()
+            page = await self._with_less_time(spent)._run(pages.following)
+            spent += self._environment.now() - began
             self._memory.saw(item.id for item in page.items if isinstance(item, RecurringProduct))
             for item in page.items:
                 yield item
-            following = _operations.next_page(following, page, seen, self.settings)
+            pages.turn(page)

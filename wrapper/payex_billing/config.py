@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import attrs
 
+from ._secret import Secret
 from .errors import ConfigurationError
 
 __all__ = ["Settings"]
@@ -36,6 +37,7 @@ VARIABLES = {
     "engine": "PAYEX_ENGINE",
 }
 ENGINES = ("auto", "httpx", "reqwest")
+SECRETS = ("token", "client_key_password", "proxy")  # a proxy's URL may hold a password
 TokenProvider: TypeAlias = Callable[[], str]
 AsyncTokenProvider: TypeAlias = Callable[[], "str | Awaitable[str]"]
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -96,19 +98,8 @@ class Settings:
         Raises:
             ConfigurationError: a setting is missing or wrong.
         """
-        unknown = arguments.keys() - VARIABLES.keys()
-        if unknown:
-            raise TypeError(f"there is no setting {', '.join(sorted(unknown))}")
-        variables = os.environ if environ is None else environ
-        values: dict[str, Any] = {}
-        origins: dict[str, str] = {}
-        for name, variable in VARIABLES.items():
-            if arguments.get(name) is not None:
-                values[name], origins[name] = arguments[name], "argument"
-            elif variables.get(variable, "").strip():
-                values[name], origins[name] = variables[variable].strip(), variable
-            else:
-                origins[name] = "default"
+        values, origins = _given(environ, arguments)
+        del environ, arguments  # a traceback with captured locals must not show what they hold
         values["base_url"], origins["base_url"] = _base_url(values, origins)
         values.pop("environment", None)
         _choose_token(values, origins)
@@ -122,6 +113,11 @@ class Settings:
         for name, check in _CHECKS.items():
             if name in values:
                 values[name] = check(values[name], _said(name, origins))
+        if "proxy" in values and values["base_url"].startswith("http:"):
+            raise ConfigurationError(
+                f"{_said('proxy', origins)} cannot be used with an http base_url: the token would go to the proxy in "
+                "clear text. Leave it out, or set an https base_url"
+            )
         return cls(**values, origins=origins)
 
     @property
@@ -133,6 +129,26 @@ class Settings:
     def ledger_prefix(self) -> str:
         """The path of the ledger, which every link must stay under: the token belongs to it."""
         return f"{self.prefix}/{quote(self.owner_no, safe='')}"
+
+
+def _given(environ: Mapping[str, str] | None, arguments: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The settings that were given, secrets hidden, and the origin of each."""
+    unknown = arguments.keys() - VARIABLES.keys()
+    if unknown:
+        raise TypeError(f"there is no setting {', '.join(sorted(unknown))}")
+    variables = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for name, variable in VARIABLES.items():
+        if arguments.get(name) is not None:
+            values[name], origins[name] = arguments[name], "argument"
+        elif variables.get(variable, "").strip():
+            values[name], origins[name] = variables[variable].strip(), variable
+        else:
+            origins[name] = "default"
+        if name in SECRETS and name in values:
+            values[name] = Secret.of(values[name])
+    return values, origins
 
 
 def _said(name: str, origins: Mapping[str, str]) -> str:
@@ -160,8 +176,9 @@ def _check_url(url: object, said: str) -> str:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"{said} is not a URL: {error}") from None
+        (host or "").encode("idna")
+    except ValueError:  # UnicodeError, for a host such as `a..b`, is one
+        raise ConfigurationError(f"{said} is not a URL with a valid host name and port") from None
     if parts.scheme not in {"https", "http"} or not host or re.search(r"[\x00-\x20\\]", url):
         raise ConfigurationError(f"{said} must be an origin such as https://lf-api.payex.com")
     if parts.username is not None or parts.password is not None:
@@ -173,7 +190,7 @@ def _check_url(url: object, said: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def check_token(token: str, said: str) -> str:
+def check_token(token: Secret, said: str) -> Secret:
     """A token that fits into a header.
 
     Raises:
@@ -201,21 +218,35 @@ def _choose_token(values: dict[str, Any], origins: Mapping[str, str]) -> None:
 def _check_token(token: object, said: str) -> object:
     if callable(token):
         return token
-    if not isinstance(token, str):
+    if not isinstance(token, Secret):
         raise ConfigurationError(f"{said} must be a str or a function, not {type(token).__name__}")
     return check_token(token, said)
 
 
 def _check_path(path: Any, said: str) -> str:
     try:
-        return os.fsdecode(path)
+        text = os.fsdecode(path)
     except TypeError:
         raise ConfigurationError(f"{said} must be a path, not {type(path).__name__}") from None
+    if not text or "\0" in text:
+        raise ConfigurationError(f"{said} is empty, or holds a character that no path has")
+    return text
+
+
+def _check_password(password: object, said: str) -> object:
+    if not isinstance(password, str):
+        raise ConfigurationError(f"{said} must be a str, not {type(password).__name__}")
+    try:
+        password.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(f"{said} must be valid Unicode: it holds a lone surrogate") from None
+    return password
 
 
 def _check_proxy(proxy: object, said: str) -> object:
     try:
         parts = urlsplit(proxy if isinstance(proxy, str) else "")
+        _ = parts.port, (parts.hostname or "").encode("idna"), parts.netloc.encode("ascii")
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
     except ValueError:
         usable = False
@@ -275,6 +306,7 @@ _CHECKS: Mapping[str, Callable[[Any, str], object]] = {
     "subdomain": _check_segment,
     "client_cert": _check_path,
     "client_key": _check_path,
+    "client_key_password": _check_password,
     "ca_file": _check_path,
     "proxy": _check_proxy,
     "timeout": _above_zero,
@@ -287,11 +319,15 @@ _CHECKS: Mapping[str, Callable[[Any, str], object]] = {
 
 
 def effective_proxy(settings: Settings) -> str | None:
-    """The proxy to go through: the configured one, or what the usual variables such as HTTPS_PROXY and NO_PROXY say.
+    """The proxy to go through: the configured one, or the one of the usual variables such as HTTPS_PROXY and NO_PROXY.
+
+    Plain http is allowed for this machine only, and never goes through a proxy: the token would be in clear text.
 
     Raises:
         ConfigurationError: a variable names a proxy that cannot be used.
     """
+    if settings.base_url.startswith("http:"):
+        return None
     if settings.proxy is not None:
         return settings.proxy
     from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - slow, and the first client's to do
@@ -301,6 +337,7 @@ def effective_proxy(settings: Settings) -> str | None:
     proxy = proxies.get(parts.scheme) or proxies.get("all")
     if not proxy or proxy_bypass(parts.netloc):
         return None
-    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    proxy = Secret(proxy if "://" in proxy else f"http://{proxy}")
+    del proxies
     _check_proxy(proxy, "the environment's proxy")
     return proxy

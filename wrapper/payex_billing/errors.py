@@ -4,13 +4,12 @@
     ├── ConfigurationError              a setting is missing or wrong                     nothing was sent
     ├── InvalidArgument                 a value the contract forbids; also a ValueError   nothing was sent
     ├── UnsafeLink                      a link leads away from the configured API         nothing was sent
-    ├── TransportError                  no answer came back
-    │   ├── NeverSent                   the request surely did not reach the server
+    ├── TransportError                  no complete response
+    │   ├── NeverSent                   the request provably did not reach the server
     │   │   ├── CertificateRejected     a certificate, ours or the server's, was refused
     │   │   └── DeadlineExceeded        no time was left to send it
-    │   └── AnswerLost                  sent, and repeatable, but unanswered
-    ├── OutcomeUnknown                  a POST was sent, and whether it took effect is not known: `reconcile`
-    │   └── AsyncOutcomeUnknown         the same from `AsyncBilling`: `await` its `reconcile`
+    │   └── AnswerLost                  GET, PATCH or DELETE was sent, and its response was lost
+    ├── OutcomeUnknown                  POST was sent, and it is not known whether it took effect: look it up
     ├── MalformedResponse               the server says success, but the body is not what the contract says
     └── ProblemError                    the server answered with an error status
         ├── RequestRefused              4xx: the caller can avoid it
@@ -31,24 +30,27 @@
         │   └── ServiceUnavailable      503  `retry_after` is in seconds
         └── UnexpectedStatus            1xx or 3xx, which this API never sends
 
-All of them hold plain data only, so that they pickle, copy and deepcopy. None shows a token, a body or, beyond the
-route's template, an id: a customer number can be a personal number.
+All of them hold plain data only, so that they pickle, copy and deepcopy.
+
+What a message may hold: the name of the operation, the status, our own words, and the texts of the server's problem
+(title, detail, parameter names and messages, instance). PayEx may write a customer number or a value you sent into
+these texts, so treat the messages as personal data. A message never holds a token, a password, a body, a URL, or other
+bytes of a response. It is printable and has at most 2,000 characters; longer texts are cut.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._evidence import Attempt, Phase, Problem
 
 if TYPE_CHECKING:
-    from .models import NaturalKey, Reconciliation
+    from .models import LostCreation
 
 __all__ = [
     "AlreadyExists",
     "AnswerLost",
-    "AsyncOutcomeUnknown",
     "Attempt",
     "BillingError",
     "CertificateRejected",
@@ -125,7 +127,7 @@ class _RequestError(BillingError):
     """
 
     def __init__(self, message: str, *, operation: str = "", attempts: tuple[Attempt, ...] = ()) -> None:
-        super().__init__(message)
+        super().__init__(_cut(message))
         self.operation = operation
         self.attempts = attempts
 
@@ -136,15 +138,15 @@ class _RequestError(BillingError):
 
 
 class TransportError(_RequestError):
-    """No answer came back."""
+    """No complete response came back."""
 
 
 class NeverSent(TransportError):
-    """The request surely did not reach the server: connecting, TLS or the pool failed. Sending again is safe."""
+    """The request provably did not reach the server: connecting or TLS failed, or no place was free. Retry is safe."""
 
 
 class CertificateRejected(NeverSent):
-    """A certificate was refused: the server's by us, or ours by the server. Trying again does not help."""
+    """A certificate was refused: the server's by us, or ours by the server. A retry does not help."""
 
 
 class DeadlineExceeded(NeverSent):
@@ -152,82 +154,60 @@ class DeadlineExceeded(NeverSent):
 
 
 class AnswerLost(TransportError):
-    """A repeatable request (GET, PATCH, DELETE) was sent, but no complete answer came back. Sending again is safe."""
+    """GET, PATCH or DELETE was sent, but no complete response came back. A retry is safe."""
 
 
 class OutcomeUnknown(_RequestError):
-    """A POST was sent, and whether it took effect is not known. Sending it again could bill twice: `reconcile` first.
+    """A POST was sent, and it is not known whether it took effect. Sending it again could bill twice: look it up first.
+
+        except OutcomeUnknown as error:
+            result = billing.look_up(error.lost)  # with AsyncBilling: await billing.look_up(error.lost)
 
     Attributes:
-        problem: the server's answer, when there was one (500, 502, 504); None when it was lost.
-        may_be_under_way: the answer did not come in time, so the server may still be working on it.
-        lost_at: when that was, in seconds since 1970.
-        key: what was to be created; None for an operation that was followed.
-        mark: tells what the client had seen before the request, for `reconcile`.
-        known: ids of charges that were there before, as the caller of `create` gave them.
+        lost: what a look-up needs to know.
+        problem: the server's response, when it was an error; None otherwise.
     """
 
     def __init__(
         self,
         message: str,
         *,
+        lost: LostCreation,
         operation: str = "",
         attempts: tuple[Attempt, ...] = (),
         problem: Problem | None = None,
-        may_be_under_way: bool = False,
-        lost_at: float = 0.0,
+        look_up: Callable[..., object] | None = None,
     ) -> None:
         super().__init__(message, operation=operation, attempts=attempts)
+        self.lost = lost
         self.problem = problem
-        self.may_be_under_way = may_be_under_way
-        self.lost_at = lost_at
-        self.key: NaturalKey | None = None
-        self.mark = 0
-        self.known: frozenset[str] | None = None
-        self._client: Any = None  # the client that raised it; does not travel to another process
+        self._look_up = look_up  # does not travel to another process
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Plain data travels, the client does not."""
-        return _rebuild, (type(self), self.args, self.__dict__ | {"_client": None})
+        return _rebuild, (type(self), self.args, self.__dict__ | {"_look_up": None})
 
-    def reconcile(self, *, settle: float = 60.0) -> Reconciliation:
-        """Look whether it took effect. Same as `billing.reconcile(error)`, with the client that raised it.
-
-        Args:
-            settle: seconds after which a request that was not answered in time is taken to have ended.
-
-        Raises:
-            ConfigurationError: the error came from another process; use `billing.reconcile(error)`.
-        """
-        result: Reconciliation = self._client_or_raise().reconcile(self, settle=settle)
-        return result
-
-    def _client_or_raise(self) -> Any:
-        if self._client is None:
-            raise ConfigurationError("the error has lost its client on the way: use billing.reconcile(error)")
-        return self._client
-
-
-class AsyncOutcomeUnknown(OutcomeUnknown):
-    """The same, raised by `AsyncBilling`: its `reconcile` is awaited."""
-
-    async def reconcile(self, *, settle: float = 60.0) -> Reconciliation:  # type: ignore[override] # pyright: ignore
-        """Look whether it took effect. Same as `await billing.reconcile(error)`, with the client that raised it.
+    def look_up(self, *, settle: float = 60.0) -> Any:
+        """Look up the lost creation with the client that raised this error, as `billing.look_up(error.lost)` does.
 
         Args:
-            settle: seconds after which a request that was not answered in time is taken to have ended.
+            settle: treat the request as finished when this many seconds have passed since it was sent.
+
+        Returns:
+            The `LookUpResult`; for an `AsyncBilling`, an awaitable of it. `billing.look_up` has exact types.
 
         Raises:
-            ConfigurationError: the error came from another process; use `billing.reconcile(error)`.
+            ConfigurationError: the error came from another process; use `billing.look_up(error.lost)`.
         """
-        result: Reconciliation = await self._client_or_raise().reconcile(self, settle=settle)
-        return result
+        if self._look_up is None:
+            raise ConfigurationError("the error comes from another process: use billing.look_up(error.lost)")
+        return self._look_up(self.lost, settle=settle)
 
 
 class MalformedResponse(_RequestError):
-    """The server says success, but the body is not what the contract says.
+    """The server says success to a GET, PATCH or DELETE, but the body is not what the contract says.
 
-    The request did take effect. What the server holds has to be read again.
+    A PATCH or DELETE may have taken effect: read what the server holds. A POST raises `OutcomeUnknown` instead.
 
     Attributes:
         status: the HTTP status.
@@ -244,7 +224,7 @@ class ProblemError(_RequestError):
     """The server answered with an error status.
 
     Attributes:
-        problem: the answer, as far as it could be read.
+        problem: the response, as far as it could be read.
         retry_after: seconds the server asks to wait, when it says so.
     """
 
@@ -344,12 +324,23 @@ class UnexpectedStatus(ProblemError):
     """1xx or 3xx, which this API never sends. A redirect is not followed: the token belongs to one origin."""
 
 
+# With the operation and the number of attempts, a message stays under 2,000 characters.
+_MESSAGE, _TEXT, _PARAMETERS = 1_900, 300, 20
+
+
+def _cut(text: str, length: int = _MESSAGE) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
 def _describe(problem: Problem) -> str:
-    text = f"{problem.status} {problem.title or problem.code or 'without a readable problem'}"
-    if problem.detail:
-        text += f": {problem.detail}"
-    if problem.problems:
-        text += "; " + "; ".join(f"{name}: {message}" for name, message in problem.problems.items())
+    text = f"{problem.status} {_cut(problem.title or problem.code or 'without a readable problem', _TEXT)}"
     if problem.instance:
-        text += f" [instance {problem.instance}]"
+        text += f" [instance {_cut(problem.instance, _TEXT)}]"
+    if problem.detail:
+        text += f": {_cut(problem.detail, _TEXT)}"
+    if problem.problems:
+        shown = list(problem.problems.items())[:_PARAMETERS]
+        text += "; " + "; ".join(f"{_cut(name, _TEXT)}: {_cut(message, _TEXT)}" for name, message in shown)
+        if len(problem.problems) > _PARAMETERS:
+            text += f"; and {len(problem.problems) - _PARAMETERS} more parameters"
     return text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from enum import Enum
@@ -17,10 +17,11 @@ __all__ = [
     "Charge",
     "Customer",
     "JsonValue",
+    "LookUpResult",
+    "LostCreation",
     "NaturalKey",
     "Operation",
     "Outcome",
-    "Reconciliation",
     "RecurringProduct",
     "Subscription",
     "Unset",
@@ -116,8 +117,8 @@ class Subscription:
 class Charge:
     """The content of a recurring product: what you want billed.
 
-    What is None is taken from the master product that `product_code` names, or there is no such date. The limits are
-    those of the contract, most of them the customer file's.
+    None means: use the value of the master product that `product_code` names. For dates: no limit. The limits are those
+    of the contract, most of them the customer file's.
 
     Attributes:
         product_code: the code of a master product, 1 to 5 characters.
@@ -240,8 +241,34 @@ class NaturalKey:
     charge: Charge | None = attrs.field(default=None, repr=lambda charge: "None" if charge is None else "Charge(…)")
 
 
+def _ids(known: Iterable[str] | None) -> frozenset[str] | None:
+    return None if known is None else frozenset(known)
+
+
+@attrs.frozen(kw_only=True)
+class LostCreation:
+    """A POST of which it is not known whether it took effect: all that a look-up needs. Plain data, also for a journal.
+
+    Attributes:
+        key: what was to be created; None for a followed operation, which cannot be looked up.
+        sent_at: the latest time at which it can have been sent, in seconds since 1970.
+        may_be_under_way: whether the server may still work on it. A look-up then says *absent* only when `settle`
+            seconds have passed since `sent_at`. False only if you know that the server has finished.
+        known: ids of the charges that were there before it was sent, if the caller of `create` had read them.
+        mark: its place in the memory of the client that sent it.
+        memory: which memory that is; another client's tells nothing about this creation.
+    """
+
+    key: NaturalKey | None
+    sent_at: float
+    may_be_under_way: bool = True
+    known: frozenset[str] | None = attrs.field(default=None, converter=_ids)
+    mark: int = attrs.field(default=0, repr=False)
+    memory: str = attrs.field(default="", repr=False)
+
+
 class Outcome(Enum):
-    """What is known of a request whose answer was lost."""
+    """What a look-up says of a lost creation."""
 
     CREATED = "created"
     ABSENT = "absent"
@@ -249,11 +276,11 @@ class Outcome(Enum):
 
 
 @attrs.frozen(kw_only=True)
-class Reconciliation:
-    """What `reconcile` found.
+class LookUpResult:
+    """What a look-up found.
 
     Attributes:
-        outcome: created, absent, or still unknown. Only after *absent* may the request be sent again.
+        outcome: created, absent, or still unknown. Only after *absent* may the creation be sent again.
         reason: why, in a sentence.
         resource: what was created; None otherwise.
         candidates: charges that might be it, when it is unknown which or whether.

@@ -140,7 +140,7 @@ def add(
         try:
             added = products.create(charge, known=known)
         except OutcomeUnknown as error:
-            added = _found_out(error)
+            added = _looked_up(billing, error)
     _show([added], as_json=as_json)
     return DONE
 
@@ -230,16 +230,14 @@ def _products(billing: Billing, customer_no: str, subscription: str | None) -> A
     return (handle if subscription is None else handle.subscription(subscription)).recurring_products
 
 
-def _found_out(error: OutcomeUnknown) -> RecurringProduct:
-    """What became of a charge whose answer was lost."""
-    found = error.reconcile()
-    if found.outcome is Outcome.CREATED and isinstance(found.resource, RecurringProduct):
-        return found.resource
-    if found.outcome is Outcome.ABSENT:
-        raise click.ClickException(f"{error}. It was not added; the command may be repeated") from None
+def _looked_up(billing: Billing, error: OutcomeUnknown) -> RecurringProduct:
+    """The charge, if the look-up finds it."""
+    result = billing.look_up(error.lost)
+    if result.outcome is Outcome.CREATED and isinstance(result.resource, RecurringProduct):
+        return result.resource
     raise click.ClickException(
-        f"{error}. Whether it was added is not known: {found.reason}. Look with `payex-billing charges list` before "
-        "you repeat the command, or it may be billed twice"
+        f"{error}. The look-up says: {result.reason}. Wait a minute, look with `payex-billing charges list`, and "
+        "repeat the command only if the charge is not there; otherwise it may be billed twice"
     ) from None
 
 

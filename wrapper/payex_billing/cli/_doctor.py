@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import attrs
 import click
 
-from .. import _http, _tls
+from .. import _tls
+from .._transport import _choice
 from ..client import Billing
 from ..config import VARIABLES, Settings
 from ..errors import (
@@ -70,7 +71,7 @@ def _examine(client: dict[str, Any]) -> Iterator[Finding]:
         return
     yield from _settings(settings)
     try:
-        yield Finding("ok", "sent with", _http.chosen(settings))
+        yield Finding("ok", "sent with", _choice.chosen(settings))
     except ConfigurationError as error:
         yield Finding("wrong", "engine", str(error), "set PAYEX_ENGINE=auto")
         return

@@ -140,7 +140,7 @@ EXPLANATIONS = {
         "PayEx's server failed.",
         "PayEx's",
         "Give the instance id to PayEx's support.",
-        "reads and changes are repeated by themselves; a creation only after `reconcile()` says absent",
+        "the client retries reads and changes by itself; repeat a creation only after `look_up` says absent",
     ),
     "not-implemented": Explanation(
         501,

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ..errors import AsyncOutcomeUnknown, BillingError, InvalidArgument, OutcomeUnknown, RecurringProductNotFound
-from ..models import NaturalKey, Outcome, Reconciliation, RecurringProduct
-from ._journal import Done, Intent, Journal
+from ..errors import BillingError, InvalidArgument, OutcomeUnknown, RecurringProductNotFound
+from ..models import LookUpResult, LostCreation, Outcome, RecurringProduct
+from ._journal import Done, Journal
 from ._match import Held, Kind, Step, difference
 from ._plan import PlannedCustomer, Progress, over
 from ._reading import held
@@ -197,19 +197,19 @@ class Applier:
             try:
                 charge_id = await self._send(step, known)
             except OutcomeUnknown as error:
-                found = await self._find_out(error)
-                if found.outcome is Outcome.UNKNOWN:
-                    raise _CannotTell(f"whether it was created is not known: {found.reason}") from None
-                self._journal.settle(intent, found.outcome.value, getattr(found.resource, "id", None))
-                if found.outcome is Outcome.CREATED:
-                    return getattr(found.resource, "id", None)
+                result = await self._look_up(error.lost)
+                if result.outcome is Outcome.UNKNOWN:
+                    raise _CannotTell(f"it is not known whether it was created: {result.reason}") from None
+                self._journal.settle(intent, result.outcome.value, getattr(result.resource, "id", None))
+                if result.outcome is Outcome.CREATED:
+                    return getattr(result.resource, "id", None)
             except BillingError as error:
                 self._journal.settle(intent, f"failed: {type(error).__name__}")
                 raise
             else:
                 self._journal.settle(intent, "done", charge_id)
                 return charge_id
-        raise _CannotTell(f"its answer was lost {ROUNDS} times; it was not created")
+        raise _CannotTell(f"its response was lost {ROUNDS} times; it was not created")
 
     async def _send(self, step: Step, known: Collection[str]) -> str | None:
         customer = self._billing.customer(step.customer_no)
@@ -229,39 +229,28 @@ class Applier:
                 raise InvalidArgument("step", "is not whole")
         return None
 
-    async def _find_out(self, error: OutcomeUnknown) -> Reconciliation:
-        """Look what became of a lost creation, and again when the server can no longer be at work on it."""
-        found = await self._billing.reconcile(error, settle=self._settle)
-        if found.outcome is Outcome.UNKNOWN and error.may_be_under_way and not found.candidates:
-            await self._sleep(max(0.0, error.lost_at + self._settle - self._now()) + 0.01)
-            found = await self._billing.reconcile(error, settle=self._settle)
-        return found
+    async def _look_up(self, lost: LostCreation) -> LookUpResult:
+        """Look up a lost creation, and once more when the server can no longer be working on it."""
+        result = await self._billing.look_up(lost, settle=self._settle)
+        if result.outcome is Outcome.UNKNOWN and not result.candidates:
+            await self._sleep(max(0.0, lost.sent_at + self._settle - self._now()) + 0.01)
+            result = await self._billing.look_up(lost, settle=self._settle)
+        return result
 
     async def _resolve(self, customer_no: str) -> None:
-        """Find out about the writes of an earlier sitting whose result was not noted.
+        """Look up the writes of an earlier run whose result was not noted.
 
         Raises:
-            _CannotTell: of one of them it cannot be told.
+            _CannotTell: the look-up of one of them does not decide.
         """
         for intent in self._journal.open(customer_no):
-            if intent.step.kind is not Kind.CREATE:
+            if intent.lost is None:
                 self._journal.settle(intent.id, "looked up")  # harmless to repeat, and the customer is read again
                 continue
-            found = await self._find_out(_as_error(intent))
-            if found.outcome is Outcome.UNKNOWN:
-                raise _CannotTell(f"whether an earlier creation took effect is not known: {found.reason}")
-            self._journal.settle(intent.id, found.outcome.value, getattr(found.resource, "id", None))
-
-
-def _as_error(intent: Intent) -> AsyncOutcomeUnknown:
-    """An intent without a result, as the lost request that it may have been."""
-    error = AsyncOutcomeUnknown(
-        "the process ended before the result was noted", may_be_under_way=True, lost_at=intent.sent
-    )
-    step = intent.step
-    error.key = NaturalKey(customer_no=step.customer_no, subscription_no=step.subscription_no, charge=step.charge)
-    error.known = intent.known
-    return error
+            result = await self._look_up(intent.lost)
+            if result.outcome is Outcome.UNKNOWN:
+                raise _CannotTell(f"it is not known whether an earlier creation took effect: {result.reason}")
+            self._journal.settle(intent.id, result.outcome.value, getattr(result.resource, "id", None))
 
 
 def _taken_from(written: list[Step], step: Step) -> bool:

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import attrs
 
-from ..models import Charge
+from ..models import Charge, LostCreation, NaturalKey
 from ._match import FIELDS, Kind, Step
 
 _SCHEMA = """
@@ -44,14 +44,12 @@ class Intent:
     Attributes:
         id: its number in the journal.
         step: what was about to be written.
-        known: ids of the charges that were there before.
-        sent: when, in seconds since 1970.
+        lost: the creation of a charge, for a look-up; None for a write that is harmless to repeat.
     """
 
     id: int
     step: Step
-    known: frozenset[str]
-    sent: float
+    lost: LostCreation | None
 
 
 @attrs.frozen(kw_only=True)
@@ -160,8 +158,8 @@ class Journal:
             "SELECT id, step, known, sent FROM intent WHERE customer = ? AND result IS NULL ORDER BY id", (customer_no,)
         )
         return [
-            Intent(id=id_, step=step_from_json(json.loads(step)), known=frozenset(json.loads(known)), sent=sent)
-            for id_, step, known, sent in found
+            _intent(number, step_from_json(json.loads(step)), json.loads(known), sent)
+            for number, step, known, sent in found
         ]
 
     def written(self, customer_no: str) -> list[Step]:
@@ -204,6 +202,13 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _intent(number: int, step: Step, known: Iterable[str], sent: float) -> Intent:
+    if step.kind is not Kind.CREATE:
+        return Intent(id=number, step=step, lost=None)
+    key = NaturalKey(customer_no=step.customer_no, subscription_no=step.subscription_no, charge=step.charge)
+    return Intent(id=number, step=step, lost=LostCreation(key=key, sent_at=sent, known=known))
 
 
 def step_to_json(step: Step) -> dict[str, Any]:

@@ -15,13 +15,13 @@ from payex_billing_mock.app import Answer
 from payex_billing_mock.app import Request as Received
 from payex_billing_mock.traffic import Traffic
 
-from .. import _http
 from .._telemetry import AttemptHook
+from .._transport import _choice
 from ..aio import AsyncBilling
 from ..client import Billing
 from ..models import Charge
 from ._charges import charge_of
-from ._transport import transports
+from ._transport import AsyncInProcess, InProcess
 
 LEDGER, TOKEN = "1234", "token-of-1234"
 ORIGIN = "https://payex-billing.invalid"
@@ -281,15 +281,18 @@ class PayexServer(PayexMock):
 
 @contextmanager
 def _registered(app: MockApp, faults: Faults) -> Iterator[None]:
-    before = _http.in_process.get(ORIGIN)
-    _http.in_process[ORIGIN] = transports(app, faults)
+    """Let every client whose base_url is `ORIGIN` reach the mock, those included that a program makes by itself."""
+    blocking, asynchronous = _choice.default_transport, _choice.default_async_transport
+    _choice.default_transport = lambda settings: (
+        InProcess(app, faults) if settings.base_url == ORIGIN else blocking(settings)
+    )
+    _choice.default_async_transport = lambda settings: (
+        AsyncInProcess(app, faults) if settings.base_url == ORIGIN else asynchronous(settings)
+    )
     try:
         yield
     finally:
-        if before is None:
-            del _http.in_process[ORIGIN]
-        else:
-            _http.in_process[ORIGIN] = before
+        _choice.default_transport, _choice.default_async_transport = blocking, asynchronous
 
 
 def _body(charge: Charge) -> dict[str, Any]:

@@ -1,56 +1,65 @@
-"""How a client reaches a mock in its own process: the transports of the engine, without a network."""
+"""How a client reaches a mock in its own process: a transport without a network."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import time
+from urllib.parse import urlsplit
 
 from payex_billing_mock import Faults, MockApp, misfortune
 from payex_billing_mock.app import Request as Received
 
-from .._policy import Failure as Lost
-from .._policy import Reply, Response, Send
-from ..errors import Phase
+from .._evidence import Phase
+from .._transport import Failure, Reply, Request, Response
 
 
-class Transports(NamedTuple):
-    """The classes that an engine makes its transport of."""
+class InProcess:
+    """Sends requests to a mock, for threads.
 
-    Transport: Any
-    AsyncTransport: Any
+    Args:
+        app: the mock.
+        faults: what happens to requests.
+    """
 
+    def __init__(self, app: MockApp, faults: Faults) -> None:
+        self._app = app
+        self._faults = faults
 
-def transports(app: MockApp, faults: Faults) -> Transports:
-    """The blocking and the asynchronous transport to a mock."""
+    def send(self, request: Request, deadline: float) -> Reply:
+        """Send once. Nothing waits: a latency beyond the deadline is a time-out at once."""
+        return _exchange(self._app, self._faults, request, deadline)
 
-    class Transport:
-        ends_when_cancelled = True
+    def close_idle(self) -> None:
+        """Nothing to close."""
 
-        def __init__(self, settings: Any, *_: object) -> None:
-            self._prefix = settings.prefix
-
-        def send(self, step: Send, _end: float) -> Reply:
-            return _exchange(app, faults, self._prefix, step)
-
-        def close(self) -> None:
-            pass
-
-    class AsyncTransport(Transport):
-        async def send(self, step: Send, _end: float) -> Reply:  # type: ignore[override]
-            return _exchange(app, faults, self._prefix, step)
-
-        async def close(self) -> None:  # type: ignore[override]
-            pass
-
-    return Transports(Transport, AsyncTransport)
+    def close(self) -> None:
+        """Nothing to close."""
 
 
-def _exchange(app: MockApp, faults: Faults, prefix: str, step: Send) -> Reply:
-    source = step.request
-    headers = {name.lower(): value for name, value in source.headers.items()}
-    headers["authorization"] = f"Bearer {step.token}"
-    request = Received(source.method, (prefix + source.path).encode("ascii"), headers, source.body or b"")
-    answer = misfortune.answer(app, faults, request, step.timeout)
-    if isinstance(answer, misfortune.Broken):
-        timed_out = answer.seconds >= step.timeout
-        return Lost(Phase.ANSWER_LOST, f"the mock's fault {answer.fault}", timed_out=timed_out)
-    return Response(answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.body)
+class AsyncInProcess:
+    """The same for the tasks of an event loop."""
+
+    def __init__(self, app: MockApp, faults: Faults) -> None:
+        self._app = app
+        self._faults = faults
+
+    async def send(self, request: Request, deadline: float) -> Reply:
+        """Send once."""
+        return _exchange(self._app, self._faults, request, deadline)
+
+    async def close_idle(self) -> None:
+        """Nothing to close."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def _exchange(app: MockApp, faults: Faults, request: Request, deadline: float) -> Reply:
+    parts = urlsplit(request.url)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    received = Received(request.method, target.encode("ascii"), headers, request.body or b"")
+    left = deadline - time.monotonic()
+    response = misfortune.answer(app, faults, received, left)
+    if isinstance(response, misfortune.Broken):
+        return Failure(Phase.ANSWER_LOST, f"the mock's fault {response.fault}", timed_out=response.seconds >= left)
+    return Response(response.status, {name.lower(): value for name, value in response.headers.items()}, response.body)

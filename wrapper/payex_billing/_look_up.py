@@ -1,0 +1,152 @@
+"""Looks up a lost creation: a POST of which it is not known whether it took effect.
+
+Pure: it yields calls and receives their results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, TypeVar
+
+from . import _operations
+from ._calls import Call, Page
+from ._memory import Memory
+from ._operations import Parent
+from .config import Settings
+from .errors import AlreadyExists, BillingError, NotFound, OutcomeUnknown
+from .models import (
+    Charge,
+    Customer,
+    LookUpResult,
+    LostCreation,
+    NaturalKey,
+    Outcome,
+    RecurringProduct,
+    Subscription,
+)
+
+T = TypeVar("T")
+Steps = Generator[Call[Any], Any, T]
+ENSURE_ROUNDS = 3
+
+
+def ensure(create: Call[T], read: Call[T]) -> Steps[T]:
+    """Create, or read what exists.
+
+    The number makes the creation harmless to repeat: the server answers a second one with 409. So a lost creation is
+    read, and created again if it is not there.
+    """
+    rounds = 0
+    while True:
+        try:
+            created: T = yield create
+        except AlreadyExists:
+            existing: T = yield read
+            return existing
+        except OutcomeUnknown as lost:
+            rounds += 1
+            try:
+                found: T = yield read
+            except NotFound:
+                if rounds == ENSURE_ROUNDS:
+                    raise lost from None
+            else:
+                return found
+        else:
+            return created
+
+
+def look_up(
+    lost: LostCreation, settings: Settings, memory: Memory | None, now: float, settle: float
+) -> Steps[LookUpResult]:
+    """Find out whether a lost creation took effect.
+
+    Args:
+        lost: the creation.
+        settings: whose ledger it was.
+        memory: what the client that sent it had seen; None when it was another client.
+        now: seconds since 1970.
+        settle: treat the request as finished when this many seconds have passed since it was sent.
+    """
+    key = lost.key
+    if key is None:
+        return _unknown("a followed operation does not say what it creates")
+    try:
+        if key.charge is not None:
+            found = yield from _charge(lost, key, key.charge, settings, memory)
+        else:
+            read: Call[Customer] | Call[Subscription] = (
+                _operations.get_customer(settings.owner_no, key.customer_no)
+                if key.subscription_no is None
+                else _operations.get_subscription(settings.owner_no, key.customer_no, key.subscription_no)
+            )
+            resource = yield read
+            found = LookUpResult(outcome=Outcome.CREATED, reason="it exists", resource=resource)
+    except NotFound:
+        found = None
+    except BillingError as failure:
+        return _unknown(f"the look-up failed: {failure}")
+    result = found or _absence(lost, now, settle)
+    if memory is not None and result.outcome is not Outcome.UNKNOWN:
+        memory.end(lost.mark, result.resource)
+    return result
+
+
+def _charge(
+    lost: LostCreation, key: NaturalKey, charge: Charge, settings: Settings, memory: Memory | None
+) -> Steps[LookUpResult | None]:
+    """What the charges of the parent say; None when none of them can be it."""
+    held = yield from _list(Parent(settings.owner_no, key.customer_no, key.subscription_no), settings)
+    known = lost.known or frozenset()
+    new = [
+        product
+        for product in held
+        if product.id not in known and (memory is None or memory.may_be(product.id, lost.mark))
+    ]
+    exact = tuple(product for product in new if product.has_content_of(charge))
+    if not exact:
+        similar = tuple(product for product in new if _may_be(product, charge, sure_to_be_new=lost.known is not None))
+        return _unknown("a new charge is similar to what was sent: it may be it", similar) if similar else None
+    if lost.known is None and (memory is None or not memory.complete):
+        return _unknown("a charge has the same content, but it may be older", exact)
+    # Equal charges cannot be told apart, and need not be, as long as there is one for every request that may have
+    # created one.
+    rivals = 0 if memory is None else memory.rivals(key, lost.mark)
+    if len(exact) != 1 + rivals:
+        return _unknown(f"{len(exact)} new charges have the same content, for {1 + rivals} requests", exact)
+    return LookUpResult(outcome=Outcome.CREATED, reason="a new charge has the same content", resource=exact[0])
+
+
+def _list(parent: Parent, settings: Settings) -> Steps[list[RecurringProduct]]:
+    held: list[RecurringProduct] = []
+    pages = _operations.Pages(_operations.list_charges(parent), settings)
+    while pages.following is not None:
+        page: Page[RecurringProduct] = yield pages.following
+        held += page.items
+        pages.turn(page)
+    return held
+
+
+def _absence(lost: LostCreation, now: float, settle: float) -> LookUpResult:
+    if lost.may_be_under_way and now < lost.sent_at + settle:
+        return _unknown("it is not there, but the server may still be working on it; look again later")
+    return LookUpResult(outcome=Outcome.ABSENT, reason="it is not there")
+
+
+def _unknown(reason: str, candidates: tuple[RecurringProduct, ...] = ()) -> LookUpResult:
+    return LookUpResult(outcome=Outcome.UNKNOWN, reason=reason, candidates=candidates)
+
+
+def _may_be(product: RecurringProduct, charge: Charge, *, sure_to_be_new: bool) -> bool:
+    """Whether a charge may be what was sent, although it is not the same.
+
+    The server may have filled in what was not sent. And what surely was not there before, of the same product, is
+    suspicious however it looks: nothing says that the server keeps every value as it was sent.
+    """
+    if sure_to_be_new and product.product_code == charge.product_code:
+        return True
+    names = ("product_code", "quantity", "unit_price", "vat_rate", "text", "start_date", "end_date")
+    sent = [(name, getattr(charge, name)) for name in names]
+    return all(value is None or getattr(product, name) == value for name, value in sent) and all(
+        product.extra.get(name) == value for name, value in charge.extra.items()
+    )

@@ -1,0 +1,282 @@
+"""The fast transport: pyreqwest, which is Rust's reqwest, with rustls. Installed by the extra `fast`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pyreqwest.client import BaseClientBuilder, Client, ClientBuilder, SyncClient, SyncClientBuilder
+from pyreqwest.exceptions import PyreqwestError, RequestTimeoutError
+from pyreqwest.proxy import ProxyBuilder
+from pyreqwest.request import BaseRequestBuilder
+from pyreqwest.response import BaseResponse
+
+from .. import _tls
+from .._evidence import Phase
+from ..config import Settings
+from ._interface import (
+    KEEP_ALIVE,
+    MAX_RESPONSE_BYTES,
+    TOO_LARGE,
+    Failure,
+    Reply,
+    Request,
+    Response,
+)
+
+# Connecting may take this share of an attempt's time: the limit on the whole does not tell what was going on when it
+# passed, and who could not connect is known to have sent nothing.
+CONNECT_SHARE = 0.9
+# hyper's words for the phase before there is a connection. pyreqwest's exception classes do not tell: a connection that
+# broke in the middle of the response is a ConnectError, too. If the words change, nothing counts as never sent any
+# more, which is the safe side; a test fails then.
+CONNECTING = "client error (Connect)"
+_ERRORS = (PyreqwestError, ValueError, OSError)
+_NOT_A_REQUEST = Failure(Phase.NEVER_SENT, "the request cannot be written as HTTP/1.1")
+# What is shown of an error: the innermost cause in which these words are found. The cause itself can hold bytes that
+# the server sent, and the outermost one holds the URL.
+_WORDS: tuple[tuple[str, str], ...] = (
+    ("dns error", "the host name could not be resolved"),
+    ("failed to lookup", "the host name could not be resolved"),
+    ("Connection refused", "the connection was refused"),
+    ("Connection reset", "the connection was reset"),
+    ("Broken pipe", "the server closed the connection while the request was being sent"),
+    ("tunnel", "the proxy refused to connect"),
+    ("proxy", "the proxy refused to connect"),
+    ("connection closed before message completed", "the server closed the connection before the response was complete"),
+    ("end of file before message length reached", "the response ended too early"),
+    ("unexpected EOF", "the response ended too early"),
+    ("invalid HTTP", "the response is not HTTP/1.1"),
+    ("message head is too large", "the head of the response is too large"),
+    ("decompress", "the body of the response cannot be decompressed"),
+    ("decoding", "the body of the response cannot be decoded"),
+    ("certificate", "TLS failed"),
+    ("alert", "TLS failed"),
+    ("tls", "TLS failed"),
+    ("operation timed out", "timed out"),
+)
+# The process that has made a client: a child forked from it can make none, as Rust's threads stay behind.
+started_in: int | None = None
+Builder = TypeVar("Builder", bound=BaseClientBuilder)
+AnyRequest = TypeVar("AnyRequest", bound=BaseRequestBuilder)
+
+
+class _Clients:
+    """What both transports have in common: how clients are made.
+
+    Connecting is limited per client, so there is one client for each time limit in use, seldom more than one. It is
+    made when it is first needed, as it reads the machine's whole trust store.
+    """
+
+    def __init__(self, settings: Settings, proxy: str | None) -> None:
+        self._settings = settings
+        self._proxy = proxy
+        secure = settings.base_url.startswith("https:") or (proxy or "").startswith("https:")
+        self._identity = _tls.identity(settings) if secure and settings.client_cert is not None else None
+        self._authorities = Path(settings.ca_file).read_bytes() if secure and settings.ca_file is not None else None
+        self._answered = False  # whether a response has ever come
+
+    def _configured(self, builder: Builder, limit: float) -> Builder:
+        global started_in  # noqa: PLW0603 - it is the process's
+        started_in = os.getpid()
+        builder = (
+            builder.follow_redirects(False)
+            .referer(False)
+            .brotli(False)
+            .zstd(False)
+            .timeout(timedelta(seconds=limit))
+            .connect_timeout(timedelta(seconds=limit * CONNECT_SHARE))
+            .pool_idle_timeout(timedelta(seconds=KEEP_ALIVE))
+            .pool_max_idle_per_host(self._settings.max_concurrency)
+            .min_tls_version("TLSv1.2")
+            .no_proxy()
+        )
+        if self._authorities is not None:
+            builder = builder.add_root_certificate_pem(self._authorities)
+        if self._identity is not None:
+            builder = builder.identity_pem(self._identity)
+        return builder.proxy(ProxyBuilder.all(self._proxy)) if self._proxy else builder
+
+    def _limit(self, seconds: float) -> float:
+        """The time limit of the client for an attempt: the usual one, or half of it, and so on: a few in all."""
+        limit = self._settings.timeout
+        while limit * CONNECT_SHARE > seconds and limit > 0.001:
+            limit /= 2
+        return limit
+
+    def _reply(self, response: BaseResponse, body: Any) -> Reply:
+        self._answered = True
+        content = b"" if body is None else bytes(body)
+        if len(content) > MAX_RESPONSE_BYTES:
+            return TOO_LARGE
+        return Response(response.status, _Headers(response), content)  # hyper itself refuses more than 100 headers
+
+    def _failure(self, error: Exception) -> Failure:
+        return classify(error, answered=self._answered)
+
+
+class Transport(_Clients):
+    """Sends requests over reqwest, for threads.
+
+    Attributes:
+        outlives_exit: tells the sender that a request must have ended before the interpreter does.
+
+    Args:
+        settings: where to send to, and with which certificates.
+        proxy: the URL of the proxy to go through, if any.
+    """
+
+    outlives_exit = True
+
+    def __init__(self, settings: Settings, proxy: str | None) -> None:
+        super().__init__(settings, proxy)
+        self._by_limit: dict[float, SyncClient] = {}
+
+    def send(self, request: Request, deadline: float) -> Reply:
+        """Send once."""
+        seconds = deadline - time.monotonic()
+        limit = self._limit(seconds)
+        client = self._client(limit)
+        try:
+            streamed = _filled(client.request(request.method, request.url), request, seconds, limit).build_streamed()
+        except _ERRORS:
+            return _NOT_A_REQUEST
+        try:
+            with streamed as response:
+                body = response.body_reader.read(MAX_RESPONSE_BYTES + 1)
+        except _ERRORS as error:
+            return self._failure(error)
+        return self._reply(response, body)
+
+    def _client(self, limit: float) -> SyncClient:
+        client = self._by_limit.get(limit)
+        if client is None:
+            made = self._configured(SyncClientBuilder(), limit).build()
+            client = self._by_limit.setdefault(limit, made)  # another thread may have been faster
+        return client
+
+    def close_idle(self) -> None:
+        """Close the connections that no request uses; the next request gets a new client."""
+        self._by_limit.clear()
+
+    def close(self) -> None:
+        """Close the connections, which go with their clients."""
+        while self._by_limit:
+            self._by_limit.popitem()[1].close()
+
+
+class AsyncTransport(_Clients):
+    """Sends requests over reqwest, for the tasks of one event loop.
+
+    Rust does not hear of a cancelled task: the request goes on until it has its response, or its time is over.
+
+    Attributes:
+        outlives_cancellation: tells the sender that.
+
+    Args:
+        settings: where to send to, and with which certificates.
+        proxy: the URL of the proxy to go through, if any.
+    """
+
+    outlives_cancellation = True
+
+    def __init__(self, settings: Settings, proxy: str | None) -> None:
+        super().__init__(settings, proxy)
+        self._by_limit: dict[float, Client] = {}
+
+    async def send(self, request: Request, deadline: float) -> Reply:
+        """Send once."""
+        seconds = deadline - time.monotonic()
+        limit = self._limit(seconds)
+        client = self._client(limit)
+        try:
+            streamed = _filled(client.request(request.method, request.url), request, seconds, limit).build_streamed()
+        except _ERRORS:
+            return _NOT_A_REQUEST
+        try:
+            async with streamed as response:
+                body = await response.body_reader.read(MAX_RESPONSE_BYTES + 1)
+        except _ERRORS as error:
+            return self._failure(error)
+        return self._reply(response, body)
+
+    def _client(self, limit: float) -> Client:
+        client = self._by_limit.get(limit)
+        if client is None:
+            client = self._by_limit[limit] = self._configured(ClientBuilder(), limit).build()
+        return client
+
+    async def close_idle(self) -> None:
+        """Close the connections that no request uses; the next request gets a new client."""
+        self._by_limit.clear()
+
+    async def close(self) -> None:
+        """Close the connections, which go with their clients."""
+        while self._by_limit:
+            await self._by_limit.popitem()[1].close()
+
+
+class _Headers(Mapping[str, str]):
+    """The header fields, read when they are asked for. A value that is no text counts as missing."""
+
+    __slots__ = ("_response",)
+
+    def __init__(self, response: BaseResponse) -> None:
+        self._response = response
+
+    def __getitem__(self, name: str) -> str:
+        try:
+            return self._response.headers[name]
+        except ValueError:
+            raise KeyError(name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._response.headers)
+
+    def __len__(self) -> int:
+        return len(self._response.headers)
+
+
+def _filled(builder: AnyRequest, request: Request, seconds: float, limit: float) -> AnyRequest:
+    """The request; the time limit of the client serves, if it ends no later than the deadline but for a thousandth."""
+    builder = builder.headers(request.headers)
+    if seconds < limit * 0.999:
+        builder = builder.timeout(timedelta(seconds=max(seconds, 0.001)))
+    return builder if request.body is None else builder.body_bytes(request.body)
+
+
+def classify(error: Exception, *, answered: bool) -> Failure:
+    """The failure that an error stands for. What is not provably before sending may have been processed.
+
+    Args:
+        error: what pyreqwest raised.
+        answered: whether the transport has ever had a response, so that the connection may not be new.
+    """
+    causes = _causes(error)
+    if isinstance(error, RequestTimeoutError):
+        return Failure(_phase(causes), "timed out", timed_out=True)
+    reason = next((words for cause in reversed(causes) for known, words in _WORDS if known in cause), "it failed")
+    advice = _tls.rustls_advice(causes[-1])
+    phase = _phase(causes)
+    if advice is None:
+        return Failure(phase, reason)
+    # In TLS 1.3 the server judges our certificate when the request is already on its way, and has not read it when it
+    # refuses. On a connection that has been used it may have read it.
+    if phase is Phase.NEVER_SENT or not answered:
+        return Failure(Phase.NEVER_SENT, advice, certificate=True)
+    return Failure(phase, f"{reason}; {advice}")
+
+
+def _phase(causes: list[str]) -> Phase:
+    return Phase.NEVER_SENT if CONNECTING in causes else Phase.ANSWER_LOST
+
+
+def _causes(error: Exception) -> list[str]:
+    """What pyreqwest says of a failure, from the outside in. The first names the URL, which holds ids: never shown."""
+    details: Any = getattr(error, "details", None)
+    causes = [cause["message"] for cause in (details or {}).get("causes") or []]
+    return causes[1:] or [str(getattr(error, "message", error))]
