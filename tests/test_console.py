@@ -101,6 +101,34 @@ def test_buttons_make_the_mock_busy_and_calm_again(console: MockServer, billing:
         billing.customer("1").get()
 
 
+@pytest.mark.parametrize(
+    ("button", "fault"),
+    [
+        ("late-commit", "late-commit=5:DELETE,PATCH,POST,PUT"),
+        ("stale-response", "stale-response"),
+        ("drip", "drip"),
+    ],
+)
+def test_a_button_queues_its_fault(console: MockServer, button: str, fault: str) -> None:
+    assert press(console, button).json["faults"] == [fault]
+
+
+def test_a_reset_forgets_late_writes(console: MockServer) -> None:
+    console.faults.queue("late-commit=3000,502")
+    assert send(console.url, "POST", "/1234/customers", {"customerNo": "1"}).status == 502
+    press(console, "reset")
+    console.stop()
+    assert list(console.store.customers(LEDGER)) == []
+
+
+def test_numbers_of_any_size_do_not_break_the_state(console: MockServer) -> None:
+    send(console.url, "POST", "/1234/customers", {"customerNo": "1"})
+    for value in (b"0e999999999", b"1" + b"0" * 60_000 + b"e-60000"):
+        body = b'{"productCode":"P","quantity":1,"startDate":"2026-01-01","unitPrice":%s,"x":1e999999999}' % value
+        assert send(console.url, "POST", "/1234/customers/1/recurring-products", body).status == 201
+    assert state(console)["ledgers"][0]["charges"] == 2
+
+
 def test_the_sample_can_be_loaded_twice_and_reset(console: MockServer) -> None:
     assert press(console, "sample").json["ledgers"][0]["charges"] == 4
     assert press(console, "sample").json["ledgers"][0]["charges"] == 8
@@ -181,7 +209,7 @@ def test_a_charge_created_through_the_wrapper_appears(page: Any, console: MockSe
 
 def test_a_fault_button_works(page: Any, console: MockServer, billing: Billing) -> None:
     page.goto(console.url)
-    page.get_by_role("button", name="Lose the next answer").click()
+    page.get_by_role("button", name="Lose the next response").click()
     page.get_by_text("lose-answer", exact=True).wait_for()
     with pytest.raises(pb.OutcomeUnknown):
         billing.customer("1").create()

@@ -7,6 +7,7 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -137,47 +138,37 @@ def test_chance_is_repeatable_by_seed() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["lose-answer", "stall=5", "latency=0.5:GET", "429=2:POST@0.25", "500-after:DELETE,POST"]
+    "text",
+    [
+        "lose-answer",
+        "stall=5",
+        "latency=0.5:GET",
+        "429=2:POST@0.25",
+        "500-after:DELETE,POST",
+        "late-commit=1.5",
+        "late-commit=1.5,reset:DELETE,POST@0.5",
+        "late-commit=0,502",
+        "late-commit=3,close",
+        "stale-response",
+        "stale-response=201:POST",
+        "drip",
+        "drip=10",
+    ],
 )
 def test_the_text_form_goes_both_ways(text: str) -> None:
     assert str(Fault.parse(text)) == text
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "200", "latency", "latency=x", "stall=-1", "500@2", "500@x", ":POST"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "nonsense", "200", "latency", "latency=x", "stall=-1", "500@2", "500@x", ":POST",
+     "500@1.1.1", "late-commit", "late-commit=x", "late-commit=-1", "late-commit=1,", "late-commit=1,500",
+     "late-commit=,reset", "late-commit=1,reset,close", "late-commit=3600", "stale-response=200", "stale-response=x",
+     "drip=x", "drip=-1", "drip=nan"],
+)  # fmt: skip
 def test_a_fault_that_does_not_exist_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"fault|KIND|seconds|chance"):
         Fault.parse(text)
-
-
-def test_the_admin_route_adds_lists_and_ends_faults(faulty: MockServer) -> None:
-    route = "/billing/../mock/faults".replace("/billing/..", "")
-    connection = http.client.HTTPConnection(faulty.host, faulty.port)
-
-    def admin(method: str, body: Any = None) -> tuple[int, Any]:
-        connection.request(method, route, body=json.dumps(body) if body is not None else None)
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
-
-    assert admin("GET") == (200, {"faults": []})
-    assert admin("POST", {"faults": ["500:POST", "lose-answer"]}) == (200, {"faults": ["500:POST", "lose-answer"]})
-    assert create(faulty).status == 500
-    assert admin("GET") == (200, {"faults": ["lose-answer"]})
-    assert admin("DELETE") == (200, {"faults": []})
-    for wrong in ({"faults": ["nonsense"]}, {"faults": 1}, [], {}):
-        status, answer = admin("POST", wrong)
-        assert status == 400
-        assert "error" in answer
-    assert admin("PUT")[0] == 405
-    connection.close()
-
-
-def test_the_admin_route_is_off_unless_asked_for() -> None:
-    with MockServer({LEDGER: TOKEN}, faults=Faults()) as server:
-        connection = http.client.HTTPConnection(server.host, server.port)
-        connection.request("POST", "/mock/faults", body='{"faults": ["500"]}')
-        assert connection.getresponse().status == 404
-        connection.close()
-        assert server.faults.pending() == []
 
 
 def test_faults_from_the_command_line() -> None:
@@ -195,7 +186,7 @@ def test_faults_from_the_command_line() -> None:
 @pytest.mark.parametrize("options", [["--fault", "nonsense"], ["--fault", "latency=x"], ["--tls-cert", "x"]])
 def test_a_wrong_option_is_a_sentence(options: list[str]) -> None:
     arguments = [sys.executable, "-m", "payex_billing_mock", "--port", "0", *options]
-    result = subprocess.run(arguments, capture_output=True, text=True, timeout=20, check=False)
+    result = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 64
     assert "Traceback" not in result.stderr
 
@@ -206,13 +197,6 @@ def test_stopping_does_not_wait_for_a_stalled_client() -> None:
         client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert client.recv(10)
     client.close()
-
-
-def test_garbage_closes_the_connection_and_nothing_else(faulty: MockServer) -> None:
-    with socket.create_connection((faulty.host, faulty.port)) as client:
-        client.sendall(b"\x16\x03\x01 garbage\r\n\r\n")
-        assert client.recv(10) == b""
-    assert create(faulty).status == 201
 
 
 def test_a_server_can_be_stopped_as_soon_as_it_has_started() -> None:
@@ -230,3 +214,107 @@ def test_faults_may_be_ended_inside_their_block() -> None:
     with faults.active("503"):
         faults.clear()
     assert faults.pending() == []
+
+
+# stale responses
+
+
+def read_response(file: Any) -> tuple[int, dict[str, str], bytes]:
+    """The next response of a connection: status, headers, body."""
+    status = int(file.readline().split()[1])
+    headers = {}
+    while (line := file.readline().decode().strip()) != "":
+        name, _, value = line.partition(": ")
+        headers[name.lower()] = value
+    return status, headers, file.read(int(headers.get("content-length", "0")))
+
+
+def request_bytes(method: str, path: str, body: bytes = b"") -> bytes:
+    head = f"{method} {PREFIX}{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
+    return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code", "header"),
+    [
+        ("stale-response", 400, "validation", None),
+        ("stale-response=400", 400, "validation", None),
+        ("stale-response=401", 401, "unauthorized", "www-authenticate"),
+        ("stale-response=429", 429, "too-many-requests", "retry-after"),
+        ("stale-response=503", 503, "service-unavailable", "retry-after"),
+    ],
+)
+def test_a_stale_response_follows_the_true_one_on_a_connection_that_stays_open(
+    faulty: MockServer, fault: str, status: int, code: str, header: str | None
+) -> None:
+    faulty.faults.queue(fault)
+    with socket.create_connection((faulty.host, faulty.port), timeout=60) as client, client.makefile("rb") as file:
+        client.sendall(request_bytes("POST", "/1234/customers", b'{"customerNo":"1"}'))
+        assert read_response(file)[0] == 201
+        stale = read_response(file)
+        assert (stale[0], json.loads(stale[2])["type"]) == (status, f"billing/customer/problems/{code}")
+        assert header is None or stale[1][header]
+        client.sendall(request_bytes("GET", "/1234/customers/1"))
+        assert read_response(file)[0] == 200
+    assert exists(faulty)
+
+
+def test_a_stale_201_is_a_charge_of_the_same_customer_that_nobody_created(faulty: MockServer) -> None:
+    send(faulty.url, "POST", "/1234/customers", {"customerNo": "a/b"})
+    faulty.faults.queue("stale-response=201")
+    with socket.create_connection((faulty.host, faulty.port), timeout=60) as client, client.makefile("rb") as file:
+        client.sendall(request_bytes("POST", "/1234/customers/a%2Fb/recurring-products", b'{"productCode":"P01"}'))
+        true_charge, stale = (json.loads(read_response(file)[2]) for _ in range(2))
+    assert (true_charge["productCode"], stale["productCode"]) == ("P01", "STALE")
+    assert stale["@id"] == f"{PREFIX}/1234/customers/a%2Fb/recurring-products/{stale['recurringProductId']}"
+    assert send(faulty.url, "GET", stale["@id"]).status == 404
+
+
+# dripping heads
+
+
+def test_a_dripping_head_arrives_a_byte_at_a_time_over_its_seconds(faulty: MockServer) -> None:
+    faulty.faults.queue("drip=0.5")
+    with socket.create_connection((faulty.host, faulty.port), timeout=60) as client:
+        client.sendall(request_bytes("POST", "/1234/customers", b'{"customerNo":"1"}'))
+        assert client.recv(65_536) == b"H"
+        started = time.monotonic()
+        with client.makefile("rb") as file:
+            _, headers, body = read_response(file)
+        assert time.monotonic() - started > 0.3
+    assert headers["content-type"] == "application/json"
+    assert json.loads(body)["customerNo"] == "1"
+
+
+def test_a_request_whose_response_drips_took_effect_before(faulty: MockServer) -> None:
+    faulty.faults.queue("drip")
+    with socket.create_connection((faulty.host, faulty.port), timeout=60) as client:
+        client.sendall(request_bytes("POST", "/1234/customers", b'{"customerNo":"1"}'))
+        assert client.recv(65_536) == b"H"  # the next byte takes seconds
+        assert exists(faulty)
+
+
+def test_a_drip_of_no_time_is_a_whole_response(faulty: MockServer) -> None:
+    faulty.faults.queue("drip=0")
+    response = create(faulty)
+    assert (response.status, response.json["customerNo"]) == (201, "1")
+
+
+def test_a_client_that_leaves_ends_its_drip(faulty: MockServer) -> None:
+    assert faulty._wire is not None
+    faulty.faults.queue("drip")
+    with socket.create_connection((faulty.host, faulty.port), timeout=60) as client:
+        client.sendall(request_bytes("GET", "/1234/customers/1"))
+        assert client.recv(65_536) == b"H"
+    deadline = time.monotonic() + 60
+    while faulty._wire.connections:  # the server has no event for it
+        assert time.monotonic() < deadline, "the drip did not end"
+        time.sleep(0.001)
+
+
+def test_stopping_does_not_wait_for_a_drip() -> None:
+    with MockServer({LEDGER: TOKEN}, faults=Faults("drip")) as server:
+        client = socket.create_connection((server.host, server.port), timeout=60)
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(1) == b"H"
+    client.close()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from payex_billing_mock import MockServer
+from payex_billing_mock.faults import KINDS
 
 from tests.support import send
 
@@ -42,7 +43,7 @@ def test_it_says_where_it_is_and_stops_clean(command: str, stop: signal.Signals)
         assert "token secret" in line
         assert send(url, "POST", "/42/customers", {"customerNo": "1"}, token="secret").status == 201
         process.send_signal(stop)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, out.splitlines()[-1], err) == (0, "Stopped.", "")
 
 
@@ -97,7 +98,7 @@ def test_several_ledgers_each_have_their_token() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_wrong_start_is_a_sentence(command: str, options: list[str], code: int, said: str) -> None:
     arguments = [sys.executable, *COMMANDS[command], "--port", "0", *options]
-    result = subprocess.run(arguments, capture_output=True, text=True, timeout=20, check=False)
+    result = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == code
     assert said in result.stderr
     assert "Traceback" not in result.stderr
@@ -126,7 +127,30 @@ def test_a_contract_that_cannot_be_served_is_named(tmp_path: Path, text: str) ->
     file = tmp_path / "contract.yaml"
     file.write_text(text)
     arguments = [sys.executable, "-m", "payex_billing_mock", "--port", "0", "--contract", str(file)]
-    result = subprocess.run(arguments, capture_output=True, text=True, timeout=20, check=False)
+    result = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 1
     assert "contract.yaml" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_the_help_explains_every_kind_of_fault_and_what_the_admin_route_needs() -> None:
+    arguments = [sys.executable, "-m", "payex_billing_mock", "--help"]
+    text = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=True).stdout
+    for kind in KINDS:
+        assert f"\n  {kind} " in text
+    assert "X-Payex-Console: 1" in text
+    assert "application/json" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ([], "Console: http://127.0.0.1:PORT/"),
+        (["--host", "0.0.0.0"], "Console: http://127.0.0.1:PORT/"),
+        (["--fast"], "State is kept in memory. Ctrl-C stops the mock."),
+    ],
+)
+def test_it_prints_a_url_of_the_console_that_works(options: list[str], line: str) -> None:
+    with started(*options) as (process, url, _):
+        assert process.stdout
+        assert process.stdout.readline().strip() == line.replace("PORT", url.rpartition(":")[2])

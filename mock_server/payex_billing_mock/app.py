@@ -1,7 +1,8 @@
-"""The mock itself: takes a request apart in the order a careful server would, and answers it."""
+"""The mock itself: checks a request in the order a careful server would, and responds to it."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 65_536
 DRAINED_BYTES = 16 * MAX_BODY_BYTES
+REQUEST_SECONDS = 30.0
+"""The longest time for a client to send one request."""
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -29,12 +32,21 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 @dataclass(slots=True)
 class Request:
-    """A request as it came over the wire. `body` is None when it is larger than the mock takes."""
+    """A request as it came over the wire.
+
+    Attributes:
+        method: the HTTP method.
+        raw_path: the path as sent, without the query.
+        headers: the headers, names in lower case.
+        body: the body; None when it has more than `MAX_BODY_BYTES`.
+        peer: the IP address of the other end of the socket; empty where there is no socket.
+    """
 
     method: str
     raw_path: bytes
-    headers: Mapping[str, str]  # names in lower case
+    headers: Mapping[str, str]
     body: bytes | None
+    peer: str = ""
 
 
 @dataclass(slots=True)
@@ -53,11 +65,19 @@ class MockApp:
         ledgers: the token of each ledger, by ledger number.
         store: the state; a new one in memory if not given.
         contract: the contract; this package's own if not given.
+        request_seconds: the longest time for the body of a request, where this application reads the body itself, as
+            an ASGI application on asyncio; None for no limit.
     """
 
     def __init__(
-        self, ledgers: Mapping[str, str], *, store: Store | None = None, contract: Contract | None = None
+        self,
+        ledgers: Mapping[str, str],
+        *,
+        store: Store | None = None,
+        contract: Contract | None = None,
+        request_seconds: float | None = None,
     ) -> None:
+        self._request_seconds = request_seconds
         self.contract = contract or load_contract()
         self.store = store if store is not None else Store()
         self._ledger_of_token = {token: ledger for ledger, token in ledgers.items()}
@@ -137,7 +157,14 @@ class MockApp:
             return
         headers = _decoded(tuple(scope["headers"]))
         bodiless = "content-length" not in headers and "transfer-encoding" not in headers
-        body = b"" if bodiless else await _read(receive)
+        try:
+            body = b"" if bodiless else await self._read_in_time(receive)
+        except TimeoutError:
+            # The server closes the connection after the response, because the rest of the body is still to come.
+            closing = [(b"server", b"payex-billing-mock"), (b"content-length", b"0"), (b"connection", b"close")]
+            await send({"type": "http.response.start", "status": 408, "headers": closing})
+            await send({"type": "http.response.body", "body": b""})
+            return
         # ASGI makes raw_path optional, but without it `%2F` cannot be told from `/`.
         request = Request(scope["method"], scope["raw_path"], headers, body)
         started = time.perf_counter()
@@ -152,6 +179,12 @@ class MockApp:
         )
         body_sent = b"" if request.method == "HEAD" else answer.body
         await send({"type": "http.response.body", "body": body_sent})
+
+    async def _read_in_time(self, receive: Receive) -> bytes | None:
+        if self._request_seconds is None:
+            return await _read(receive)
+        async with asyncio.timeout(self._request_seconds):
+            return await _read(receive)
 
 
 def create_app(ledgers: Mapping[str, str], *, store: Store | None = None, contract: Contract | None = None) -> MockApp:

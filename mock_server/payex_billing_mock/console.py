@@ -1,13 +1,12 @@
-"""The console: pages that show what the mock holds, and buttons that make it fail. For browsers of this machine.
+"""The console: pages that show the mock's state, with buttons that make requests fail.
 
-Its changes need a header that no other site can send without being asked first, and a loopback mock answers only to a
-loopback name, so that a page from elsewhere can neither read the mock nor change it. No token is shown.
+It responds only to browsers on this machine: the peer's address must be a loopback address, and the Host header a
+loopback name. Buttons also need the header `X-Payex-Console: 1`. `access` explains why. The console shows no token.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,6 +17,7 @@ from importlib import resources
 from typing import Any
 from urllib.parse import quote
 
+from .access import GUARD, has_guard, has_loopback_host, is_loopback
 from .app import Answer, MockApp, Request
 from .faults import Faults
 from .json_text import render
@@ -47,9 +47,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-GUARD = "x-payex-console"
 MONTHS, CUSTOMERS, REQUESTS = 12, 100, 100
-_LOOPBACK = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?", re.IGNORECASE)
 SAMPLE = (
     ("15615616", "46701234567", {"productCode": "P01", "quantity": 1, "unitPrice": Decimal("499.00"),
                                  "vatRate": Decimal(25), "text": "Mobile, unlimited"}),
@@ -62,11 +60,11 @@ SAMPLE = (
 
 
 class Console:
-    """Answers the console's paths.
+    """Responds to requests for the console's paths.
 
     Args:
-        app: the mock, whose traffic is kept from now on.
-        faults: what the buttons change.
+        app: the mock. The console records its traffic from now on.
+        faults: the faults that the buttons change.
     """
 
     def __init__(self, app: MockApp, faults: Faults) -> None:
@@ -76,7 +74,7 @@ class Console:
         self._timers: list[threading.Timer] = []
 
     def answer(self, request: Request) -> Answer | None:
-        """The answer, if the path is the console's."""
+        """The response, or None if the path is not one of the console's."""
         path = request.raw_path
         if path in PAGES and request.method in {"GET", "HEAD"}:
             name, kind = PAGES[path]
@@ -90,16 +88,27 @@ class Console:
         return None
 
     def close(self) -> None:
-        """End what would end later."""
+        """Cancel the timers that would end a fault later."""
         for timer in self._timers:
             timer.cancel()
 
     def _guarded(self, request: Request) -> Answer | None:
-        """A refusal for who may come from another site."""
-        if not _LOOPBACK.fullmatch(request.headers.get("host", "")):
-            return _json(403, {"error": "the console answers to localhost only"})
-        if request.method == "POST" and request.headers.get(GUARD) != "1":
-            return _json(403, {"error": f"the header {GUARD} is missing"})
+        """The rejection of a request that may come from another machine or from a page of another site."""
+        if not is_loopback(request.peer):
+            return _json(
+                403,
+                {
+                    "error": "The console responds only to browsers on the machine where the mock runs; this request "
+                    f"came from {request.peer or 'an unknown address'}. Open the console on that machine, or forward "
+                    "the port with ssh -L."
+                },
+            )
+        if not has_loopback_host(request):
+            return _json(
+                403, {"error": "The console responds only under a loopback name. Open http://localhost:PORT/ instead."}
+            )
+        if request.method == "POST" and not has_guard(request):
+            return _json(403, {"error": f"A button needs the header {GUARD}: 1, which only the console's page sends."})
         return None
 
     def _contract(self, request: Request) -> dict[str, Any]:
@@ -128,20 +137,27 @@ class Console:
                 self._for(10.0, "429=10")
             case "latency":
                 self._for(30.0, "latency=2")
+            case "late-commit":
+                self._faults.queue("late-commit=5:DELETE,PATCH,POST,PUT")
+            case "stale-response":
+                self._faults.queue("stale-response")
+            case "drip":
+                self._faults.queue("drip")
             case "calm":
                 self._faults.clear()
             case "reset":
+                self._faults.forget_late_writes()
                 self._app.store.clear()
                 self.traffic.clear()
                 self._faults.clear()
             case "sample":
                 self._load_sample()
             case _:
-                return _json(404, {"error": "there is no such button"})
+                return _json(404, {"error": "There is no such button."})
         return _json(200, self._state())
 
     def _for(self, seconds: float, fault: str) -> None:
-        """Let every request meet a fault for so long."""
+        """Activate a fault for every request, for this many seconds."""
         context = self._faults.active(fault)
         context.__enter__()
         timer = threading.Timer(seconds, context.__exit__, [None, None, None])

@@ -1,7 +1,7 @@
-"""Faults on purpose: what networks and servers do to a request, for the tests of those who must survive it.
+"""Faults on purpose: what networks and servers do to a request, for tests of clients that must survive it.
 
 Text form, as on the command line: `KIND[=VALUE][:METHODS][@CHANCE]`, for instance `lose-answer:POST@0.1`,
-`latency=0.5`, `429=2` (with Retry-After: 2), `500-after:POST,PATCH`.
+`latency=0.5`, `429=2` (with Retry-After: 2), `500-after:POST,PATCH`, `late-commit=1.5,reset:POST`.
 """
 
 from __future__ import annotations
@@ -12,20 +12,33 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from .late_writes import WAIT_SECONDS, LateWrites
 
 # What happens to the connection, and whether the request took effect before.
 KINDS = {
-    "lose-answer": "the request takes effect, then the connection is closed without an answer",
+    "lose-answer": "the request takes effect, then the connection is closed without a response",
     "reset-before": "the connection is reset before the request takes effect",
     "reset-after": "the request takes effect, then the connection is reset",
-    "truncate": "the request takes effect, then half the answer is sent and the connection closed",
-    "stall": "the request takes effect, then half the answer is sent, and nothing more for VALUE seconds (default 60)",
-    "latency": "the answer takes VALUE seconds longer",
+    "truncate": "the request takes effect, then half the response is sent and the connection closed",
+    "stall": "the request takes effect, then half the response is sent, and nothing more for VALUE seconds "
+    "(default 60)",
+    "latency": "the response takes VALUE seconds longer",
+    "late-commit": "the client gets a reset, a gateway's 502 or a closed connection now, and the request takes effect "
+    "VALUE seconds later; VALUE is SECONDS, or SECONDS,reset, SECONDS,502 or SECONDS,close",
+    "stale-response": "the request takes effect, and a second complete response follows the true one, which stays in "
+    "the connection for the next request; VALUE is its status: 201, 400 (default), 401, 429 or 503",
+    "drip": "the request takes effect, then the head of the response is sent one byte at a time, spread over VALUE "
+    "seconds (default 600)",
 }
+LATE_ENDINGS = ("reset", "502", "close")
+STALE_STATUSES = (201, 400, 401, 429, 503)
 _STATUS = re.compile(r"(?P<status>[45]\d\d)(?P<how>-after|-problem)?")
 _TEXT = re.compile(r"(?P<kind>[a-z0-9-]+)(?:=(?P<value>[^:@]+))?(?::(?P<methods>[A-Za-z,]+))?(?:@(?P<chance>[0-9.]+))?")
-_WITH_SECONDS = {"stall": 60.0, "latency": None}
+_RETRY_AFTER = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+_WITH_SECONDS = {"stall": 60.0, "latency": None, "late-commit": None, "drip": 600.0}
+_LONGEST = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +46,13 @@ class Fault:
     """One fault.
 
     Attributes:
-        kind: one of `KINDS`, or a status such as `503`, or a status that comes after the request took effect, such as
-            `500-after`. 401 and 429 and 503 come as problems, other statuses with an ingress's HTML page, unless
-            they are asked for as a problem, such as `403-problem`.
-        value: seconds for `stall` and `latency`; the Retry-After for a status.
-        methods: the methods it befalls; all if empty.
-        chance: how probable it is that a request meets it, from 0 to 1.
+        kind: one of `KINDS`; or a status such as `503`, sent in place of the request's effect; or a status that is
+            sent after the request took effect, such as `500-after`. The statuses 401, 429 and 503 have a problem as
+            their body, other statuses an ingress's HTML page. `-problem` asks for the problem, such as `403-problem`.
+        value: seconds for `stall`, `latency`, `drip` and `late-commit`, which may name its ending too; the status of
+            the second response for `stale-response`; the Retry-After for a status.
+        methods: the HTTP methods that the fault applies to; all if empty.
+        chance: the probability that a request meets the fault, from 0 to 1.
     """
 
     kind: str
@@ -47,12 +61,14 @@ class Fault:
     chance: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse a fault that does not exist."""
+        """Reject a fault that does not exist."""
         if self.kind not in KINDS and not _STATUS.fullmatch(self.kind):
             raise ValueError(f"there is no fault {self.kind!r}; there are {', '.join(KINDS)}, and statuses such as 503")
         if not 0 <= self.chance <= 1:
             raise ValueError(f"the chance of a fault must be between 0 and 1, not {self.chance}")
-        _ = self.seconds
+        if self.kind not in KINDS and self.value is not None and not _RETRY_AFTER.fullmatch(self.value):
+            raise ValueError(f"the Retry-After of a fault must be printable ASCII, not {self.value!r}")
+        _ = self.seconds, self.ending, self.stale_status
 
     @classmethod
     def parse(cls, text: str) -> Fault:
@@ -63,46 +79,95 @@ class Fault:
         """
         match = _TEXT.fullmatch(text.strip())
         if match is None:
-            raise ValueError(f"{text!r} is not KIND[=VALUE][:METHODS][@CHANCE]")
+            raise ValueError(f"the fault {text!r} is not KIND[=VALUE][:METHODS][@CHANCE]")
+        try:
+            chance = float(match["chance"] or 1)
+        except ValueError:
+            raise ValueError(f"the chance of a fault must be a number, not {match['chance']!r}") from None
         methods = (match["methods"] or "").upper().split(",")
-        return cls(match["kind"], match["value"], frozenset(filter(None, methods)), float(match["chance"] or 1))
+        return cls(match["kind"], match["value"], frozenset(filter(None, methods)), chance)
 
     @property
     def status(self) -> int | None:
-        """The status it answers with, if it answers with one."""
+        """The status of the response in place of the true one, if the fault has such a status."""
+        if self.ending == "502":
+            return 502
         match = _STATUS.fullmatch(self.kind)
         return int(match["status"]) if match else None
 
     @property
+    def retry_after(self) -> str | None:
+        """The Retry-After of a status."""
+        return None if self.kind in KINDS else self.value
+
+    @property
     def is_problem(self) -> bool:
-        """Whether its status comes as the API's own problem, whatever an ingress would send."""
+        """Whether the body of its status is the API's own problem, where an ingress would send a page."""
         return self.status is not None and self.kind.endswith("-problem")
 
     @property
     def takes_effect(self) -> bool:
-        """Whether the request is carried out all the same."""
-        return self.kind != "reset-before" and (self.status is None or self.kind.endswith("-after"))
+        """Whether the request takes effect before the client gets anything."""
+        if self.kind in KINDS:
+            return self.kind not in {"reset-before", "late-commit"}
+        return self.kind.endswith("-after")
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the request takes effect after the client got its response, or none."""
+        return self.kind == "late-commit"
 
     @property
     def cuts(self) -> bool:
-        """Whether no whole answer comes, at once or after its seconds."""
-        return self.kind in KINDS and self.kind != "latency"
+        """Whether the client gets no complete response."""
+        if self.is_late:
+            return self.ending != "502"
+        return self.kind in {"lose-answer", "reset-before", "reset-after", "truncate", "stall"}
+
+    @property
+    def delays(self) -> bool:
+        """Whether the complete response arrives only after the fault's seconds."""
+        return self.kind in {"latency", "drip"}
 
     @property
     def seconds(self) -> float:
-        """How long a stall or a latency takes."""
+        """How long a stall, a latency or a drip takes, or how late a write takes effect."""
         if self.kind not in _WITH_SECONDS:
             return 0.0
         default = _WITH_SECONDS[self.kind]
         if self.value is None and default is not None:
             return default
+        text = (self.value or "").partition(",")[0] if self.is_late else self.value or ""
         try:
-            seconds = float(self.value or "")
+            seconds = float(text)
         except ValueError:
             seconds = -1.0
-        if not 0 <= seconds < 3600:
-            raise ValueError(f"{self.kind} takes a number of seconds, such as {self.kind}=0.5")
+        if not 0 <= seconds < _LONGEST:
+            raise ValueError(
+                f"{self.kind} takes a number of seconds from 0 to less than {_LONGEST}, such as {self.kind}=0.5"
+            )
         return seconds
+
+    @property
+    def ending(self) -> str | None:
+        """What the client of a late commit gets now, one of `LATE_ENDINGS`; None if chance decides."""
+        if not self.is_late or self.value is None or "," not in self.value:
+            return None
+        ending = self.value.partition(",")[2]
+        if ending not in LATE_ENDINGS:
+            raise ValueError(f"the fault late-commit ends with {', '.join(LATE_ENDINGS)}, not {ending!r}")
+        return ending
+
+    @property
+    def stale_status(self) -> int | None:
+        """The status of the second response, one of `STALE_STATUSES`; None if there is no second response."""
+        if self.kind != "stale-response":
+            return None
+        if self.value is None:
+            return 400
+        if self.value not in map(str, STALE_STATUSES):
+            raise ValueError(f"the fault stale-response takes a status: {', '.join(map(str, STALE_STATUSES))}")
+        return int(self.value)
 
     def __str__(self) -> str:
         value = f"={self.value}" if self.value is not None else ""
@@ -111,67 +176,89 @@ class Fault:
 
 
 class Faults:
-    """The faults that requests are about to meet. Safe to change while the mock is serving.
+    """The faults that the next requests meet. Safe to change while the mock is serving.
 
     Args:
         standing: faults that any request may meet, each by its chance.
-        seed: makes chance repeatable.
+        seed: makes chance repeatable, and the endings of late commits.
+
+    Attributes:
+        met: the faults that requests met, oldest first. A late commit is noted with the ending that chance chose.
+        late_writes: the writes that late commits left behind.
     """
 
     def __init__(self, *standing: Fault | str, seed: int | None = None) -> None:
-        self._standing = [_fault(each) for each in standing]
+        self._standing = [_fault(value) for value in standing]
         self._queued: deque[Fault] = deque()
         self._random = random.Random(seed)  # noqa: S311 - chance, not secrets
         self._lock = threading.Lock()
         self.met: list[Fault] = []
+        self.late_writes = LateWrites()
 
     def queue(self, *faults: Fault | str) -> None:
-        """Let the next requests meet these, one each, in this order. A method a fault does not befall passes it by."""
+        """Let the next requests meet these faults, one each, in this order. A fault waits for one of its methods."""
         with self._lock:
-            self._queued += [_fault(each) for each in faults]
+            self._queued += [_fault(value) for value in faults]
 
     @contextmanager
     def active(self, *faults: Fault | str) -> Iterator[None]:
-        """Let every request meet one of these for as long as the `with` block lasts."""
-        added = [_fault(each) for each in faults]
+        """Let every request meet one of these faults for as long as the `with` block lasts."""
+        added = [_fault(value) for value in faults]
         with self._lock:
             self._standing += added
         try:
             yield
         finally:
             with self._lock:
-                for each in added:
-                    if each in self._standing:  # unless all were ended meanwhile
-                        self._standing.remove(each)
+                for fault in added:
+                    if fault in self._standing:  # unless `clear` was called meanwhile
+                        self._standing.remove(fault)
 
     def clear(self) -> None:
-        """End all faults, and forget which were met."""
+        """End all faults, and forget which were met. Late writes still take effect; see `forget_late_writes`."""
         with self._lock:
             self._queued.clear()
             self._standing.clear()
             self.met.clear()
 
     def pending(self) -> list[str]:
-        """What requests may still meet, in text form."""
+        """The faults that requests may still meet, in text form."""
         with self._lock:
-            return [str(each) for each in (*self._queued, *self._standing)]
+            return [str(fault) for fault in (*self._queued, *self._standing)]
 
     def take(self, method: str) -> Fault | None:
-        """The fault that a request meets, if any."""
+        """The fault that a request meets, if any. Chooses the ending of a late commit that names none."""
         with self._lock:
             fault = self._next(method)
             if fault is not None:
+                if fault.is_late and fault.ending is None:
+                    fault = replace(fault, value=f"{fault.value},{self._random.choice(LATE_ENDINGS)}")
                 self.met.append(fault)
             return fault
 
+    def wait_for_late_writes(self, timeout: float = WAIT_SECONDS) -> None:
+        """Return when every write of a late commit has taken effect, each at its own time.
+
+        Args:
+            timeout: the longest wait in seconds.
+
+        Raises:
+            TimeoutError: some writes have not taken effect by then.
+        """
+        self.late_writes.wait(timeout)
+
+    def forget_late_writes(self) -> None:
+        """Drop the writes of late commits that have not taken effect: they never will."""
+        self.late_writes.forget()
+
     def _next(self, method: str) -> Fault | None:
-        for each in self._queued:
-            if not each.methods or method in each.methods:
-                self._queued.remove(each)
-                return each
-        for each in self._standing:
-            if (not each.methods or method in each.methods) and self._random.random() < each.chance:
-                return each
+        for fault in self._queued:
+            if not fault.methods or method in fault.methods:
+                self._queued.remove(fault)
+                return fault
+        for fault in self._standing:
+            if (not fault.methods or method in fault.methods) and self._random.random() < fault.chance:
+                return fault
         return None
 
 

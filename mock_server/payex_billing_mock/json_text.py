@@ -1,10 +1,17 @@
-"""JSON in and out without loss: numbers keep their digits, and what JSON does not allow is refused."""
+"""JSON in and out without loss: numbers keep their digits, and the parser rejects what JSON does not allow."""
 
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+import re
+from decimal import Decimal, InvalidOperation
 from typing import Any
+
+MAX_DEPTH = 200
+"""Levels of arrays and objects. jsonschema_rs stops at 255, and CPython's own limit depends on the caller's stack."""
+
+# A string, closed or not, or a bracket. The possessive quantifiers keep the scan linear for any text.
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
 def parse(body: bytes) -> Any:
@@ -13,15 +20,18 @@ def parse(body: bytes) -> Any:
     Numbers with a fraction or an exponent become `Decimal`, so that money comes back with the digits it was sent with.
 
     Raises:
-        ValueError: not UTF-8, not JSON, NaN or Infinity, a repeated key, a lone surrogate, or nested too deeply.
+        ValueError: not UTF-8, not JSON, NaN or Infinity, a number whose exponent `Decimal` cannot hold, a repeated
+            key, a lone surrogate, or nested deeper than `MAX_DEPTH`.
     """
-    text = body.decode("utf-8")  # a byte order mark is left in, and refused as JSON does
+    text = body.decode("utf-8")  # keeps a byte order mark, which the JSON parser then rejects
+    if _nested_deeper_than(MAX_DEPTH, text):
+        raise ValueError("is nested too deeply")
     try:
         value = json.loads(
-            text, parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_without_repeated_keys
+            text, parse_float=_decimal, parse_constant=_refuse_constant, object_pairs_hook=_without_repeated_keys
         )
         render(value).encode("utf-8")
-    except RecursionError:
+    except RecursionError:  # the caller's own stack was almost full
         raise ValueError("is nested too deeply") from None
     return value
 
@@ -41,6 +51,27 @@ def render(value: Any) -> str:
             return "[" + ",".join(map(render, value)) + "]"
         case _:
             raise TypeError(f"{type(value).__name__} is not a JSON value")
+
+
+def _nested_deeper_than(limit: int, text: str) -> bool:
+    if text.count("[") + text.count("{") <= limit:  # almost every body: no need to look at each bracket
+        return False
+    depth = 0
+    for token in _STRING_OR_BRACKET.finditer(text):
+        if token[0] in "[{":
+            depth += 1
+            if depth > limit:
+                return True
+        elif token[0] in "]}":
+            depth -= 1
+    return False
+
+
+def _decimal(digits: str) -> Decimal:
+    try:
+        return Decimal(digits)
+    except InvalidOperation:  # an exponent of 19 digits or more
+        raise ValueError("a number has too large an exponent") from None
 
 
 def _refuse_constant(name: str) -> None:

@@ -11,15 +11,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from .app import MockApp
+from .access import is_loopback
+from .app import REQUEST_SECONDS, MockApp
 from .console import Console
 from .contract import Contract
 from .fast import FastServer, listen, reserve
 from .faults import Faults
+from .late_writes import WAIT_SECONDS
 from .sqlite import SqlitePersistence
 from .store import Store
 from .tls import Tls
-from .wire import WireServer
+from .wire import IDLE_SECONDS, WireServer
 
 START_SECONDS = 10.0
 
@@ -27,16 +29,23 @@ START_SECONDS = 10.0
 class MockServer:
     """The mock on a socket of this machine, for as long as the `with` block lasts.
 
+    With `faults`, `admin` or `console` it is served by `WireServer`, otherwise by Granian.
+
     Args:
         ledgers: the token of each ledger, by ledger number.
         host: the address to bind.
         port: the port to bind; 0 takes a free one, which `port` then names.
         db: a file that keeps the state over restarts; without it the state is in memory.
         contract: the contract; this package's own if not given.
-        faults: what befalls requests on purpose; may be changed while the mock is serving.
-        admin: whether `/mock/faults` lets anyone who reaches the mock change the faults.
+        faults: the faults that requests meet; may be changed while the mock is serving.
+        admin: whether `/mock/faults` shows and changes the faults, for every client that can reach the mock and sends
+            the header `X-Payex-Console: 1` (a POST also `Content-Type: application/json`).
         tls: certificates; plain HTTP without.
-        console: whether `/` shows what the mock holds, with buttons for faults, to browsers of this machine.
+        console: whether `/` shows the mock's state, with buttons for faults, to browsers on this machine.
+        request_seconds: the longest time for a client to send one request, and for its TLS handshake. Granian has no
+            limit for the handshake.
+        idle_seconds: the longest time that a connection may be idle between two requests. Granian ends an idle
+            connection after `request_seconds`.
 
     Raises:
         OSError: the port is taken, the database cannot be used, or a certificate cannot be read.
@@ -54,9 +63,11 @@ class MockServer:
         admin: bool = False,
         tls: Tls | None = None,
         console: bool = False,
+        request_seconds: float = REQUEST_SECONDS,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._persistence = SqlitePersistence(db) if db is not None else None
-        self.app = MockApp(ledgers, store=Store(self._persistence), contract=contract)
+        self.app = MockApp(ledgers, store=Store(self._persistence), contract=contract, request_seconds=request_seconds)
         self.host = host
         self.port = port
         self.faults = faults if faults is not None else Faults()
@@ -64,6 +75,8 @@ class MockServer:
         self._site = Console(self.app, self.faults) if console else None
         self._admin = admin
         self._tls = tls
+        self._request_seconds = request_seconds
+        self._idle_seconds = idle_seconds
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -79,6 +92,20 @@ class MockServer:
         return f"{scheme}://{host}:{self.port}"
 
     @property
+    def console_url(self) -> str | None:
+        """The console's URL for a browser on this machine; None if the console is off or no such URL reaches it.
+
+        The console responds only at a loopback address, and so only if the mock is bound to one, or to all addresses.
+        """
+        if self._site is None:
+            return None
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
+        if host != "localhost" and not is_loopback(host):
+            return None
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}/"
+
+    @property
     def store(self) -> Store:
         """The state."""
         return self.app.store
@@ -88,7 +115,15 @@ class MockServer:
         try:
             context = self._tls.context() if self._tls is not None else None
             if self._wired:
-                self._wire = WireServer(self.app, self.faults, admin=self._admin, tls=context, site=self._site)
+                self._wire = WireServer(
+                    self.app,
+                    self.faults,
+                    admin=self._admin,
+                    tls=context,
+                    site=self._site,
+                    request_seconds=self._request_seconds,
+                    idle_seconds=self._idle_seconds,
+                )
             bound = listen(self.host, self.port) if self._wired else reserve(self.host, self.port)
             self.port = bound.getsockname()[1]
             self._thread = threading.Thread(target=self._run, args=(bound,), name=f"mock-{self.port}", daemon=True)
@@ -103,7 +138,10 @@ class MockServer:
             raise
 
     def stop(self) -> None:
-        """Stop serving, and close the database. Does nothing when it is not running."""
+        """Stop serving, and close the database. Late writes that are pending take effect before.
+
+        Does nothing when the mock is not running.
+        """
         thread, self._thread = self._thread, None
         if thread is not None:
             if self._loop is not None and self._stop is not None and thread.is_alive():
@@ -114,6 +152,17 @@ class MockServer:
         if self._persistence is not None:
             self._persistence.close()
             self._persistence = None
+
+    def wait_for_late_writes(self, timeout: float = WAIT_SECONDS) -> None:
+        """Return when every write that the fault `late-commit` left behind has taken effect.
+
+        Args:
+            timeout: the longest wait in seconds.
+
+        Raises:
+            TimeoutError: some writes have not taken effect by then.
+        """
+        self.faults.wait_for_late_writes(timeout)
 
     def __enter__(self) -> Self:
         self.start()
@@ -138,10 +187,12 @@ class MockServer:
         if self._wire is not None:
             await self._wire.serve(bound, self._stop)
         else:
-            await FastServer(self.app, self.host, self.port, self._tls).serve(self._stop)
+            fast = FastServer(self.app, self.host, self.port, self._tls, self._request_seconds)
+            await fast.serve(self._stop)
 
     def _wait_until_accepting(self) -> None:
-        # Granian has no event for it, so a connection is tried. The socket may take one before the loop runs.
+        # Granian has no event that says that it accepts connections, so this tries one. The listening socket may
+        # take a connection before the loop runs.
         deadline = time.monotonic() + START_SECONDS
         self._begun.wait(START_SECONDS)
         while True:

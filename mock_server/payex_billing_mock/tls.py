@@ -14,7 +14,8 @@ class Tls:
     Attributes:
         certificate: its certificate, with the chain.
         key: its private key.
-        client_ca: when given, clients must show a certificate that this authority issued, as PayEx demands it.
+        client_ca: the authority that must have issued the client's certificate, as PayEx demands one. A client
+            without such a certificate gets a TLS alert. Without `client_ca`, clients need no certificate.
     """
 
     certificate: str | PathLike[str]
@@ -22,13 +23,14 @@ class Tls:
     client_ca: str | PathLike[str] | None = None
 
     def context(self) -> ssl.SSLContext:
-        """The same for Python's own TLS.
+        """The files as settings for Python's own TLS: version 1.2 or later.
 
         Raises:
-            OSError: a file cannot be read or is no certificate; `ssl.SSLError` is one.
+            OSError: a file cannot be read or is not a certificate (`ssl.SSLError` is an OSError).
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_RENEGOTIATION  # a client could make the server work without end
         context.load_cert_chain(self.certificate, self.key)
         if self.client_ca is not None:
             context.load_verify_locations(self.client_ca)

@@ -1,4 +1,4 @@
-"""What a mock was asked, and what it answered: for its console and for tests. Never a token, never a body."""
+"""The requests a mock got and the statuses it sent, for its console and for tests. Never a token, never a body."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Exchange:
 
     Attributes:
         number: its place among all requests, from 1.
-        at: when it had been answered, UTC.
+        at: when the response was ready, UTC.
         method: the HTTP method.
-        path: the path as it came.
-        status: what was answered; None when no answer was sent.
-        problem: the problem type of the answer, if it was a problem.
-        milliseconds: what answering took.
-        fault: the fault that befell it, in text form.
-        took_effect: whether it reached the mock's state.
+        path: the path as sent.
+        status: the status of the response; None when the client got no complete response.
+        problem: the problem type of the response, if it was a problem.
+        milliseconds: how long the mock worked on the request.
+        fault: the fault that the request met, in text form.
+        took_effect: whether the request reaches the mock's state: before the response, or later with `late-commit`.
     """
 
     number: int

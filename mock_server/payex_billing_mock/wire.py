@@ -1,32 +1,32 @@
-"""Serves the mock over asyncio, with a hand on the connection itself: it can be cut, stalled and reset.
+"""Serves the mock over asyncio, with control of the connection itself: a fault can cut, stall or reset it.
 
-Granian is faster, but no ASGI server lets an application do that; so this one serves when there may be faults.
+Granian is faster, but no ASGI server lets an application do that. So this server runs when there may be faults.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import ssl
-import struct
 import time
-from http import HTTPStatus
 from typing import TypeVar
 
 import h11
 
-from .app import MAX_BODY_BYTES, Answer, MockApp, Request
+from .admin import Admin
+from .app import REQUEST_SECONDS, MockApp, Request
 from .console import Console
 from .faults import Fault, Faults
-from .misfortune import refusal
+from .http1 import RequestReader, encode, encode_unasked, half, length_of_head, refuse_bytes
+from .late_writes import LateWrite
+from .misfortune import refusal, stale_response
+from .streams import Stream, TlsStream
 
-ADMIN_PATH = b"/mock/faults"
-_READ_BYTES = 65_536
+IDLE_SECONDS = 300.0
 
 
 class _Cut(Exception):
-    """The connection ends here."""
+    """The connection ends at once; what was written and not sent yet is lost."""
 
 
 class WireServer:
@@ -34,10 +34,14 @@ class WireServer:
 
     Args:
         app: the mock.
-        faults: what befalls requests.
-        admin: whether `/mock/faults` lets anyone who reaches it change the faults.
+        faults: the faults that requests meet.
+        admin: whether `/mock/faults` shows and changes the faults; see `Admin`.
         tls: certificates; plain HTTP without.
         site: the console, if it is to be served.
+        request_seconds: the longest time for a TLS handshake, and for one request from its first byte to its last
+            (the first request of a connection: from the connection's start). A connection that takes longer ends.
+        idle_seconds: the longest time between two requests of one connection, and for a client to take a response.
+            Much longer than common clients keep idle connections, so that it is rarely the mock that ends one.
     """
 
     def __init__(
@@ -48,141 +52,156 @@ class WireServer:
         admin: bool = False,
         tls: ssl.SSLContext | None = None,
         site: Console | None = None,
+        request_seconds: float = REQUEST_SECONDS,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._app = app
         self._site = site
         self._faults = faults
-        self._admin = admin
+        self._admin = Admin(faults) if admin else None
         self._tls = tls
+        self._request_seconds = request_seconds
+        self._idle_seconds = idle_seconds
         self._conversations: set[asyncio.Task[None]] = set()
-        self.connections: set[asyncio.StreamWriter] = set()  # whose clients are still there
+        self._late: dict[LateWrite, asyncio.TimerHandle] = {}
+        self.connections: set[Stream] = set()  # whose clients have not left
         self.most_connections = 0
         self.accepted = 0
 
     async def serve(self, listening: socket.socket, stop: asyncio.Event) -> None:
-        """Serve until told to stop."""
-        server = await asyncio.start_server(self._connected, sock=listening, ssl=self._tls, backlog=4096)
+        """Serve until told to stop. Late writes that are still pending then take effect at once."""
+        server = await asyncio.start_server(self._connected, sock=listening, backlog=4096)
         try:
             await stop.wait()
         finally:
-            # What was accepted a moment ago has begun no conversation yet, which asyncio would leave open once the
-            # server is closed; and what is aborted is not closed yet. Both take the loop a few turns.
+            # asyncio starts the conversation of an accepted connection some turns of the loop later, and would leave
+            # it open if the server were closed before. An aborted connection needs some turns until it is closed.
             await _turns()
             server.close()
             await _turns()
             for task in tuple(self._conversations):
                 task.cancel()
             await asyncio.gather(*self._conversations, return_exceptions=True)
+            self._commit_all()
             await _turns()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a callback of start_server runs in a task
+        stream = Stream(reader, writer) if self._tls is None else TlsStream(reader, writer, self._tls)
         self._conversations.add(task)
-        self.connections.add(writer)
+        self.connections.add(stream)
         self.accepted += 1
         self.most_connections = max(self.most_connections, len(self.connections))
         try:
-            await self._converse(reader, writer)
-        except (_Cut, OSError, h11.RemoteProtocolError, asyncio.CancelledError):
+            async with asyncio.timeout(self._request_seconds):
+                await stream.open()
+            await self._converse(stream)
+        except (_Cut, OSError, h11.ProtocolError, asyncio.CancelledError):
             pass
         finally:
             self._conversations.discard(task)
-            self.connections.discard(writer)
-            writer.transport.abort()
+            self.connections.discard(stream)
+            stream.abort()
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _converse(self, stream: Stream) -> None:
         connection = h11.Connection(h11.SERVER)
+        reader = RequestReader(connection, stream, self._request_seconds, self._idle_seconds)
         while True:
-            request = await _read_request(connection, reader)
-            if request is None:
-                return
-            await self._answer(connection, reader, writer, request)
-            await writer.drain()
-            if connection.our_state is h11.MUST_CLOSE:
-                writer.close()
-                await writer.wait_closed()
+            try:
+                request = await reader.read()
+            except h11.RemoteProtocolError as error:
+                refuse_bytes(connection, stream, error.error_status_hint, "The mock cannot read this request.")
+                request = None
+            except TimeoutError:
+                if reader.has_begun:
+                    text = f"The request was not complete after {self._request_seconds:g} seconds."
+                    refuse_bytes(connection, stream, 408, text)
+                request = None
+            if request is not None:
+                await self._answer(connection, stream, request)
+                if stream.needs_flush:
+                    async with asyncio.timeout(self._idle_seconds):
+                        await stream.flush()
+            if request is None or connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
+                async with asyncio.timeout(self._idle_seconds):
+                    await stream.finish()
                 return
             connection.start_next_cycle()
 
-    async def _answer(
-        self, connection: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Request
-    ) -> None:
-        if self._admin and request.raw_path == ADMIN_PATH:
-            writer.write(_encode(connection, self._administer(request)))
-            return
-        if self._site is not None and (page := self._site.answer(request)) is not None:
-            writer.write(_encode(connection, page, head_only=request.method == "HEAD"))
-            return
+    async def _answer(self, connection: h11.Connection, stream: Stream, request: Request) -> None:
+        for pages in (self._admin, self._site):
+            if pages is not None and (page := pages.answer(request)) is not None:
+                stream.write(encode(connection, page, request))
+                return
         started = time.perf_counter()
         fault = self._faults.take(request.method)
         if fault is None:
             answer = self._app.handle(request)
             self._app.note(request, answer, time.perf_counter() - started)
-            writer.write(_encode(connection, answer, head_only=request.method == "HEAD"))
+            stream.write(encode(connection, answer, request))
             return
-        await self._befall(fault, connection, reader, writer, request)
+        await self._answer_with_fault(fault, connection, stream, request)
 
-    async def _befall(
-        self,
-        fault: Fault,
-        connection: h11.Connection,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        request: Request,
+    async def _answer_with_fault(
+        self, fault: Fault, connection: h11.Connection, stream: Stream, request: Request
     ) -> None:
         started = time.perf_counter()
         if fault.kind == "latency":
-            await self._pause(fault.seconds, reader, writer)
+            await self._pause(fault.seconds, stream)
+        if fault.is_late:
+            self._commit_later(fault.seconds, request)
         answer = self._app.handle(request) if fault.takes_effect else None
         if fault.status is not None:
             answer = refusal(self._app, fault)
         shown = None if fault.cuts else answer
-        self._app.note(request, shown, time.perf_counter() - started, str(fault), fault.takes_effect)
-        match fault.kind:
-            case "lose-answer":
-                writer.close()
-                raise _Cut
-            case "reset-before" | "reset-after":
-                _reset(writer)
+        took_effect = fault.takes_effect or fault.is_late
+        self._app.note(request, shown, time.perf_counter() - started, str(fault), took_effect)
+        match fault.ending or fault.kind:
+            case "lose-answer" | "close":
+                connection.send_failed()
+            case "reset-before" | "reset-after" | "reset":
+                stream.reset()
                 raise _Cut
             case "truncate" | "stall":
-                await _half(connection, writer, _present(answer))
-                await self._pause(fault.seconds, reader, writer)
-                writer.close()
-                raise _Cut
+                stream.write(half(encode(connection, _present(answer), request)))
+                await _wait_for_client_to_leave(stream, fault.seconds)
+                connection.send_failed()
+            case "drip":
+                await _drip(stream, encode(connection, _present(answer), request), fault.seconds)
+            case "stale-response":
+                true_response = encode(connection, _present(answer), request)
+                stream.write(true_response + encode_unasked(stale_response(self._app, fault, request)))
             case _:
-                writer.write(_encode(connection, _present(answer), head_only=request.method == "HEAD"))
+                stream.write(encode(connection, _present(answer), request))
 
-    async def _pause(self, seconds: float, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Wait. A client that leaves meanwhile is gone, but its request goes on, as on a real server."""
-        ends = asyncio.get_running_loop().time() + seconds
-        try:
-            async with asyncio.timeout(seconds):
-                await reader.read(1)
-        except (TimeoutError, OSError):
-            pass
-        else:
-            self.connections.discard(writer)
-        await asyncio.sleep(max(0.0, ends - asyncio.get_running_loop().time()))
+    async def _pause(self, seconds: float, stream: Stream) -> None:
+        """Wait. A request goes on when its client leaves meanwhile, as on a real server."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + seconds
+        if await _wait_for_client_to_leave(stream, seconds):
+            self.connections.discard(stream)
+        await asyncio.sleep(max(0.0, ends - loop.time()))
 
-    def _administer(self, request: Request) -> Answer:
-        """GET lists, POST `{"faults": ["lose-answer:POST"]}` adds for the next requests, DELETE ends all."""
-        status, error = 200, None
-        match request.method:
-            case "GET":
-                pass
-            case "DELETE":
-                self._faults.clear()
-            case "POST":
-                try:
-                    self._faults.queue(*(Fault.parse(each) for each in json.loads(request.body or b"")["faults"]))
-                except (ValueError, KeyError, TypeError, AttributeError) as problem:
-                    status, error = 400, f'send {{"faults": ["KIND", …]}}: {problem}'
-            case _:
-                status, error = 405, "GET, POST or DELETE"
-        body = json.dumps({"faults": self._faults.pending()} | ({"error": error} if error else {})).encode()
-        return Answer(status, {"Content-Type": "application/json", "Content-Length": str(len(body))}, body)
+    # late writes: on the loop, so that they take turns with the requests
+
+    def _commit_later(self, seconds: float, request: Request) -> None:
+        write = self._faults.late_writes.add(seconds, lambda: self._app.handle(request), has_timer=True)
+        self._late[write] = asyncio.get_running_loop().call_later(seconds, self._commit, write)
+
+    def _commit(self, write: LateWrite) -> None:
+        del self._late[write]
+        self._faults.late_writes.carry_out(write)
+
+    def _commit_all(self) -> None:
+        """Make every pending write take effect, so that the final state does not depend on when the mock stops."""
+        loop = asyncio.get_running_loop()
+        for write, timer in sorted(self._late.items(), key=lambda item: item[0].due):
+            timer.cancel()
+            try:
+                self._commit(write)
+            except Exception as error:  # noqa: BLE001 - the other writes must take effect all the same
+                loop.call_exception_handler({"message": "a late write failed", "exception": error})
 
 
 async def _turns(number: int = 5) -> None:
@@ -191,53 +210,26 @@ async def _turns(number: int = 5) -> None:
         await asyncio.sleep(0)
 
 
-async def _read_request(connection: h11.Connection, reader: asyncio.StreamReader) -> Request | None:
-    """The next request, or None when the client is done."""
-    head: h11.Request | None = None
-    body = bytearray()
-    size = 0
-    while True:
-        event = connection.next_event()
-        if event is h11.NEED_DATA:
-            connection.receive_data(await reader.read(_READ_BYTES))
-        elif isinstance(event, h11.Request):
-            head = event
-        elif isinstance(event, h11.Data):
-            size += len(event.data)
-            if size <= MAX_BODY_BYTES:
-                body += event.data
-        elif isinstance(event, h11.EndOfMessage) and head is not None:
-            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
-            whole = bytes(body) if size <= MAX_BODY_BYTES else None
-            return Request(head.method.decode(), head.target.partition(b"?")[0], headers, whole)
-        else:
-            return None
+async def _wait_for_client_to_leave(stream: Stream, seconds: float) -> bool:
+    """Wait for at most so many seconds; whether the client has left."""
+    async with stream.watching() as left:
+        await asyncio.wait({left}, timeout=seconds)
+        return left.done()
 
 
-def _encode(connection: h11.Connection, answer: Answer, *, head_only: bool = False) -> bytes:
-    reason = HTTPStatus(answer.status).phrase if answer.status in HTTPStatus._value2member_map_ else "Unknown"
-    events: list[h11.Event] = [
-        h11.Response(status_code=answer.status, headers=list(answer.headers.items()), reason=reason)
-    ]
-    if answer.body and not head_only:
-        events.append(h11.Data(data=answer.body))
-    return b"".join(connection.send(event) or b"" for event in [*events, h11.EndOfMessage()])
-
-
-async def _half(connection: h11.Connection, writer: asyncio.StreamWriter, answer: Answer) -> None:
-    """Send half of an answer, and keep the rest for ever."""
-    whole = _encode(connection, answer)
-    head = whole.index(b"\r\n\r\n") + 4
-    cut = head + (len(whole) - head) // 2 if answer.body else head // 2
-    writer.write(whole[:cut])
-    await writer.drain()
-
-
-def _reset(writer: asyncio.StreamWriter) -> None:
-    """Send a reset in place of an orderly end: what a lingering time of zero does."""
-    raw: socket.socket = writer.get_extra_info("socket")
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
+async def _drip(stream: Stream, response: bytes, seconds: float) -> None:
+    """Send the head one byte at a time, spread over so many seconds, and then the body. Ends when the client leaves."""
+    head = length_of_head(response)
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    async with stream.watching() as left:
+        for sent in range(1, head + 1):
+            stream.write(response[sent - 1 : sent])
+            await stream.flush()
+            await asyncio.wait({left}, timeout=max(0.0, started + seconds * sent / head - loop.time()))
+            if left.done():
+                raise _Cut
+    stream.write(response[head:])
 
 
 _T = TypeVar("_T")
@@ -245,5 +237,5 @@ _T = TypeVar("_T")
 
 def _present(value: _T | None) -> _T:
     if value is None:
-        raise RuntimeError("the fault has no answer to send")
+        raise RuntimeError("the fault has no response to send")
     return value

@@ -76,6 +76,11 @@ def next_link(navigation: generated.Navigation) -> str | None:
     return link if isinstance(link, str) and link else None
 
 
+def own_link(navigation: generated.Navigation) -> str | None:
+    """The path of the page itself, if the server says it."""
+    return navigation.id if isinstance(navigation.id, str) else None
+
+
 def new_recurring_product(charge: Charge) -> generated.NewRecurringProduct:
     """The body that adds a charge; what is None is left out."""
     quantity, price, rate, text = charge.quantity, charge.unit_price, charge.vat_rate, charge.text

@@ -68,6 +68,22 @@ def check_content(product: RecurringProduct, charge: Charge) -> None:
             raise _foreign(f"another {name}")
 
 
+def check_list(uri: str | None, parent: tuple[str, ...]) -> None:
+    """A page of a list is that of the parent; a page that does not name its own path is not judged.
+
+    Only the numbers in the path count: nothing says how the path of a second page looks.
+
+    Raises:
+        Unreadable: it names another parent.
+    """
+    if uri is None:
+        return
+    segments = [unquote(segment) for segment in _path(uri).split("/")]
+    for name, number in zip(("customers", "subscriptions"), parent, strict=False):
+        if name in segments and segments[segments.index(name) + 1 :][:1] != [number]:
+            raise _foreign("a list of another parent")
+
+
 def check_place(uri: str | None, expected: tuple[str, ...]) -> None:
     """The resource's own path ends in the expected segments; a resource without `@id` is not judged.
 
@@ -76,12 +92,16 @@ def check_place(uri: str | None, expected: tuple[str, ...]) -> None:
     """
     if uri is None or uri.endswith("/" + "/".join(expected)):  # nearly always: no number needs encoding
         return
-    try:
-        segments = urlsplit(uri).path.split("/")[-len(expected) :]
-    except ValueError:
-        raise Unreadable("the resource's @id is not a URI") from None
+    segments = _path(uri).split("/")[-len(expected) :]
     if tuple(segments) != expected and tuple(map(unquote, segments)) != expected:
         raise _foreign("the @id of another resource")
+
+
+def _path(uri: str) -> str:
+    try:
+        return urlsplit(uri).path
+    except ValueError:
+        raise Unreadable("an @id is not a URI") from None
 
 
 def _foreign(what: str) -> Unreadable:

@@ -80,7 +80,7 @@ def get_customer(owner_no: str, customer_no: str) -> Call[Customer]:
 
 def list_subscriptions(owner_no: str, customer_no: str) -> Call[Page[Subscription]]:
     """List a customer's subscriptions."""
-    return _call(_list_subscriptions, (owner_no, customer_no), _page(_subscription(customer_no)))
+    return _call(_list_subscriptions, (owner_no, customer_no), _page(_subscription(customer_no), (customer_no,)))
 
 
 def create_subscription(owner_no: str, customer_no: str, subscription_no: str) -> Call[Subscription]:
@@ -108,7 +108,7 @@ def delete_subscription(owner_no: str, customer_no: str, subscription_no: str) -
 def list_charges(parent: Parent) -> Call[Page[RecurringProduct]]:
     """List the charges of a customer or a subscription."""
     module = _level(parent, list_customer_recurring_products, list_subscription_recurring_products)
-    return _call(module, parent.ids, _page(_charge(parent)))
+    return _call(module, parent.ids, _page(_charge(parent), parent.ids[1:]))
 
 
 def create_charge(parent: Parent, charge: Charge) -> Call[RecurringProduct]:
@@ -272,8 +272,9 @@ def _charge(
     return parse
 
 
-def _page(parse_item: Callable[[Any], T]) -> Callable[[Any], Page[T]]:
+def _page(parse_item: Callable[[Any], T], parent: tuple[str, ...]) -> Callable[[Any], Page[T]]:
     def parse(source: Any) -> Page[T]:
+        _identity.check_list(_convert.own_link(source.navigation), parent)
         return Page(tuple(parse_item(item) for item in source.items), _convert.next_link(source.navigation))
 
     return parse

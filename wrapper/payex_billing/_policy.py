@@ -15,6 +15,8 @@ so a test can try every schedule of failures. It is the only judge of success, r
     any other status              raise                              `OutcomeUnknown`
     2xx that is not the contract  raise `MalformedResponse`          `OutcomeUnknown`
 
+A response of another status than 2xx counts as lost, too, if unexpected bytes came right behind it.
+
 A bare 503 has no problem body; for PATCH and DELETE, no Retry-After either. Gateways send it, like 500 and 502, when
 they have lost the server's response.
 """
@@ -71,6 +73,7 @@ class GetToken:
 
 
 _GET_TOKEN = GetToken()
+_DOUBTFUL = Failure(Phase.ANSWER_LOST, "unexpected bytes followed the response: it may belong to another request")
 
 
 @attrs.frozen
@@ -207,7 +210,7 @@ class _Run(Generic[T]):
                 raise self.out_of_time()
             if pause > 0:
                 yield Wait(pause)
-            reply = _checked((yield Send(self.outgoing(token), min(self.options.timeout, left))))
+            reply = _believable(_checked((yield Send(self.outgoing(token), min(self.options.timeout, left)))))
             if isinstance(reply, Response):
                 if 200 <= reply.status < 300 or self.already_removed(reply):
                     self.note(reply, None)
@@ -370,6 +373,16 @@ def parse_retry_after(value: str | None, epoch: Callable[[], float]) -> float | 
 def _token(reply: object) -> Secret:
     if not isinstance(reply, Secret):
         raise TypeError(f"GetToken was given back {type(reply).__name__}")
+    return reply
+
+
+def _believable(reply: Reply) -> Reply:
+    """A refusal with unexpected bytes behind it may be the response to an earlier request: it counts as lost.
+
+    A success is believed if its values are those that were asked for.
+    """
+    if isinstance(reply, Response) and reply.followed and not 200 <= reply.status < 300:
+        return _DOUBTFUL
     return reply
 
 

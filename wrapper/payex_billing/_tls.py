@@ -100,7 +100,7 @@ def probe(context: ssl.SSLContext, host: str, port: int, *, has_certificate: boo
         context: with our certificates, if there are any.
         host: the server.
         port: its port.
-        has_certificate: whether a client certificate is configured. If not, and the server hangs up, the advice says so.
+        has_certificate: whether a client certificate is configured. If not, a server that hangs up gets that advice.
     """
     try:
         connection = socket.create_connection((host, port), timeout=PROBE_SECONDS)

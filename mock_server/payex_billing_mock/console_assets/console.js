@@ -1,5 +1,5 @@
 "use strict";
-// Shows what /console/state says, and presses its buttons. Nothing is written as HTML: all of it may come from anywhere.
+// Shows /console/state, and sends what the buttons ask for. Writes text only, never HTML: any client may have sent it.
 
 const EVERY = 700; // milliseconds between two looks
 const open = new Set(); // customers whose charges are unfolded
@@ -76,7 +76,7 @@ function show(state) {
   const text = JSON.stringify(state);
   if (text === shown) return;
   shown = text;
-  document.getElementById("faults").textContent = state.faults.join(", ") || "nothing";
+  document.getElementById("faults").textContent = state.faults.join(", ") || "none";
   document.getElementById("ledgers").replaceChildren(...state.ledgers.flatMap(ledger));
   if (state.requests.length) document.getElementById("requests").replaceChildren(...state.requests.map(request));
   else document.getElementById("requests").replaceChildren(make("tr", {}, make("td", { colspan: "6", text: "None yet. Point a client at this address." })));

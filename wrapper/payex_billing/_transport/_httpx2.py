@@ -23,7 +23,7 @@ from .. import _tls
 from .._evidence import Phase
 from ..config import Settings
 from ..errors import ConfigurationError
-from ._decoding import body_of
+from ._decoding import Body, body_of
 from ._idle import Idle
 from ._interface import (
     KEEP_ALIVE,
@@ -146,8 +146,12 @@ class _Line:
         self.progress.deadline, self.progress.written = deadline, False
 
     def is_clean(self) -> bool:
-        """Whether it can be used again: see `left_over`."""
+        """Whether it is open, and nothing has arrived since its last response."""
         return self.connection.is_idle() and not self.connection.has_expired() and not left_over(self.connection)
+
+    def is_followed(self) -> bool:
+        """Whether bytes have arrived behind the response that was just read."""
+        return left_over(self.connection)
 
 
 class _AsyncLine:
@@ -155,7 +159,8 @@ class _AsyncLine:
 
     def __init__(self, route: _Route) -> None:
         self.progress = route.progress()
-        self.connection = route.connect_async(AsyncNetwork(self.progress))
+        self.network = AsyncNetwork(self.progress)
+        self.connection = route.connect_async(self.network)
         self.idle_since = 0.0
         self.used = False
 
@@ -164,8 +169,12 @@ class _AsyncLine:
         self.progress.deadline, self.progress.written = deadline, False
 
     def is_clean(self) -> bool:
-        """Whether it can be used again: see `left_over`."""
+        """Whether it is open, and nothing has arrived since its last response."""
         return self.connection.is_idle() and not self.connection.has_expired() and not left_over(self.connection)
+
+    def is_followed(self) -> bool:
+        """Whether bytes have arrived behind the response that was just read."""
+        return left_over(self.connection) or (self.network.wire is not None and bool(self.network.wire.arrived))
 
 
 class Transport:
@@ -205,9 +214,9 @@ class Transport:
             line.connection.close()
             # The frames of the HTTP library hold the Authorization header.
             raise error.with_traceback(None) from None
+        followed = line.is_followed()
         self._put_back(line)
-        content = body.end()
-        return content if isinstance(content, Failure) else Response(response.status, headers_of(response), content)
+        return _reply(response, body, followed=followed)
 
     def _put_back(self, line: _Line) -> None:
         line.used = True
@@ -273,13 +282,13 @@ class AsyncTransport:
             await line.connection.aclose()
             # The frames of the HTTP library hold the Authorization header.
             raise error.with_traceback(None) from None
+        followed = line.is_followed()
         line.used = True
         self._idle.put(line, time.monotonic())
         if self._closed:
             self._idle.clear()
         await self._close_spent()
-        content = body.end()
-        return content if isinstance(content, Failure) else Response(response.status, headers_of(response), content)
+        return _reply(response, body, followed=followed)
 
     async def _close_spent(self) -> None:
         while self._idle.spent:
@@ -352,6 +361,13 @@ def encoding_of(response: httpcore2.Response) -> str | None:
         if len(name) == 16 and name.lower() == b"content-encoding":
             return value.decode("latin-1")
     return None
+
+
+def _reply(response: httpcore2.Response, body: Body, *, followed: bool) -> Reply:
+    content = body.end()
+    if isinstance(content, Failure):
+        return content
+    return Response(response.status, headers_of(response), content, followed)
 
 
 def headers_of(response: httpcore2.Response) -> dict[str, str]:

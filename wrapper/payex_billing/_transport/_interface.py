@@ -44,11 +44,14 @@ class Response:
         status: the HTTP status.
         headers: the header fields, names in lower case; the first of a name counts.
         body: the body, decoded from its Content-Encoding.
+        followed: whether bytes that belong to no request came right behind it. Then it may itself belong to another
+            request. A transport that cannot tell leaves it False.
     """
 
     status: int
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
+    followed: bool = False
 
 
 @attrs.frozen

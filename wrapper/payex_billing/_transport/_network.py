@@ -8,6 +8,7 @@ With anyio, httpcore2's own asyncio backend, bytes can wait in four buffers that
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import ssl
 import time
@@ -110,12 +111,25 @@ class AsyncNetwork(httpcore2.AsyncNetworkBackend):
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
+        self.wire: Wire | None = None
 
     async def connect_tcp(self, host: str, port: int, *_: Any, **__: Any) -> httpcore2.AsyncNetworkStream:
         """Connect."""
-        wire = Wire()
+        wire = self.wire = Wire()
         await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
         return AsyncStream(wire, self._progress, layers=0)
+
+
+def _is_readable(waiting: Any) -> bool:
+    """Whether something, the end included, waits in the system for this socket. True if that cannot be told."""
+    try:
+        if not hasattr(select, "poll"):  # Windows, where select has no limit on the number of the socket
+            return bool(select.select([waiting.fileno()], [], [], 0)[0])
+        poll = select.poll()
+        poll.register(waiting.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+    except (OSError, ValueError, AttributeError):
+        return True
 
 
 class Wire(asyncio.Protocol):
@@ -128,6 +142,8 @@ class Wire(asyncio.Protocol):
         self.error: Exception | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._paused = False
+        # Bytes may wait in a buffer of asyncio that cannot be asked: after a pause the connection is not used again.
+        self.was_paused = False
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -139,7 +155,7 @@ class Wire(asyncio.Protocol):
         """Called by asyncio, also when nobody reads: then it belongs to no request."""
         self.arrived += data
         if len(self.arrived) > _HIGH_WATER and self.transport is not None and not self._paused:
-            self._paused = True
+            self._paused = self.was_paused = True
             self.transport.pause_reading()
         self._wake()
 
@@ -247,6 +263,10 @@ class AsyncStream(httpcore2.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         """What httpcore2 asks; `is_readable` is whether anything, the end included, has arrived."""
-        if info == "is_readable":
-            return bool(self._wire.arrived) or self._wire.ended
-        return None if self._wire.transport is None else self._wire.transport.get_extra_info(info)
+        if self._wire.transport is None:
+            return None
+        if info != "is_readable":
+            return self._wire.transport.get_extra_info(info)
+        wire = self._wire
+        # The event loop may not have had a turn since the last response: what waits in the system counts, too.
+        return bool(wire.arrived) or wire.ended or wire.was_paused or _is_readable(self.get_extra_info("socket"))

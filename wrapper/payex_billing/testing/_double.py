@@ -168,6 +168,15 @@ class PayexMock:
         self._app.store.clear()
         self._traffic.clear()
         self._faults.clear()
+        self._faults.forget_late_writes()
+
+    def wait_for_late_writes(self, timeout: float = 60.0) -> None:
+        """Wait until every write of the fault `late-commit` has taken effect.
+
+        Args:
+            timeout: seconds to wait at most.
+        """
+        self._faults.wait_for_late_writes(timeout)
 
     # what it was asked
 

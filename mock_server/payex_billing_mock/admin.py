@@ -1,0 +1,75 @@
+"""`/mock/faults`: the mock's faults over HTTP, for tests in other processes."""
+
+from __future__ import annotations
+
+import json
+
+from .access import GUARD, has_guard, has_loopback_host, is_json, is_loopback
+from .app import MAX_BODY_BYTES, Answer, Request
+from .faults import Faults
+from .json_text import parse
+
+PATH = b"/mock/faults"
+
+
+class Admin:
+    """Shows and changes the faults.
+
+    GET lists the faults, POST `{"faults": ["lose-answer:POST"]}` queues more, DELETE ends all. Each response has the
+    faults that requests may still meet, and as `lateWrites` the number of writes that have not taken effect yet.
+
+    Every request needs the header `X-Payex-Console: 1`, and a POST a JSON Content-Type: a page of another site can
+    send neither without asking first. A request from this machine also needs a loopback name as its Host.
+
+    Args:
+        faults: the faults that requests meet.
+    """
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+
+    def answer(self, request: Request) -> Answer | None:
+        """The response, or None if the path is another one."""
+        if request.raw_path != PATH:
+            return None
+        status, error = self._change_faults(request)
+        state = {"faults": self._faults.pending(), "lateWrites": len(self._faults.late_writes)}
+        shown = {} if status == 403 else state
+        body = json.dumps(shown | ({"error": error} if error else {})).encode()
+        return Answer(status, {"Content-Type": "application/json", "Content-Length": str(len(body))}, body)
+
+    def _change_faults(self, request: Request) -> tuple[int, str | None]:
+        """Do what a request to `/mock/faults` asks; its status, and what was wrong."""
+        if not has_guard(request):
+            return 403, f"/mock/faults needs the header {GUARD}: 1, which pages of other sites cannot send."
+        if is_loopback(request.peer) and not has_loopback_host(request):
+            return 403, "From this machine, /mock/faults needs a loopback name such as localhost in the URL."
+        match request.method:
+            case "GET":
+                return 200, None
+            case "DELETE":
+                self._faults.clear()
+                return 200, None
+            case "POST":
+                return self._queue_faults(request)
+            case _:
+                return 405, "Use GET, POST or DELETE."
+
+    def _queue_faults(self, request: Request) -> tuple[int, str | None]:
+        if not is_json(request):
+            return 415, "Send the faults with Content-Type: application/json."
+        if request.body is None:
+            return 413, f"The body must have at most {MAX_BODY_BYTES} bytes."
+        example = 'Send {"faults": ["lose-answer:POST"]}'
+        try:
+            value = parse(request.body)
+        except ValueError as problem:
+            return 400, f"{example}; the body is not JSON: {problem}."
+        texts = value.get("faults") if isinstance(value, dict) else None
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            return 400, f"{example}: an object with a list of texts."
+        try:
+            self._faults.queue(*texts)
+        except ValueError as problem:
+            return 400, f"{example}; {problem}."
+        return 200, None
