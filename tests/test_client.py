@@ -375,7 +375,7 @@ def test_a_hostile_href_is_refused_and_nothing_is_sent(facade: str, href: str) -
 
 
 def test_a_hostile_id_of_a_resource_is_only_text() -> None:
-    hostile = json.dumps(CUSTOMER | {"@id": "https://evil.example/customers/1"}).encode()
+    hostile = json.dumps(CUSTOMER | {"@id": "https://evil.example/1234/customers/1"}).encode()
     with ScriptedServer([http_answer(200, hostile), http_answer(200, hostile)]) as server, scripted(server) as billing:
         read = billing.customer("1").get()
         with pytest.raises(pb.UnsafeLink):

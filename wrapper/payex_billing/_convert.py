@@ -70,10 +70,12 @@ def recurring_product(source: generated.RecurringProduct) -> RecurringProduct:
 
 def next_link(navigation: generated.Navigation) -> str | None:
     """The link to the next part of a list. None is documented, so both forms the house might use are read."""
-    link = navigation.additional_properties.get("next")
+    following = link = navigation.additional_properties.get("next")
     if isinstance(link, Mapping):
         link = link.get("@id", link.get("href"))
-    return link if isinstance(link, str) and link else None
+    if following is not None and not isinstance(link, str):
+        raise _wrong("navigation.next", "a link", link)  # without it the list would be cut
+    return link or None
 
 
 def own_link(navigation: generated.Navigation) -> str | None:
@@ -147,6 +149,8 @@ def _float_vat(value: Decimal | int) -> float:
 
 
 def _extra(extra: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    if not isinstance(extra, Mapping):
+        raise InvalidArgument("extra", f"must be a mapping, not {type(extra).__name__}")
     for name in extra:
         if name in CHARGE_PROPERTIES:
             raise InvalidArgument("extra", f"must not hold {name}: it has an argument of its own")

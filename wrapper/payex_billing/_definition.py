@@ -68,7 +68,7 @@ class Definition:
         content = None if body is None else _written(body)
         return PreparedRequest(self._operation, self._method, self._path % ids, self._template, self._headers, content)
 
-    def read(self, status: int, convert: Callable[[Any], T], response: Response) -> T:
+    def read(self, status: int, convert: Callable[[Any], T], response: Response, *, is_list: bool = False) -> T:
         """What a response says, taken as one with this status.
 
         Raises:
@@ -78,6 +78,8 @@ class Definition:
             value = parse_json(response.body)
         except (ValueError, RecursionError):
             raise Unreadable("the body is not JSON") from None
+        if is_list and not (isinstance(value, dict) and isinstance(value.get("items"), list)):
+            raise Unreadable("items is not a list")  # the generated code reads an empty object as an empty list
         try:
             return convert(self._parse(client=_CLIENT, response=_Parsed(status, value)))
         except KeyError as error:

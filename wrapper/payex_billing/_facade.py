@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import random
 import time
-from collections.abc import Collection, Generator
+from collections.abc import Callable, Collection, Generator
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
@@ -16,15 +16,16 @@ from urllib.parse import urlsplit
 import attrs
 
 from . import _look_up, _policy
-from ._calls import Call
+from ._calls import Call, Unreadable
 from ._limits import Pace, RetryBudget
 from ._look_up import Steps
 from ._memory import Memory, PlainKey
 from ._policy import Environment, Options, Step
 from ._secret import Secret
 from ._telemetry import AttemptHook, Telemetry
+from ._transport import Response
 from .config import AsyncTokenProvider, Settings
-from .errors import BillingError, DeadlineExceeded, OutcomeUnknown
+from .errors import BillingError, DeadlineExceeded, InvalidArgument, OutcomeUnknown
 from .models import LookUpResult, LostCreation, NaturalKey, RecurringProduct
 
 T = TypeVar("T")
@@ -60,6 +61,7 @@ class Facade(Generic[Provider, TransportT]):
     ) -> None:
         # A traceback with captured locals shows the arguments of this function.
         token, client_key_password, proxy = Secret.of(token), Secret.of(client_key_password), Secret.of(proxy)
+        base_url = Secret.of(base_url) if isinstance(base_url, str) else base_url  # it may wrongly hold a password
         self.settings = Settings.load(
             token=token,
             token_file=token_file,
@@ -148,6 +150,8 @@ class Facade(Generic[Provider, TransportT]):
         return twin
 
     def __repr__(self) -> str:
+        if "settings" not in self.__dict__:  # in a traceback with captured locals
+            return f"{type(self).__name__}(…)"
         return f"{type(self).__name__}({self.settings.base_url}{self.settings.ledger_prefix})"
 
     def _policy(self, call: Call[T], mark: int, known: Collection[str] | None) -> Generator[Step, object, T]:
@@ -155,7 +159,19 @@ class Facade(Generic[Provider, TransportT]):
         if call.creates is None:
             return _policy.run(call, self._options, self._budget, self._environment)
         lost = partial(self._lost, call.creates, mark, known)
-        return _policy.run(call, self._options, self._budget, self._environment, lost)
+        checked = Call(call.request, partial(self._parse_new, call.parse, mark, known), call.creates)
+        return _policy.run(checked, self._options, self._budget, self._environment, lost)
+
+    def _parse_new(
+        self, parse: Callable[[Response], T], mark: int, known: Collection[str] | None, response: Response
+    ) -> T:
+        """Read the response to a creation. A charge that was there before is the response to an earlier creation."""
+        created = parse(response)
+        if isinstance(created, RecurringProduct) and (
+            (known is not None and created.id in known) or not self._memory.may_be(created.id, mark)
+        ):
+            raise Unreadable("the response is that of another request: it shows an older charge", foreign=True)
+        return created
 
     def _lost(self, key: PlainKey, mark: int, known: Collection[str] | None, sent_at: float) -> LostCreation:
         customer_no, subscription_no, charge = key
@@ -163,6 +179,7 @@ class Facade(Generic[Provider, TransportT]):
             key=NaturalKey(customer_no=customer_no, subscription_no=subscription_no, charge=charge),
             sent_at=sent_at,
             known=known,
+            ledger=self.settings.base_url + self.settings.ledger_prefix,
             mark=mark,
             memory=self._memory.name,
         )
@@ -180,7 +197,9 @@ class Facade(Generic[Provider, TransportT]):
             self._memory.saw((result.id,))
 
     def _look_up_steps(self, lost: LostCreation, settle: float) -> Steps[LookUpResult]:
-        # What this client has seen tells nothing of the creations of another.
+        if not _policy.number(settle) >= 0:
+            raise InvalidArgument("settle", "must be a number of seconds, 0 or more")
+        # What this client has seen says nothing about the creations of another.
         memory = self._memory if lost.memory == self._memory.name else None
         return _look_up.look_up(lost, self.settings, memory, self._environment.epoch(), settle)
 

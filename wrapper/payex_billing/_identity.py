@@ -14,10 +14,11 @@ from ._calls import Unreadable
 from .models import Charge, Customer, RecurringProduct, Subscription
 
 _CHARGE = ("product_code", "quantity", "unit_price", "vat_rate", "text", "start_date", "end_date")
+_NAMES = ("customers", "subscriptions")
 _values = attrgetter(*_CHARGE)
 
 
-def check_customer(customer: Customer, customer_no: str) -> None:
+def check_customer(customer: Customer, owner_no: str, customer_no: str) -> None:
     """The customer is the one that was asked for.
 
     Raises:
@@ -25,18 +26,23 @@ def check_customer(customer: Customer, customer_no: str) -> None:
     """
     if customer.customer_no != customer_no:
         raise _foreign("another customer")
-    check_place(customer.uri, ("customers", customer_no))
+    check_place(customer.uri, (owner_no, "customers", customer_no))
 
 
-def check_subscription(subscription: Subscription, customer_no: str, subscription_no: str | None = None) -> None:
+def check_subscription(subscription: Subscription, parent: tuple[str, str], subscription_no: str | None = None) -> None:
     """The subscription is the one that was asked for, or any of the customer's.
+
+    Args:
+        subscription: what came back.
+        parent: the numbers of the ledger and the customer.
+        subscription_no: the number that was asked for.
 
     Raises:
         Unreadable: it is another one.
     """
     if subscription_no is not None and subscription.subscription_no != subscription_no:
         raise _foreign("another subscription")
-    check_place(subscription.uri, ("customers", customer_no, "subscriptions", subscription.subscription_no))
+    check_place(subscription.uri, (*_segments(parent), "subscriptions", subscription.subscription_no))
 
 
 def check_charge(product: RecurringProduct, parent: tuple[str, ...], charge_id: str | None = None) -> None:
@@ -44,7 +50,7 @@ def check_charge(product: RecurringProduct, parent: tuple[str, ...], charge_id: 
 
     Args:
         product: what came back.
-        parent: the numbers of the customer and, at the level of a subscription, of the subscription.
+        parent: the numbers of the ledger, the customer and, at the level of a subscription, the subscription.
         charge_id: the id that was asked for.
 
     Raises:
@@ -52,9 +58,7 @@ def check_charge(product: RecurringProduct, parent: tuple[str, ...], charge_id: 
     """
     if charge_id is not None and product.id != charge_id:
         raise _foreign("another charge")
-    names = ("customers", "subscriptions")
-    path = [segment for pair in zip(names, parent, strict=False) for segment in pair]
-    check_place(product.uri, (*path, "recurring-products", product.id))
+    check_place(product.uri, (*_segments(parent), "recurring-products", product.id))
 
 
 def check_content(product: RecurringProduct, charge: Charge) -> None:
@@ -79,9 +83,11 @@ def check_list(uri: str | None, parent: tuple[str, ...]) -> None:
     if uri is None:
         return
     segments = [unquote(segment) for segment in _path(uri).split("/")]
-    for name, number in zip(("customers", "subscriptions"), parent, strict=False):
+    for name, number in zip(_NAMES, parent[1:], strict=False):
         if name in segments and segments[segments.index(name) + 1 :][:1] != [number]:
             raise _foreign("a list of another parent")
+    if "customers" in segments and segments[: segments.index("customers")][-1:] != [parent[0]]:
+        raise _foreign("a list of another ledger")
 
 
 def check_place(uri: str | None, expected: tuple[str, ...]) -> None:
@@ -95,6 +101,12 @@ def check_place(uri: str | None, expected: tuple[str, ...]) -> None:
     segments = _path(uri).split("/")[-len(expected) :]
     if tuple(segments) != expected and tuple(map(unquote, segments)) != expected:
         raise _foreign("the @id of another resource")
+
+
+def _segments(parent: tuple[str, ...]) -> tuple[str, ...]:
+    """The segments of the route of a parent, from the ledger on."""
+    named = [segment for pair in zip(_NAMES, parent[1:], strict=False) for segment in pair]
+    return (parent[0], *named)
 
 
 def _path(uri: str) -> str:

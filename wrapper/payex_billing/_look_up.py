@@ -5,6 +5,7 @@ Pure: it yields calls and receives their results.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Generator
 from typing import Any, TypeVar
 
@@ -13,7 +14,14 @@ from ._calls import Call, Page
 from ._memory import Memory
 from ._operations import Parent
 from .config import Settings
-from .errors import AlreadyExists, BillingError, NotFound, OutcomeUnknown
+from .errors import (
+    AlreadyExists,
+    BillingError,
+    CustomerNotFound,
+    NotFound,
+    OutcomeUnknown,
+    SubscriptionNotFound,
+)
 from .models import (
     Charge,
     Customer,
@@ -71,6 +79,8 @@ def look_up(
     key = lost.key
     if key is None:
         return _unknown("a followed operation does not say what it creates")
+    if lost.ledger not in {None, settings.base_url + settings.ledger_prefix}:
+        return _unknown("it was sent to another ledger: look it up with a client of that ledger")
     try:
         if key.charge is not None:
             found = yield from _charge(lost, key, key.charge, settings, memory)
@@ -82,7 +92,7 @@ def look_up(
             )
             resource = yield read
             found = LookUpResult(outcome=Outcome.CREATED, reason="it exists", resource=resource)
-    except NotFound:
+    except (CustomerNotFound, SubscriptionNotFound):
         found = None
     except BillingError as failure:
         return _unknown(f"the look-up failed: {failure}")
@@ -103,7 +113,9 @@ def _charge(
         for product in held
         if product.id not in known and (memory is None or memory.may_be(product.id, lost.mark))
     ]
-    exact = tuple(product for product in new if product.has_content_of(charge))
+    # What surely is new needs only the values that were sent: the server may show those of the master product beside.
+    is_it = _has_sent_values if lost.known is not None else RecurringProduct.has_content_of
+    exact = tuple(product for product in new if is_it(product, charge))
     if not exact:
         similar = tuple(product for product in new if _may_be(product, charge, sure_to_be_new=lost.known is not None))
         return _unknown("a new charge is similar to what was sent: it may be it", similar) if similar else None
@@ -118,13 +130,13 @@ def _charge(
 
 
 def _list(parent: Parent, settings: Settings) -> Steps[list[RecurringProduct]]:
-    held: list[RecurringProduct] = []
+    held: dict[str, RecurringProduct] = {}  # a list that moves while it is read can show a charge twice
     pages = _operations.Pages(_operations.list_charges(parent), settings)
     while pages.following is not None:
         page: Page[RecurringProduct] = yield pages.following
-        held += page.items
+        held |= {product.id: product for product in page.items}
         pages.turn(page)
-    return held
+    return list(held.values())
 
 
 def _absence(lost: LostCreation, now: float, settle: float) -> LookUpResult:
@@ -140,13 +152,28 @@ def _unknown(reason: str, candidates: tuple[RecurringProduct, ...] = ()) -> Look
 def _may_be(product: RecurringProduct, charge: Charge, *, sure_to_be_new: bool) -> bool:
     """Whether a charge may be what was sent, although it is not the same.
 
-    The server may have filled in what was not sent. And what surely was not there before, of the same product, is
-    suspicious however it looks: nothing says that the server keeps every value as it was sent.
+    The server may have filled in what was not sent, and may write a text in another way. What surely was not there
+    before, of the same product, is suspicious however it looks: nothing says that the server keeps every value.
     """
-    if sure_to_be_new and product.product_code == charge.product_code:
+    if sure_to_be_new and _plain(product.product_code) == _plain(charge.product_code):
         return True
-    names = ("product_code", "quantity", "unit_price", "vat_rate", "text", "start_date", "end_date")
-    sent = [(name, getattr(charge, name)) for name in names]
-    return all(value is None or getattr(product, name) == value for name, value in sent) and all(
-        product.extra.get(name) == value for name, value in charge.extra.items()
+    return all(
+        value is None or _plain(getattr(product, name)) == _plain(value) for name, value in _sent(charge)
+    ) and all(product.extra.get(name) == value for name, value in charge.extra.items())
+
+
+def _has_sent_values(product: RecurringProduct, charge: Charge) -> bool:
+    """Whether a charge has every value that was sent; an extra property may have been dropped."""
+    return all(value is None or getattr(product, name) == value for name, value in _sent(charge)) and all(
+        product.extra.get(name, value) == value for name, value in charge.extra.items()
     )
+
+
+def _sent(charge: Charge) -> list[tuple[str, Any]]:
+    names = ("product_code", "quantity", "unit_price", "vat_rate", "text", "start_date", "end_date")
+    return [(name, getattr(charge, name)) for name in names]
+
+
+def _plain(value: Any) -> Any:
+    """A text without what a server may change of it: case, outer spaces, compatibility forms of Unicode."""
+    return unicodedata.normalize("NFKC", value).casefold().strip() if isinstance(value, str) else value

@@ -33,7 +33,7 @@ from ._calls import Call, Page, PreparedRequest, Unreadable
 from ._definition import Definition, parse_json, write_json
 from ._links import path_under
 from ._memory import PlainKey
-from ._problems import printable
+from ._text import printable
 from ._transport import Response
 from .config import Settings
 from .errors import InvalidArgument, MalformedResponse
@@ -67,12 +67,12 @@ def create_customer(owner_no: str, customer_no: str) -> Call[Customer]:
     """Create a customer; the number must fit the narrower pattern for new ones."""
     body = generated.NewCustomer(customer_no=_checks.customer_no(customer_no, new=True))
     key = (customer_no, None, None)
-    return _call(_create_customer, (owner_no,), _customer(customer_no), body, key)
+    return _call(_create_customer, (owner_no,), _customer(owner_no, customer_no), body, key)
 
 
 def get_customer(owner_no: str, customer_no: str) -> Call[Customer]:
     """Read a customer."""
-    return _call(_get_customer, (owner_no, customer_no), _customer(customer_no))
+    return _call(_get_customer, (owner_no, customer_no), _customer(owner_no, customer_no))
 
 
 # subscriptions
@@ -80,7 +80,7 @@ def get_customer(owner_no: str, customer_no: str) -> Call[Customer]:
 
 def list_subscriptions(owner_no: str, customer_no: str) -> Call[Page[Subscription]]:
     """List a customer's subscriptions."""
-    return _call(_list_subscriptions, (owner_no, customer_no), _page(_subscription(customer_no), (customer_no,)))
+    return _list(_list_subscriptions, (owner_no, customer_no), _subscription((owner_no, customer_no)))
 
 
 def create_subscription(owner_no: str, customer_no: str, subscription_no: str) -> Call[Subscription]:
@@ -88,13 +88,13 @@ def create_subscription(owner_no: str, customer_no: str, subscription_no: str) -
     body = generated.NewSubscription(subscription_no=_checks.subscription_no(subscription_no))
     key = (customer_no, subscription_no, None)
     ids = (owner_no, customer_no)
-    return _call(_create_subscription, ids, _subscription(customer_no, subscription_no), body, key)
+    return _call(_create_subscription, ids, _subscription(ids, subscription_no), body, key)
 
 
 def get_subscription(owner_no: str, customer_no: str, subscription_no: str) -> Call[Subscription]:
     """Read a subscription."""
     ids = (owner_no, customer_no, subscription_no)
-    return _call(_get_subscription, ids, _subscription(customer_no, subscription_no))
+    return _call(_get_subscription, ids, _subscription((owner_no, customer_no), subscription_no))
 
 
 def delete_subscription(owner_no: str, customer_no: str, subscription_no: str) -> Call[None]:
@@ -108,7 +108,7 @@ def delete_subscription(owner_no: str, customer_no: str, subscription_no: str) -
 def list_charges(parent: Parent) -> Call[Page[RecurringProduct]]:
     """List the charges of a customer or a subscription."""
     module = _level(parent, list_customer_recurring_products, list_subscription_recurring_products)
-    return _call(module, parent.ids, _page(_charge(parent), parent.ids[1:]))
+    return _list(module, parent.ids, _charge(parent))
 
 
 def create_charge(parent: Parent, charge: Charge) -> Call[RecurringProduct]:
@@ -226,6 +226,11 @@ def _call(
     return Call(definition.request(ids, body), partial(definition.read, success, convert), creates)
 
 
+def _list(module: ModuleType, ids: tuple[str, ...], parse_item: Callable[[Any], T]) -> Call[Page[T]]:
+    definition = _DEFINED.get(module) or _define(module, ids, None)
+    return Call(definition.request(ids, None), partial(definition.read, 200, _page(parse_item, ids), is_list=True))
+
+
 def _deletion(module: ModuleType, ids: tuple[str, ...]) -> Call[None]:
     definition = _DEFINED.get(module) or _define(module, ids, None)
     return Call(definition.request(ids, None), _nothing)
@@ -239,19 +244,19 @@ def _nothing(_response: Response) -> None:
     """What the response to a deletion says."""
 
 
-def _customer(customer_no: str) -> Callable[[Any], Customer]:
+def _customer(owner_no: str, customer_no: str) -> Callable[[Any], Customer]:
     def parse(source: Any) -> Customer:
         customer = _convert.customer(source)
-        _identity.check_customer(customer, customer_no)
+        _identity.check_customer(customer, owner_no, customer_no)
         return customer
 
     return parse
 
 
-def _subscription(customer_no: str, subscription_no: str | None = None) -> Callable[[Any], Subscription]:
+def _subscription(parent: tuple[str, str], subscription_no: str | None = None) -> Callable[[Any], Subscription]:
     def parse(source: Any) -> Subscription:
         subscription = _convert.subscription(source)
-        _identity.check_subscription(subscription, customer_no, subscription_no)
+        _identity.check_subscription(subscription, parent, subscription_no)
         return subscription
 
     return parse
@@ -260,7 +265,7 @@ def _subscription(customer_no: str, subscription_no: str | None = None) -> Calla
 def _charge(
     parent: Parent, charge_id: str | None = None, content: Charge | None = None
 ) -> Callable[[Any], RecurringProduct]:
-    numbers = parent.ids[1:]
+    numbers = parent.ids
 
     def parse(source: Any) -> RecurringProduct:
         product = _convert.recurring_product(source)

@@ -23,6 +23,7 @@ they have lost the server's response.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
@@ -115,9 +116,17 @@ def changed(options: Options, **changes: float | bool | None) -> Options:
     """
     given = {name: value for name, value in changes.items() if value is not None}
     for name, value in given.items():
-        if name != "wait_on_writes" and not 0 < value < float("inf"):
-            raise errors.InvalidArgument(name, f"must be above 0 and finite, not {value!r}")
+        if name != "wait_on_writes" and not 0 < number(value) < math.inf:
+            raise errors.InvalidArgument(name, "must be a finite number above 0")
     return attrs.evolve(options, **given)  # type: ignore[arg-type]
+
+
+def number(value: object) -> float:
+    """The value as a number; not-a-number if it is none."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
 
 
 @lru_cache(maxsize=64)  # frozen values are slow to make, and nearly all attempts are alike

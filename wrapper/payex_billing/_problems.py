@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import errors
+from ._text import printable
 from .errors import Problem, ProblemError
 
 # A problem is a few hundred bytes. More is an ingress's page or an attack, and is not parsed.
@@ -93,18 +94,6 @@ def _fields(body: bytes) -> dict[str, Any]:
 
 def _text(value: object) -> str | None:
     return printable(value[:MAX_TEXT]) if isinstance(value, str) and value else None
-
-
-def printable(text: str) -> str:
-    """The text, with every character escaped that could disturb a terminal, a log or an encoder.
-
-    These are control characters, line breaks, bidi overrides and lone surrogates.
-    """
-    return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
 
 
 def _code(kind: str | None) -> str | None:

@@ -20,5 +20,26 @@ class Secret(str):
 
     @classmethod
     def of(cls, value: Any) -> Any:
-        """The value, hidden if it is a text."""
-        return cls(value) if isinstance(value, str) else value
+        """The value, hidden if it is a text, or of a kind that cannot be a secret but may hold one."""
+        if isinstance(value, str):
+            return cls(value)
+        return value if value is None or callable(value) or isinstance(value, (int, float)) else Misplaced(value)
+
+
+class Misplaced:
+    """Stands for a value of a wrong kind, such as `bytes`, until a message says so.
+
+    Attributes:
+        kind: the name of its type.
+    """
+
+    def __init__(self, value: object) -> None:
+        self.kind = type(value).__name__
+
+    def __repr__(self) -> str:
+        return MASK
+
+
+def kind_of(value: object) -> str:
+    """The name of the type of a value that may have been replaced."""
+    return value.kind if isinstance(value, Misplaced) else type(value).__name__

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 from ._calls import PreparedRequest
-from ._problems import printable
+from ._text import printable
 from ._transport import Response
 from .errors import Attempt, BillingError, ConfigurationError, ProblemError
 

@@ -126,7 +126,7 @@ def _verification(error: ssl.SSLCertVerificationError) -> str:
 
 def _load_pem(context: ssl.SSLContext, certificate: str, key: str | None, password: str | None) -> None:
     for name, path in (("client_cert", certificate), ("client_key", key)):
-        if path is not None and not Path(path).is_file():
+        if path is not None and not _is_file(path):
             raise ConfigurationError(f"{name} {path} is not a file")
     try:
         # Without a password Python would ask for one on the terminal.
@@ -135,7 +135,7 @@ def _load_pem(context: ssl.SSLContext, certificate: str, key: str | None, passwo
         said = error.reason or str(error)
         if "KEY_VALUES_MISMATCH" in said:
             said = "the key does not belong to the certificate"
-        elif b"ENCRYPTED" in Path(key or certificate).read_bytes():
+        elif _is_encrypted(key or certificate):
             said = "the key is encrypted, and client_key_password, PAYEX_CLIENT_KEY_PASSWORD, is missing or wrong"
         raise ConfigurationError(f"client_cert {certificate} cannot be used: {said}") from None
     except (OSError, ValueError) as error:
@@ -192,8 +192,11 @@ def identity(settings: Settings) -> bytes:
     certificate = Path(settings.client_cert or "")
     if certificate.suffix.lower() in PKCS12_SUFFIXES:
         return _read_pkcs12(certificate, settings.client_key_password, None)
-    pem = certificate.read_bytes()
-    key = pem if settings.client_key is None else Path(settings.client_key).read_bytes()
+    try:
+        pem = certificate.read_bytes()
+        key = pem if settings.client_key is None else Path(settings.client_key).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"client_cert {certificate} cannot be read: {error}") from None
     if not key_is_encrypted(settings):
         return pem if settings.client_key is None else pem + b"\n" + key
     try:
@@ -220,7 +223,18 @@ def key_is_encrypted(settings: Settings) -> bool:
     path = settings.client_key or settings.client_cert
     if path is None or Path(path).suffix.lower() in PKCS12_SUFFIXES:
         return False
+    return _is_encrypted(path)
+
+
+def _is_encrypted(path: str) -> bool:
     try:
         return b"ENCRYPTED" in Path(path).read_bytes()
-    except OSError:  # `prepare` says what is wrong with it
+    except OSError:  # `prepare` says what is wrong with the file
+        return False
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except OSError:  # such as a name that is too long
         return False

@@ -11,7 +11,7 @@ import inspect
 import threading
 from pathlib import Path
 
-from ._secret import Secret
+from ._secret import Secret, kind_of
 from .config import AsyncTokenProvider, check_token
 from .errors import ConfigurationError
 
@@ -67,12 +67,13 @@ class TokenSource:
     def _read_file(self, path: Path) -> None:
         try:
             stamp = _stamp(path)
-            text = Secret(path.read_text(encoding="utf-8").strip())
-            self._token, self._stamp = check_token(text, f"the token file {path}"), stamp
-        except (OSError, UnicodeDecodeError) as error:
+            text = Secret(path.read_bytes().decode("utf-8", "replace").strip())
+        except OSError as error:
             # A file that is being replaced must not stop the work that the old token still does.
             if not self._token:
-                raise ConfigurationError(f"the token file {path} cannot be read: {error}") from error
+                raise ConfigurationError(f"the token file {path} cannot be read: {error.strerror}") from None
+            return
+        self._token, self._stamp = check_token(text, f"the token file {path}"), stamp
 
 
 class AsyncTokenSource:
@@ -118,9 +119,9 @@ def _stamp(path: Path) -> tuple[int, ...]:
 
 def _usable(token: object) -> Secret:
     """What a token function returned, if it is a token."""
-    token = Secret.of(token)
     if inspect.iscoroutine(token):
         token.close()  # nobody will await it, and it should not warn of that
+    token = Secret.of(token)
     if not isinstance(token, Secret):
-        raise ConfigurationError(f"the token function returned {type(token).__name__}, not a str")
+        raise ConfigurationError(f"the token function returned {kind_of(token)}, not a str")
     return check_token(token, "what the token function returned")

@@ -11,7 +11,8 @@ from urllib.parse import quote, urlsplit
 
 import attrs
 
-from ._secret import Secret
+from ._secret import Secret, kind_of
+from ._text import cut
 from .errors import ConfigurationError
 
 __all__ = ["Settings"]
@@ -37,6 +38,7 @@ VARIABLES = {
     "engine": "PAYEX_ENGINE",
 }
 ENGINES = ("auto", "httpx", "reqwest")
+MAX_CONCURRENCY = 10_000
 SECRETS = ("token", "client_key_password", "proxy")  # a proxy's URL may hold a password
 TokenProvider: TypeAlias = Callable[[], str]
 AsyncTokenProvider: TypeAlias = Callable[[], "str | Awaitable[str]"]
@@ -146,8 +148,8 @@ def _given(environ: Mapping[str, str] | None, arguments: Mapping[str, object]) -
             values[name], origins[name] = variables[variable].strip(), variable
         else:
             origins[name] = "default"
-        if name in SECRETS and name in values:
-            values[name] = Secret.of(values[name])
+        if name in values and (name in SECRETS or (name == "base_url" and "@" in str(values[name]))):
+            values[name] = Secret.of(values[name])  # a URL with a password is rejected, and must not be shown then
     return values, origins
 
 
@@ -160,9 +162,9 @@ def _base_url(values: dict[str, Any], origins: dict[str, str]) -> tuple[str, str
     # The environment's name may come from a variable while an argument gives the URL: the nearer one wins.
     named, url = values.get("environment"), values.get("base_url")
     if named is not None and (url is None or (origins["environment"] == "argument" != origins["base_url"])):
-        if named not in ENVIRONMENTS:
+        if not isinstance(named, str) or named not in ENVIRONMENTS:
             raise ConfigurationError(
-                f"{_said('environment', origins)} must be one of {', '.join(ENVIRONMENTS)}, not {named!r}"
+                f"{_said('environment', origins)} must be one of {', '.join(ENVIRONMENTS)}, not {_shown(named)}"
             )
         return ENVIRONMENTS[named], origins["environment"]
     if url is None:
@@ -172,22 +174,30 @@ def _base_url(values: dict[str, Any], origins: dict[str, str]) -> tuple[str, str
 
 def _check_url(url: object, said: str) -> str:
     if not isinstance(url, str):
-        raise ConfigurationError(f"{said} must be a str, not {type(url).__name__}")
+        raise ConfigurationError(f"{said} must be a str, not {kind_of(url)}")
+    fault = _fault_of(url)
+    if fault is not None:
+        raise ConfigurationError(f"{said} {fault}")
+    return url.rstrip("/")
+
+
+def _fault_of(url: str) -> str | None:
+    """What is wrong with an origin. It is apart from the error, so that no frame of a traceback holds its parts."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
         (host or "").encode("idna")
     except ValueError:  # UnicodeError, for a host such as `a..b`, is one
-        raise ConfigurationError(f"{said} is not a URL with a valid host name and port") from None
+        return "is not a URL with a valid host name and port"
     if parts.scheme not in {"https", "http"} or not host or re.search(r"[\x00-\x20\\]", url):
-        raise ConfigurationError(f"{said} must be an origin such as https://lf-api.payex.com")
+        return "must be an origin such as https://lf-api.payex.com"
     if parts.username is not None or parts.password is not None:
-        raise ConfigurationError(f"{said} must not hold a user name or password")
-    if parts.path not in {"", "/"} or parts.query or parts.fragment:
-        raise ConfigurationError(f"{said} must be an origin without a path: /billing/… is added to it")
+        return "must not hold a user name or password"
+    if parts.path not in {"", "/"} or parts.query or parts.fragment or url.endswith(("?", "#")):
+        return "must be an origin without a path: /billing/… is added to it"
     if parts.scheme == "http" and host not in _LOOPBACK:
-        raise ConfigurationError(f"{said} must be https: over http the token could be read on the way")
-    return f"{parts.scheme}://{parts.netloc}"
+        return "must be https: over http the token could be read on the way"
+    return None
 
 
 def check_token(token: Secret, said: str) -> Secret:
@@ -219,7 +229,7 @@ def _check_token(token: object, said: str) -> object:
     if callable(token):
         return token
     if not isinstance(token, Secret):
-        raise ConfigurationError(f"{said} must be a str or a function, not {type(token).__name__}")
+        raise ConfigurationError(f"{said} must be a str or a function, not {kind_of(token)}")
     return check_token(token, said)
 
 
@@ -228,6 +238,10 @@ def _check_path(path: Any, said: str) -> str:
         text = os.fsdecode(path)
     except TypeError:
         raise ConfigurationError(f"{said} must be a path, not {type(path).__name__}") from None
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        text = ""
     if not text or "\0" in text:
         raise ConfigurationError(f"{said} is empty, or holds a character that no path has")
     return text
@@ -235,7 +249,7 @@ def _check_path(path: Any, said: str) -> str:
 
 def _check_password(password: object, said: str) -> object:
     if not isinstance(password, str):
-        raise ConfigurationError(f"{said} must be a str, not {type(password).__name__}")
+        raise ConfigurationError(f"{said} must be a str, not {kind_of(password)}")
     try:
         password.encode()
     except UnicodeEncodeError:
@@ -244,15 +258,18 @@ def _check_password(password: object, said: str) -> object:
 
 
 def _check_proxy(proxy: object, said: str) -> object:
-    try:
-        parts = urlsplit(proxy if isinstance(proxy, str) else "")
-        _ = parts.port, (parts.hostname or "").encode("idna"), parts.netloc.encode("ascii")
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
-    except ValueError:
-        usable = False
-    if not usable:
+    if not isinstance(proxy, str) or not _is_proxy(proxy):
         raise ConfigurationError(f"{said} must be a URL such as http://proxy.example:3128")
     return proxy
+
+
+def _is_proxy(proxy: str) -> bool:
+    try:
+        parts = urlsplit(proxy)
+        _ = parts.port, (parts.hostname or "").encode("idna"), parts.netloc.encode("ascii")
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
 def _check_segment(value: object, said: str) -> str:
@@ -266,18 +283,26 @@ def _check_segment(value: object, said: str) -> str:
 def _above_zero(value: object, said: str, unit: str = "seconds") -> float:
     try:
         number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not 0 < number < math.inf:
-        raise ConfigurationError(f"{said} must be a number of {unit} above 0, not {value!r}")
+        raise ConfigurationError(f"{said} must be a number of {unit} above 0, not {_shown(value)}")
     return number
 
 
 def _count(value: object, said: str) -> int:
-    number = int(value) if isinstance(value, str) and value.isdecimal() else value
-    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-        raise ConfigurationError(f"{said} must be a whole number above 0, not {value!r}")
+    number = int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 10 else value
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= MAX_CONCURRENCY:
+        raise ConfigurationError(f"{said} must be a whole number from 1 to {MAX_CONCURRENCY:,}, not {_shown(value)}")
     return number
+
+
+def _shown(value: object) -> str:
+    """A wrong value in a message; a number of thousands of digits cannot even be written."""
+    try:
+        return cut(repr(value), 80)
+    except ValueError:
+        return "a number of too many digits"
 
 
 def _switch(value: object, said: str) -> bool:
@@ -285,13 +310,13 @@ def _switch(value: object, said: str) -> bool:
     if isinstance(value, bool):
         return value
     if not isinstance(value, str) or value.lower() not in words:
-        raise ConfigurationError(f"{said} must be one of {', '.join(words)}, not {value!r}")
+        raise ConfigurationError(f"{said} must be one of {', '.join(words)}, not {_shown(value)}")
     return words[value.lower()]
 
 
 def _engine(value: object, said: str) -> object:
     if value not in ENGINES:
-        raise ConfigurationError(f"{said} must be one of {', '.join(ENGINES)}, not {value!r}")
+        raise ConfigurationError(f"{said} must be one of {', '.join(ENGINES)}, not {_shown(value)}")
     return value
 
 

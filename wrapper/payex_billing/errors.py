@@ -44,6 +44,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._evidence import Attempt, Phase, Problem
+from ._text import cut, printable
 
 if TYPE_CHECKING:
     from .models import LostCreation
@@ -84,8 +85,15 @@ __all__ = [
 ]
 
 
+# With the operation and the number of attempts, a message stays under 2,000 characters.
+_MESSAGE, _TEXT, _PARAMETERS = 1_900, 300, 20
+
+
 class BillingError(Exception):
     """Anything this package raises on purpose."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(cut(printable(message), _MESSAGE))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The default would call the class with `args` alone, which only fits a signature of one argument.
@@ -127,7 +135,7 @@ class _RequestError(BillingError):
     """
 
     def __init__(self, message: str, *, operation: str = "", attempts: tuple[Attempt, ...] = ()) -> None:
-        super().__init__(_cut(message))
+        super().__init__(message)
         self.operation = operation
         self.attempts = attempts
 
@@ -324,23 +332,15 @@ class UnexpectedStatus(ProblemError):
     """1xx or 3xx, which this API never sends. A redirect is not followed: the token belongs to one origin."""
 
 
-# With the operation and the number of attempts, a message stays under 2,000 characters.
-_MESSAGE, _TEXT, _PARAMETERS = 1_900, 300, 20
-
-
-def _cut(text: str, length: int = _MESSAGE) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
-
-
 def _describe(problem: Problem) -> str:
-    text = f"{problem.status} {_cut(problem.title or problem.code or 'without a readable problem', _TEXT)}"
+    text = f"{problem.status} {cut(problem.title or problem.code or 'without a readable problem', _TEXT)}"
     if problem.instance:
-        text += f" [instance {_cut(problem.instance, _TEXT)}]"
+        text += f" [instance {cut(problem.instance, _TEXT)}]"
     if problem.detail:
-        text += f": {_cut(problem.detail, _TEXT)}"
+        text += f": {cut(problem.detail, _TEXT)}"
     if problem.problems:
         shown = list(problem.problems.items())[:_PARAMETERS]
-        text += "; " + "; ".join(f"{_cut(name, _TEXT)}: {_cut(message, _TEXT)}" for name, message in shown)
+        text += "; " + "; ".join(f"{cut(name, _TEXT)}: {cut(message, _TEXT)}" for name, message in shown)
         if len(problem.problems) > _PARAMETERS:
             text += f"; and {len(problem.problems) - _PARAMETERS} more parameters"
     return text

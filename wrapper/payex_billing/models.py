@@ -11,6 +11,7 @@ from typing import Final, Literal, TypeAlias
 import attrs
 
 from . import _checks
+from .errors import InvalidArgument
 
 __all__ = [
     "UNSET",
@@ -45,6 +46,8 @@ Unset: TypeAlias = Literal[_UnsetType.UNSET]
 
 
 def _copied(extra: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    if not isinstance(extra, Mapping):
+        raise InvalidArgument("extra", f"must be a mapping, not {type(extra).__name__}")
     return dict(extra)
 
 
@@ -255,6 +258,7 @@ class LostCreation:
         may_be_under_way: whether the server may still work on it. A look-up then says *absent* only when `settle`
             seconds have passed since `sent_at`. False only if you know that the server has finished.
         known: ids of the charges that were there before it was sent, if the caller of `create` had read them.
+        ledger: the URL of the ledger it was sent to; None is not compared with the ledger of the client that looks up.
         mark: its place in the memory of the client that sent it.
         memory: which memory that is; another client's tells nothing about this creation.
     """
@@ -263,6 +267,7 @@ class LostCreation:
     sent_at: float
     may_be_under_way: bool = True
     known: frozenset[str] | None = attrs.field(default=None, converter=_ids)
+    ledger: str | None = None
     mark: int = attrs.field(default=0, repr=False)
     memory: str = attrs.field(default="", repr=False)
 

@@ -22,8 +22,9 @@ def chosen(settings: Settings) -> str:
     if settings.engine == "httpx":
         return "httpx"
     installed = find_spec("pyreqwest") is not None
-    loaded = sys.modules.get(f"{__package__}._reqwest")
-    forked = loaded is not None and loaded.started_in not in {None, os.getpid()}
+    # Another thread may be importing the module at this moment: then it has started nothing yet.
+    started_in = getattr(sys.modules.get(f"{__package__}._reqwest"), "started_in", None)
+    forked = started_in not in {None, os.getpid()}
     if settings.engine == "reqwest":
         if not installed:
             raise ConfigurationError("the engine reqwest needs an extra: pip install 'payex-billing[fast]'")
