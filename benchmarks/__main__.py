@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks import (
     applying,
     calls,
+    checks,
     clients,
     commands,
     generation,
@@ -25,8 +26,8 @@ from benchmarks.measure import Row
 
 DOCS = Path(__file__).parent.parent / "docs"
 PACKAGES = (
-    "payex-billing", "httpx", "pyreqwest", "orjson", "attrs", "stripe", "openapi-python-client", "granian", "duckdb",
-    "click",
+    "payex-billing", "httpx2", "httpx", "pyreqwest", "orjson", "attrs", "stripe", "openapi-python-client", "granian",
+    "duckdb", "click",
 )  # fmt: skip
 
 
@@ -38,6 +39,7 @@ def main() -> int:
         ("Import", imports.TEXT, imports.measure()),
         ("Sequential GET", calls.TEXT, calls.measure()),
         ("Instructions", instructions.TEXT, instructions.measure()),
+        ("Safety checks", checks.TEXT, checks.measure()),
         ("Throughput", f"{throughput.TEXT}\n\n![Calls a second by concurrency](benchmarks.svg)", fast),
         ("A server of 20 ms", throughput.SLOW_TEXT, throughput.measure_slow_server()),
         ("The slowest calls", throughput.LATE_TEXT, throughput.measure_late()),

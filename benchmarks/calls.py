@@ -7,12 +7,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from payex_billing import Billing
-from payex_billing_client import AuthenticatedClient
-from payex_billing_client.api.customers import get_customer
 from pyreqwest.client import SyncClientBuilder
 
 from benchmarks.measure import Row, ratios, rounds_of
 from benchmarks.server import serving
+from benchmarks.stock import stock
 
 TEXT = (
     "CPU of the calling process for one GET of a customer, one after the other, over loopback, against the same server "
@@ -42,8 +41,9 @@ def _stock(url: str, stack: ExitStack) -> Callable[[], object]:
     import httpx  # noqa: PLC0415 - a peer
 
     base = f"{url}/billing/customer/v1"
-    plain = stack.enter_context(httpx2.Client(base_url=base, headers={"Authorization": f"Bearer {TOKEN}"}))
-    client = AuthenticatedClient(base_url=base, token=TOKEN).set_httpx_client(plain)
+    plain = stack.enter_context(httpx.Client(base_url=base, headers={"Authorization": f"Bearer {TOKEN}"}))
+    client = stock("client").AuthenticatedClient(base_url=base, token=TOKEN).set_httpx_client(plain)
+    get_customer = stock("api.customers.get_customer")
     return lambda: get_customer.sync_detailed(LEDGER, NUMBER, client=client)
 
 

@@ -70,8 +70,8 @@ def growth() -> float:
     async def main(url: str) -> float:
         async with AsyncBilling(token=TOKEN, owner_no=LEDGER, base_url=url, engine="reqwest") as billing:
 
-            async def one(number: int) -> None:
-                await billing.customer(str(number)).get()
+            async def one(_number: int) -> None:
+                await billing.customer(NUMBER).get()
 
             await over(range(CALLS), one, 64)
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -172,12 +172,7 @@ def run(
 ) -> Generator[Step, object, T]:
     """Run one call to its end: return what it reads, or raise the error that says what happened.
 
-    Args:
-        call: the request, and how its success is read.
-        options: how long and how often.
-        budget: the retries that the client has left.
-        environment: clocks, hooks, and what all requests of the client have in common.
-        lost: describes the creation if its response is lost, given when it was sent.
+    `lost` describes a creation whose response is lost, given when it was sent.
     """
     return _Run(call, options, budget, environment, lost).steps()
 
@@ -380,9 +375,9 @@ def parse_retry_after(value: str | None, epoch: Callable[[], float]) -> float | 
 
 
 def _token(reply: object) -> Secret:
-    if not isinstance(reply, Secret):
-        raise TypeError(f"GetToken was given back {type(reply).__name__}")
-    return reply
+    if isinstance(reply, Secret):
+        return reply
+    raise TypeError(f"GetToken was given back {type(reply).__name__}")
 
 
 def _believable(reply: Reply) -> Reply:
@@ -396,6 +391,6 @@ def _believable(reply: Reply) -> Reply:
 
 
 def _checked(reply: object) -> Reply:
-    if not isinstance(reply, (Response, Failure)):
-        raise TypeError(f"Send was given back {type(reply).__name__}")
-    return reply
+    if isinstance(reply, (Response, Failure)):
+        return reply
+    raise TypeError(f"Send was given back {type(reply).__name__}")

@@ -20,7 +20,7 @@ AttemptHook: TypeAlias = Callable[[str, Attempt], None]
 """Called after every attempt with the operation's name, such as `create_customer`, and the attempt."""
 
 # The header fields of a response that may be logged. Any other could hold a secret or an id.
-ALLOWED_HEADERS = ("content-type", "content-length", "date", "retry-after", "server", "www-authenticate")
+ALLOWED_HEADERS = ("content-type", "content-length", "date", "retry-after")
 
 
 class Telemetry:

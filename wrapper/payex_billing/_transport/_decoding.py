@@ -8,7 +8,8 @@ from typing import Protocol
 from .._evidence import Phase
 from ._interface import MAX_RESPONSE_BYTES, TOO_LARGE, Failure
 
-_ENCODINGS = frozenset({"gzip", "x-gzip", "deflate"})
+_WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": zlib.MAX_WBITS}
+_GZIP = b"\x1f\x8b"
 _BROKEN = Failure(Phase.ANSWER_LOST, "the body of the response cannot be decompressed")
 
 
@@ -37,23 +38,36 @@ class _Plain:
 
 
 class _Compressed:
-    """A body in gzip or deflate. One layer: more are a way to fill the memory, and no server needs them."""
+    """A body in gzip or deflate. One layer: more are a way to fill the memory, and no server needs them.
 
-    def __init__(self) -> None:
+    Args:
+        window: what zlib is told of the format: 31 for gzip, 15 for deflate.
+    """
+
+    def __init__(self, window: int) -> None:
         self._content = bytearray()
-        self._decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)  # the header tells gzip from deflate
+        self._window = window
+        self._decoder = zlib.decompressobj(window)
         self._empty = True
 
     def add(self, piece: bytes) -> Failure | None:
         self._empty = self._empty and not piece
+        if self._decoder.eof:
+            piece = self._decoder.unused_data + piece
         try:
-            self._content += self._decoder.decompress(piece, MAX_RESPONSE_BYTES + 1 - len(self._content))
+            while piece:
+                if self._decoder.eof:
+                    if not piece.startswith(_GZIP):
+                        return None  # bytes behind the end are no part of the body
+                    self._decoder = zlib.decompressobj(self._window)  # gzip may have several members (RFC 1952, 2.2)
+                self._content += self._decoder.decompress(piece, MAX_RESPONSE_BYTES + 1 - len(self._content))
+                # What the decoder did not take because of the limit is too much.
+                if len(self._content) > MAX_RESPONSE_BYTES or self._decoder.unconsumed_tail:
+                    return TOO_LARGE
+                piece = self._decoder.unused_data
         except zlib.error:
             return _BROKEN
-        # What the decoder did not take because of the limit is too much; bytes after the end are no part of the body.
-        if len(self._content) > MAX_RESPONSE_BYTES or self._decoder.unconsumed_tail:
-            return TOO_LARGE
-        return _BROKEN if self._decoder.unused_data else None
+        return None
 
     def end(self) -> bytes | Failure:
         return bytes(self._content) if self._decoder.eof or self._empty else _BROKEN
@@ -64,4 +78,5 @@ def body_of(encoding: str | None) -> Body:
 
     An encoding that was not asked for, or several layers, stay undone: the status still counts.
     """
-    return _Compressed() if encoding is not None and encoding.strip().lower() in _ENCODINGS else _Plain()
+    window = None if encoding is None else _WINDOWS.get(encoding.strip().lower())
+    return _Plain() if window is None else _Compressed(window)

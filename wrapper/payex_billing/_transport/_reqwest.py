@@ -20,6 +20,7 @@ from pyreqwest.response import BaseResponse
 from .. import _tls
 from .._evidence import Phase
 from ..config import Settings
+from ._decoding import body_of
 from ._interface import (
     KEEP_ALIVE,
     MAX_RESPONSE_BYTES,
@@ -38,6 +39,7 @@ CONNECT_SHARE = 0.9
 # more, which is the safe side; a test fails then.
 CONNECTING = "client error (Connect)"
 _ERRORS = (PyreqwestError, ValueError, OSError)
+_NO_RESPONSE = Failure(Phase.ANSWER_LOST, "the response is not HTTP/1.1")
 _NOT_A_REQUEST = Failure(Phase.NEVER_SENT, "the request cannot be written as HTTP/1.1")
 # What is shown of an error: the innermost cause in which these words are found. The cause itself can hold bytes that
 # the server sent, and the outermost one holds the URL.
@@ -117,7 +119,12 @@ class _Clients:
         content = b"" if body is None else bytes(body)
         if len(content) > MAX_RESPONSE_BYTES:
             return TOO_LARGE
-        return Response(response.status, _Headers(response), content)  # hyper itself refuses more than 100 headers
+        if response.status == 101:  # nobody asked for another protocol
+            return _NO_RESPONSE
+        headers = _Headers(response)  # hyper itself refuses more than 100
+        if content.startswith(b"\x1f\x8b"):  # gzip under a name that reqwest does not know, such as x-gzip
+            return _decoded(response.status, headers, content)
+        return Response(response.status, headers, content)
 
     def _failure(self, error: Exception) -> Failure:
         return classify(error, answered=self._answered)
@@ -258,6 +265,12 @@ class _Headers(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._response.headers)
+
+
+def _decoded(status: int, headers: Mapping[str, str], content: bytes) -> Reply:
+    body = body_of(headers.get("content-encoding"))
+    decoded = body.add(content) or body.end()
+    return decoded if isinstance(decoded, Failure) else Response(status, headers, decoded)
 
 
 def _filled(builder: AnyRequest, request: Request, seconds: float, limit: float) -> AnyRequest:

@@ -1,0 +1,64 @@
+"""What each safety check of a call costs, beside the whole call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from payex_billing import Billing, Charge
+from payex_billing._identity import check_charge, check_content, check_customer
+from payex_billing._secret import Secret
+from payex_billing._text import printable
+from payex_billing._transport._httpx2 import left_over
+
+from benchmarks.calls import FAST, LEDGER, NUMBER, SLOW, TOKEN
+from benchmarks.measure import Row
+from benchmarks.server import serving
+
+TEXT = (
+    "CPU of each check that a call makes for safety, as a share of a typed GET on the same transport in the same run. "
+    "The checks of left-over bytes and of the idle connection are made on a real connection."
+)
+REPEATS = 20_000
+CHARGE = Charge(product_code="P01", quantity=1)
+
+
+def measure() -> list[Row]:
+    """The rows of this section."""
+    rows = []
+    with serving() as url:
+        for name, engine in ((SLOW, "httpx"), (FAST, "reqwest")):
+            with Billing(token=TOKEN, owner_no=LEDGER, base_url=url, engine=engine) as billing:
+                customer = billing.customer(NUMBER)
+                found, created = customer.get(), customer.recurring_products.create(CHARGE)
+                whole = _cpu(customer.get, 2_000)
+                checks: dict[str, Callable[[], Any]] = {
+                    "a customer is the one that was asked for": lambda f=found: check_customer(f, LEDGER, NUMBER),
+                    "a charge is the one that was asked for": lambda c=created: check_charge(c, (LEDGER, NUMBER), c.id),
+                    "the content of a creation": lambda c=created: check_content(c, CHARGE),
+                    "the charge of a creation is new": lambda c=created, b=billing: b._memory.may_be(c.id, 1),
+                    "a masked Authorization header": lambda: Secret("Bearer " + TOKEN),
+                    "a text made printable": lambda: printable("Customer not found"),
+                }
+                if engine == "httpx":
+                    line = billing._sender.transport._idle._waiting[-1]  # type: ignore[attr-defined]
+                    checks["no bytes left over after a response"] = lambda c=line.connection: left_over(c)
+                    checks["an idle connection is clean"] = line.is_clean
+                costs = {check: _cpu(run, REPEATS) for check, run in checks.items()}
+                rows += [Row(f"{check}, {name}", cost, "µs", 1.0) for check, cost in costs.items()]
+                rows.append(Row(f"one GET, {name}", whole, "µs", 1.0))
+                together = sum(costs.values())
+                rows.append(Row("all of them together", together, "µs", together / whole, base=f"one GET, {name}"))
+    return rows
+
+
+def _cpu(run: Callable[[], object], repeats: int) -> float:
+    """Microseconds of CPU, the best of three."""
+    best = float("inf")
+    for _ in range(3):
+        started = time.process_time()
+        for _ in range(repeats):
+            run()
+        best = min(best, (time.process_time() - started) / repeats * 1e6)
+    return best
