@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _checks, _look_up, _operations
-from .errors import InvalidArgument
 from .models import UNSET, Charge, Customer, JsonValue, RecurringProduct, Subscription, Unset
 
 if TYPE_CHECKING:
@@ -176,13 +175,13 @@ class AsyncRecurringProductsHandle:
         Raises:
             OutcomeUnknown: it is not known whether the charge was added; look it up with `look_up`.
             Unprocessable: a business rule refuses it.
-            InvalidArgument: `known` is a text other than `"read"`.
+            InvalidArgument: `known` is neither ids nor `"read"`.
         """
-        if isinstance(known, str):
-            if known != "read":
-                raise InvalidArgument("known", 'must be a collection of ids, or "read"')
-            known = [product.id async for product in self.list()]
-        return await self._billing._run(_operations.create_charge(self._parent, charge), known)
+        if known == "read":
+            ids: frozenset[str] | None = frozenset([product.id async for product in self.list()])
+        else:
+            ids = _checks.known(known)
+        return await self._billing._run(_operations.create_charge(self._parent, charge), ids)
 
     async def get(self, id: str) -> RecurringProduct:  # noqa: A002 - it is what the value calls it
         """Read a charge.

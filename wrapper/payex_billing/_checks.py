@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -89,6 +90,17 @@ def day(argument: str, value: date) -> date:
     if not isinstance(value, date) or isinstance(value, datetime):
         raise InvalidArgument(argument, f"must be a datetime.date, not {type(value).__name__}")
     return value
+
+
+def known(value: object) -> frozenset[str] | None:
+    """Ids of charges that were there before."""
+    if value is None:
+        return None
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)):
+        ids = list(value)
+        if all(isinstance(item, str) for item in ids):
+            return frozenset(ids)
+    raise InvalidArgument("known", 'must be a collection of ids, or "read"')
 
 
 def period(start: date | None, end: date | None) -> None:

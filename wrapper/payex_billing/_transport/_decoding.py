@@ -9,7 +9,6 @@ from .._evidence import Phase
 from ._interface import MAX_RESPONSE_BYTES, TOO_LARGE, Failure
 
 _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": zlib.MAX_WBITS}
-_GZIP = b"\x1f\x8b"
 _BROKEN = Failure(Phase.ANSWER_LOST, "the body of the response cannot be decompressed")
 
 
@@ -46,28 +45,19 @@ class _Compressed:
 
     def __init__(self, window: int) -> None:
         self._content = bytearray()
-        self._window = window
         self._decoder = zlib.decompressobj(window)
         self._empty = True
 
     def add(self, piece: bytes) -> Failure | None:
         self._empty = self._empty and not piece
-        if self._decoder.eof:
-            piece = self._decoder.unused_data + piece
+        if self._decoder.eof:  # bytes behind the end are no part of the body
+            return None
         try:
-            while piece:
-                if self._decoder.eof:
-                    if not piece.startswith(_GZIP):
-                        return None  # bytes behind the end are no part of the body
-                    self._decoder = zlib.decompressobj(self._window)  # gzip may have several members (RFC 1952, 2.2)
-                self._content += self._decoder.decompress(piece, MAX_RESPONSE_BYTES + 1 - len(self._content))
-                # What the decoder did not take because of the limit is too much.
-                if len(self._content) > MAX_RESPONSE_BYTES or self._decoder.unconsumed_tail:
-                    return TOO_LARGE
-                piece = self._decoder.unused_data
+            self._content += self._decoder.decompress(piece, MAX_RESPONSE_BYTES + 1 - len(self._content))
         except zlib.error:
             return _BROKEN
-        return None
+        # What the decoder did not take because of the limit is too much.
+        return TOO_LARGE if len(self._content) > MAX_RESPONSE_BYTES or self._decoder.unconsumed_tail else None
 
     def end(self) -> bytes | Failure:
         return bytes(self._content) if self._decoder.eof or self._empty else _BROKEN
