@@ -45,8 +45,8 @@ test: $(DEV_STAMP) ## Everything that must pass: lint, types, generated drift, t
 	@$(BIN)/pytest --numprocesses 2 --dist worksteal --quiet --hypothesis-seed=$(SEED)
 	@$(MAKE) --no-print-directory wheel-test
 
-nightly: $(DEV_STAMP) ## The long runs: 2,000 schedules of faults, 200 kills of apply, with seeds of their own every time
-	@NIGHTLY=1 $(BIN)/pytest --numprocesses 2 --quiet tests/test_never_twice.py tests/test_apply_killed.py
+nightly: $(DEV_STAMP) ## The long runs: 2,000 schedules of faults on each engine, 200 kills of apply, all tests from outside
+	@NIGHTLY=1 $(BIN)/pytest --numprocesses 2 --quiet tests/test_never_twice.py tests/test_apply_killed.py tests/chaos
 
 generate: $(DEV_STAMP) ## Make generated_client and docs/provenance.md from openapi.yaml
 	@$(PY) tools/generate.py

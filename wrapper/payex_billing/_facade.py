@@ -197,6 +197,8 @@ class Facade(Generic[Provider, TransportT]):
             self._memory.saw((result.id,))
 
     def _look_up_steps(self, lost: LostCreation, settle: float) -> Steps[LookUpResult]:
+        if not isinstance(lost, LostCreation):
+            raise InvalidArgument("lost", "must be a LostCreation: pass error.lost")
         if not _policy.number(settle) >= 0:
             raise InvalidArgument("settle", "must be a number of seconds, 0 or more")
         # What this client has seen says nothing about the creations of another.

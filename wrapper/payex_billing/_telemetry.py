@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 from ._calls import PreparedRequest
-from ._text import printable
 from ._transport import Response
 from .errors import Attempt, BillingError, ConfigurationError, ProblemError
 
@@ -19,8 +18,9 @@ logger = logging.getLogger("payex_billing")
 AttemptHook: TypeAlias = Callable[[str, Attempt], None]
 """Called after every attempt with the operation's name, such as `create_customer`, and the attempt."""
 
-# The header fields of a response that may be logged. Any other could hold a secret or an id.
-ALLOWED_HEADERS = ("content-type", "content-length", "date", "retry-after")
+# What is logged of a response's headers: numbers and known media types. Any other value could hold a secret or an id.
+_NUMBERS = ("content-length", "retry-after")
+_MEDIA_TYPES = frozenset({"application/json", "application/problem+json", "text/html", "text/plain"})
 
 
 class Telemetry:
@@ -55,7 +55,10 @@ class Telemetry:
         if attempt.wait is not None or logger.isEnabledFor(logging.DEBUG):
             _log(request, attempt, response)
         if self._hook is not None:
-            self._hook(request.operation, attempt)
+            try:
+                self._hook(request.operation, attempt)
+            except Exception:  # the result of the call must not be lost with it, or a charge could be added again
+                logger.exception("on_attempt raised an exception, which is ignored")
         if self._tracer is not None:
             event = {"payex.phase": attempt.phase.value}
             if attempt.status is not None:
@@ -87,8 +90,18 @@ def _log(request: PreparedRequest, attempt: Attempt, response: Response | None) 
     else:
         logger.debug("%s %s -> %s", request.method, request.template, outcome)
     if response is not None and logger.isEnabledFor(logging.DEBUG):
-        shown = {name: printable(response.headers[name][:100]) for name in ALLOWED_HEADERS if name in response.headers}
-        logger.debug("response headers %s, and %d others", shown, len(response.headers) - len(shown))
+        logger.debug("response headers %s, and %d others", *_shown(response.headers))
+
+
+def _shown(headers: Mapping[str, str]) -> tuple[dict[str, str], int]:
+    """What may be logged, and how many other fields there are."""
+    shown = {
+        name: headers[name] for name in _NUMBERS if headers.get(name, "").isascii() and headers.get(name, "").isdigit()
+    }
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type in _MEDIA_TYPES:
+        shown["content-type"] = media_type
+    return shown, len(headers) - len(shown)
 
 
 class _Span:

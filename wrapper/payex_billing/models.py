@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
@@ -244,6 +245,16 @@ class NaturalKey:
     charge: Charge | None = attrs.field(default=None, repr=lambda charge: "None" if charge is None else "Charge(…)")
 
 
+def _time(value: float) -> float:
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError, OverflowError):
+        seconds = math.nan
+    if not math.isfinite(seconds):  # it would settle at once, or never
+        raise InvalidArgument("sent_at", "must be a finite number of seconds since 1970")
+    return seconds
+
+
 def _ids(known: Iterable[str] | None) -> frozenset[str] | None:
     return None if known is None else frozenset(known)
 
@@ -264,7 +275,7 @@ class LostCreation:
     """
 
     key: NaturalKey | None
-    sent_at: float
+    sent_at: float = attrs.field(converter=_time)
     may_be_under_way: bool = True
     known: frozenset[str] | None = attrs.field(default=None, converter=_ids)
     ledger: str | None = None

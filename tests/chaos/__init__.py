@@ -1,0 +1,1 @@
+"""Outside attacks on the client, written without a look at its code."""

@@ -1,0 +1,387 @@
+"""A POST whose result is not known: the look-up never says ABSENT too early, and never takes another charge for it.
+
+Times here are real and small. `SETTLE` is far above `COMMIT`, so that a loaded machine does not turn an honest client
+into a liar; the only assertion about time is the one the client promises: ABSENT comes no earlier than `SETTLE`
+seconds after the POST was sent.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import payex_billing as pb
+import pytest
+
+from tests.chaos.backend import (
+    FIN,
+    FOUR,
+    RST,
+    SILENCE,
+    TRUNCATE,
+    Answering,
+    Backend,
+    Fault,
+    Reply,
+    client,
+    in_threads,
+    json_reply,
+    look_up_by_the_error,
+    problem,
+    raised,
+)
+
+COMMIT, SETTLE = 0.6, 2.0
+LIMIT = 60.0  # seconds after which a look-up that stays UNKNOWN is a failure
+CHARGE = pb.Charge(product_code="P01", quantity=1, unit_price=Decimal("499.00"))
+
+
+@pytest.fixture
+def backend() -> Iterator[Backend]:
+    with Backend() as running:
+        yield running
+
+
+def bare(status: int, *headers: str) -> Reply:
+    return Reply(status, b"<html>gateway</html>", "text/html", headers)
+
+
+LOSSES: dict[str, Answering] = {
+    "rst": RST,
+    "fin": FIN,
+    "silence": SILENCE,
+    "truncate": TRUNCATE,
+    "500": bare(500),
+    "500 problem": problem(500, "internal-server-error"),
+    "502": bare(502),
+    "503": bare(503),
+    "503 Retry-After": bare(503, "Retry-After: 0"),
+    "504": bare(504),
+    "520": bare(520),
+    "521": bare(521),
+    "522": bare(522),
+    "523": bare(523),
+    "524": bare(524),
+    "530": bare(530),
+    "408": bare(408),
+    "425": bare(425),
+    "499": bare(499),
+    "302": bare(302, "Location: /login"),
+    "202": Reply(202, b"", None),
+    "204": Reply(204, b"", None),
+    "portal": Reply(200, b"<html>Please log in</html>", "text/html"),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One creation that is to be lost, under a number of its own so that all cases run at once."""
+
+    kind: str
+    loss: str
+    number: str
+
+    def create(self, billing: Any) -> Any:
+        customer = billing.customer(self.number)
+        if self.kind == "charge":
+            return customer.recurring_products.create(CHARGE)
+        return customer.create() if self.kind == "customer" else customer.subscription("T").create()
+
+    def made(self, backend: Backend) -> list[str]:
+        """The URIs of what was really created."""
+        suffix = {"charge": "/recurring-products/", "subscription": "/subscriptions/", "customer": ""}[self.kind]
+        start = f"/{self.number}{suffix}"
+        return [uri for kind, uri in backend.created if kind == self.kind and (start in uri or uri.endswith(start))]
+
+
+def losable(backend: Backend, commit: float | None, *, prefix: str = "x") -> list[Case]:
+    """A case for every loss of every kind of creation, each scripted into the backend for its first POST."""
+    cases = [
+        Case(kind, loss, f"{prefix}{kind[:2]}{number}x")
+        for kind in ["charge", "subscription", "customer"]
+        for number, loss in enumerate(LOSSES)
+    ]
+    for case in cases:
+        if case.kind != "customer":
+            backend.holds(case.number)
+        backend.on_customer(case.number, Fault(commit, LOSSES[case.loss]))
+    return cases
+
+
+def lost(billing: Any, create: Callable[[Any], Any]) -> tuple[Any, float]:
+    """The error of a lost creation and the time before it was sent. What was never sent is tried again."""
+    # A short time limit only where silence is in play: on a slow machine it may strike before the request is sent.
+    quick = billing.with_options(timeout=0.6)
+    for _ in range(100):
+        before = time.monotonic()
+        error = raised(lambda: create(quick))
+        if not isinstance(error, pb.NeverSent):
+            assert isinstance(error, pb.OutcomeUnknown), repr(error)
+            return error, before
+    raise AssertionError("never sent, a hundred times")
+
+
+def look(billing: Any, lost_creation: Any, settle: float) -> Any:
+    """Look up until it is known."""
+    end = time.monotonic() + LIMIT
+    while True:
+        result = billing.look_up(lost_creation, settle=settle)
+        if result.outcome is not pb.Outcome.UNKNOWN or time.monotonic() > end:
+            return result
+        time.sleep(0.2)
+
+
+def all_good(results: list[Any], cases: list[Any]) -> None:
+    wrong = [f"{case}: {result}" for case, result in zip(cases, results, strict=True) if result is not None]
+    assert not wrong, "\n".join(wrong)
+
+
+# While the backend is still at work
+
+
+@FOUR
+def test_what_is_written_late_is_never_called_absent_and_is_found_in_the_end(
+    backend: Backend, engine_name: str, facade: str
+) -> None:
+    cases = losable(backend, COMMIT)
+    with client(engine_name, facade, backend) as billing:
+
+        def follow(case: Case) -> str | None:
+            error, _ = lost(billing, case.create)
+            first = look_up_by_the_error(billing, error, settle=SETTLE)
+            result = look(billing, error.lost, SETTLE)
+            made = case.made(backend)
+            if pb.Outcome.ABSENT in {first.outcome, result.outcome}:
+                return f"called absent ({first.outcome.name}, {result.outcome.name}), and is there: {made}"
+            if len(made) != 1 or result.outcome is not pb.Outcome.CREATED or result.resource.uri != made[0]:
+                return f"{result}, and there is {made}"
+            return None
+
+        all_good(in_threads([lambda case=case: follow(case) for case in cases]), cases)
+
+
+@FOUR
+def test_what_is_never_written_is_called_absent_once_settle_has_passed_and_not_before(
+    backend: Backend, engine_name: str, facade: str
+) -> None:
+    settle = 1.0
+    cases = losable(backend, None)
+    with client(engine_name, facade, backend) as billing:
+
+        def follow(case: Case) -> str | None:
+            error, before = lost(billing, case.create)
+            result = look(billing, error.lost, settle)
+            passed = time.monotonic() - before
+            if result.outcome is not pb.Outcome.ABSENT:
+                return repr(result)
+            return None if passed >= settle else f"absent after {passed:.3f} s"
+
+        all_good(in_threads([lambda case=case: follow(case) for case in cases]), cases)
+
+
+@FOUR
+def test_a_caller_that_creates_again_only_when_absent_never_doubles(
+    backend: Backend, engine_name: str, facade: str
+) -> None:
+    cases = [*losable(backend, COMMIT, prefix="late"), *losable(backend, None, prefix="none")]
+    with client(engine_name, facade, backend) as billing:
+
+        def follow(case: Case) -> str | None:
+            absent = True
+            while absent:
+                try:
+                    case.create(billing.with_options(timeout=0.6))
+                    break
+                except pb.NeverSent:
+                    continue
+                except pb.OutcomeUnknown as error:
+                    absent = look(billing, error.lost, SETTLE).outcome is pb.Outcome.ABSENT
+            backend.wait_until_idle()
+            made = case.made(backend)
+            return None if len(made) == 1 else f"there are {made}"
+
+        all_good(in_threads([lambda case=case: follow(case) for case in cases], at_most=200), cases)
+
+
+# Look-ups that must not be trusted too far
+
+
+LISTS: dict[str, Answering] = {
+    "500": bare(500),
+    "502": bare(502),
+    "bare 404": bare(404),
+    "410": bare(410),
+    "401": problem(401, "unauthorized"),
+    "403": problem(403, "forbidden"),
+    "429": problem(429, "too-many-requests", "Retry-After: 3600"),
+    "302": bare(302, "Location: /login"),
+    "204": Reply(204, b"", None),
+    "empty": Reply(200, b""),
+    "html": Reply(200, b"<html>Please log in</html>", "text/html"),
+    "{}": json_reply(200, {}),
+    "[]": json_reply(200, []),
+    "null": json_reply(200, None),
+    "items null": json_reply(200, {"items": None, "navigation": {"@id": "x"}}),
+    "items object": json_reply(200, {"items": {}, "navigation": {"@id": "x"}}),
+    "items false": json_reply(200, {"items": False, "navigation": {"@id": "x"}}),
+    "items of null": json_reply(200, {"items": [None], "navigation": {"@id": "x"}}),
+    "unsafe next": lambda _, honest: honest.changed(items=[], navigation={"@id": "x", "next": "//evil.example/x"}),
+    "next is a number": lambda _, honest: honest.changed(items=[], navigation={"@id": "x", "next": 5}),
+    "next to itself": lambda request, honest: honest.changed(
+        items=[], navigation={"@id": request.target, "next": request.target}
+    ),
+    "list of another customer": lambda request, _: json_reply(
+        200, {"items": [], "navigation": {"@id": request.target.replace("/A/", "/B/")}}
+    ),
+    "rst": RST,
+    "truncate": TRUNCATE,
+}
+
+
+@FOUR
+def test_a_list_that_cannot_be_read_never_makes_a_charge_absent(
+    backend: Backend, engine_name: str, facade: str
+) -> None:
+    backend.holds("A", "B")
+    backend.on("POST", Fault(0.0, RST))
+    with client(engine_name, facade, backend) as billing:
+        error = raised(lambda: billing.customer("A").recurring_products.create(CHARGE, known=[]))
+        # Few attempts: a look-up that waits out four of them for each list is right, but slow.
+        impatient = billing.with_options(attempts=1, deadline=20)
+        wrong = []
+        for name, reply in LISTS.items():
+            backend.forget_rules()
+            backend.on("GET", Fault(reply=reply), path="recurring-products", times=math.inf)
+            try:
+                result = impatient.look_up(error.lost, settle=0)
+            except Exception as failure:
+                wrong.append(f"{name}: raised {failure!r}")
+                continue
+            if result.outcome is not pb.Outcome.UNKNOWN:
+                wrong.append(f"{name}: {result}")
+        assert not wrong, "\n".join(wrong)
+        backend.forget_rules()
+        assert impatient.look_up(error.lost, settle=0).outcome is pb.Outcome.CREATED
+
+
+@FOUR
+@pytest.mark.parametrize("settle", [math.nan, None, "x", "60"])
+def test_a_settle_that_is_no_number_of_seconds_never_makes_a_charge_absent(
+    backend: Backend, engine_name: str, facade: str, settle: Any
+) -> None:
+    backend.holds("A")
+    backend.on("POST", Fault(None, RST))
+    with client(engine_name, facade, backend) as billing:
+        error = raised(lambda: billing.customer("A").recurring_products.create(CHARGE, known=[]))
+        with suppress(pb.BillingError, TypeError):
+            assert billing.look_up(error.lost, settle=settle).outcome is pb.Outcome.UNKNOWN
+
+
+@FOUR
+def test_an_endless_settle_stays_unknown(backend: Backend, engine_name: str, facade: str) -> None:
+    backend.holds("A")
+    backend.on("POST", Fault(None, RST))
+    with client(engine_name, facade, backend) as billing:
+        error = raised(lambda: billing.customer("A").recurring_products.create(CHARGE, known=[]))
+        assert billing.look_up(error.lost, settle=math.inf).outcome is pb.Outcome.UNKNOWN
+
+
+@FOUR
+@pytest.mark.parametrize("other", [{"owner_no": "5678"}, {"subdomain": "other"}], ids=["ledger", "subdomain"])
+def test_a_client_of_another_ledger_never_says_absent(
+    backend: Backend, engine_name: str, facade: str, other: dict[str, str]
+) -> None:
+    backend.on("POST", Fault(0.0, RST))
+    with client(engine_name, facade, backend) as billing, client(engine_name, facade, backend, **other) as stranger:
+        error = raised(billing.customer("N").create)
+        with suppress(pb.BillingError):
+            assert stranger.look_up(error.lost, settle=0).outcome is pb.Outcome.UNKNOWN
+
+
+# A server that writes down something else than it was sent
+
+
+REWRITES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "trims the text": lambda charge: {**charge, "text": "Mobile"},
+    "upper case text": lambda charge: {**charge, "text": charge["text"].upper()},
+    "rounds the price": lambda charge: {**charge, "unitPrice": Decimal("499.01")},
+    "moves the start": lambda charge: {**charge, "startDate": "2026-02-01"},
+    "upper case code": lambda charge: {**charge, "productCode": charge["productCode"].upper()},
+    "caps the quantity": lambda charge: {**charge, "quantity": 1},
+    "drops the text": lambda charge: {**charge, "text": None},
+}
+
+
+@FOUR
+@pytest.mark.parametrize("loss", [None, RST], ids=["answered", "lost"])
+def test_a_server_that_rewrites_what_it_is_sent_is_never_billed_twice(
+    backend: Backend, engine_name: str, facade: str, loss: str | None
+) -> None:
+    # The creation is there under other words. A look-up by content alone finds nothing, says ABSENT, and a caller
+    # who follows the rule creates a charge more with every round.
+    charge = pb.Charge(product_code="p01", quantity=2, unit_price=Decimal("499.005"), text=" Mobile ")
+    cases = [(name, f"R{number}") for number, name in enumerate(REWRITES)]
+    with client(engine_name, facade, backend) as billing:
+
+        def follow(name: str, number: str) -> str | None:
+            backend.holds(number)
+            charges = billing.customer(number).recurring_products
+            for _ in range(3):
+                try:
+                    charges.create(charge, known="read")
+                    break
+                except pb.OutcomeUnknown as error:
+                    if billing.look_up(error.lost, settle=0).outcome is not pb.Outcome.ABSENT:
+                        break
+            made = backend.count("charge", f"/{number}/")
+            return None if made == 1 else f"{made} charges"
+
+        backend.rewrite = {number: REWRITES[name] for name, number in cases}
+        backend.on("POST", Fault(reply=loss), path="recurring-products", times=math.inf)
+        all_good(in_threads([lambda case=case: follow(*case) for case in cases]), cases)
+
+
+@FOUR
+def test_a_charge_is_found_although_the_server_drops_what_it_does_not_know(
+    backend: Backend, engine_name: str, facade: str
+) -> None:
+    backend.holds("A")
+    backend.rewrite = {"A": lambda charge: {key: value for key, value in charge.items() if key != "costCentre"}}
+    backend.on("POST", Fault(reply=RST))
+    charge = pb.Charge(product_code="P01", quantity=1, extra={"costCentre": "7"})
+    with client(engine_name, facade, backend) as billing:
+        error = raised(lambda: billing.customer("A").recurring_products.create(charge, known=[]))
+        assert billing.look_up(error.lost, settle=0).outcome is not pb.Outcome.ABSENT
+
+
+@FOUR
+def test_a_charge_that_another_program_changes_before_the_look_up_is_not_absent(
+    backend: Backend, engine_name: str, facade: str
+) -> None:
+    backend.holds("A")
+    backend.on("POST", Fault(reply=RST))
+    with client(engine_name, facade, backend) as billing:
+        error = raised(lambda: billing.customer("A").recurring_products.create(CHARGE, known="read"))
+        [charge] = backend.parent("A").charges.values()
+        charge["endDate"] = "2026-12-31"
+        assert billing.look_up(error.lost, settle=0).outcome is not pb.Outcome.ABSENT
+
+
+@FOUR
+def test_values_of_the_master_product_do_not_make_the_look_up_inexact(
+    backend: Backend, engine_name: str, facade: str
+) -> None:
+    backend.holds("A")
+    backend.master = {"quantity": 1, "unitPrice": Decimal("100.00"), "vatRate": Decimal(25), "text": "Master"}
+    backend.on("POST", Fault(reply=RST))
+    with client(engine_name, facade, backend) as billing:
+        charge = pb.Charge(product_code="P01")
+        error = raised(lambda: billing.customer("A").recurring_products.create(charge, known="read"))
+        result = billing.look_up(error.lost, settle=0)
+        assert result.outcome is pb.Outcome.CREATED
+        assert [result.resource.id] == list(backend.charges("A"))

@@ -1,0 +1,673 @@
+"""A response belongs to its request: bytes left over after a response are never taken for the next one.
+
+Every run makes a first call whose response is followed by left-over bytes, then a second call that the server answers
+honestly. The left-over bytes hold a whole stale response that would be a lie about the second call. The server counts
+what it did; the run is right when the second call reports exactly that, and the server did it once.
+
+What no HTTP/1.1 client can see is at the end of this file: stale bytes that arrive after the next request was written.
+There the values of the response are the only evidence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from payex_billing import BillingError, Charge, MalformedResponse, OutcomeUnknown, RequestRefused
+
+from tests.chaos.hostile import (
+    CUSTOMERS,
+    FOUR,
+    Connection,
+    HostileServer,
+    Kind,
+    Ledger,
+    Pki,
+    Request,
+    charge_body,
+    chunked,
+    collected,
+    customer_body,
+    done,
+    head,
+    name_of,
+    opened,
+    outcome,
+    pause,
+    problem,
+    response,
+    run,
+    subscription_body,
+)
+
+IDLE = 0.01  # seconds of pause before the next request: a reader in the background wakes up
+NUMBERS = itertools.count(1)
+EARLY = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+# what a stale response says, for a POST of a charge
+
+
+def stale_responses(collection: str, charge: dict[str, Any]) -> dict[str, bytes]:
+    """The lies, by name. `201 equal` differs from the truth by its id only: no comparison can see it."""
+    other = charge_body(CUSTOMERS + "/stale/recurring-products", "stale", {"productCode": "STALE"})
+    return {
+        "201 other": response(201, other),
+        "201 equal": response(201, charge_body(collection, "stale", charge)),
+        "400": problem(400, "validation", title="stale", problems=[{"productCode": "stale"}]),
+        "401": problem(401, "unauthorized", title="stale"),
+        "404": problem(404, "customer-not-found", title="stale"),
+        "429": problem(429, "too-many-requests", "Retry-After: 0", title="stale"),
+        "503": problem(503, "service-unavailable", "Retry-After: 0", title="stale"),
+    }
+
+
+FLAVOURS = list(stale_responses("", {}))
+# By whether the client was idle: after a 401 it sends again; a 201 for an equal charge is seen by no comparison.
+DANGEROUS = {False: ["401"], True: ["201 equal"]}
+
+# how the stale bytes are left over
+
+
+@dataclass
+class Plan:
+    """What the server does to the first call of one customer, and to the second."""
+
+    leave: Leave
+    stale: bytes
+    sent: threading.Event = field(default_factory=threading.Event)
+    rest: bytes = b""  # is sent when the next request comes on the same connection, before the honest response
+    connection: int = -1
+
+
+Sender = Callable[[Connection, Request, bytes, Plan], None]
+
+
+@dataclass(frozen=True)
+class Leave:
+    """One way to leave bytes over.
+
+    Attributes:
+        first: the first call: `get`, `delete`, `list`, `create` or `refused`.
+        whole: whether the first call must succeed; a first response that is broken itself may fail.
+        apart: the stale bytes come in a segment of their own, all of them. hyper sees them when its reader has woken
+            up, which took less than 0.2 ms; a request that is faster (1 to 4 % of them without a pause) meets the
+            stale response. reqwest has no switch for that, so without a pause only httpx is held to it.
+    """
+
+    name: str
+    send: Sender
+    first: str = "get"
+    whole: bool = True
+    apart: bool = False
+
+
+def after(make: Callable[[Request, bytes, bytes], bytes]) -> Sender:
+    """A sender of one segment that `make` builds from the honest and the stale response."""
+
+    def send(connection: Connection, request: Request, honest: bytes, plan: Plan) -> None:
+        connection.send(make(request, honest, plan.stale))
+
+    return send
+
+
+def in_records(connection: Connection, _: Request, honest: bytes, plan: Plan) -> None:
+    connection.send(honest, plan.stale)
+
+
+def in_many_records(connection: Connection, _: Request, honest: bytes, plan: Plan) -> None:
+    start, _, body = honest.partition(b"\r\n\r\n")
+    connection.send(start + b"\r\n\r\n", body[:10], body[10:], plan.stale[:1], plan.stale[1:])
+
+
+def split(size: int) -> Sender:
+    """The first bytes of the stale response come with the honest one, the rest in a segment right after it."""
+
+    def send(connection: Connection, _: Request, honest: bytes, plan: Plan) -> None:
+        connection.send(honest + plan.stale[:size])
+        connection.send(plan.stale[size:])
+
+    return send
+
+
+def split_late(size: int, junk: bytes = b"") -> Sender:
+    """The first bytes come with the honest response, the rest when the next request is there."""
+
+    def send(connection: Connection, _: Request, honest: bytes, plan: Plan) -> None:
+        plan.connection, plan.rest = connection.number, plan.stale[size:]
+        connection.send(honest + junk + plan.stale[:size])
+
+    return send
+
+
+def later_segment(connection: Connection, _: Request, honest: bytes, plan: Plan) -> None:
+    connection.send(honest)
+    connection.send(plan.stale)
+
+
+def padded(size: int, *, whole: bool = False) -> Sender:
+    """A body, or with `whole` a response, of exactly so many bytes, then the stale response."""
+
+    def send(connection: Connection, request: Request, honest: bytes, plan: Plan) -> None:
+        def build(padding: int) -> bytes:
+            return response(200, customer_body(request.customer_no, padding="x" * padding))
+
+        empty = build(0)
+        frame = len(empty) if whole else len(empty.partition(b"\r\n\r\n")[2])
+        data = build(size - frame)
+        data = build(size - frame - (len(data) - size if whole else 0))
+        assert len(data if whole else data.partition(b"\r\n\r\n")[2]) == size
+        connection.send(data + plan.stale)
+
+    return send
+
+
+def as_customer(request: Request) -> Any:
+    return customer_body(request.customer_no)
+
+
+def http10(_: Request, honest: bytes, stale: bytes) -> bytes:
+    return honest.replace(b"HTTP/1.1", b"HTTP/1.0", 1) + stale
+
+
+def with_header(line: bytes) -> Callable[[Request, bytes, bytes], bytes]:
+    return lambda _, honest, stale: honest.replace(b"\r\n\r\n", b"\r\n" + line + b"\r\n\r\n", 1) + stale
+
+
+def length_twice(_: Request, honest: bytes, stale: bytes) -> bytes:
+    length = honest.partition(b"\r\n\r\n")[2]
+    return honest.replace(b"\r\n\r\n", b"\r\nContent-Length: %d\r\n\r\n" % len(length), 1) + stale
+
+
+CHUNK_CUT = head(200, "Content-Type: application/json", "Transfer-Encoding: chunked") + b"5\r\n{}\r\n0\r\n\r\n"
+
+
+def many_stale(stale: bytes, size: int, *headers: str, status: int = 200) -> bytes:
+    """A response whose body is nothing but stale responses: a client that gives up in its middle meets one."""
+    return response(status, stale * (size // len(stale)), *headers)
+
+
+def timed_out(connection: Connection, _: Request, honest: bytes, plan: Plan) -> None:
+    """What load balancers send on a connection that is idle for too long."""
+    connection.send(honest)
+    connection.send(response(408, b"", "Connection: close"))
+    plan.sent.set()
+    connection.close()
+
+
+LEAVES = [
+    Leave("two responses", after(lambda _, honest, stale: honest + stale)),
+    Leave("line break between", after(lambda _, honest, stale: honest + b"\r\n" + stale)),
+    Leave("204 with a body", after(lambda _, honest, stale: honest + stale), "delete"),
+    Leave("204 with a length", after(lambda *a: response(204, a[2], length=len(a[2]))), "delete"),
+    Leave("204 in chunks", after(lambda *a: chunked(204, a[2])), "delete", whole=False),
+    Leave("304 with a body", after(lambda *a: response(304, a[2], length=len(a[2]))), whole=False),
+    Leave("304 without a length", after(lambda *a: head(304) + a[2]), whole=False),
+    Leave("length too short", after(lambda _, honest, stale: honest + b"  }}\r\n\r\n" + stale)),
+    Leave("length 0, then the body", after(lambda _, honest, stale: response(200, length=0) + honest[-200:] + stale), whole=False),
+    Leave("head only, stale as the body", after(lambda *a: head(200, f"Content-Length: {len(a[2])}") + a[2]), whole=False),
+    Leave("equal lengths twice", after(length_twice), whole=False),
+    Leave("chunked and more", after(lambda r, _, stale: chunked(200, as_customer(r)) + stale)),
+    Leave("chunked with trailers", after(lambda r, _, stale: chunked(200, as_customer(r), trailers=b"X-A: 1\r\nX-B: 2\r\n") + stale)),
+    Leave("chunked, stale as trailers", after(lambda r, _, stale: chunked(200, as_customer(r))[:-2] + stale), whole=False),
+    Leave("chunked, last chunk twice", after(lambda r, _, stale: chunked(200, as_customer(r)) + b"0\r\n\r\n" + stale)),
+    Leave("chunk extension", after(lambda r, _, stale: chunked(200, as_customer(r)).replace(b"\r\n0\r\n", b"\r\n0;a=b\r\n") + stale)),
+    Leave("100 after the response", after(lambda _, honest, stale: honest + CONTINUE + stale)),
+    Leave("103 after the response", after(lambda _, honest, stale: honest + EARLY + stale)),
+    Leave("103 on both sides", after(lambda _, honest, stale: EARLY + honest + EARLY + stale)),
+    Leave("101", after(lambda *a: head(101, "Upgrade: h2c", "Connection: Upgrade") + a[2]), whole=False),
+    Leave("response twice", after(lambda _, honest, stale: honest + honest + stale)),
+    Leave("closing", after(with_header(b"Connection: close"))),
+    Leave("keep-alive", after(with_header(b"Connection: keep-alive\r\nKeep-Alive: timeout=60"))),
+    Leave("HTTP/1.0", after(http10)),
+    Leave("own record", in_records),
+    Leave("many records", in_many_records),
+    Leave("split after 1 byte", split(1)),
+    Leave("split after 20 bytes", split(20)),
+    Leave("split, rest with the next", split_late(1)),
+    Leave("split 20, rest with the next", split_late(20)),
+    Leave("line break, rest with the next", split_late(0, b"\r\n")),
+    Leave("line feed, rest with the next", split_late(0, b"\n")),
+    Leave("NUL, rest with the next", split_late(0, b"\0")),
+    Leave("own segment", later_segment, apart=True),
+    Leave("list", after(lambda _, honest, stale: honest + stale), "list"),
+    Leave("after a creation", after(lambda _, honest, stale: honest + stale), "create"),
+    Leave("after a refusal", after(lambda *a: problem(400, "validation") + a[2]), "refused"),
+    Leave("408 while idle, then closed", timed_out, apart=True),
+    Leave("body too large, of responses", after(lambda *a: many_stale(a[2], 6_000_000)), whole=False),
+    Leave("body of responses, said to be gzip", after(lambda *a: many_stale(a[2], 300_000, "Content-Encoding: gzip")), whole=False),
+    Leave("400 with a body of responses", after(lambda *a: many_stale(a[2], 100_000, status=400)), whole=False),
+    Leave("500 with a body of responses", after(lambda *a: many_stale(a[2], 100_000, status=500)), whole=False),
+    Leave("302 with a body of responses", after(lambda *a: many_stale(a[2], 100_000, "Location: /", status=302)), whole=False),
+    Leave("401 with a body of responses", after(lambda *a: many_stale(a[2], 100_000, status=401))),
+    Leave("half a chunk, then stale", after(lambda *a: CHUNK_CUT + a[2]), whole=False),
+    *(Leave(f"body of {size:,}", padded(size)) for size in (4096, 8192, 16384, 65535, 65536, 65537, 131072, 200_000)),
+    *(Leave(f"response of {size:,}", padded(size, whole=True)) for size in (8192, 16384, 65536, 131072)),
+]  # fmt: skip
+
+
+# the server and the runs
+
+
+class Desync:
+    """An honest server but for the first call of each customer that has a plan."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+        self.plans: dict[str, Plan] = {}
+
+    def handle(self, connection: Connection) -> None:
+        held_back: Plan | None = None
+        while (request := connection.read_request()) is not None:
+            if held_back is not None and held_back.connection == connection.number:
+                connection.send(held_back.rest)
+                held_back = None
+            plan = self.plans.pop(request.customer_no, None)
+            if plan is None:
+                connection.send(self.ledger.perform(request))
+                continue
+            refused = plan.leave.first == "refused"  # then the server does nothing for the first call
+            honest = b"" if refused else self.ledger.perform(request)
+            try:
+                plan.leave.send(connection, request, honest, plan)
+            finally:  # the client may hang up before the last byte
+                plan.sent.set()
+            held_back = plan if plan.rest else None
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    return Pki.make(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(params=["plain", "tls"])
+def server(request: pytest.FixtureRequest, pki: Pki) -> Iterator[HostileServer]:
+    desync = Desync()
+    with HostileServer(desync.handle, pki.context() if request.param == "tls" else None) as running:
+        running.desync = desync  # type: ignore[attr-defined]
+        yield running
+
+
+def code_of(number: int) -> str:
+    """A product code of five characters that no other run uses."""
+    return f"K{number:04d}"
+
+
+FIRST: dict[str, Callable[[Any, str], Any]] = {
+    "get": lambda customer, _: customer.get(),
+    "delete": lambda customer, _: customer.recurring_products.delete("id-0"),
+    "list": lambda customer, _: collected(customer.recurring_products.list()),
+    "create": lambda customer, number: customer.recurring_products.create(Charge(product_code="F" + number[-4:])),
+    "refused": lambda customer, number: customer.recurring_products.create(Charge(product_code="F" + number[-4:])),
+}
+
+
+def first_is_right(leave: Leave, result: Any, customer_no: str, ledger: Ledger) -> bool:
+    """Whether the first call reported the truth."""
+    if leave.first == "refused":
+        return isinstance(result, RequestRefused | OutcomeUnknown)
+    if leave.first == "create":
+        return getattr(result, "id", None) in ledger.ids("F" + customer_no[-4:])
+    if isinstance(result, BillingError):
+        return not leave.whole
+    return leave.first != "get" or result.customer_no == customer_no
+
+
+async def attack(kind: Kind, client: Any, desync: Desync, leave: Leave, flavour: str, *, idle: bool) -> str | None:
+    """One run: None when it is right, or what is wrong with it."""
+    number = next(NUMBERS)
+    customer_no, code = f"c{number:06d}", code_of(number)
+    customer = client.customer(customer_no)
+    charge = Charge(product_code=code, quantity=1)
+    collection = f"{CUSTOMERS}/{customer_no}/recurring-products"
+    stale = stale_responses(collection, {"productCode": code, "quantity": 1})[flavour]
+    plan = desync.plans[customer_no] = Plan(leave, stale)
+    once = client.with_options(attempts=1).customer(customer_no)  # no retry of the first call, and no wait before it
+    first = await outcome(lambda: FIRST[leave.first](once, customer_no))
+    assert plan.sent.wait(60)
+    if idle:
+        await pause(kind, IDLE)
+    second = await outcome(lambda: customer.recurring_products.create(charge))
+    posted, ids = desync.ledger.posts[code], desync.ledger.ids(code)
+    wrong = []
+    if not first_is_right(leave, first, customer_no, desync.ledger):
+        wrong.append(f"the first call gave {name_of(first)}")
+    if posted > 1:
+        wrong.append(f"charged {posted} times")
+    if isinstance(second, BaseException):
+        wrong.append(f"{posted} charged, reported {name_of(second)}: {second}"[:120])
+    elif ids != [second.id]:
+        wrong.append(f"reported id {second.id}, true {ids}")
+    return f"{leave.name} | {flavour} | {'pause' if idle else 'no pause'}: {'; '.join(wrong)}" if wrong else None
+
+
+def pauses(kind: Kind, leave: Leave) -> tuple[bool, ...]:
+    """Whether the client is idle before the next request."""
+    return (True,) if leave.apart and kind.engine == "reqwest" else (False, True)
+
+
+def asking(kind: Kind, server: HostileServer, pki: Pki) -> Any:
+    """A client with all that makes a stale response dangerous: a token function, and waiting on writes."""
+    tokens = itertools.count()
+    return opened(kind, server.url, token=lambda: f"t{next(tokens)}", ca_file=pki.ca_file)
+
+
+@pytest.mark.parametrize("kind", FOUR, ids=str)
+@pytest.mark.parametrize("leave", LEAVES, ids=lambda leave: leave.name)
+def test_left_over_bytes_are_never_taken_for_the_response_to_the_next_post(
+    kind: Kind, leave: Leave, server: HostileServer, pki: Pki
+) -> None:
+    desync: Desync = server.desync  # type: ignore[attr-defined]
+
+    async def runs() -> list[str | None]:
+        async with asking(kind, server, pki) as billing:
+            client = billing.with_options(wait_on_writes=True)
+            return [
+                await attack(kind, client, desync, leave, flavour, idle=idle)
+                for idle in pauses(kind, leave)
+                for flavour in (FLAVOURS if leave is LEAVES[0] else DANGEROUS[idle])
+            ]
+
+    results = run(kind, runs())
+    wrong = [line for line in results if line]
+    assert not wrong, f"{len(wrong)} of {len(results)} runs:\n" + "\n".join(wrong)
+
+
+# the other calls
+
+OTHERS: dict[str, tuple[Callable[[Any], Any], Callable[[str], bytes], Callable[[Any], bool]]] = {
+    # name: the call, the lie, and whether a result is the truth
+    "get": (
+        lambda customer: customer.get(),
+        lambda number: response(200, customer_body(number, stale=True)),
+        lambda result: "stale" not in result.extra,
+    ),
+    "list": (
+        lambda customer: collected(customer.recurring_products.list()),
+        lambda number: response(
+            200, {"items": [], "navigation": {"@id": f"{CUSTOMERS}/{number}/recurring-products"}}
+        ),  # a look-up would say: absent
+        lambda result: len(result) == 1,
+    ),
+    "delete": (
+        lambda customer: customer.recurring_products.delete("id-0"),
+        lambda _: problem(404, "recurring-product-not-found", title="stale"),
+        lambda result: result is None,
+    ),
+    "update": (
+        lambda customer: customer.recurring_products.update("id-0", text="new"),
+        lambda _: problem(400, "validation", title="stale"),
+        lambda result: result.text == "new",
+    ),
+    "create a customer": (
+        lambda customer: customer.create(),
+        lambda _: problem(409, "customer-already-exists", title="stale"),
+        lambda result: result.customer_no.startswith("c"),
+    ),
+}
+SOME = {
+    "two responses", "204 with a body", "chunked and more", "own record", "own segment", "split, rest with the next",
+    "response of 65,536", "body of 65,536",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FOUR, ids=str)
+@pytest.mark.parametrize("call", OTHERS)
+def test_left_over_bytes_are_never_taken_for_the_response_to_another_call(
+    kind: Kind, call: str, server: HostileServer, pki: Pki
+) -> None:
+    desync: Desync = server.desync  # type: ignore[attr-defined]
+    act, lie, is_true = OTHERS[call]
+
+    async def attack_one(client: Any, leave: Leave, *, idle: bool) -> str | None:
+        number = f"c{next(NUMBERS):06d}"
+        customer = client.customer(number)
+        await done(customer.recurring_products.create(Charge(product_code="P01")))
+        plan = desync.plans[number] = Plan(leave, lie(number))
+        await outcome(lambda: FIRST[leave.first](customer, number))
+        assert plan.sent.wait(60)
+        if idle:
+            await pause(kind, IDLE)
+        result = await outcome(lambda: act(customer))
+        if not isinstance(result, BaseException) and is_true(result):
+            return None
+        return f"{leave.name} | {'pause' if idle else 'no pause'}: {name_of(result)} {result}"[:160]
+
+    async def runs() -> list[str | None]:
+        async with asking(kind, server, pki) as billing:
+            client = billing.with_options(attempts=1)
+            return [
+                await attack_one(client, leave, idle=idle)
+                for leave in LEAVES
+                if leave.name in SOME
+                for idle in pauses(kind, leave)
+            ]
+
+    wrong = [line for line in run(kind, runs()) if line]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("kind", FOUR, ids=str)
+def test_a_connection_without_left_over_bytes_is_used_again(kind: Kind, server: HostileServer, pki: Pki) -> None:
+    """The control: a client that opens a connection for each request would pass every other test of this file."""
+
+    async def calls() -> None:
+        async with asking(kind, server, pki) as billing:
+            for number in range(6):
+                customer = billing.customer(f"k{number}")
+                await done(customer.get())
+                await done(customer.recurring_products.create(Charge(product_code="P01")))
+                await pause(kind, IDLE)  # on TLS 1.3 the session tickets have come by now: they are no left-over bytes
+                await done(customer.recurring_products.delete("id-0"))
+
+    run(kind, calls())
+    assert server.accepted == 1
+
+
+# many at once
+
+
+class Storm:
+    """An honest server that leaves a stale response over after two of five responses, on every connection."""
+
+    def __init__(self, seed: int) -> None:
+        self.ledger = Ledger()
+        self.random = random.Random(seed)
+        self.lock = threading.Lock()
+
+    def handle(self, connection: Connection) -> None:
+        while (request := connection.read_request()) is not None:
+            honest = self.ledger.perform(request)
+            with self.lock:
+                stale = self.random.choice(list(stale_responses("", {"productCode": "STALE"}).values()))
+                way = self.random.randrange(10)
+            if way == 0:
+                connection.send(honest + stale)
+            elif way == 1:
+                connection.send(honest, stale)
+            elif way == 2:
+                connection.send(honest + stale[:30])
+                connection.send(stale[30:])
+            elif way == 3:
+                connection.send(honest + b"\r\n" + CONTINUE + stale)
+            else:
+                connection.send(honest)
+
+
+@pytest.mark.parametrize("kind", FOUR, ids=str)
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_sixteen_callers_at_once_get_their_own_responses_only(kind: Kind, tls: bool, pki: Pki) -> None:
+    storm = Storm(7)
+    wrong: list[str] = []
+
+    async def caller(client: Any, number: int) -> None:
+        customer = client.customer(f"s{number}")
+        for turn in range(10):
+            code = f"{number:02d}{turn:02d}"
+            created = await outcome(lambda code=code: customer.recurring_products.create(Charge(product_code=code)))
+            listed = await outcome(lambda: collected(customer.recurring_products.list()))
+            got = await outcome(customer.get)
+            truth = storm.ledger.ids(code)
+            if [getattr(created, "id", created)] != truth:
+                wrong.append(f"{code}: created {truth}, reported {created!r}"[:200])
+            if not isinstance(listed, list) or len(listed) != turn + 1:
+                wrong.append(f"{code}: listed {listed!r}"[:200])
+            if getattr(got, "customer_no", None) != f"s{number}":
+                wrong.append(f"{code}: read {got!r}"[:200])
+
+    async def everyone(client: Any) -> None:
+        await asyncio.gather(*(caller(client, number) for number in range(16)))
+
+    async def scenario() -> None:
+        async with asking(kind, server, pki) as billing:
+            client = billing.with_options(wait_on_writes=True)
+            if kind.facade == "async":
+                await everyone(client)
+                return
+            with ThreadPoolExecutor(16) as threads:
+                for future in [threads.submit(run, kind, caller(client, number)) for number in range(16)]:
+                    future.result()
+
+    with HostileServer(storm.handle, pki.context() if tls else None) as server:
+        run(kind, scenario())
+    doubled = {code: count for code, count in storm.ledger.posts.items() if count > 1}
+    assert (doubled, wrong) == ({}, [])
+
+
+# what no HTTP/1.1 client can see: bytes that arrive when the next request was written already
+
+
+class TooLate:
+    """Reads a request in full, does it, and sends a stale response before the honest one, or in place of it."""
+
+    def __init__(self, stale: bytes, *, then_honest: bool, same_segment: bool = True) -> None:
+        self.ledger = Ledger()
+        self.stale, self.then_honest, self.same_segment = stale, then_honest, same_segment
+        self.lied = False
+
+    def handle(self, connection: Connection) -> None:
+        while (request := connection.read_request()) is not None:
+            honest = self.ledger.perform(request)
+            if self.lied:
+                connection.send(honest)
+                continue
+            self.lied = True
+            if not self.then_honest:
+                connection.send(self.stale)
+            elif self.same_segment:
+                connection.send(self.stale + honest)
+            else:
+                connection.send(self.stale)
+                connection.send(honest)
+
+
+LATE_CHARGE = charge_body(f"{CUSTOMERS}/c/recurring-products", "id-0", {"productCode": "P01", "quantity": 1})
+CALLS_WITH_VALUES: dict[str, tuple[Callable[[Any], Any], bytes, type[BillingError]]] = {
+    "charge of another code": (
+        lambda customer: customer.recurring_products.create(Charge(product_code="P77")),
+        response(201, LATE_CHARGE),
+        OutcomeUnknown,
+    ),
+    "charge of another quantity": (
+        lambda customer: customer.recurring_products.create(Charge(product_code="P01", quantity=2)),
+        response(201, LATE_CHARGE),
+        OutcomeUnknown,
+    ),
+    "charge of another customer": (
+        lambda customer: customer.recurring_products.create(Charge(product_code="P01")),
+        response(201, charge_body(f"{CUSTOMERS}/other/recurring-products", "id-9", {"productCode": "P01"})),
+        OutcomeUnknown,
+    ),
+    "created another customer": (lambda c: c.create(), response(201, customer_body("other")), OutcomeUnknown),
+    "a customer for a charge": (
+        lambda customer: customer.recurring_products.create(Charge(product_code="P01")),
+        response(201, customer_body("c")),
+        OutcomeUnknown,
+    ),
+    "created another subscription": (
+        lambda customer: customer.subscription("S").create(),
+        response(201, subscription_body("c", "T")),
+        OutcomeUnknown,
+    ),
+    "deleted, for a creation": (
+        lambda customer: customer.recurring_products.create(Charge(product_code="P01")),
+        response(204),
+        OutcomeUnknown,
+    ),
+    "read another customer": (lambda c: c.get(), response(200, customer_body("other")), MalformedResponse),
+    "read another subscription": (
+        lambda customer: customer.subscription("S").get(),
+        response(200, subscription_body("c", "T")),
+        MalformedResponse,
+    ),
+    "read another charge": (
+        lambda customer: customer.recurring_products.get("id-7"),
+        response(200, LATE_CHARGE),
+        MalformedResponse,
+    ),
+    "updated another charge": (
+        lambda customer: customer.recurring_products.update("id-7", text="new"),
+        response(200, LATE_CHARGE),
+        MalformedResponse,
+    ),
+    "list of another customer": (
+        lambda customer: collected(customer.recurring_products.list()),
+        response(200, {"items": [], "navigation": {"@id": f"{CUSTOMERS}/other/recurring-products"}}),
+        MalformedResponse,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FOUR, ids=str)
+@pytest.mark.parametrize("call", CALLS_WITH_VALUES)
+def test_a_stale_response_that_came_too_late_to_be_seen_is_noticed_by_its_values(kind: Kind, call: str) -> None:
+    act, stale, expected = CALLS_WITH_VALUES[call]
+    late = TooLate(stale, then_honest=False)
+
+    async def scenario() -> Any:
+        async with opened(kind, server.url) as billing:
+            return await outcome(lambda: act(billing.customer("c")))
+
+    with HostileServer(late.handle) as server:
+        result = run(kind, scenario())
+    assert isinstance(result, expected), f"{name_of(result)}: {result}"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FOUR if kind.engine == "httpx"], ids=str)
+@pytest.mark.parametrize("flavour", ["400", "401", "404", "429", "503"])
+def test_a_refusal_of_a_post_with_bytes_behind_it_is_not_believed(kind: Kind, flavour: str) -> None:
+    """Two responses to one request in one segment: nobody knows which is the truth, so nobody says *refused*.
+
+    Only the httpx engine can see it: hyper closes the connection, but does not tell its caller that bytes were left.
+    """
+    late = TooLate(stale_responses("", {})[flavour], then_honest=True)
+
+    async def scenario() -> Any:
+        async with opened(kind, server.url, token=lambda: "t") as billing:
+            client = billing.with_options(wait_on_writes=True)
+            return await outcome(lambda: client.customer("c").recurring_products.create(Charge(product_code="P01")))
+
+    with HostileServer(late.handle) as server:
+        result = run(kind, scenario())
+    assert (name_of(result).removeprefix("Async"), late.ledger.posts["P01"]) == ("OutcomeUnknown", 1)
+
+
+@pytest.mark.parametrize("kind", FOUR, ids=str)
+def test_a_stale_401_that_no_client_can_see_costs_one_retry_at_most(kind: Kind) -> None:
+    """The limit of the promise, stated: a 401 that comes alone after the POST was read is believed, once."""
+    late = TooLate(problem(401, "unauthorized"), then_honest=False)
+
+    async def scenario() -> Any:
+        async with opened(kind, server.url, token=lambda: "t") as billing:
+            return await outcome(lambda: billing.customer("c").recurring_products.create(Charge(product_code="P01")))
+
+    with HostileServer(late.handle) as server:
+        run(kind, scenario())
+    assert late.ledger.posts["P01"] <= 2
