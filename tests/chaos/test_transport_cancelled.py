@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -12,10 +13,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from payex_billing import BillingError, Charge
+from payex_billing import Billing, BillingError, Charge
 
 from tests.chaos.hostile import (
     FOUR,
+    OWNER,
     Connection,
     HostileServer,
     Kind,
@@ -188,6 +190,41 @@ def test_cancelled_posts_never_give_their_response_to_another(kind: Kind) -> Non
     with HostileServer(handle) as server:
         run(kind, scenario())
     assert (wrong, {code: count for code, count in ledger.posts.items() if count > 1}) == ([], {})
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FOUR if kind.facade == "sync"], ids=str)
+@pytest.mark.parametrize("where", EARLY)
+def test_the_late_response_of_a_call_that_ctrl_c_ended_is_never_taken_for_the_next(kind: Kind, where: str) -> None:
+    """A program may catch KeyboardInterrupt and go on with the same client."""
+    slow = SlowFirst(STALE["401"], EARLY[where])
+    before = signal.signal(signal.SIGALRM, interrupt)
+    main = threading.main_thread().ident
+    assert main == threading.get_ident()
+    try:
+        with (
+            HostileServer(slow.handle) as server,
+            Billing(token=lambda: "t", owner_no=OWNER, base_url=server.url, engine=kind.engine, timeout=2) as billing,
+        ):
+
+            def ring() -> None:
+                assert slow.arrived.wait(60)
+                signal.pthread_kill(main, signal.SIGALRM)  # to the thread that blocks in a read
+
+            ringing = threading.Thread(target=ring)
+            ringing.start()
+            with pytest.raises(KeyboardInterrupt):
+                billing.customer("slow").get()
+            ringing.join()
+            slow.go_on.set()
+            assert slow.sent.wait(60)
+            created = billing.customer("c").recurring_products.create(Charge(product_code="P01"))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert ([created.id], slow.ledger.posts["P01"]) == (slow.ledger.ids("P01"), 1)
 
 
 # the same socket in two processes

@@ -493,3 +493,23 @@ def test_a_client_and_its_parts_do_not_show_the_token(kind: Kind) -> None:
             return [repr(part) + str(part) + repr(getattr(part, "__dict__", "")) for part in parts]
 
     assert [text for text in run(kind, scenario()) if TOKEN in text] == []
+
+
+@pytest.mark.parametrize("kind", FOUR, ids=str)
+def test_a_cookie_of_the_server_is_never_sent_back(kind: Kind) -> None:
+    """What one response sets, the request for another customer must not carry."""
+    sent: list[str | None] = []
+
+    def handle(connection: Connection) -> None:
+        while request := connection.read_request():
+            sent.append(request.headers.get("cookie"))
+            connection.send(response(200, customer_body(request.customer_no), "Set-Cookie: session=a; Path=/"))
+
+    async def scenario(url: str) -> None:
+        async with opened(kind, url) as billing:
+            await done(billing.customer("a").get())
+            await done(billing.customer("b").get())
+
+    with HostileServer(handle) as server:
+        run(kind, scenario(server.url))
+    assert sent == [None, None]

@@ -17,9 +17,11 @@ class Body(Protocol):
 
     def add(self, piece: bytes) -> Failure | None:
         """Take a piece; a failure if the body is too large or broken."""
+        ...
 
     def end(self) -> bytes | Failure:
         """The whole body."""
+        ...
 
 
 class _Plain:

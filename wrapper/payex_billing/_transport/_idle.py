@@ -16,6 +16,7 @@ class Connection(Protocol):
 
     def is_clean(self) -> bool:
         """Whether it is open, and nothing has arrived since its last response."""
+        ...
 
 
 C = TypeVar("C", bound=Connection)

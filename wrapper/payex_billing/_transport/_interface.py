@@ -87,12 +87,15 @@ class Transport(Protocol):
 
         It must not retry, follow redirects, or raise for anything that a network or a server does.
         """
+        ...
 
     def close_idle(self) -> None:
         """Close the connections that no request uses: a response did not belong to its request."""
+        ...
 
     def close(self) -> None:
         """Close all connections."""
+        ...
 
 
 class AsyncTransport(Protocol):
@@ -107,9 +110,12 @@ class AsyncTransport(Protocol):
         It must not retry, follow redirects, or raise for anything that a network or a server does. When its task is
         cancelled it raises `asyncio.CancelledError`.
         """
+        ...
 
     async def close_idle(self) -> None:
         """Close the connections that no request uses: a response did not belong to its request."""
+        ...
 
     async def close(self) -> None:
         """Close all connections."""
+        ...
