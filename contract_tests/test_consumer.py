@@ -7,6 +7,7 @@ Requests are judged as they came over the wire, by openapi-core, which is not ou
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import socket
 import threading
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import openapi_core
 import pytest
@@ -297,6 +298,8 @@ def test_every_answer_the_contract_allows_is_understood(
         @settings(max_examples=8, deadline=None, suppress_health_check=QUIET)
         @given(instances(schema) if schema else st.none())
         def understood(body: Any) -> None:
+            if status < 300:
+                _make_own(operation, body)
             scripted.answer = _bytes(status, media_type, body)
             if status < 300:
                 result = call()
@@ -308,11 +311,40 @@ def test_every_answer_the_contract_allows_is_understood(
                 call()
             if isinstance(raised.value, OutcomeUnknown):  # a POST that a failing server may have carried out
                 assert operation.startswith("create")
-                assert status in {500, 503}
+                assert status in {500, 501, 503}
             else:
                 assert raised.value.status == status
 
         understood()
+
+
+NEW = itertools.count()
+
+
+def _make_own(operation: str, body: Any) -> None:
+    """Let a response belong to its request: the client rejects one that does not."""
+    if not isinstance(body, dict):
+        return
+    place = f"/billing/customer/v1/{LEDGER}/customers/15615616"
+    if operation.endswith(("subscription_recurring_product", "subscription_recurring_products")):
+        place += "/subscriptions/46701234567"
+    if "items" in body:
+        body["navigation"]["@id"] = place
+    for item in body.get("items", [body]):
+        if "customerNo" in item:
+            item["customerNo"] = "15615616"
+            item["@id"] = place
+        elif "subscriptionNo" in item:
+            if "items" not in body:
+                item["subscriptionNo"] = "46701234567"
+            item["@id"] = f"{place}/subscriptions/{quote(item['subscriptionNo'], safe='')}"
+        else:
+            if operation.startswith(("get", "update")):
+                item["recurringProductId"] = "1"
+            if operation.startswith("create"):
+                item["productCode"] = "P01"
+                item["recurringProductId"] = f"new-{next(NEW)}"  # the client has seen every earlier one
+            item["@id"] = f"{place}/recurring-products/{quote(item['recurringProductId'], safe='')}"
 
 
 def _holds(value: Any, sent: Any) -> None:

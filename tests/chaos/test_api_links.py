@@ -81,7 +81,7 @@ def unsafe_links(backend: Backend, evil: Backend) -> list[str]:
         *(here + ROOT + tail for tail in UNSAFE_TAILS[:20]),
         f"//{there}{ROOT}/x", f"///{there}{ROOT}/x", f"/\\{there}{ROOT}/x", f"\\\\{there}{ROOT}/x", f"/\t/{there}{ROOT}/x",
         f"http://{there}{ROOT}/x", f"http:/{there}{ROOT}/x", f"http:{there}{ROOT}/x", f"http:\\\\{there}{ROOT}/x", f"HTTP://{there}{ROOT}/x",
-        f"https://127.0.0.1:{port}{ROOT}/x", f"ftp://127.0.0.1:{port}{ROOT}/x", f"file://{ROOT}/x", f"unix:{ROOT}/x",
+        f"https://127.0.0.1:{port}{ROOT}/x", f"ftp://127.0.0.1:{port}{ROOT}/x", f"file:" f"//{ROOT}/x", f"unix:{ROOT}/x",
         f"http://user@127.0.0.1:{port}{ROOT}/x", f"http://user:pass@127.0.0.1:{port}{ROOT}/x", f"http://@127.0.0.1:{port}{ROOT}/x",
         f"http://127.0.0.1:{port}@{there}{ROOT}/x", f"http://{there}\\@127.0.0.1:{port}{ROOT}/x", f"http://{there}#@127.0.0.1:{port}{ROOT}/x",
         f"http://{there}?@127.0.0.1:{port}{ROOT}/x", f"http://127.0.0.1{ROOT}/x", f"http://127.0.0.1:0{ROOT}/x", f"http://127.0.0.1:99999{ROOT}/x",

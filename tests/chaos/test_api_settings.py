@@ -65,7 +65,7 @@ PORTS = [
     "\ud800",
 ]
 URLS = [
-    "http://", "https://", "https:", "https:/", "https:///", "https:a", "//a", "a", "a:80", ":", ":80", "://", "https//a", "ftp://a", "file:///a",
+    "http://", "https://", "https:", "https:/", "https:///", "https:a", "//a", "a", "a:80", ":", ":80", "://", "https//a", "ftp://a", "file:" "///a",
     "HTTPS://A", "https://a/b", "https://a/", "https://a//", "https://a?b", "https://a#b", "https://a;b", "https://a/../b", "https://a\\b",
     "https://a/\x00", "https://a/\ud800", "\x00https://a", " https://a", "https://a ", "https ://a", "h\nttps://a", "https://a\r\nX: 1",
     "https://[", "https://]", "https://[a", "https://a]", "http://evil.example", "http://127.0.0.1.evil.example", "http://localhost.evil.example",

@@ -115,7 +115,7 @@ def _rule(name: str) -> str:
                     f"length({name}) > {_checks.CUSTOMER_NO_LENGTH}",
                     f"has more than {_checks.CUSTOMER_NO_LENGTH} characters",
                 ),
-                (f"{name} IN ('.', '..')", "means another place in a URL"),
+                (_dots(name), "means another place in a URL"),
                 (
                     f"NOT regexp_full_match({name}, '{_checks.CUSTOMER_NO.pattern}')",
                     "cannot be a customer number: only letters, digits, äåöÄÅÖ, &, /, _, space, . and - may be in one",
@@ -125,7 +125,7 @@ def _rule(name: str) -> str:
             longest = _checks.SUBSCRIPTION_NO_LENGTH
             checks = [
                 (f"length({name}) > {longest}", f"has more than {longest} characters"),
-                (f"{name} IN ('.', '..')", "means another place in a URL"),
+                (_dots(name), "means another place in a URL"),
             ]
         case "product_code":
             longest = _checks.PRODUCT_CODE_LENGTH
@@ -179,3 +179,8 @@ def one(database: duckdb.DuckDBPyConnection, query: str) -> Any:
     """The one value that a query gives."""
     found = database.execute(query).fetchone()
     return found[0] if found else 0
+
+
+def _dots(name: str) -> str:
+    """The condition that a number holds a dot segment, also between slashes."""
+    return rf"regexp_matches({name}, '(^|[/\\])\.{{1,2}}([/\\]|$)')"
