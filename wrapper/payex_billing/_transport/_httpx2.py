@@ -141,10 +141,6 @@ class _Line:
         self.idle_since = 0.0
         self.used = False  # whether a response has come over it
 
-    def begin(self, deadline: float) -> None:
-        """An attempt starts."""
-        self.progress.deadline, self.progress.written = deadline, False
-
     def is_clean(self) -> bool:
         """Whether it is open, and nothing has arrived since its last response."""
         return self.connection.is_idle() and not self.connection.has_expired() and not left_over(self.connection)
@@ -163,10 +159,6 @@ class _AsyncLine:
         self.connection = route.connect_async(self.network)
         self.idle_since = 0.0
         self.used = False
-
-    def begin(self, deadline: float) -> None:
-        """An attempt starts."""
-        self.progress.deadline, self.progress.written = deadline, False
 
     def is_clean(self) -> bool:
         """Whether it is open, and nothing has arrived since its last response."""
@@ -195,7 +187,7 @@ class Transport:
         """Send once."""
         line = self._idle.take(time.monotonic()) or _Line(self._route)
         self._close_spent()
-        line.begin(deadline)
+        line.progress.begin(deadline)
         try:
             response = line.connection.handle_request(self._route.request(request))
             if failure := unacceptable(response):
@@ -262,7 +254,7 @@ class AsyncTransport:
         now = time.monotonic()
         line = self._idle.take(now) or _AsyncLine(self._route)
         await self._close_spent()
-        line.begin(deadline)
+        line.progress.begin(deadline)
         try:
             async with asyncio.timeout(deadline - now):
                 response = await line.connection.handle_async_request(self._route.request(request))

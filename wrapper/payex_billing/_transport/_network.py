@@ -37,6 +37,10 @@ class Progress:
         self.tls_layers = tls_layers
         self.written = False
 
+    def begin(self, deadline: float) -> None:
+        """An attempt starts."""
+        self.deadline, self.written = deadline, False
+
     def left(self) -> float:
         """Seconds until the deadline.
 
