@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from urllib.parse import quote, unquote
 
 import openapi_core
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from openapi_core.datatypes import RequestParameters
 from payex_billing import Billing, BillingError, Charge, InvalidArgument, OutcomeUnknown, ProblemError
@@ -66,9 +67,10 @@ class OnTheWire:
 
     def __init__(self, request: Request) -> None:
         self.host_url = "https://lf-api.payex.com"
-        # openapi-core takes path parameters as they are encoded. It is given them decoded, a `/` in one as `_`, which
-        # is as long and allowed in the same places; that it travels as `%2F` is another test's promise.
-        self.path = "/".join(unquote(each).replace("/", "_") for each in request.raw_path.decode().split("/"))
+        # openapi-core takes path parameters as they are encoded, and splits the path as a URL. It is given them decoded,
+        # with `_` for each `/`, `?` and `#`: as long, and allowed in the same places. That they travel encoded is
+        # another test's promise.
+        self.path = "/".join(re.sub("[/?#]", "_", unquote(each)) for each in request.raw_path.decode().split("/"))
         self.method = request.method.lower()
         self.body = request.body or None
         self.content_type = request.headers.get("content-type", "")
@@ -137,6 +139,7 @@ JUDGE = judge()
 
 
 @given(CUSTOMER_NO, SUBSCRIPTION_NO, CHARGES, CHANGES, st.text(min_size=1, max_size=20))
+@example("1", "#", {"product_code": "P"}, {}, "?")
 @settings(max_examples=60, deadline=None, suppress_health_check=QUIET)
 def _everything_that_is_sent(
     wire: Wire, customer_no: str, subscription_no: str, content: dict[str, Any], change: dict[str, Any], charge_id: str
