@@ -42,11 +42,11 @@ mock: $(RUN_STAMP) ## Serve the mock until Ctrl-C (ARGS="--port 8080 --ledger 12
 test: $(DEV_STAMP) ## Everything that must pass: lint, types, generated drift, tests, contract tests, the built wheel
 	@$(MAKE) --no-print-directory lint types check-generated
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || echo "No chromium here: the tests in a browser are left out."
-	@$(BIN)/pytest --numprocesses 2 --dist worksteal --quiet --hypothesis-seed=$(SEED)
+	@$(BIN)/pytest --numprocesses 4 --dist worksteal --quiet --hypothesis-seed=$(SEED)
 	@$(MAKE) --no-print-directory wheel-test
 
-nightly: $(DEV_STAMP) ## The long runs: 2,000 schedules of faults on each engine, 200 kills of apply, all tests from outside
-	@NIGHTLY=1 $(BIN)/pytest --numprocesses 2 --quiet tests/test_never_twice.py tests/test_apply_killed.py tests/chaos
+nightly: $(DEV_STAMP) ## The long runs: 2,000 schedules of faults on each engine, 200 kills of apply, all clients, instructions counted
+	@NIGHTLY=1 $(BIN)/pytest --numprocesses 2 --quiet tests/test_never_twice.py tests/test_apply_killed.py tests/test_cost.py tests/chaos
 
 generate: $(DEV_STAMP) ## Make generated_client and docs/provenance.md from openapi.yaml
 	@$(PY) tools/generate.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -33,12 +34,15 @@ _FRAMING = {
 }  # fmt: skip
 # Safety checks of Hypothesis that tell of slow generation, not of the API.
 QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
-FUZZING = settings(max_examples=40, deadline=None, suppress_health_check=QUIET)
+# The tests of `make contract` itself ask for fewer examples.
+FUZZING = settings(
+    max_examples=int(os.environ.get("CONTRACT_EXAMPLES", "40")), deadline=None, suppress_health_check=QUIET
+)
 # Over a socket it is the transport that is tried; what the API makes of data was tried in process.
 FUZZING_OVER_A_SOCKET = settings(FUZZING, max_examples=12)
 # Reuse is off: what failed once is kept by its seed, and a run must not depend on the one before it.
 STATEFUL = settings(
-    max_examples=60, stateful_step_count=20, deadline=None, suppress_health_check=QUIET, phases=[Phase.generate]
+    max_examples=40, stateful_step_count=20, deadline=None, suppress_health_check=QUIET, phases=[Phase.generate]
 )
 MODEL = settings(
     max_examples=40,

@@ -21,7 +21,7 @@ def contract(*options: str, **environment: str) -> subprocess.CompletedProcess[s
     return subprocess.run(
         [sys.executable, "-m", "contract_tests", *options],
         cwd=ROOT,
-        env={**os.environ, **environment},
+        env={**os.environ, "CONTRACT_EXAMPLES": "5", **environment},
         capture_output=True,
         text=True,
         check=False,

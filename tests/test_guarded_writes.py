@@ -29,7 +29,7 @@ def contract(*options: str, **environment: str) -> subprocess.CompletedProcess[s
     return subprocess.run(
         [sys.executable, "-m", "contract_tests", *options],
         cwd=ROOT,
-        env={**os.environ, "PAYEX_TOKEN": TOKEN, **environment},
+        env={**os.environ, "CONTRACT_EXAMPLES": "5", "PAYEX_TOKEN": TOKEN, **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -83,7 +83,7 @@ def test_an_interrupted_run_removes_what_it_made(mock: MockServer, monkeypatch: 
 
     monkeypatch.setattr(mock.app, "handle", watching)
     command = [sys.executable, "-m", "contract_tests", "--target", mock.url, *WRITING]
-    environment = {**os.environ, "PAYEX_TOKEN": TOKEN}
+    environment = {**os.environ, "CONTRACT_EXAMPLES": "5", "PAYEX_TOKEN": TOKEN}
     # What a shell runs in the background is deaf to SIGINT, and so is what that runs: these tests may be.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     run = subprocess.Popen(

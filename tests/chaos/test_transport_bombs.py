@@ -233,6 +233,10 @@ BOMBS: dict[str, tuple[Callable[[Request], Iterable[bytes]], str]] = {
         endless(head(200, JSON, "Transfer-Encoding: chunked"), b"1\r\n \r\n" * 10_000, 2),
         LOST,
     ),
+    "4 MB in chunks of a byte": (
+        endless(head(200, JSON, "Transfer-Encoding: chunked"), b"1\r\n \r\n" * 10_000, 24),
+        LOST,
+    ),
     "300 MB for a 400": (endless(head(400, JSON, "Content-Length: 300000000"), b" " * 65536), ANY),
     "300 MB for a 204": (endless(head(204), b" " * 65536), ANY),
     "300 MB of a status line": (endless(b"HTTP/1.1 200 ", b"a" * 65536), LOST),

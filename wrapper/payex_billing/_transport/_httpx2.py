@@ -28,14 +28,17 @@ from ._idle import Idle
 from ._interface import (
     KEEP_ALIVE,
     MAX_HEADERS,
+    TOO_LARGE,
     TOO_MANY_HEADERS,
     Failure,
     Reply,
     Request,
     Response,
 )
-from ._network import AsyncNetwork, Network, Progress
+from ._network import AsyncNetwork, Network, Progress, TooMuch
 
+# The event loop gets a turn after this many pieces of a body.
+_TURN = 100
 _TIMED_OUT = (TimeoutError, httpcore2.TimeoutException)
 _ERRORS = (
     httpcore2.NetworkError,
@@ -48,6 +51,7 @@ _ERRORS = (
 )
 # What is shown of an error. Its own text can hold bytes that the server sent, a token or a customer number among them.
 _WORDS: tuple[tuple[type[BaseException], str], ...] = (
+    (TooMuch, TOO_LARGE.reason),
     (socket.gaierror, "the host name could not be resolved"),
     (ConnectionRefusedError, "the connection was refused"),
     (ConnectionResetError, "the connection was reset"),
@@ -262,10 +266,14 @@ class AsyncTransport:
                     await line.connection.aclose()
                     return failure
                 body = body_of(encoding_of(response))
+                pieces = 0
                 async for piece in response.aiter_stream():
                     if failure := body.add(piece):
                         await line.connection.aclose()
                         return failure
+                    pieces += 1
+                    if not pieces % _TURN:  # pieces that have arrived together are read without a pause
+                        await asyncio.sleep(0)
                 await response.aclose()
         except _ERRORS as error:
             await line.connection.aclose()

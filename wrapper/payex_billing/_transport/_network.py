@@ -16,9 +16,17 @@ from typing import Any, cast
 
 import httpcore2
 
+from ._interface import MAX_RESPONSE_BYTES
+
 # Reading stops at this many bytes until somebody takes them.
 _HIGH_WATER = 256 * 1024
 _PIECE = 64 * 1024
+# A response that needs more bytes than this for a body within the limit consists of little but framing.
+_MOST = 2 * MAX_RESPONSE_BYTES
+
+
+class TooMuch(OSError):
+    """A response is longer than it can be for its body."""
 
 
 class Progress:
@@ -27,19 +35,32 @@ class Progress:
     Attributes:
         deadline: when the attempt must end, on the monotonic clock.
         tls_layers: TLS layers that the connection has before a request is sent: 0, 1, or 2 through a proxy over TLS.
+        received: the bytes that have arrived in this attempt, framing included.
         written: whether a byte of the request was given to the system. What a proxy is sent to connect does not count.
     """
 
-    __slots__ = ("deadline", "tls_layers", "written")
+    __slots__ = ("deadline", "received", "tls_layers", "written")
 
     def __init__(self, tls_layers: int) -> None:
         self.deadline = 0.0
+        self.received = 0
         self.tls_layers = tls_layers
         self.written = False
 
     def begin(self, deadline: float) -> None:
         """An attempt starts."""
-        self.deadline, self.written = deadline, False
+        self.deadline, self.received, self.written = deadline, 0, False
+
+    def count(self, data: bytes) -> bytes:
+        """The same bytes, counted.
+
+        Raises:
+            TooMuch: more has arrived in this attempt than any response needs.
+        """
+        self.received += len(data)
+        if self.received > _MOST:
+            raise TooMuch
+        return data
 
     def left(self) -> float:
         """Seconds until the deadline.
@@ -82,7 +103,7 @@ class Stream(httpcore2.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read what has arrived, or wait for it until the deadline."""
-        return self._stream.read(max_bytes, self._progress.left())
+        return self._progress.count(self._stream.read(max_bytes, self._progress.left()))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write all, until the deadline: the time limit of a socket holds for each piece that it takes."""
@@ -228,7 +249,7 @@ class AsyncStream(httpcore2.AsyncNetworkStream):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore2's
         """Read what has arrived, or wait for it."""
-        return await self._wire.read(max_bytes)
+        return self._progress.count(await self._wire.read(max_bytes))
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - httpcore2's
         """Write all."""

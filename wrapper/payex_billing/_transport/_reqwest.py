@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import os
 import time
@@ -38,6 +39,9 @@ CONNECT_SHARE = 0.9
 # broke in the middle of the response is a ConnectError, too. If the words change, nothing counts as never sent any
 # more, which is the safe side; a test fails then.
 CONNECTING = "client error (Connect)"
+# A write begins this long after the last response, in seconds. What a server sends behind a response is noticed by Rust's
+# own thread, mostly within 0.2 ms; a request that is faster would take it for its response.
+REST = 0.001
 _ERRORS = (PyreqwestError, ValueError, OSError)
 _NO_RESPONSE = Failure(Phase.ANSWER_LOST, "the response is not HTTP/1.1")
 _NOT_A_REQUEST = Failure(Phase.NEVER_SENT, "the request cannot be written as HTTP/1.1")
@@ -83,6 +87,7 @@ class _Clients:
         self._identity = _tls.identity(settings) if secure and settings.client_cert is not None else None
         self._authorities = Path(settings.ca_file).read_bytes() if secure and settings.ca_file is not None else None
         self._answered = False  # whether a response has ever come
+        self._last = 0.0  # when it came
 
     def _configured(self, builder: Builder, limit: float) -> Builder:
         global started_in  # noqa: PLW0603 - it is the process's
@@ -114,8 +119,13 @@ class _Clients:
             limit /= 2
         return limit
 
+    def _rest(self, request: Request) -> float:
+        """Seconds for which the request must wait; 0 or less if it may be sent now."""
+        return 0.0 if request.method == "GET" else self._last + REST - time.monotonic()
+
     def _reply(self, response: BaseResponse, body: Any) -> Reply:
         self._answered = True
+        self._last = time.monotonic()
         content = b"" if body is None else bytes(body)
         if len(content) > MAX_RESPONSE_BYTES:
             return TOO_LARGE
@@ -149,6 +159,8 @@ class Transport(_Clients):
 
     def send(self, request: Request, deadline: float) -> Reply:
         """Send once."""
+        if (rest := self._rest(request)) > 0:
+            time.sleep(rest)
         seconds = deadline - time.monotonic()
         limit = self._limit(seconds)
         client = self._client(limit)
@@ -201,6 +213,8 @@ class AsyncTransport(_Clients):
 
     async def send(self, request: Request, deadline: float) -> Reply:
         """Send once."""
+        if (rest := self._rest(request)) > 0:
+            await asyncio.sleep(rest)
         seconds = deadline - time.monotonic()
         limit = self._limit(seconds)
         client = self._client(limit)
