@@ -67,9 +67,9 @@ class OnTheWire:
 
     def __init__(self, request: Request) -> None:
         self.host_url = "https://lf-api.payex.com"
-        # openapi-core takes path parameters as they are encoded, and splits the path as a URL. It is given them decoded,
-        # with `_` for each `/`, `?` and `#`: as long, and allowed in the same places. That they travel encoded is
-        # another test's promise.
+        # openapi-core takes path parameters as they are encoded, and splits the path as a URL. It is given them
+        # decoded, with `_` for each `/`, `?` and `#`: as long, and allowed in the same places. That they travel
+        # encoded is another test's promise.
         self.path = "/".join(re.sub("[/?#]", "_", unquote(each)) for each in request.raw_path.decode().split("/"))
         self.method = request.method.lower()
         self.body = request.body or None

@@ -39,8 +39,8 @@ CONNECT_SHARE = 0.9
 # broke in the middle of the response is a ConnectError, too. If the words change, nothing counts as never sent any
 # more, which is the safe side; a test fails then.
 CONNECTING = "client error (Connect)"
-# A write begins this long after the last response, in seconds. What a server sends behind a response is noticed by Rust's
-# own thread, mostly within 0.2 ms; a request that is faster would take it for its response.
+# A write begins this long after the last response, in seconds. What a server sends behind a response is noticed by
+# Rust's own thread, mostly within 0.2 ms; a request that is faster would take it for its response.
 REST = 0.001
 _ERRORS = (PyreqwestError, ValueError, OSError)
 _NO_RESPONSE = Failure(Phase.ANSWER_LOST, "the response is not HTTP/1.1")
