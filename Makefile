@@ -42,7 +42,7 @@ mock: $(RUN_STAMP) ## Serve the mock until Ctrl-C (ARGS="--port 8080 --ledger 12
 test: $(DEV_STAMP) ## Everything that must pass: lint, types, generated drift, tests, contract tests, the built wheel
 	@$(MAKE) --no-print-directory lint types check-generated
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || echo "No chromium here: the tests in a browser are left out."
-	@$(BIN)/pytest --numprocesses 4 --dist worksteal --quiet --hypothesis-seed=$(SEED)
+	@$(BIN)/pytest --numprocesses 3 --dist worksteal --quiet --hypothesis-seed=$(SEED)
 	@$(MAKE) --no-print-directory wheel-test
 
 nightly: $(DEV_STAMP) ## The long runs: 2,000 schedules of faults on each engine, 200 kills of apply, all clients, instructions counted

@@ -42,7 +42,7 @@ FUZZING = settings(
 FUZZING_OVER_A_SOCKET = settings(FUZZING, max_examples=12)
 # Reuse is off: what failed once is kept by its seed, and a run must not depend on the one before it.
 STATEFUL = settings(
-    max_examples=40, stateful_step_count=20, deadline=None, suppress_health_check=QUIET, phases=[Phase.generate]
+    max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=QUIET, phases=[Phase.generate]
 )
 MODEL = settings(
     max_examples=40,

@@ -28,33 +28,6 @@ def contract(*options: str, **environment: str) -> subprocess.CompletedProcess[s
     )
 
 
-def test_a_target_is_sent_nothing_but_get(mock: MockServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    methods: set[str] = set()
-    handle = mock.app.handle
-
-    def recording(request: Request) -> Answer:
-        methods.add(request.method)
-        return handle(request)
-
-    monkeypatch.setattr(mock.app, "handle", recording)
-
-    result = contract("--target", mock.url, "--rate", "1000", PAYEX_TOKEN=TOKEN, PAYEX_OWNER_NO=LEDGER)
-
-    assert result.returncode == 0, result.stdout
-    assert "nothing but GET is sent" in result.stdout
-    assert "10 passed" in result.stdout  # the 7 reads of the contract, and the 3 probes that only read
-    assert methods == {"GET"}
-
-
-def test_a_target_that_breaks_the_contract_fails_with_a_command_to_repeat_it(
-    mock: MockServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(mock.app, "handle", lambda request: Answer(200, {"Content-Type": "text/html"}, b"<html>"))
-    result = contract("--target", mock.url, "--seed", "7", PAYEX_TOKEN=TOKEN, PAYEX_OWNER_NO=LEDGER)
-    assert result.returncode == 1
-    assert f'make contract TARGET={mock.url} ARGS="--seed 7"' in result.stderr
-
-
 @pytest.mark.parametrize(
     ("target", "environment", "code", "said"),
     [
@@ -73,7 +46,7 @@ def test_a_wrong_start_is_a_sentence(target: str, environment: dict[str, str], c
     assert "Traceback" not in result.stderr
 
 
-def test_a_report_names_what_broke_with_a_curl_and_no_secret(
+def test_a_broken_promise_fails_with_a_report_and_a_command_to_repeat_it_and_no_secret(
     mock: MockServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     handle = mock.app.handle
@@ -81,11 +54,12 @@ def test_a_report_names_what_broke_with_a_curl_and_no_secret(
     monkeypatch.setattr(
         mock.app, "handle", lambda request: leak if b"/customers/7" in request.raw_path else handle(request)
     )
-    options = ("--target", mock.url, "--ledger", LEDGER, "--rate", "1000", "--report", str(tmp_path))
+    options = ("--target", mock.url, "--ledger", LEDGER, "--seed", "7", "--rate", "1000", "--report", str(tmp_path))
 
     result = contract(*options, PAYEX_TOKEN=TOKEN)
 
     assert result.returncode == 1
+    assert f'make contract TARGET={mock.url} ARGS="--seed 7 --ledger {LEDGER}"' in result.stderr
     page, har, junit = ((tmp_path / name).read_text() for name in ("report.html", "exchanges.har", "junit.xml"))
     assert "promises are broken" in page
     assert "curl -i -X GET -H &quot;Authorization: Bearer $PAYEX_TOKEN&quot;" in page
@@ -109,15 +83,25 @@ def test_a_refused_client_certificate_is_a_sentence(tmp_path: Path) -> None:
     assert (missing.returncode, "a certificate cannot be used" in missing.stderr) == (64, True)
 
 
-def test_a_target_is_tested_over_tls_with_a_client_certificate(tmp_path: Path) -> None:
+def test_a_target_is_sent_nothing_but_get_over_tls_with_a_client_certificate(tmp_path: Path) -> None:
+    methods: set[str] = set()
     certificates = Certificates(tmp_path)
     with MockServer({LEDGER: TOKEN}, tls=certificates.server) as server:
+        handle = server.app.handle
+
+        def recording(request: Request) -> Answer:
+            methods.add(request.method)
+            return handle(request)
+
+        server.app.handle = recording  # type: ignore[method-assign]
         result = contract(
             "--target", server.url, "--rate", "1000", PAYEX_TOKEN=TOKEN, PAYEX_OWNER_NO=LEDGER,
             PAYEX_CA_FILE=str(certificates.ca), PAYEX_CLIENT_CERT=str(certificates.client[0]), PAYEX_CLIENT_KEY=str(certificates.client[1]),
         )  # fmt: skip
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "10 passed" in result.stdout
+    assert "nothing but GET is sent" in result.stdout
+    assert "10 passed" in result.stdout  # the 7 reads of the contract, and the 3 probes that only read
+    assert methods == {"GET"}
 
 
 def test_a_contract_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from tests.chaos.hostile import Connection, HostileServer, customer_body, response
 from tests.support import ROOT
 
-TRIES = 50 if os.environ.get("NIGHTLY") else 4
+TRIES = 50 if os.environ.get("NIGHTLY") else 3
 ENGINES = ["httpx", "reqwest"]
 
 PREAMBLE = """
