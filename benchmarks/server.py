@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import re
 import socket
@@ -31,26 +32,31 @@ CUSTOMER = {
     "id": "15615616",  # what stripe's client looks for
     "object": "customer",
 }
-CHARGE = {
-    "@id": f"{BASE}/recurring-products/1",
-    "recurringProductId": "1",
-    "productCode": "P01",
-    "quantity": 1,
-    "unitPrice": 499.0,
-    "vatRate": 25.0,
-    "text": "Telephone",
-    "startDate": "2026-01-01",
-    "endDate": None,
-    "billedUntil": None,
-    "operations": None,
-}
+
+
+def charge(number: int) -> dict[str, Any]:
+    """The charge that a POST has made: a client may refuse one that it has seen before."""
+    return {
+        "@id": f"{BASE}/recurring-products/{number}",
+        "recurringProductId": str(number),
+        "productCode": "P01",
+        "quantity": 1,
+        "unitPrice": 499.0,
+        "vatRate": 25.0,
+        "text": "Telephone",
+        "startDate": "2026-01-01",
+        "endDate": None,
+        "billedUntil": None,
+        "operations": None,
+    }
 
 
 class App:
-    """Answers every GET with a customer and every POST with a charge."""
+    """Answers every GET with a customer, and every POST with a charge of its own."""
 
     def __init__(self, delay: float) -> None:
         self._delay = delay
+        self._ids = itertools.count(1)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """One request."""
@@ -61,7 +67,7 @@ class App:
             await receive()
         if self._delay:
             await asyncio.sleep(self._delay)
-        body = json.dumps(CHARGE if writes else CUSTOMER, separators=(",", ":")).encode()
+        body = json.dumps(charge(next(self._ids)) if writes else CUSTOMER, separators=(",", ":")).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 201 if writes else 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})

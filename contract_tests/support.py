@@ -32,6 +32,8 @@ _FRAMING = {
     "connection", "content-encoding", "content-length", "expect", "host", "keep-alive", "te", "trailer",
     "transfer-encoding", "upgrade",
 }  # fmt: skip
+# `make contract` sets CONTRACT_PARTS, and looks longer than `make test` does.
+_LONG = bool(os.environ.get("CONTRACT_PARTS"))
 # Safety checks of Hypothesis that tell of slow generation, not of the API.
 QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 # The tests of `make contract` itself ask for fewer examples.
@@ -39,10 +41,14 @@ FUZZING = settings(
     max_examples=int(os.environ.get("CONTRACT_EXAMPLES", "40")), deadline=None, suppress_health_check=QUIET
 )
 # Over a socket it is the transport that is tried; what the API makes of data was tried in process.
-FUZZING_OVER_A_SOCKET = settings(FUZZING, max_examples=12)
+FUZZING_OVER_A_SOCKET = settings(FUZZING, max_examples=12 if _LONG else 4)
 # Reuse is off: what failed once is kept by its seed, and a run must not depend on the one before it.
 STATEFUL = settings(
-    max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=QUIET, phases=[Phase.generate]
+    max_examples=40 if _LONG else 20,
+    stateful_step_count=20,
+    deadline=None,
+    suppress_health_check=QUIET,
+    phases=[Phase.generate],
 )
 MODEL = settings(
     max_examples=40,
