@@ -154,13 +154,15 @@ class Facade(Generic[Provider, TransportT]):
             return f"{type(self).__name__}(…)"
         return f"{type(self).__name__}({self.settings.base_url}{self.settings.ledger_prefix})"
 
-    def _policy(self, call: Call[T], mark: int, known: Collection[str] | None) -> Generator[Step, object, T]:
-        """The steps of a call."""
+    def _policy(
+        self, call: Call[T], mark: int, known: Collection[str] | None, token: Secret | None
+    ) -> Generator[Step, object, T]:
+        """The steps of a call; the token is None if it must be fetched."""
         if call.creates is None:
-            return _policy.run(call, self._options, self._budget, self._environment)
+            return _policy.run(call, self._options, self._budget, self._environment, token=token)
         lost = partial(self._lost, call.creates, mark, known)
         checked = Call(call.request, partial(self._parse_new, call.parse, mark, known), call.creates)
-        return _policy.run(checked, self._options, self._budget, self._environment, lost)
+        return _policy.run(checked, self._options, self._budget, self._environment, lost, token)
 
     def _parse_new(
         self, parse: Callable[[Response], T], mark: int, known: Collection[str] | None, response: Response

@@ -169,12 +169,14 @@ def run(
     budget: RetryBudget,
     environment: Environment,
     lost: Callable[[float], LostCreation] = _no_creation,
+    token: Secret | None = None,
 ) -> Generator[Step, object, T]:
     """Run one call to its end: return what it reads, or raise the error that says what happened.
 
-    `lost` describes a creation whose response is lost, given when it was sent.
+    `lost` describes a creation whose response is lost, given when it was sent. `token` is the token, if it is at hand.
     """
-    return _Run(call, options, budget, environment, lost).steps()
+    steps = _Run(call, options, budget, environment, lost)
+    return steps.begin() if token is None else steps.attempt(token)
 
 
 class _Run(Generic[T]):
@@ -204,8 +206,12 @@ class _Run(Generic[T]):
         self.may_have_happened = False  # an earlier attempt may have taken effect
         self.sent_at = 0.0
 
-    def steps(self) -> Generator[Step, object, T]:
-        token = _token((yield _GET_TOKEN))
+    def begin(self) -> Generator[Step, object, T]:
+        """Get the token first."""
+        return (yield from self.attempt(_token((yield _GET_TOKEN))))
+
+    def attempt(self, token: Secret) -> Generator[Step, object, T]:
+        """Attempt until there is a result or an error."""
         refreshed = False
         while True:
             pause = self.environment.reserve(self.environment.now()) if self.environment.reserve else 0.0
@@ -214,7 +220,7 @@ class _Run(Generic[T]):
                 raise self.out_of_time()
             if pause > 0:
                 yield Wait(pause)
-            reply = _believable(_checked((yield Send(self.outgoing(token), min(self.options.timeout, left)))))
+            reply = _believable((yield Send(self.outgoing(token), min(self.options.timeout, left))))
             if isinstance(reply, Response):
                 if 200 <= reply.status < 300 or self.already_removed(reply):
                     self.note(reply, None)
@@ -380,17 +386,13 @@ def _token(reply: object) -> Secret:
     raise TypeError(f"GetToken was given back {type(reply).__name__}")
 
 
-def _believable(reply: Reply) -> Reply:
+def _believable(reply: object) -> Reply:
     """A refusal with unexpected bytes behind it may be the response to an earlier request: it counts as lost.
 
     A success is believed if its values are those that were asked for.
     """
-    if isinstance(reply, Response) and reply.followed and not 200 <= reply.status < 300:
-        return _DOUBTFUL
-    return reply
-
-
-def _checked(reply: object) -> Reply:
-    if isinstance(reply, (Response, Failure)):
+    if isinstance(reply, Response):
+        return _DOUBTFUL if reply.followed and not 200 <= reply.status < 300 else reply
+    if isinstance(reply, Failure):
         return reply
     raise TypeError(f"Send was given back {type(reply).__name__}")

@@ -85,23 +85,24 @@ class AsyncTokenSource:
         self._lock = asyncio.Lock()
         self._token = Secret("")
 
+    def ready(self, refused: Secret | None = None) -> Secret | None:
+        """The token if it is at hand, without asking anyone for it; None if it must be fetched."""
+        if self._blocking is not None:
+            return self._blocking.ready(refused)
+        return self._token if self._token and refused != self._token else None
+
     async def get(self, refused: Secret | None = None) -> Secret:
         """The token; one other than `refused`, if there is one.
 
         Raises:
             ConfigurationError: there is no usable token.
         """
-        token = self._ready(refused)
+        token = self.ready(refused)
         if token is not None:
             return token
         async with self._lock:
             # Another task may have fetched the token in the meantime.
-            return self._ready(refused) or await self._fetch(refused)
-
-    def _ready(self, refused: Secret | None) -> Secret | None:
-        if self._blocking is not None:
-            return self._blocking.ready(refused)
-        return self._token if self._token and refused != self._token else None
+            return self.ready(refused) or await self._fetch(refused)
 
     async def _fetch(self, refused: Secret | None) -> Secret:
         if self._blocking is not None:

@@ -112,7 +112,7 @@ class AsyncBilling(Facade[AsyncTokenProvider, AsyncTransport]):
     async def _run(self, call: Call[T], known: Collection[str] | None = None) -> T:
         """Run a call, and remember which charges it has shown or created."""
         mark = 0 if call.creates is None else self._memory.begin(call.creates)
-        policy = self._policy(call, mark, known)
+        policy = self._policy(call, mark, known, self._tokens.ready())
         try:
             if self._telemetry.tracing:
                 with self._telemetry.span(call.request):

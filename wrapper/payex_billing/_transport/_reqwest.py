@@ -119,10 +119,6 @@ class _Clients:
             limit /= 2
         return limit
 
-    def _rest(self, request: Request) -> float:
-        """Seconds for which the request must wait; 0 or less if it may be sent now."""
-        return 0.0 if request.method == "GET" else self._last + REST - time.monotonic()
-
     def _reply(self, response: BaseResponse, body: Any) -> Reply:
         self._answered = True
         self._last = time.monotonic()
@@ -159,7 +155,7 @@ class Transport(_Clients):
 
     def send(self, request: Request, deadline: float) -> Reply:
         """Send once."""
-        if (rest := self._rest(request)) > 0:
+        if request.method != "GET" and (rest := self._last + REST - time.monotonic()) > 0:
             time.sleep(rest)
         seconds = deadline - time.monotonic()
         limit = self._limit(seconds)
@@ -213,7 +209,7 @@ class AsyncTransport(_Clients):
 
     async def send(self, request: Request, deadline: float) -> Reply:
         """Send once."""
-        if (rest := self._rest(request)) > 0:
+        if request.method != "GET" and (rest := self._last + REST - time.monotonic()) > 0:
             await asyncio.sleep(rest)
         seconds = deadline - time.monotonic()
         limit = self._limit(seconds)
