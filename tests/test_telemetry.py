@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from payex_billing import Billing, Charge
-from payex_billing_mock import Faults, MockServer
+from payex_billing_mock import Faults, MockServer, Store
 
 from tests.support import LEDGER, ROOT, ScriptedServer, http_answer, open_client
 
@@ -38,6 +38,7 @@ def faulty() -> Iterator[MockServer]:
 
 @pytest.fixture(params=["sync", "async"])
 def make(request: pytest.FixtureRequest, faulty: MockServer) -> Iterator[Any]:
+    faulty.app.store = Store()
     faulty.faults.clear()
     with ExitStack() as stack:
 
