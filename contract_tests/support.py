@@ -33,7 +33,7 @@ _FRAMING = {
     "transfer-encoding", "upgrade",
 }  # fmt: skip
 # `make contract` sets CONTRACT_PARTS, and looks longer than `make test` does.
-_LONG = bool(os.environ.get("CONTRACT_PARTS"))
+LONG = bool(os.environ.get("CONTRACT_PARTS"))
 # Safety checks of Hypothesis that tell of slow generation, not of the API.
 QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 # The tests of `make contract` itself ask for fewer examples.
@@ -41,10 +41,10 @@ FUZZING = settings(
     max_examples=int(os.environ.get("CONTRACT_EXAMPLES", "40")), deadline=None, suppress_health_check=QUIET
 )
 # Over a socket it is the transport that is tried; what the API makes of data was tried in process.
-FUZZING_OVER_A_SOCKET = settings(FUZZING, max_examples=12 if _LONG else 4)
+FUZZING_OVER_A_SOCKET = settings(FUZZING, max_examples=12 if LONG else 4)
 # Reuse is off: what failed once is kept by its seed, and a run must not depend on the one before it.
 STATEFUL = settings(
-    max_examples=40 if _LONG else 20,
+    max_examples=40 if LONG else 20,
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=QUIET,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -14,10 +13,10 @@ from contract_tests.certificates import Certificates
 from contract_tests.faults import plant
 from contract_tests.probes import PROBES, Probe
 from contract_tests.suite import LEDGERS, open_api, run_model
-from contract_tests.support import MODEL, PLANTED
+from contract_tests.support import LONG, MODEL, PLANTED
 
 # `make contract` takes both ways over the network; `make test` the longer one.
-WIRES = ["over a socket", "over TLS"] if os.environ.get("CONTRACT_PARTS") else ["over TLS"]
+WIRES = ["over a socket", "over TLS"] if LONG else ["over TLS"]
 
 
 @pytest.fixture(scope="module", params=["in process", *WIRES])

@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import inspect
 import json
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,8 @@ from payex_billing import AsyncBilling, Billing
 LEDGER, TOKEN = "1234", "token-of-1234"
 OTHER_LEDGER, OTHER_TOKEN = "5678", "token-of-5678"
 ROOT = Path(__file__).parent.parent
+# `make nightly` sets it: more cases, every client, longer runs.
+NIGHTLY = bool(os.environ.get("NIGHTLY"))
 PREFIX = "/billing/customer/v1"
 
 

@@ -20,9 +20,8 @@ import pytest
 from payex_billing_mock import Faults, MockServer
 from payex_billing_mock.app import Answer, Request
 
-from tests.support import LEDGER, TOKEN
+from tests.support import LEDGER, NIGHTLY, TOKEN
 
-NIGHTLY = bool(os.environ.get("NIGHTLY"))
 KILLS = 200 if NIGHTLY else 10
 COLUMNS = ["customer_no", "subscription_no", "product_code", "quantity", "unit_price", "text", "start_date", "end_date"]
 NETWORK = [

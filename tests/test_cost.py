@@ -6,7 +6,6 @@ A rise of more than 10 % fails, and says what was counted. What is recorded belo
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +16,7 @@ import pytest
 from payex_billing import Billing, Charge
 from payex_billing_mock import MockServer
 
-from tests.support import LEDGER, TOKEN
+from tests.support import LEDGER, NIGHTLY, TOKEN
 
 RISE = 1.10
 # Bytecodes that one call executes in Python, by engine.
@@ -73,7 +72,7 @@ def test_a_call_executes_no_more_bytecode_than_it_did(mock: MockServer) -> None:
     assert {name: count for name, count in found.items() if count > allowed[name] * RISE} == {}
 
 
-@pytest.mark.skipif(not os.environ.get("NIGHTLY"), reason="valgrind takes 40 s: NIGHTLY=1, or make bench")
+@pytest.mark.skipif(not NIGHTLY, reason="valgrind takes 40 s: NIGHTLY=1, or make bench")
 def test_a_call_on_the_fast_engine_takes_no_more_instructions_than_it_did() -> None:
     from benchmarks import instructions
     from benchmarks.server import serving

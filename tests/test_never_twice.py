@@ -8,7 +8,6 @@ of the mock with the reports of the wrapper. The faults include late commits, st
 from __future__ import annotations
 
 import itertools
-import os
 from collections import Counter
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -42,9 +41,9 @@ from payex_billing import (
 from payex_billing._limits import RetryBudget
 from payex_billing_mock import Faults, MockServer, Tls
 
-from tests.support import LEDGER, TOKEN, Blocking, open_client
+from tests.support import LEDGER, NIGHTLY, TOKEN, Blocking, open_client
 
-SCHEDULES = 1_000 if os.environ.get("NIGHTLY") else 50
+SCHEDULES = 1_000 if NIGHTLY else 50
 NUMBERS = itertools.count(1)
 # Two contents only, so that equal charges are the rule.
 CHARGES = [Charge(product_code="P01", quantity=1), Charge(product_code="P01", quantity=2, text="x")]

@@ -30,7 +30,7 @@ from tests.chaos.hostile import (
     head,
     response,
 )
-from tests.support import ROOT
+from tests.support import NIGHTLY, ROOT
 
 MORE_MEMORY = 150  # MB that a bomb may cost
 # CPU seconds that the event loop may do nothing else: while JSON is parsed, and while a response is only received.
@@ -190,7 +190,8 @@ def many(element: str, *, items: bool = False, megabytes: float = 3.9) -> Callab
     return once(make)
 
 
-GB = 1024**3 if os.environ.get("NIGHTLY") else 256 * 1024**2  # the limit for memory is well below either
+# Either size is far above what a bomb may cost, and the names of the bombs are those of the nightly run.
+GB = 1024**3 if NIGHTLY else 256 * 1024**2
 EMPTY_MEMBER = bytes.fromhex("1f8b080000000000000303000000000000000000")
 LOST, ANY, WRONG, LIST, LAYERS = "lost", "any", "wrong", "list", "layers"
 # name: what is sent, and what a GET and a POST must raise:

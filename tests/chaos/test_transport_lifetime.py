@@ -5,7 +5,6 @@ Everything here runs in processes of its own, because what is tested is how a pr
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
@@ -15,9 +14,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.hostile import Connection, HostileServer, customer_body, response
-from tests.support import ROOT
+from tests.support import NIGHTLY, ROOT
 
-TRIES = 50 if os.environ.get("NIGHTLY") else 3
+TRIES = 50 if NIGHTLY else 3
 ENGINES = ["httpx", "reqwest"]
 
 PREAMBLE = """

@@ -40,7 +40,8 @@ CONNECT_SHARE = 0.9
 # more, which is the safe side; a test fails then.
 CONNECTING = "client error (Connect)"
 # A write begins this long after the last response, in seconds. What a server sends behind a response is noticed by
-# Rust's own thread, mostly within 0.2 ms; a request that is faster would take it for its response.
+# Rust's own thread, mostly within 0.2 ms; a request that is faster would take it for its response. This does not
+# protect calls that run at the same time: another response may come during the wait, and its connection may be used.
 REST = 0.001
 _ERRORS = (PyreqwestError, ValueError, OSError)
 _NO_RESPONSE = Failure(Phase.ANSWER_LOST, "the response is not HTTP/1.1")
