@@ -1,7 +1,7 @@
-"""Raw-socket servers that break HTTP and TLS on purpose, and a ledger that counts what it really did.
+"""Raw-socket servers that break HTTP and TLS on purpose, and a ledger that counts what the server really did.
 
 The code shares nothing with the client under test and uses no HTTP library: every byte on the wire is chosen here.
-TLS runs through `ssl.MemoryBIO`, so that a test decides which bytes share a TLS record and which share a TCP segment.
+TLS runs through `ssl.MemoryBIO`. A test can therefore decide which bytes share a TLS record or a TCP segment.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Request:
 
     @property
     def segments(self) -> list[str]:
-        """The path below `customers`: number, then names and ids."""
+        """The parts of the path after `customers`: the customer number, then names and ids."""
         return [part for part in self.target.partition("?")[0].removeprefix(CUSTOMERS).split("/") if part]
 
     @property
@@ -68,7 +68,7 @@ def head(status: int, *headers: str, reason: str = "Reason") -> bytes:
 def response(
     status: int, body: Any = None, *headers: str, kind: str = "application/json", length: int | None = None
 ) -> bytes:
-    """A whole response with a Content-Length, which may be given to be wrong."""
+    """A whole response with a Content-Length. A test can set a wrong one with `length`."""
     data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
     size = len(data) if length is None else length
     lines = [f"Content-Type: {kind}"] if data else []
@@ -78,7 +78,7 @@ def response(
 
 
 def chunked(status: int, body: Any, *headers: str, sizes: int = 64, trailers: bytes = b"", end: bool = True) -> bytes:
-    """A whole response in chunks of `sizes` bytes."""
+    """A whole response in chunks of `sizes` bytes. With `end=False`, the last chunk is missing."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     parts = [data[start : start + sizes] for start in range(0, len(data), sizes)]
     framed = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
@@ -87,7 +87,7 @@ def chunked(status: int, body: Any, *headers: str, sizes: int = 64, trailers: by
 
 
 def problem(status: int, code: str, *headers: str, title: str = "Title", **members: Any) -> bytes:
-    """A whole response that is a problem of the API."""
+    """A whole response with a problem body, as the API sends it."""
     body = {"type": f"billing/customer/problems/{code}", "title": title, "status": status, **members}
     return response(status, body, *headers, kind="application/problem+json")
 
@@ -115,14 +115,14 @@ def subscription_body(customer_no: str, subscription_no: str) -> dict[str, Any]:
 
 
 def charge_body(collection: str, charge_id: str, sent: dict[str, Any]) -> dict[str, Any]:
-    """A charge as the API returns it: what was sent, and the values of the master product for the rest."""
+    """A charge as the API returns it: the sent values, and the master product's values for the rest."""
     values = {"quantity": 1, "unitPrice": 499.0, "vatRate": 25.0, "text": "x", "startDate": "2026-01-01"}
     known = {name: value for name, value in sent.items() if value is not None}
     identity = {"@id": f"{collection}/{charge_id}", "recurringProductId": charge_id, "operations": None}
     return {**values, "endDate": None, **known, **identity}
 
 
-# the ledger: what an honest server would do
+# the ledger: how a correct server behaves
 
 
 class Ledger:
@@ -132,11 +132,11 @@ class Ledger:
         self._lock = threading.Lock()
         self._next = 0
         self.charges: dict[str, dict[str, dict[str, Any]]] = {}  # by collection, then id
-        self.posts: Counter[str] = Counter()  # by product code: every POST that was read in full is a charge
+        self.posts: Counter[str] = Counter()  # by product code; each POST that was read in full adds 1 charge
         self.requests: list[Request] = []
 
     def perform(self, request: Request) -> bytes:
-        """Do what the request says and return the honest response."""
+        """Do what the request says and return the correct response."""
         with self._lock:
             self.requests.append(request)
             return self._perform(request)
@@ -192,11 +192,11 @@ class Ledger:
 
 
 class Gone(Exception):
-    """The client hung up, or the server is told to stop."""
+    """The client closed the connection, or the server must stop."""
 
 
 class Connection:
-    """One accepted connection: blocking, plain or TLS, with the say over records and segments."""
+    """One accepted blocking connection, plain or TLS. The test controls TLS records and TCP segments."""
 
     def __init__(self, raw: socket.socket, context: ssl.SSLContext | None, stop: threading.Event, number: int) -> None:
         self.raw = raw
@@ -247,7 +247,7 @@ class Connection:
             raise Gone from error
 
     def read(self) -> bytes:
-        """The next bytes; none at the end."""
+        """Return the next bytes, or no bytes at the end of the stream."""
         if self._tls is None:
             return self._receive()
         tls = self._tls
@@ -257,7 +257,7 @@ class Connection:
             return b""
 
     def read_head(self) -> bytes:
-        """The bytes up to the empty line; none when the client hung up before it was complete."""
+        """Return the bytes up to the empty line; no bytes if the client closed the connection earlier."""
         while b"\r\n\r\n" not in self._buffer:
             data = self.read()
             if not data:
@@ -267,7 +267,7 @@ class Connection:
         return start
 
     def read_request(self) -> Request | None:
-        """The next request in full; None when there is none."""
+        """Return the next complete request, or None if no request comes."""
         start = self.read_head()
         if not start:
             return None
@@ -304,7 +304,7 @@ class Connection:
                 return body
 
     def send(self, *records: bytes) -> None:
-        """Send bytes in one segment; on TLS each argument is a record of its own (16 KB at most each)."""
+        """Send all bytes in one segment. On TLS, each argument becomes a record of its own (at most 16 KB)."""
         if self._tls is None:
             self.send_raw(b"".join(records))
             return
@@ -314,20 +314,20 @@ class Connection:
         self._flush()
 
     def drip(self, parts: Iterable[bytes], every: float = 0.05) -> None:
-        """Send the parts one by one until they end, the client hangs up or the server stops."""
+        """Send the parts one by one until they end, the client closes the connection or the server stops."""
         for part in parts:
             self.send(part)
             if self.stop.wait(every):
                 raise Gone
 
     def hold(self) -> None:
-        """Keep the connection open and silent until the client hangs up or the server stops."""
+        """Keep the connection open and send nothing until the client closes it or the server stops."""
         with suppress(Gone, ssl.SSLError):
             while not self.stop.is_set() and self.read():
                 pass
 
     def close(self, *, notify: bool = False) -> None:
-        """Send FIN, after the close_notify of TLS if `notify` says so."""
+        """Send FIN. With `notify`, send the close_notify of TLS before it."""
         if notify and self._tls is not None:
             with suppress(ssl.SSLError, Gone):
                 self._tls.unwrap()
@@ -338,21 +338,21 @@ class Connection:
         self.raw.close()
 
     def reset(self) -> None:
-        """Send RST."""
+        """Close the connection with RST."""
         with suppress(OSError):
             self.raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.raw.close()
 
 
 def alert(description: int) -> bytes:
-    """A fatal TLS alert in clear text, as a server sends it after the client's first message."""
+    """A fatal TLS alert in clear text. A server sends such an alert after the client's first message."""
     return bytes([21, 3, 3, 0, 2, 2, description])
 
 
 class HostileServer:
-    """Serves every connection with `handle` on a thread of its own; all of them end with the `with` block.
+    """A server that runs `handle` on a separate thread for each connection.
 
-    A context may be a function of the connection's number, so that the second connection meets another certificate.
+    All threads and connections end when the `with` block ends.
     """
 
     def __init__(
@@ -364,7 +364,7 @@ class HostileServer:
     ) -> None:
         self._handle = handle
         self._tls = tls
-        self._before = before  # sees the bare socket first; True means that it has dealt with the connection
+        self._before = before  # gets the socket before TLS; it returns True if `handle` must not run
         self.stop = threading.Event()
         self.accepted = 0
         self.errors: list[BaseException] = []
@@ -383,7 +383,7 @@ class HostileServer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop.set()
-        with suppress(OSError):  # closing alone does not wake the accept; a connection does
+        with suppress(OSError):  # close() does not wake a blocked accept(); a new connection does
             socket.create_connection(("127.0.0.1", self.port), timeout=60).close()
         self._acceptor.join()
         self._listening.close()
@@ -396,7 +396,7 @@ class HostileServer:
             raise self.errors[0]
 
     def abort(self) -> None:
-        """Hang up every connection and make every handler end."""
+        """Close every connection and make every handler end."""
         self.stop.set()
         for raw in list(self._sockets):
             with suppress(OSError):
@@ -422,8 +422,9 @@ class HostileServer:
             self._handle(connection)
             connection.close()
         except ssl.SSLError:
-            # OpenSSL's alert was written. Closing while bytes of the client are unread would send RST, which can
-            # overtake the alert; so the rest is read first.
+            # OpenSSL has already written its alert. If the server closes the socket while it has unread bytes from the
+            # client, the kernel sends RST. The RST can make the client lose the alert. Therefore the server first reads
+            # the remaining bytes.
             with suppress(OSError):
                 raw.shutdown(socket.SHUT_WR)
                 while raw.recv(65536):
@@ -437,7 +438,7 @@ class HostileServer:
 
 
 def refuse_with_alert(description: int) -> Callable[[socket.socket], None]:
-    """Read the client's first TLS message and refuse it with an alert."""
+    """Return a function that reads the client's first TLS message and rejects it with an alert."""
 
     def refuse(raw: socket.socket) -> None:
         with suppress(OSError):
@@ -456,7 +457,7 @@ def refuse_with_alert(description: int) -> Callable[[socket.socket], None]:
 
 @dataclass(frozen=True)
 class Pki:
-    """A throw-away authority, a server certificate for 127.0.0.1 and a client certificate."""
+    """A temporary certificate authority, a server certificate for 127.0.0.1 and a client certificate."""
 
     ca_file: Path
     server_pem: Path
@@ -480,7 +481,7 @@ class Pki:
         return paths
 
     def context(self, *, client_needed: bool = False) -> ssl.SSLContext:
-        """The server's side of TLS."""
+        """The TLS context of the server. With `client_needed`, the server requires a client certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.server_pem)
         if client_needed:
@@ -527,11 +528,11 @@ def _certificate(
     return key, builder.sign(signer, hashes.SHA256())
 
 
-# the four clients
+# the four clients: two transports, each with a blocking and an asynchronous facade
 
 
 class Kind(NamedTuple):
-    """One of the four clients."""
+    """One of the four clients: the name of its transport and the name of its facade."""
 
     engine: str
     facade: str
@@ -545,7 +546,7 @@ FOUR = [Kind(engine, facade) for engine in ("httpx", "reqwest") for facade in ("
 
 @asynccontextmanager
 async def opened(kind: Kind, url: str, **options: Any) -> AsyncIterator[Any]:
-    """A client of the kind, open; calls of both facades go through `done`."""
+    """Open a client of this kind. A test passes the calls of both facades through `done`."""
     arguments = {"token": "t", "owner_no": OWNER, "base_url": url, "engine": kind.engine, **options}
     if kind.facade == "sync":
         with Billing(**arguments) as billing:
@@ -556,17 +557,20 @@ async def opened(kind: Kind, url: str, **options: Any) -> AsyncIterator[Any]:
 
 
 async def done(value: Any) -> Any:
-    """The result of a call of either facade."""
+    """Return the result of a call, blocking or asynchronous."""
     return await value if inspect.isawaitable(value) else value
 
 
 async def collected(values: Any) -> list[Any]:
-    """The elements of a list of either facade."""
+    """Return the elements that a list call yields, blocking or asynchronous."""
     return [value async for value in values] if hasattr(values, "__aiter__") else list(values)
 
 
 async def outcome(value: Callable[[], Any]) -> Any:
-    """What a call returned or raised; a hang-up of the test itself is never swallowed."""
+    """Return the result of a call, or the exception that it raised.
+
+    Only subclasses of Exception are caught, so that a KeyboardInterrupt or a cancellation still ends the test.
+    """
     try:
         return await done(value())
     except Exception as error:
@@ -574,15 +578,15 @@ async def outcome(value: Callable[[], Any]) -> Any:
 
 
 async def pause(kind: Kind, seconds: float) -> None:
-    """Let the client be idle: the network, and the event loop if there is one, go on."""
+    """Pause while the client is idle. The network and the event loop, if there is one, continue."""
     if kind.facade == "sync":
-        time.sleep(seconds)  # noqa: ASYNC251  # the blocking client is driven without an event loop
+        time.sleep(seconds)  # noqa: ASYNC251  # the blocking client runs without an event loop
     else:
         await asyncio.sleep(seconds)
 
 
 def run(kind: Kind, scenario: Coroutine[Any, Any, Result]) -> Result:
-    """Run a scenario: on an event loop for the asynchronous facade, without one for the blocking facade."""
+    """Run a scenario. The asynchronous facade gets an event loop; the blocking facade gets none."""
     if kind.facade == "async":
         return asyncio.run(scenario)
     try:
@@ -594,13 +598,13 @@ def run(kind: Kind, scenario: Coroutine[Any, Any, Result]) -> Result:
 
 
 def name_of(result: Any) -> str:
-    """The class of a result, for tables."""
+    """The class name of a result, for failure messages."""
     return type(result).__name__
 
 
 @dataclass
 class Watchdog:
-    """Stops a server when a client lets a call run far over its limits, so that the test fails and does not hang."""
+    """Stop a server when a call runs far longer than its limits. The test then fails and does not hang."""
 
     server: HostileServer
     seconds: float
@@ -623,5 +627,5 @@ class Watchdog:
 
 
 def pieces(data: bytes, size: int = 1) -> Sequence[bytes]:
-    """The bytes in pieces of `size`."""
+    """Split the bytes into pieces of `size` bytes."""
     return [data[start : start + size] for start in range(0, len(data), size)]

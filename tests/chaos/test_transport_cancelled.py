@@ -1,4 +1,7 @@
-"""A call that was given up leaves nothing behind: no response for the next call, no connection that is never given back."""
+"""A call that timed out or was cancelled must not affect later calls.
+
+A later call must not get the response to the earlier call, and the client must release the connection.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,10 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
 
 
 class SlowFirst:
-    """Holds back the response to the first request until it is told, then sends it although nobody waits any more."""
+    """A server that delays its response to the customer `slow` until the test sets `go_on`.
+
+    By then the client no longer waits for this response, but the server still sends it.
+    """
 
     def __init__(self, stale: bytes, early: Callable[[bytes], bytes]) -> None:
         self.ledger = Ledger()
@@ -82,7 +88,10 @@ EARLY: dict[str, Callable[[bytes], bytes]] = {
 
 
 async def give_up_and_post(kind: Kind, server: HostileServer, slow: SlowFirst, how: str, ca_file: Any) -> Any:
-    """Give up a call, let its response come, then post: the outcome of the POST."""
+    """Time out or cancel a call, let its response arrive, then make a POST.
+
+    Returns the outcome of the POST.
+    """
     tokens = itertools.count()
     async with opened(kind, server.url, token=lambda: f"t{next(tokens)}", ca_file=ca_file, timeout=30) as billing:
         if how == "cancel":
@@ -93,7 +102,7 @@ async def give_up_and_post(kind: Kind, server: HostileServer, slow: SlowFirst, h
             await asyncio.gather(task, return_exceptions=True)
         else:
             patience = 0.2
-            while not slow.arrived.is_set():  # on a busy machine the time may be over before the request is there
+            while not slow.arrived.is_set():  # on a busy machine the call may time out before the request arrives
                 once = billing.with_options(attempts=1, timeout=patience)
                 assert isinstance(await outcome(once.customer("slow").get), BillingError)
                 patience *= 2
@@ -126,7 +135,10 @@ def test_the_late_response_of_a_call_that_was_given_up_is_never_taken_for_the_ne
 @pytest.mark.parametrize("kind", [kind for kind in FOUR if kind.facade == "async"], ids=str)
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_a_client_works_after_hundreds_of_cancelled_calls(kind: Kind, tls: bool, pki: Pki) -> None:
-    """Calls end while they wait for their turn, connect, shake hands, write and read: every place is given back."""
+    """The client must release the slot of every cancelled call.
+
+    The test cancels calls while they wait for a free slot, connect, make the TLS handshake, write or read.
+    """
     chance = random.Random(5)
     ledger = Ledger()
 
@@ -155,7 +167,10 @@ def test_a_client_works_after_hundreds_of_cancelled_calls(kind: Kind, tls: bool,
 
 @pytest.mark.parametrize("kind", [kind for kind in FOUR if kind.facade == "async"], ids=str)
 def test_cancelled_posts_never_give_their_response_to_another(kind: Kind) -> None:
-    """Some POSTs are cancelled at any moment, the others report the truth, and none is sent twice."""
+    """The test cancels some POSTs at random moments.
+
+    Every other POST must return the id of its own charge. The client must send no POST twice.
+    """
     chance = random.Random(11)
     ledger = Ledger()
 
@@ -199,7 +214,7 @@ def interrupt(*_: object) -> None:
 @pytest.mark.parametrize("kind", [kind for kind in FOUR if kind.facade == "sync"], ids=str)
 @pytest.mark.parametrize("where", EARLY)
 def test_the_late_response_of_a_call_that_ctrl_c_ended_is_never_taken_for_the_next(kind: Kind, where: str) -> None:
-    """A program may catch KeyboardInterrupt and go on with the same client."""
+    """A program may catch KeyboardInterrupt and continue to use the same client."""
     slow = SlowFirst(STALE["401"], EARLY[where])
     before = signal.signal(signal.SIGALRM, interrupt)
     main = threading.main_thread().ident
@@ -212,7 +227,7 @@ def test_the_late_response_of_a_call_that_ctrl_c_ended_is_never_taken_for_the_ne
 
             def ring() -> None:
                 assert slow.arrived.wait(60)
-                signal.pthread_kill(main, signal.SIGALRM)  # to the thread that blocks in a read
+                signal.pthread_kill(main, signal.SIGALRM)  # interrupts the thread that blocks in a read
 
             ringing = threading.Thread(target=ring)
             ringing.start()
@@ -227,7 +242,7 @@ def test_the_late_response_of_a_call_that_ctrl_c_ended_is_never_taken_for_the_ne
     assert ([created.id], slow.ledger.posts["P01"]) == (slow.ledger.ids("P01"), 1)
 
 
-# the same socket in two processes
+# two processes that share a socket after a fork
 
 FORKED = """
 import asyncio, os, sys, warnings

@@ -1,11 +1,12 @@
-"""A response belongs to its request: bytes left over after a response are never taken for the next one.
+"""The client never takes the left-over bytes after one response for the next response.
 
-Every run makes a first call whose response is followed by left-over bytes, then a second call that the server answers
-honestly. The left-over bytes hold a whole stale response that would be a lie about the second call. The server counts
-what it did; the run is right when the second call reports exactly that, and the server did it once.
+Every run makes two calls. After the response to the first call, the server sends left-over bytes. These bytes contain
+a complete stale response that would be false for the second call. The server then sends the correct response to the
+second call. The server counts what it did. A run passes if the second call reports exactly what the server did, and if
+the server did it once.
 
-What no HTTP/1.1 client can see is at the end of this file: stale bytes that arrive after the next request was written.
-There the values of the response are the only evidence.
+The last tests of this file send stale bytes after the client has written the next request. No HTTP/1.1 client can
+detect such bytes on the connection. Only the values in the response can show that the response is stale.
 """
 
 from __future__ import annotations
@@ -47,16 +48,19 @@ from tests.chaos.hostile import (
     subscription_body,
 )
 
-IDLE = 0.01  # seconds of pause before the next request: a reader in the background wakes up
+IDLE = 0.01  # seconds of pause before the next request, so that a background reader can wake up
 NUMBERS = itertools.count(1)
 EARLY = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-# what a stale response says, for a POST of a charge
+# the stale responses to a POST of a charge
 
 
 def stale_responses(collection: str, charge: dict[str, Any]) -> dict[str, bytes]:
-    """The lies, by name. `201 equal` differs from the truth by its id only: no comparison can see it."""
+    """The stale responses, by name.
+
+    `201 equal` differs from the correct response only in its id, so no comparison of values can detect it.
+    """
     other = charge_body(CUSTOMERS + "/stale/recurring-products", "stale", {"productCode": "STALE"})
     return {
         "201 other": response(201, other),
@@ -70,20 +74,22 @@ def stale_responses(collection: str, charge: dict[str, Any]) -> dict[str, bytes]
 
 
 FLAVOURS = list(stale_responses("", {}))
-# By whether the client was idle: after a 401 it sends again; a 201 for an equal charge is seen by no comparison.
+# The most dangerous stale responses. The key says whether the client was idle before the second call. After a 401 the
+# client retries the POST. No comparison of values can detect a 201 for an equal charge.
 DANGEROUS = {False: ["401"], True: ["201 equal"]}
 
-# how the stale bytes are left over
+# the ways in which the server leaves stale bytes
 
 
 @dataclass
 class Plan:
-    """What the server does to the first call of one customer, and to the second."""
+    """How the server handles the first and the second call for one customer."""
 
     leave: Leave
     stale: bytes
     sent: threading.Event = field(default_factory=threading.Event)
-    rest: bytes = b""  # is sent when the next request comes on the same connection, before the honest response
+    # The server sends these bytes before the correct response, when the next request comes on the same connection.
+    rest: bytes = b""
     connection: int = -1
 
 
@@ -92,14 +98,14 @@ Sender = Callable[[Connection, Request, bytes, Plan], None]
 
 @dataclass(frozen=True)
 class Leave:
-    """One way to leave bytes over.
+    """One way in which the server leaves stale bytes after a response.
 
     Attributes:
-        first: the first call: `get`, `delete`, `list`, `create` or `refused`.
-        whole: whether the first call must succeed; a first response that is broken itself may fail.
-        apart: the stale bytes come in a segment of their own, all of them. hyper sees them when its reader has woken
-            up, which takes up to 0.2 ms. The client waits that long before a write; a read without a pause may meet
-            the stale response, so only httpx is held to that.
+        first: The first call: `get`, `delete`, `list`, `create` or `refused`.
+        whole: True if the first call must succeed. False if the first response is broken, so that the call may fail.
+        apart: True if all stale bytes come in a separate segment. hyper detects these bytes after its reader has woken
+            up, which takes up to 0.2 ms. The client waits that long before a write. A read without a pause may get the
+            stale response, so only the httpx transport is tested with such a read.
     """
 
     name: str
@@ -110,7 +116,7 @@ class Leave:
 
 
 def after(make: Callable[[Request, bytes, bytes], bytes]) -> Sender:
-    """A sender of one segment that `make` builds from the honest and the stale response."""
+    """Send one segment. `make` builds it from the correct response and the stale response."""
 
     def send(connection: Connection, request: Request, honest: bytes, plan: Plan) -> None:
         connection.send(make(request, honest, plan.stale))
@@ -128,7 +134,10 @@ def in_many_records(connection: Connection, _: Request, honest: bytes, plan: Pla
 
 
 def split(size: int) -> Sender:
-    """The first bytes of the stale response come with the honest one, the rest in a segment right after it."""
+    """Send the first `size` stale bytes with the correct response.
+
+    The other stale bytes follow at once in a second segment.
+    """
 
     def send(connection: Connection, _: Request, honest: bytes, plan: Plan) -> None:
         connection.send(honest + plan.stale[:size])
@@ -138,7 +147,10 @@ def split(size: int) -> Sender:
 
 
 def split_late(size: int, junk: bytes = b"") -> Sender:
-    """The first bytes come with the honest response, the rest when the next request is there."""
+    """Send the first `size` stale bytes with the correct response.
+
+    The server sends the other stale bytes when the next request has arrived.
+    """
 
     def send(connection: Connection, _: Request, honest: bytes, plan: Plan) -> None:
         plan.connection, plan.rest = connection.number, plan.stale[size:]
@@ -153,7 +165,10 @@ def later_segment(connection: Connection, _: Request, honest: bytes, plan: Plan)
 
 
 def padded(size: int, *, whole: bool = False) -> Sender:
-    """A body, or with `whole` a response, of exactly so many bytes, then the stale response."""
+    """Send a response whose body has exactly `size` bytes, then the stale response.
+
+    With `whole`, the complete response has `size` bytes, not only its body.
+    """
 
     def send(connection: Connection, request: Request, honest: bytes, plan: Plan) -> None:
         def build(padding: int) -> bytes:
@@ -190,12 +205,15 @@ CHUNK_CUT = head(200, "Content-Type: application/json", "Transfer-Encoding: chun
 
 
 def many_stale(stale: bytes, size: int, *headers: str, status: int = 200) -> bytes:
-    """A response whose body is nothing but stale responses: a client that gives up in its middle meets one."""
+    """A response whose body consists of stale responses only.
+
+    If a client stops reading in the middle of the body and keeps the connection, it next reads a stale response.
+    """
     return response(status, stale * (size // len(stale)), *headers)
 
 
 def timed_out(connection: Connection, _: Request, honest: bytes, plan: Plan) -> None:
-    """What load balancers send on a connection that is idle for too long."""
+    """Send a 408 and close, as load balancers do when a connection is idle for too long."""
     connection.send(honest)
     connection.send(response(408, b"", "Connection: close"))
     plan.sent.set()
@@ -257,7 +275,7 @@ LEAVES = [
 
 
 class Desync:
-    """An honest server but for the first call of each customer that has a plan."""
+    """A correct server, except for the first call of each customer that has a plan."""
 
     def __init__(self) -> None:
         self.ledger = Ledger()
@@ -273,11 +291,11 @@ class Desync:
             if plan is None:
                 connection.send(self.ledger.perform(request))
                 continue
-            refused = plan.leave.first == "refused"  # then the server does nothing for the first call
+            refused = plan.leave.first == "refused"  # the server must then not perform the first call
             honest = b"" if refused else self.ledger.perform(request)
             try:
                 plan.leave.send(connection, request, honest, plan)
-            finally:  # the client may hang up before the last byte
+            finally:  # the client may close the connection before the last byte
                 plan.sent.set()
             held_back = plan if plan.rest else None
 
@@ -310,7 +328,7 @@ FIRST: dict[str, Callable[[Any, str], Any]] = {
 
 
 def first_is_right(leave: Leave, result: Any, customer_no: str, ledger: Ledger) -> bool:
-    """Whether the first call reported the truth."""
+    """Whether the first call reported what the server really did."""
     if leave.first == "refused":
         return isinstance(result, RequestRefused | OutcomeUnknown)
     if leave.first == "create":
@@ -321,7 +339,7 @@ def first_is_right(leave: Leave, result: Any, customer_no: str, ledger: Ledger) 
 
 
 async def attack(kind: Kind, client: Any, desync: Desync, leave: Leave, flavour: str, *, idle: bool) -> str | None:
-    """One run: None when it is right, or what is wrong with it."""
+    """Make one run. Return None if it passes, or a description of what is wrong."""
     number = next(NUMBERS)
     customer_no, code = f"c{number:06d}", code_of(number)
     customer = client.customer(customer_no)
@@ -329,7 +347,7 @@ async def attack(kind: Kind, client: Any, desync: Desync, leave: Leave, flavour:
     collection = f"{CUSTOMERS}/{customer_no}/recurring-products"
     stale = stale_responses(collection, {"productCode": code, "quantity": 1})[flavour]
     plan = desync.plans[customer_no] = Plan(leave, stale)
-    once = client.with_options(attempts=1).customer(customer_no)  # no retry of the first call, and no wait before it
+    once = client.with_options(attempts=1).customer(customer_no)  # the client must not wait and retry
     first = await outcome(lambda: FIRST[leave.first](once, customer_no))
     assert plan.sent.wait(60)
     if idle:
@@ -349,14 +367,17 @@ async def attack(kind: Kind, client: Any, desync: Desync, leave: Leave, flavour:
 
 
 def pauses(kind: Kind, leave: Leave, call: str = "post") -> tuple[bool, ...]:
-    """Whether the client is idle before the next request."""
+    """The values of `idle` to test: whether the client pauses before the next request."""
     if leave.apart and kind.engine == "reqwest" and call in {"get", "list"}:
         return (True,)
     return (False, True)
 
 
 def asking(kind: Kind, server: HostileServer, pki: Pki) -> Any:
-    """A client with all that makes a stale response dangerous: a token function, and waiting on writes."""
+    """Open a client with a token function, so that the client would retry a POST after a stale 401.
+
+    Some tests add `wait_on_writes`. The client would then also retry a POST after a stale 429 or 503.
+    """
     tokens = itertools.count()
     return opened(kind, server.url, token=lambda: f"t{next(tokens)}", ca_file=pki.ca_file)
 
@@ -382,10 +403,10 @@ def test_left_over_bytes_are_never_taken_for_the_response_to_the_next_post(
     assert not wrong, f"{len(wrong)} of {len(results)} runs:\n" + "\n".join(wrong)
 
 
-# the other calls
+# the same attack on other calls than a POST of a charge
 
 OTHERS: dict[str, tuple[Callable[[Any], Any], Callable[[str], bytes], Callable[[Any], bool]]] = {
-    # name: the call, the lie, and whether a result is the truth
+    # name: (the call, the stale response, a check that the result is correct)
     "get": (
         lambda customer: customer.get(),
         lambda number: response(200, customer_body(number, stale=True)),
@@ -395,7 +416,7 @@ OTHERS: dict[str, tuple[Callable[[Any], Any], Callable[[str], bytes], Callable[[
         lambda customer: collected(customer.recurring_products.list()),
         lambda number: response(
             200, {"items": [], "navigation": {"@id": f"{CUSTOMERS}/{number}/recurring-products"}}
-        ),  # a look-up would say: absent
+        ),  # with this list, a look-up would find no charge
         lambda result: len(result) == 1,
     ),
     "delete": (
@@ -458,7 +479,10 @@ def test_left_over_bytes_are_never_taken_for_the_response_to_another_call(
 
 @pytest.mark.parametrize("kind", FOUR, ids=str)
 def test_a_connection_without_left_over_bytes_is_used_again(kind: Kind, server: HostileServer, pki: Pki) -> None:
-    """The control: a client that opens a connection for each request would pass every other test of this file."""
+    """Control test: the client really reuses its connection.
+
+    A client that opens a connection for each request would pass every other test of this file.
+    """
 
     async def calls() -> None:
         async with asking(kind, server, pki) as billing:
@@ -466,18 +490,18 @@ def test_a_connection_without_left_over_bytes_is_used_again(kind: Kind, server: 
                 customer = billing.customer(f"k{number}")
                 await done(customer.get())
                 await done(customer.recurring_products.create(Charge(product_code="P01")))
-                await pause(kind, IDLE)  # on TLS 1.3 the session tickets have come by now: they are no left-over bytes
+                await pause(kind, IDLE)  # TLS 1.3 session tickets arrive now; they are not left-over bytes
                 await done(customer.recurring_products.delete("id-0"))
 
     run(kind, calls())
     assert server.accepted == 1
 
 
-# many at once
+# many calls at once
 
 
 class Storm:
-    """An honest server that leaves a stale response over after two of five responses, on every connection."""
+    """A server that responds correctly, but sends stale bytes after two of five responses."""
 
     def __init__(self, seed: int) -> None:
         self.ledger = Ledger()
@@ -543,11 +567,16 @@ def test_sixteen_callers_at_once_get_their_own_responses_only(kind: Kind, tls: b
     assert (doubled, wrong) == ({}, [])
 
 
-# what no HTTP/1.1 client can see: bytes that arrive when the next request was written already
+# Stale bytes that arrive after the client has written the next request. No HTTP/1.1 client can detect them on the
+# connection.
 
 
 class TooLate:
-    """Reads a request in full, does it, and sends a stale response before the honest one, or in place of it."""
+    """A server that reads and performs a request before it sends a stale response.
+
+    It sends the stale response before the correct response, or instead of the correct response. Only the first response
+    is stale.
+    """
 
     def __init__(self, stale: bytes, *, then_honest: bool, same_segment: bool = True) -> None:
         self.ledger = Ledger()
@@ -645,9 +674,11 @@ def test_a_stale_response_that_came_too_late_to_be_seen_is_noticed_by_its_values
 @pytest.mark.parametrize("kind", [kind for kind in FOUR if kind.engine == "httpx"], ids=str)
 @pytest.mark.parametrize("flavour", ["400", "401", "404", "429", "503"])
 def test_a_refusal_of_a_post_with_bytes_behind_it_is_not_believed(kind: Kind, flavour: str) -> None:
-    """Two responses to one request in one segment: nobody knows which is the truth, so nobody says *refused*.
+    """The server sends two responses to one request in one segment.
 
-    Only the httpx engine can see it: hyper closes the connection, but does not tell its caller that bytes were left.
+    The client cannot know which response is true. Therefore it must raise OutcomeUnknown and must not report a refusal.
+    Only the httpx transport can detect this case: hyper closes the connection, but does not tell its caller that bytes
+    were left over.
     """
     late = TooLate(stale_responses("", {})[flavour], then_honest=True)
 
@@ -663,7 +694,11 @@ def test_a_refusal_of_a_post_with_bytes_behind_it_is_not_believed(kind: Kind, fl
 
 @pytest.mark.parametrize("kind", FOUR, ids=str)
 def test_a_stale_401_that_no_client_can_see_costs_one_retry_at_most(kind: Kind) -> None:
-    """The limit of the promise, stated: a 401 that comes alone after the POST was read is believed, once."""
+    """This test documents the limit of the protection.
+
+    If a stale 401 comes alone after the server has read the POST, the client takes it for the real response. The client
+    then retries once, so the server counts at most 2 POSTs.
+    """
     late = TooLate(problem(401, "unauthorized"), then_honest=False)
 
     async def scenario() -> Any:

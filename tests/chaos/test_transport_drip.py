@@ -1,4 +1,7 @@
-"""The limits of a call hold whatever the server drips: a byte at a time, or a flood without end."""
+"""Every call ends at its timeout or deadline, even if the server never stops sending.
+
+The server sends one byte at a time, or it sends an endless flood.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ from tests.chaos.hostile import (
 )
 
 TIMEOUT, DEADLINE = 0.7, 1.5
-FAR_TOO_LONG = 20.0  # seconds after which the watchdog hangs up; the server alone would go on for ten minutes
+FAR_TOO_LONG = 20.0  # seconds; then the watchdog stops the server, which would run for 10 minutes
 EVERY = 0.03
 TICKS = int(600 / EVERY)
 
@@ -45,16 +48,16 @@ ZIPPED = head(200, "Content-Type: application/json", "Content-Encoding: gzip", "
 
 
 def slowly(start: bytes, piece: bytes = b"a") -> Callable[[], Iterable[bytes]]:
-    """The start at once, then a piece at a time for ten minutes."""
+    """Send the start at once, then one piece at a time for 10 minutes."""
     return lambda: itertools.chain([start], itertools.repeat(piece, TICKS))
 
 
 def spelled(start: bytes, unit: bytes) -> Callable[[], Iterable[bytes]]:
-    """The start at once, then the unit byte by byte, again and again."""
+    """Send the start at once, then repeat the unit byte by byte for 10 minutes."""
     return lambda: itertools.chain([start], itertools.islice(itertools.cycle(pieces(unit)), TICKS))
 
 
-# What follows the request, by name.
+# The bytes that the server sends after it has read the request, by name.
 DRIPS: dict[str, Callable[[], Iterable[bytes]]] = {
     "nothing": lambda: [b""] * TICKS,
     "empty lines before the status line": slowly(b"", b"\r\n"),
@@ -83,7 +86,7 @@ DRIPS: dict[str, Callable[[], Iterable[bytes]]] = {
 
 
 class Drips:
-    """Drips what the customer's number names."""
+    """A server that selects the bytes to send by the number in the customer number."""
 
     def __init__(self, drips: dict[str, Callable[[], Iterable[bytes]]], every: float = EVERY) -> None:
         self.names = list(drips)
@@ -112,7 +115,7 @@ GET_AND_POST: list[Callable[[Any], Any]] = [
 async def all_at_once(
     kind: Kind, calls: list[Callable[[Any], Any]], url: str, **options: Any
 ) -> list[tuple[Any, float]]:
-    """The outcome of every call and its seconds, all calls at once."""
+    """Make all calls at once. Return the outcome and the duration in seconds of each call."""
 
     async def one(billing: Any, act: Callable[[Any], Any]) -> tuple[Any, float]:
         started = time.monotonic()
@@ -129,7 +132,7 @@ async def all_at_once(
 def judged(
     names: Iterable[str], results: list[tuple[Any, float]], expected: type[Exception] | tuple[type[Exception], ...]
 ) -> list[str]:
-    """What is wrong, a line for each."""
+    """Return one line for each call that took too long or had an unexpected outcome."""
     return [
         f"{name}: {seconds:.1f} s, {name_of(result)}: {result}"[:200]
         for name, (result, seconds) in zip(names, results, strict=True)
@@ -151,7 +154,7 @@ def test_a_response_that_drips_ends_by_the_limits_of_the_call(kind: Kind, method
 # floods: the server sends as fast as it can
 
 FLOODS: dict[str, tuple[bytes, bytes]] = {
-    # name: the start, then this again and again
+    # name: (the start, the bytes that the server then repeats without end)
     "100": (b"", CONTINUE * 500),
     "103": (b"", HINTS * 300),
     "empty lines": (b"", b"\r\n" * 8000),
@@ -183,9 +186,10 @@ def test_a_flood_without_end_ends_by_the_limits_of_the_call(kind: Kind, method: 
     assert (wrong, watchdog.fired) == ([], False), "\n".join(wrong)
 
 
-# before the request
+# slow handshakes and proxies: the client has not sent the request yet
 
-# When the limit of the call ends an attempt, reqwest does not tell how far it was: unknown is then the careful word.
+# When the time limit of a call ends an attempt, reqwest does not report whether it had already sent the request. The
+# client may then report an unknown outcome, because that is the safe result.
 BEFORE_SENDING: dict[str, tuple[type[Exception], ...]] = {
     "httpx": (NeverSent,),
     "reqwest": (NeverSent, OutcomeUnknown, AnswerLost),
@@ -233,7 +237,10 @@ def test_a_tls_handshake_that_drips_ends_by_the_limits_and_was_never_sent(kind: 
 
 @pytest.mark.parametrize("kind", FOUR, ids=str)
 def test_a_tls_record_that_drips_ends_by_the_limits_of_the_call(kind: Kind, pki: Pki) -> None:
-    """One encrypted record, its bytes one by one: nothing of it can be read before the last."""
+    """The server sends one encrypted record byte by byte.
+
+    The client cannot decrypt any part of the record before the last byte has arrived.
+    """
 
     def handle(connection: Connection) -> None:
         while request := connection.read_request():
@@ -280,7 +287,7 @@ def test_a_proxy_that_drips_its_response_to_connect_ends_by_the_limits_and_was_n
 
 @pytest.fixture
 def full_socket() -> Iterator[str]:
-    """A server that takes connections and never reads: what it can hold is soon full."""
+    """A server that accepts connections and never reads, so that its receive buffer is soon full."""
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         listening.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""The token of a plain http address on this machine goes to no proxy, whatever the environment says."""
+"""A client that uses plain http to this machine never sends its token to a proxy from the environment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TOKEN = "CLIENT-TOKEN-88"
 
 
 class Listening:
-    """A proxy that notes what it is sent and answers everything with a 502."""
+    """A proxy that records every request head and responds with a 502."""
 
     def __init__(self) -> None:
         self.heard: list[bytes] = []
@@ -26,7 +26,7 @@ class Listening:
 
 
 class Honest:
-    """The origin."""
+    """The server that the client wants to reach. It responds correctly."""
 
     def __init__(self) -> None:
         self.ledger = Ledger()
@@ -60,7 +60,7 @@ def test_no_proxy_of_the_environment_sees_a_plain_http_request_to_this_machine(
 
 
 async def outcome_of(kind: Kind, url: str, **options: Any) -> Any:
-    """The result, or the error: a client may refuse the environment when it is made, but never use it."""
+    """Return the result of `use`, or the exception that it raised, also while it creates the client."""
     return await outcome(lambda: use(kind, url, **options))
 
 
@@ -124,7 +124,7 @@ def test_an_explicit_proxy_for_plain_http_is_a_configuration_error_when_the_clie
 def test_a_proxy_for_https_is_asked_to_connect_and_never_sees_the_token(
     kind: Kind, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The control: the environment is read at all. The proxy sees host and port only."""
+    """Control test: the client does read the environment. The proxy sees only the host and the port."""
     proxy = Listening()
     with HostileServer(proxy.handle) as listening:
         monkeypatch.setenv(name, listening.url)

@@ -1,6 +1,6 @@
 """Raw bytes of the server, and the client's own token, appear in no message, log, hook or traceback.
 
-Allowed in messages: the texts of a problem (title, detail, problems), each message with 2,000 characters at most.
+A message may contain the texts of a problem (title, detail, problems). No message has more than 2,000 characters.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ HERE = str(Path(__file__).parent)
 JSON = "Content-Type: application/json"
 IN_CHUNKS = head(200, JSON, "Transfer-Encoding: chunked")
 
-# what the server sends, by name: nothing of it may be seen
+# The responses that the server sends, by name. MARK must not appear in any message, log, hook or traceback.
 
 Make = Callable[[Request], bytes]
 
@@ -172,7 +172,7 @@ RESPONSES: dict[str, Make] = {
     "a broken problem of a 503": lambda _: response(503, b'{"title": ' + RAW, kind="application/problem+json"),
 }  # fmt: skip
 
-# the calls that meet each response
+# the calls that are made for each response
 
 CALLS: dict[str, Callable[[Any], Any]] = {
     "get": lambda billing: billing.customer(PERSON).get(),
@@ -184,7 +184,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 
 
 class Records(logging.Handler):
-    """Everything that any logger says, with its arguments."""
+    """A handler that stores the messages of all loggers, with their arguments and tracebacks."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -215,10 +215,10 @@ def every_logger_at_debug() -> Iterator[Records]:
 
 
 def chain(error: BaseException, *, suppressed: bool) -> Iterable[traceback.TracebackException]:
-    """The error and what it names as cause or context, each with the locals of its frames.
+    """Yield the error and all its causes and contexts, each with the locals of its frames.
 
-    A context that `from None` hides is shown by no traceback, but a tool that looks for it can find it: `suppressed`
-    says whether it counts.
+    No traceback shows a context that `from None` suppresses, but other tools can still read that context. With
+    `suppressed`, this function also yields suppressed contexts.
     """
     pending: list[traceback.TracebackException | None] = [
         traceback.TracebackException.from_exception(error, capture_locals=True)
@@ -231,7 +231,7 @@ def chain(error: BaseException, *, suppressed: bool) -> Iterable[traceback.Trace
 
 
 def seen_in(error: BaseException, secret: str, hooked: list[str], records: Records) -> list[str]:
-    """Where a secret of the server is seen."""
+    """Return the places where a secret of the server appears."""
     places = {
         "str": str(error),
         "repr": repr(error),
@@ -242,12 +242,13 @@ def seen_in(error: BaseException, secret: str, hooked: list[str], records: Recor
         "hook": "\n".join(hooked),
         "log": "\n".join(text for name, text in records.texts if name.startswith("payex")),
     }
-    # Locals of the package's frames may hold the response that the call works on; the token may not (`token_in`).
+    # The locals of the package's frames are not checked here, because they may contain the response that the call is
+    # processing. They must not contain the token; `token_in` checks that.
     return [place for place, text in places.items() if secret in text]
 
 
 def token_in(error: BaseException, hooked: list[str], records: Records) -> list[str]:
-    """Where the client's own token is seen, in any frame but those of the test."""
+    """Return the places where the client's own token appears. Frames of the tests do not count."""
     places = {
         "str": str(error),
         "repr": repr(error),
@@ -265,7 +266,7 @@ def token_in(error: BaseException, hooked: list[str], records: Records) -> list[
 
 
 class Says:
-    """Sends the response that is chosen, to every request."""
+    """A server that sends the response from `make` to every request."""
 
     def __init__(self) -> None:
         self.make: Make = raw(b"")
@@ -279,7 +280,7 @@ Check = Callable[[BaseException, list[str], Records], list[str]]
 
 
 def leaks(kind: Kind, check: Check, responses: dict[str, Make] = RESPONSES) -> list[str]:
-    """What `check` finds for every response and every call."""
+    """Make every call with every response. Return all that `check` finds."""
     says = Says()
     found: list[str] = []
     raised = 0
@@ -292,7 +293,7 @@ def leaks(kind: Kind, check: Check, responses: dict[str, Make] = RESPONSES) -> l
             for call, act in CALLS.items():
                 hooked.clear()
                 with every_logger_at_debug() as records:
-                    # A client for each call: the next one opens a connection of its own.
+                    # Each call gets a new client, so that it also gets a new connection.
                     async with opened(kind, url, token=TOKEN, on_attempt=lambda *a: hooked.append(repr(a))) as billing:
                         try:
                             await done(act(billing.with_options(attempts=1)))
@@ -308,7 +309,7 @@ def leaks(kind: Kind, check: Check, responses: dict[str, Make] = RESPONSES) -> l
 
 
 def person_in(error: BaseException, hooked: list[str], records: Records) -> list[str]:
-    """Where the customer's number is seen."""
+    """Return the places where the customer number appears."""
     places = {
         "str": str(error),
         "attempts": repr(getattr(error, "attempts", None)),
@@ -319,7 +320,7 @@ def person_in(error: BaseException, hooked: list[str], records: Records) -> list
 
 
 def all_places(error: BaseException, hooked: list[str], records: Records) -> list[str]:
-    """The places of all three, each with the name of its check."""
+    """Return the places that all three checks find. Each place starts with the name of its check."""
     raw_places = seen_in(error, MARK, hooked, records)
     return [
         *(f"raw: {place}" for place in raw_places if not place.startswith("log")),
@@ -331,7 +332,7 @@ def all_places(error: BaseException, hooked: list[str], records: Records) -> lis
 
 @cache
 def found(kind: Kind) -> list[str]:
-    """Every leak of one client; one run for the tests below."""
+    """Return every leak of one client. The result is cached, so the tests below share one run."""
     return leaks(kind, all_places)
 
 
@@ -404,7 +405,7 @@ def test_no_text_is_longer_than_2000_characters(kind: Kind) -> None:
     assert not long, "\n".join(long)
 
 
-# what goes wrong before the request
+# failures before the client has sent the request
 
 
 @pytest.fixture(scope="module")
@@ -496,7 +497,7 @@ def test_a_client_and_its_parts_do_not_show_the_token(kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", FOUR, ids=str)
 def test_a_cookie_of_the_server_is_never_sent_back(kind: Kind) -> None:
-    """What one response sets, the request for another customer must not carry."""
+    """A cookie from one response must not be sent with the request for another customer."""
     sent: list[str | None] = []
 
     def handle(connection: Connection) -> None:

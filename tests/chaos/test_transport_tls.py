@@ -1,4 +1,7 @@
-"""A refused certificate says nothing about a request that was sent before: what was lost stays lost."""
+"""A rejected certificate proves nothing about a request that the client sent on an earlier connection.
+
+If the response to that request was lost, the client must still report it as lost.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ from tests.chaos.hostile import (
     run,
 )
 
-# The alerts that say something about a certificate (RFC 8446, section 6), and three that a server sends in their place.
+# The TLS alerts about certificates (RFC 8446, section 6), and three alerts that servers send instead of them.
 ALERTS = {
     "handshake_failure": 40,
     "bad_certificate": 42,
@@ -57,14 +60,17 @@ def other_pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
 
 @pytest.fixture(params=["without a client certificate", "with a client certificate"])
 def options(request: pytest.FixtureRequest, pki: Pki) -> dict[str, Any]:
-    """The client's TLS settings: the advice about certificates depends on whether one is configured."""
+    """The client's TLS settings, without and with a client certificate.
+
+    The advice in the error message depends on whether a client certificate is configured.
+    """
     own: dict[str, Any] = {"client_cert": pki.client_pem} if request.param.startswith("with ") else {}
     return {"ca_file": pki.ca_file, **own}
 
 
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
-# how the first connection ends after the request took effect
+# the ways in which the first connection ends after the request took effect
 
 ENDS: dict[str, Callable[[Connection], None]] = {
     "FIN": lambda connection: connection.close(),
@@ -80,9 +86,9 @@ ENDS: dict[str, Callable[[Connection], None]] = {
 
 
 class LosesTheFirst:
-    """Does what the first request says and ends the connection; every connection after it is refused.
+    """A server that performs the first request, then ends the connection and rejects all later connections.
 
-    `arm` starts anew, so that one server and one client serve many cases.
+    `arm` resets this state, so that many cases can use the same server and the same client.
     """
 
     def __init__(self) -> None:
@@ -105,7 +111,7 @@ class LosesTheFirst:
 
 
 def with_certificate_of(pki: Pki) -> Callable[[socket.socket], None]:
-    """Show a certificate that the client does not trust: here it is the client that refuses."""
+    """Present a certificate that the client does not trust, so that the client rejects it."""
 
     def refuse(raw: socket.socket) -> None:
         with suppress(Gone, ssl.SSLError):
@@ -116,7 +122,7 @@ def with_certificate_of(pki: Pki) -> Callable[[socket.socket], None]:
 
 
 def without_certificate(pki: Pki) -> Callable[[socket.socket], None]:
-    """Ask for a client certificate of another authority, so that OpenSSL itself sends the alert."""
+    """Require a client certificate of another authority, so that OpenSSL itself sends the alert."""
 
     def refuse(raw: socket.socket) -> None:
         with suppress(Gone, ssl.SSLError):
@@ -127,7 +133,7 @@ def without_certificate(pki: Pki) -> Callable[[socket.socket], None]:
 
 
 class _Never:
-    """A stop that is never asked for."""
+    """A stop event that is never set."""
 
     def is_set(self) -> bool:
         return False
@@ -158,7 +164,7 @@ Cases = dict[str, tuple[Callable[[Connection], None], Callable[[socket.socket], 
 
 
 def lost_posts(kind: Kind, context: ssl.SSLContext, options: dict[str, Any], cases: Cases) -> list[str]:
-    """What is not *unknown* of POSTs that took effect."""
+    """Return the cases that did not end with OutcomeUnknown and exactly 1 charge."""
     loses = LosesTheFirst()
     wrong = []
 
@@ -197,7 +203,7 @@ def test_a_post_that_took_effect_is_unknown_however_the_connection_ends(
 
 @pytest.mark.parametrize("kind", FOUR, ids=str)
 def test_a_retry_that_is_refused_does_not_make_the_first_attempt_one_that_was_never_sent(kind: Kind, pki: Pki) -> None:
-    """The first attempt took effect: an error that says *the request surely did not reach the server* is wrong."""
+    """The first attempt took effect, so the error must not say that no request reached the server."""
     loses = LosesTheFirst()
     wrong = []
     calls: dict[str, Callable[[Any], Any]] = {
@@ -221,11 +227,11 @@ def test_a_retry_that_is_refused_does_not_make_the_first_attempt_one_that_was_ne
     assert not wrong, "\n".join(wrong)
 
 
-# the control: what was refused before it was sent is still reported so
+# Control tests: the client still reports CertificateRejected if it sent no request before the rejection.
 
 
 def answering(ledger: Ledger) -> Callable[[Connection], None]:
-    """An honest server."""
+    """Return a handler that responds correctly to every request."""
 
     def handle(connection: Connection) -> None:
         while request := connection.read_request():
@@ -269,7 +275,11 @@ def test_a_certificate_alert_on_the_only_connection_is_certificate_rejected(
 def test_a_server_that_needs_a_client_certificate_is_certificate_rejected(
     kind: Kind, tls: str, pki: Pki, tmp_path: Path, silent_ledger: Ledger
 ) -> None:
-    """On TLS 1.3 the alert comes after the client's handshake has ended, and perhaps after the request was written."""
+    """The server requires a client certificate, and the client has none.
+
+    On TLS 1.3 the alert arrives after the client has finished its handshake. The client may already have written the
+    request then.
+    """
     context = pki.context(client_needed=True)
     context.minimum_version = context.maximum_version = VERSIONS[tls]
     with HostileServer(answering(silent_ledger), context) as server:
