@@ -1,7 +1,8 @@
-"""What a server sends never fills the memory, and never stops the event loop.
+"""No response of a server can fill the client's memory or block its event loop.
 
-Each client runs in a process of its own, which measures itself: memory as the peak of the resident set during each call, and the loop's
-standstill as CPU seconds between two ticks, because wall-clock seconds say little on a busy machine.
+Each client runs in its own process, and the process measures itself. Memory is the highest resident set during a call.
+The time for which the event loop is blocked is measured in CPU seconds between two ticks, because wall-clock seconds say
+little on a busy machine.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from tests.chaos.hostile import (
 from tests.support import NIGHTLY, ROOT
 
 MORE_MEMORY = 150  # MB that a bomb may cost
-# CPU seconds that the event loop may do nothing else: while JSON is parsed, and while a response is only received.
+# CPU seconds for which a response may block the event loop: while its JSON is parsed, and while it is only received.
 STANDSTILL_PARSED, STANDSTILL_RECEIVED = 2.0, 0.4
 PIECE = 16 * 1024 * 1024
 JSON = "Content-Type: application/json"
@@ -130,7 +131,7 @@ blocking() if kind[1] == "sync" else asyncio.run(waiting())
 
 @cache
 def zeros(layers: int, size: int, window: int = 31) -> bytes:
-    """So many bytes of zero, compressed: 31 is gzip, 15 zlib, -15 bare deflate. The stream has no end.
+    """`size` zero bytes, compressed: window 31 is gzip, 15 is zlib, -15 is raw deflate. The stream has no end.
 
     After a full flush the compressor starts anew, so one compressed piece can be repeated.
     """
@@ -158,7 +159,7 @@ def good(request: Request) -> bytes:
 
 
 def endless(start: bytes, unit: bytes, megabytes: int = 300) -> Callable[[Request], Iterable[bytes]]:
-    """The start, then the unit up to so many megabytes."""
+    """Send `start`, then repeat `unit` until `megabytes` are sent."""
     return lambda _: (start, *([unit] * (megabytes * 1_000_000 // len(unit))))
 
 
@@ -167,7 +168,7 @@ def once(make: Callable[[Request], bytes]) -> Callable[[Request], Iterable[bytes
 
 
 def charge_with(**values: str) -> Callable[[Request], Iterable[bytes]]:
-    """A charge with values in JSON's own spelling."""
+    """A charge in which these values are inserted as raw JSON."""
 
     def make(request: Request) -> bytes:
         uri = f"{CUSTOMERS}/{request.customer_no}/recurring-products/id-0"
@@ -179,7 +180,7 @@ def charge_with(**values: str) -> Callable[[Request], Iterable[bytes]]:
 
 
 def many(element: str, *, items: bool = False, megabytes: float = 3.9) -> Callable[[Request], Iterable[bytes]]:
-    """A JSON array of one small element, compressed: it is parsed to many times its size."""
+    """A compressed JSON array that repeats one small element. Parsed, it takes many times its size in memory."""
 
     def make(request: Request) -> bytes:
         array = "[" + ",".join([element] * int(megabytes * 1_000_000 / (len(element) + 1))) + "]"
@@ -194,10 +195,10 @@ def many(element: str, *, items: bool = False, megabytes: float = 3.9) -> Callab
 GB = 1024**3 if NIGHTLY else 256 * 1024**2
 EMPTY_MEMBER = bytes.fromhex("1f8b080000000000000303000000000000000000")
 LOST, ANY, WRONG, LIST, LAYERS = "lost", "any", "wrong", "list", "layers"
-# name: what is sent, and what a GET and a POST must raise:
-#   lost   no response that could be read: AnswerLost, OutcomeUnknown
-#   wrong  a response, but not what the contract says: MalformedResponse, OutcomeUnknown
-#   layers one of the two: one layer is undone, and what is below is no JSON
+# name: (what the server sends, a word for what a GET and a POST must raise)
+#   lost   the response cannot be read: AnswerLost, OutcomeUnknown
+#   wrong  the response breaks the contract: MalformedResponse, OutcomeUnknown
+#   layers lost or wrong: the client decodes one layer, and the result is no JSON
 #   any    any error of the package, or none
 #   list   the same, for a list
 BOMBS: dict[str, tuple[Callable[[Request], Iterable[bytes]], str]] = {
@@ -310,7 +311,7 @@ READ_A_CHARGE = ("a quantity", "a price", "a number of", "an unknown")
 
 
 def methods(name: str) -> tuple[str, ...]:
-    """The calls that meet a bomb."""
+    """The calls to make for this bomb."""
     if BOMBS[name][1] == LIST:
         return ("LIST",)
     return ("READ" if name.startswith(READ_A_CHARGE) else "GET", "POST")
@@ -325,7 +326,7 @@ def handle(connection: Connection) -> None:
 
 @cache
 def measured(kind: Kind) -> dict[tuple[str, str], dict[str, Any]]:
-    """What the process of a client says about each bomb; one run for all tests."""
+    """What the process of the client measured for each bomb. All tests share one run."""
     cases = [(number, method) for number, name in enumerate(BOMBS) for method in methods(name)]
     with HostileServer(handle) as server:
         command = [sys.executable, "-c", CHILD, json.dumps([kind, server.url, cases])]

@@ -1,6 +1,6 @@
-"""A client may be given up at any moment: the process ends in order, and another event loop is told clearly.
+"""A process that abandons a client at any moment ends in order. A client used on a second event loop raises a clear error.
 
-Everything here runs in processes of its own, because what is tested is how a process ends.
+Every test runs its script in a separate process, because the tests are about how a process ends.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ options = dict(token="t", owner_no="1234", base_url=url, engine=engine, timeout=
 AsyncBilling(**options).customer("a").get  # what is loaded on first use is loaded now
 """
 
-# a request is pending when the client or the process ends
+# A request is pending when the client is closed or the process ends.
 
 ABANDONED = {
     "nothing is pending": """
@@ -122,7 +122,7 @@ billing.close()
 
 @pytest.fixture
 def late() -> Iterator[HostileServer]:
-    """Answers about when the process ends, or never."""
+    """A server that responds at about the time when the process ends, or never."""
     chance = random.Random(3)
     lock = threading.Lock()
 
@@ -139,7 +139,7 @@ def late() -> Iterator[HostileServer]:
 
 
 def processes(script: str, engine: str, url: str, tries: int) -> list[tuple[int, str]]:
-    """The exit code and the complaints of so many processes, some at a time."""
+    """Run the script `tries` times, at most 10 at a time. Return the exit code and the standard error of each process."""
     command = [sys.executable, "-c", PREAMBLE + script, engine, url]
     ended: list[tuple[int, str]] = []
     while len(ended) < tries:

@@ -1,4 +1,4 @@
-"""A table of odd responses: both engines raise the same class, and a POST is *never sent* or *refused* only when it was.
+"""A table of odd responses: both engines raise the same class, and a POST is reported as not sent or refused only if it was.
 
 Each line is the bytes that follow a request; the server then closes the connection. `BODY` stands for the good body of
 the request, `STATUS` for its good status, `LENGTH` for the body's length, so that one line serves a GET and a POST.
@@ -44,7 +44,7 @@ GOOD = HEAD + SIZED + b"\r\nBODY"
 CHUNKED = HEAD + JSON + b"Transfer-Encoding: chunked\r\n\r\n"
 CHUNK = b"SIZE\r\nBODY\r\n"  # SIZE is the body's length in hex
 
-# What a GET and a POST must come to. None in place of a word: only that the engines agree.
+# The result that a GET and a POST must have. None means that the engines must agree, whatever the result is.
 OK = ("ok", "ok")  # the value
 LOST = ("lost", "unknown")  # AnswerLost; OutcomeUnknown
 WRONG = ("wrong", "unknown")  # MalformedResponse; OutcomeUnknown
@@ -81,7 +81,7 @@ def framed(*lines: bytes, body: bytes = b"BODY") -> bytes:
 
 
 def body(data: bytes | Make, *lines: bytes, kind: bytes = JSON, status: bytes = b"STATUS") -> Make:
-    """A response whose body is these bytes, or what a function makes of the good body."""
+    """A response with this body. A function is given the good body, and returns the body to send."""
 
     def make(good: bytes) -> bytes:
         content = data(good) if callable(data) else data
@@ -99,7 +99,7 @@ def body(data: bytes | Make, *lines: bytes, kind: bytes = JSON, status: bytes = 
 
 
 def changed(**members: Any) -> Make:
-    """The good body with other members; None removes one."""
+    """The good body with these members changed. None removes a member."""
 
     def make(good: bytes) -> bytes:
         value = {**json.loads(good), **members}
@@ -551,8 +551,8 @@ CASES = [
     *STATUS_LINES, *HEADERS, *FRAMING, *ENDS, *INFORMATIONAL, *ENCODINGS, *BODIES, *SUCCESSES, *REDIRECTS, *ERRORS,
 ]  # fmt: skip
 
-# What the engines may do differently, each with its reason. Neither library can be told otherwise, and none of it
-# touches what a POST may be taken for: the stricter side says that the outcome is unknown.
+# The cases in which the engines may differ, each with its reason. Neither library has a setting for them. No difference
+# makes a POST look safer than it is: the stricter engine reports that the outcome is unknown.
 _LENIENT = "h11 takes it, hyper refuses it"
 _STRICT = "h11 refuses it, hyper takes it"
 DIFFERENCES: dict[str, str] = {
@@ -613,7 +613,7 @@ Results = dict[tuple[str, str], Any]
 
 
 def together(kind: Kind, url: str, count: int, act: Callable[[Any, int], Any], **options: Any) -> list[Any]:
-    """The outcomes of `act` for every number, some at a time, each by a client of its own.
+    """Call `act` for every number, several at a time, each with a new client. Return the results.
 
     A shared client would use a connection again that the server is about to close, and lose the next request with it.
     """
@@ -640,7 +640,7 @@ def together(kind: Kind, url: str, count: int, act: Callable[[Any, int], Any], *
 
 
 def act(billing: Any, number: int) -> Any:
-    """The GETs first, then the POSTs."""
+    """Make the call of this number. The first half of the numbers are GETs, the second half POSTs."""
     if number < len(CASES):
         return billing.customer(f"o{number}").get()
     charge = Charge(product_code=f"{number - len(CASES):05d}")
@@ -649,7 +649,7 @@ def act(billing: Any, number: int) -> Any:
 
 @cache
 def observed(kind: Kind) -> tuple[Results, Ledger]:
-    """What one client made of every case; one run for all tests of this file."""
+    """The results of one client for every case. All tests of this file share one run."""
     odd = Odd()
     with HostileServer(odd.handle) as server:
         results = together(kind, server.url, 2 * len(CASES), act)
@@ -752,7 +752,7 @@ def test_no_case_makes_the_client_post_twice_or_say_never_sent(kind: Kind) -> No
     assert not never
 
 
-# a proxy that answers CONNECT oddly: nothing was sent, whatever it says
+# The proxy sends an odd response to CONNECT. The request was never sent, whatever the proxy says.
 
 PROXY: dict[str, bytes | None] = {
     "closed at once": b"",
@@ -792,7 +792,7 @@ PROXY: dict[str, bytes | None] = {
 
 @cache
 def through_proxy(kind: Kind) -> dict[tuple[str, str], Any]:
-    """What one client makes of a proxy's responses; the port of the origin names the case."""
+    """The results of one client for every response of the proxy. The port of the origin selects the case."""
     results: dict[tuple[str, str], Any] = {}
     for name, raw in PROXY.items():
 
@@ -835,7 +835,7 @@ def test_both_engines_raise_the_same_class_for_a_proxy(facade: str) -> None:
     assert not different, "\n".join(different)
 
 
-# a connection that is used again and dies
+# a connection that is reused, and that the server closes
 
 DEATHS: dict[str, Callable[[Connection], None]] = {
     "FIN after the request": lambda connection: connection.close(),
@@ -850,7 +850,7 @@ DEATHS: dict[str, Callable[[Connection], None]] = {
 @pytest.mark.parametrize("kind", FOUR, ids=str)
 @pytest.mark.parametrize("death", DEATHS)
 def test_a_post_on_a_reused_connection_that_dies_is_sent_once(kind: Kind, death: str) -> None:
-    """HTTP libraries like to retry what fails on a reused connection: a server that closes it has perhaps done the work."""
+    """Many HTTP libraries retry a request that fails on a reused connection, but the server may have processed it."""
     ledger = Ledger()
 
     def handle(connection: Connection) -> None:
