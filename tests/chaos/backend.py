@@ -1,9 +1,13 @@
-"""A small backend with a memory that counts what was really created, and misbehaves as a script says.
+"""A small backend that counts what requests really created and fails as a script tells it to.
 
-It shares no code with the client or with the mock: a raw asyncio stream, its own HTTP, its own JSON. So a mistake of
-theirs cannot hide in it. A `Fault` says for one request when the write takes effect (now, later or never) and what the
-caller sees of it (the truth, a lie, an empty status, nothing). `client` opens one of the four clients so that all of
-them block, and so that many threads may share it.
+The backend keeps its state in memory. It shares no code with the client or with the mock: it uses a raw asyncio stream,
+its own HTTP and its own JSON. A mistake in the client or the mock therefore cannot hide in the backend.
+
+A `Fault` defines two things for one request: when the write takes effect (now, later or never), and which response the
+caller gets (the true one, a false one, a bare status, or none).
+
+`client` opens one of the four clients (sync or async, on either transport). Its methods block, and many threads can
+share it.
 """
 
 from __future__ import annotations
@@ -46,7 +50,7 @@ FOUR = pytest.mark.parametrize(
 
 
 def dumps(value: Any) -> str:
-    """JSON in which a Decimal is a number with the digits it has."""
+    """Return JSON. A Decimal becomes a number with exactly its own digits."""
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, Mapping):
@@ -58,13 +62,13 @@ def dumps(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came."""
+    """A request as the backend received it."""
 
     method: str
     target: str
     headers: Mapping[str, str]
     body: bytes
-    at: float  # time.monotonic() when its last byte was here
+    at: float  # time.monotonic() when the last byte arrived
 
     @property
     def json(self) -> Any:
@@ -73,7 +77,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """A response. `raw` is sent in place of everything else, and the connection is closed after it."""
+    """A response. If `raw` is given, the backend sends only `raw` and then closes the connection."""
 
     status: int = 200
     body: bytes = b""
@@ -92,7 +96,7 @@ class Reply:
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + self.body
 
     def changed(self, **values: Any) -> Reply:
-        """The same JSON object with other values; `at_id` stands for `@id`, ... (Ellipsis) removes one."""
+        """Return a copy with these JSON values changed. `at_id` means `@id`; the value `...` removes a name."""
         content = json.loads(self.body, parse_float=Decimal)
         for name, value in values.items():
             wire = "@id" if name == "at_id" else name
@@ -108,13 +112,13 @@ def json_reply(status: int, content: Any, *headers: str, content_type: str = "ap
 
 
 def problem(status: int, code: str, *headers: str, **more: Any) -> Reply:
-    """A problem as the API documents it."""
+    """Return a problem in the format that the API documents."""
     content = {"type": f"billing/customer/problems/{code}", "title": code, "status": status, "detail": "", **more}
     return json_reply(status, content, *headers, content_type="application/problem+json")
 
 
 RST, FIN, SILENCE, TRUNCATE, DRIP, STALE = "rst", "fin", "silence", "truncate", "drip", "stale"
-STALE_FOR = 0.25  # seconds
+STALE_FOR = 0.25  # seconds for which STALE may repeat the previous response
 Answering = str | Reply | Callable[[Request, Reply], Reply] | None
 
 
@@ -123,9 +127,10 @@ class Fault:
     """What happens to one request.
 
     Attributes:
-        commit: seconds until the write takes effect; None is never. Reads ignore it.
-        reply: None is the truth; a `Reply`; a function of request and truth; or one of the words above.
-        delay: seconds until the reply.
+        commit: Seconds until the write takes effect. None means never. Reads ignore this value.
+        reply: None means the true response. Otherwise a `Reply`, a function of the request and the true response, or
+            one of the words above (RST, FIN, ...).
+        delay: Seconds until the backend sends the response.
     """
 
     commit: float | None = 0.0
@@ -135,7 +140,7 @@ class Fault:
 
 @dataclass
 class Rule:
-    """Which requests a fault meets, and how many of them."""
+    """A fault, the requests that it applies to, and the number of requests that are left."""
 
     fault: Fault
     method: str
@@ -152,26 +157,26 @@ class Parent:
 
 
 class Backend:
-    """The true state behind the network. Every public method may be called from any thread."""
+    """The true state of the ledger. Any thread may call the public methods."""
 
     def __init__(self, port: int = 0) -> None:
         self._port = port
         self.customers: dict[str, Parent] = {}
         self.requests: list[Request] = []
-        self.posted: dict[str, dict[str, Any]] = {}  # every charge that was created, as it was then
+        self.posted: dict[str, dict[str, Any]] = {}  # every created charge, with its content at creation
         self.created: list[tuple[str, str]] = []  # ("customer" | "subscription" | "charge", uri), in order
-        self.master: dict[str, Any] = {}  # what the server fills in when a charge does not say it
+        self.master: dict[str, Any] = {}  # values for the fields that a new charge leaves out
         self.page_size: int | None = None
         self.newest_first = False
         self.refused_tokens: set[str] = set()
         self.rewrite: dict[
             str, Callable[[dict[str, Any]], dict[str, Any]]
-        ] = {}  # by customer: what is kept of a charge
-        self.chaos: Callable[[Request], Fault | None] = lambda _: None  # asked for what no rule is about
-        self.worst_pause = 0.0  # seconds for which this backend did not get to run
+        ] = {}  # by customer: changes a charge before it is stored
+        self.chaos: Callable[[Request], Fault | None] = lambda _: None  # used if no rule matches
+        self.worst_pause = 0.0  # longest time, in seconds, that the machine did not run this backend
         self._first_posts: dict[str, Fault] = {}
         self._seen: dict[str, tuple[float, Reply]] = {}  # the last true response to each GET
-        self.failures: list[Exception] = []  # of this backend itself
+        self.failures: list[Exception] = []  # bugs in this backend, not in the client
         self._rules: list[Rule] = []
         self._ids = itertools.count(1)
         self._pending = 0
@@ -180,7 +185,7 @@ class Backend:
         self._arrived = threading.Condition(self._lock)
         self._writers: set[asyncio.StreamWriter] = set()
 
-    # Life
+    # Start and stop
 
     def __enter__(self) -> Self:
         self._loop = asyncio.new_event_loop()
@@ -203,7 +208,8 @@ class Backend:
         self._stop = asyncio.Event()
 
         async def serve() -> None:
-            # The sockets are accepted by hand, so that no connection is left to the garbage collector at the end.
+            # The backend accepts the sockets itself, so that it can close every connection at the end. Otherwise some
+            # connections would stay open until the garbage collector runs.
             listener = socket.create_server(("127.0.0.1", self._port), backlog=512)
             listener.setblocking(False)
             self.port = listener.getsockname()[1]
@@ -224,7 +230,7 @@ class Backend:
             self._loop.close()
 
     async def _watch(self) -> None:
-        """Notice when the machine does not let this backend run: then its times are not those of the script."""
+        """Measure the longest time without CPU. After a long pause, the delays are not those of the script."""
         while True:
             before = time.monotonic()
             await asyncio.sleep(0.02)
@@ -252,7 +258,7 @@ class Backend:
                 await writer.wait_closed()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Read one request and reply. False when the connection has ended."""
+        """Read one request and send the response. Return False when the connection has ended."""
         head = await reader.readuntil(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         method, target, _ = first.split(" ", 2)
@@ -281,7 +287,7 @@ class Backend:
             seen_at, seen = self._seen.get(request.target, (0.0, honest))
             self._seen[request.target] = (time.monotonic(), honest)
             if reply == STALE:
-                # A replica that lags behind: what was true when this was last read, if that is not long ago.
+                # Act like a replica that lags behind: repeat the previous response to this GET, if it is recent.
                 reply = seen if time.monotonic() - seen_at < STALE_FOR else None
         if callable(reply):
             reply = reply(request, honest)
@@ -324,15 +330,15 @@ class Backend:
             self._pending -= 1
             self._idle.notify_all()
 
-    # Script and questions
+    # Set up faults, and query the state
 
     def on(self, method: str, fault: Fault, *, path: str = "", times: float = 1) -> None:
-        """Let the next `times` requests of this method, whose path matches the expression, meet the fault."""
+        """Apply the fault to the next `times` requests with this method whose target matches the regular expression."""
         with self._lock:
             self._rules.append(Rule(fault, method, re.compile(path), times))
 
     def on_customer(self, customer_no: str, fault: Fault) -> None:
-        """Let the first POST that is about this customer, or creates it, meet the fault."""
+        """Apply the fault to the first POST that creates this customer or something below this customer."""
         with self._lock:
             self._first_posts[customer_no] = fault
 
@@ -358,7 +364,7 @@ class Backend:
             self._idle.wait_for(lambda: self._pending == 0)
 
     def wait_for_requests(self, count: int, method: str = "*") -> None:
-        """Block until so many requests of the method are here."""
+        """Block until `count` requests with this method have arrived."""
         with self._arrived:
             self._arrived.wait_for(lambda: len(self.sent(method)) >= count)
 
@@ -371,7 +377,7 @@ class Backend:
             ]
 
     def count(self, kind: str, path: str = "") -> int:
-        """How many of a kind were created, whatever became of them."""
+        """Return how many resources of this kind were created, including those deleted later."""
         with self._lock:
             return sum(1 for made, uri in self.created if made == kind and re.search(path, uri))
 
@@ -385,18 +391,18 @@ class Backend:
             return {key: dict(charge) for key, charge in self.parent(customer_no, subscription_no).charges.items()}
 
     def contents(self, customer_no: str, subscription_no: str | None = None) -> Counter[str]:
-        """How often each content is charged."""
+        """Return how many charges there are with each content."""
         return Counter(dumps(charge) for charge in self.charges(customer_no, subscription_no).values())
 
     def holds(self, *customers: str) -> Self:
-        """Put customers there, each with a subscription S, without a request."""
+        """Add these customers without a request. Every customer gets a subscription S."""
         with self._lock:
             for number in customers:
                 self.customers[number] = Parent(subscriptions={"S": Parent()})
         return self
 
     def put_charge(self, customer_no: str, subscription_no: str | None = None, **content: Any) -> str:
-        """Put a charge there without a request, as another program would."""
+        """Add a charge without a request of the client, as if another program had created it."""
         with self._lock:
             key = f"id{next(self._ids)}"
             self.parent(customer_no, subscription_no).charges[key] = {"productCode": "P01", **content}
@@ -532,7 +538,10 @@ def charge_body(parent_uri: str, key: str, content: Mapping[str, Any]) -> dict[s
 
 
 class Face:
-    """An asynchronous object whose methods block, on an event loop in a thread: any thread may call it."""
+    """A blocking wrapper of an asynchronous object, which runs on an event loop in its own thread.
+
+    Any thread may call the methods.
+    """
 
     def __init__(self, target: Any, loop: asyncio.AbstractEventLoop) -> None:
         self._target = target
@@ -567,7 +576,7 @@ class Face:
 
     def _iterated(self, values: Any) -> Iterator[Any]:
         async def following() -> tuple[bool, Any]:
-            # A StopAsyncIteration cannot travel through a future.
+            # A future cannot carry a StopAsyncIteration, so return a flag instead.
             try:
                 return True, await values.__anext__()
             except StopAsyncIteration:
@@ -582,7 +591,7 @@ class Face:
 
 @contextmanager
 def client(engine: str, facade: str, backend: Backend | None = None, **options: Any) -> Iterator[Any]:
-    """One of the four clients, open for a `with` block; every method blocks, in any thread."""
+    """Open one of the four clients for a `with` block. Every method blocks, and any thread may call it."""
     settings = {"token": "t", "owner_no": LEDGER, "engine": engine, "timeout": 20, **options}
     if backend is not None:
         settings.setdefault("base_url", backend.url)
@@ -615,14 +624,14 @@ def client(engine: str, facade: str, backend: Backend | None = None, **options: 
 
 
 def look_up_by_the_error(billing: Any, error: Any, **options: Any) -> Any:
-    """`error.look_up()`, which is awaited on the asynchronous facade."""
+    """Call `error.look_up()`. On the asynchronous facade, await the result."""
     if isinstance(billing, Face):
         return billing._call(error.look_up)(**options)
     return error.look_up(**options)
 
 
 def raised(call: Callable[[], Any]) -> Any:
-    """What a call raises; fails when it returns."""
+    """Return the exception that a call raises. Fail if the call raises nothing."""
     try:
         value = call()
     except Exception as error:
@@ -631,7 +640,7 @@ def raised(call: Callable[[], Any]) -> Any:
 
 
 def tried(call: Callable[[], Any]) -> Any:
-    """What a call returns, or the exception it raises: for tests that collect many outcomes."""
+    """Return the value of a call, or the exception that it raises. For tests that collect many outcomes."""
     try:
         return call()
     except Exception as error:
@@ -639,7 +648,10 @@ def tried(call: Callable[[], Any]) -> Any:
 
 
 def in_threads(calls: list[Callable[[], Any]], at_most: int = 64) -> list[Any]:
-    """Run the calls at once, each in a thread. What one raises stands in its place."""
+    """Run the calls in parallel, in at most `at_most` threads.
+
+    Return the results in the order of the calls. If a call raises, its result is the exception.
+    """
     results: list[Any] = [None] * len(calls)
     numbers = iter(range(len(calls)))
     lock = threading.Lock()

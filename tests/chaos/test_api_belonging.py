@@ -1,7 +1,8 @@
-"""A response that is not the response to this request: something foreign, or something of another customer.
+"""A response that does not belong to the request: not from the API at all, or about another customer.
 
-A read raises `MalformedResponse`. A POST raises `OutcomeUnknown`, because the request may well have taken effect, and a
-look-up finds what it made. Neither ever hands out a wrong value. What an honest server may do differently is accepted.
+A read raises `MalformedResponse`. A POST raises `OutcomeUnknown`, because the request may have taken effect; a look-up
+then finds the created resource. Neither a read nor a POST may return a wrong value. The client must still accept all
+the variations that a correct server may send.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def raw_json(status: int, text: str | bytes, content_type: str = "application/js
     return Reply(status, text if isinstance(text, bytes) else text.encode(), content_type)
 
 
-# Something foreign
+# Responses that do not come from the API
 
 
 FOREIGN: dict[str, Reply] = {
@@ -132,7 +133,7 @@ def test_a_foreign_success_leaves_a_post_open_and_the_look_up_finds_what_it_made
 def test_a_foreign_success_makes_a_read_malformed(backend: Backend, engine_name: str, facade: str) -> None:
     wrong = []
     with client(engine_name, facade, backend) as billing:
-        # One attempt: whether a read that cannot be understood is retried is another matter.
+        # One attempt only: this test does not check whether the client retries a read with a malformed response.
         customer = billing.with_options(attempts=1).customer("A")
         reads = {
             "customer": customer.get,
@@ -167,7 +168,7 @@ def test_a_delete_may_answer_with_any_success_and_any_body(backend: Backend, eng
     assert not wrong, "\n".join(wrong)
 
 
-# Something of another
+# Responses about another customer, subscription or charge
 
 
 def with_number(uri: str, number: str) -> Reply:
@@ -410,7 +411,8 @@ def test_a_creation_never_hands_out_other_content_than_was_sent(engine_name: str
 def test_a_creation_of_the_response_before_never_stands_for_this_one(
     backend: Backend, engine_name: str, facade: str
 ) -> None:
-    # What a desynchronised proxy does: every response is that of the request before. Equal content, another charge.
+    # A desynchronised proxy returns the response to the previous request. That response has the same content, but
+    # it describes another charge.
     with client(engine_name, facade, backend) as billing:
         charges = billing.customer("A").recurring_products
         first = charges.create(CHARGE)
@@ -424,7 +426,7 @@ def test_a_creation_of_the_response_before_never_stands_for_this_one(
         assert found.resource is None or found.resource.id != first.id
 
 
-# What an honest server may do
+# Variations that a correct server may send
 
 
 HONEST: dict[str, Callable[[Reply], Reply]] = {
@@ -447,7 +449,7 @@ HONEST: dict[str, Callable[[Reply], Reply]] = {
     "extra kept": lambda honest: honest.changed(costCentre="7"),
     "spaces": lambda honest: Reply(201, b" \r\n" + json.dumps(json.loads(honest.body), indent=4).encode() + b"\n"),
     "escapes": lambda honest: Reply(201, honest.body.replace(b"Mobile", b"\\u004dobile")),
-    "absolute @id": lambda honest: honest,  # filled in below, where the port is known
+    "absolute @id": lambda honest: honest,  # replaced in the test, where the port is known
 }
 
 
@@ -512,7 +514,7 @@ NUMBERS = ["Å/1 x", "a&b-c_d.e", "åäö ÄÖ", "A/B", "x..y", ".a", "a."]
 
 
 def encoded(body: bytes, number: str, how: str) -> bytes:
-    """The body with the number in its links written in another, equal way."""
+    """Return the body with the number in its links in another, equivalent encoding."""
     plain = quote(number, safe="")
     ways = {
         "lower case hex": re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), plain),
@@ -550,7 +552,7 @@ def test_a_link_may_be_percent_encoded_in_any_equal_way(engine_name: str, facade
     assert not wrong, "\n".join(wrong)
 
 
-# Numbers and texts that Python's own readers stumble over
+# Numbers and texts that Python's own parsers cannot handle
 
 
 ODD_VALUES: dict[str, str] = {

@@ -1,8 +1,11 @@
-"""Random schedules: callers who follow the documented rules, a network that does what it likes, and then the truth.
+"""Random schedules: the callers follow the documented rules, and the network fails at random.
 
-The rules: look up what is lost; create again only after ABSENT. After each schedule the backend's books are compared with
-what the callers were told. Doubled: more charges than the callers have or do not know of. Lost: fewer than they were told.
-Wrong: an id that does not exist, has another content, or belongs to two.
+The rules for a caller: look up a lost creation, and create again only after ABSENT. After each schedule, the test
+compares the state of the backend with the results that the callers got. There are three kinds of error:
+
+- doubled: the backend has more charges than the callers know of, counting an UNKNOWN as one charge.
+- lost: the backend has fewer charges than the client reported as created.
+- wrong: the client reported an id that does not exist, has another content, or was given to two callers.
 """
 
 from __future__ import annotations
@@ -42,8 +45,8 @@ from tests.chaos.backend import (
 SCHEDULES = int(os.environ.get("SCHEDULES", "2000" if NIGHTLY else "15"))  # for each of the four clients
 STEPS = 7
 COMMIT, SETTLE = 0.15, 0.8
-PATIENCE = SETTLE + 1  # seconds until a look-up that stays UNKNOWN is given up
-SLOW_MACHINE = 0.3  # a backend that stood still for so long did not keep to its script
+PATIENCE = SETTLE + 1  # seconds after which a caller gives up a look-up that stays UNKNOWN
+SLOW_MACHINE = 0.3  # seconds; after a longer pause, the backend did not follow its script
 
 
 def bare(status: int) -> Reply:
@@ -54,7 +57,7 @@ LOSSES: list[Answering] = [
     RST, FIN, SILENCE, TRUNCATE, bare(500), bare(502), bare(503), bare(504), bare(520), bare(408), bare(499), bare(302),
     problem(500, "oops"), Reply(202, b"", None), Reply(200, b"<html>log in</html>", "text/html"),
 ]  # fmt: skip
-LIES = 2  # how many of them, at the end, say success
+LIES = 2  # the last LIES entries of LOSSES have a success status
 REFUSALS: list[Reply] = [
     problem(429, "too-many-requests", "Retry-After: 0"), problem(503, "service-unavailable"), problem(400, "validation"),
     problem(422, "unprocessable"), problem(409, "conflict"), bare(403),
@@ -62,7 +65,7 @@ REFUSALS: list[Reply] = [
 
 
 class Weather:
-    """What the network does to each request, by a seed."""
+    """Choose a random fault for each request. The seed makes the choice repeatable."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
@@ -76,8 +79,8 @@ class Weather:
                 )
             return Fault(reply=draw.choice([STALE, STALE, DRIP, None])) if dice < 0.4 else None
         if request.method != "POST":
-            # A change or removal that comes late would undo what came after it, and a success that is none is a lie
-            # that nobody can see through; both are for creations only.
+            # Only creations get a late write or a false success. A late change or removal would undo the requests
+            # after it, and no client can detect a false success of a change or removal.
             if dice < 0.25:
                 return Fault(draw.choice([0.0, None]), draw.choice(LOSSES[:-LIES]))
             return Fault(None, draw.choice(REFUSALS)) if dice < 0.3 else None
@@ -92,23 +95,26 @@ class Weather:
 
 @dataclass
 class Told:
-    """What the callers of a schedule were told."""
+    """The results that the callers of one schedule got from the client."""
 
     created: dict[str, list[str]] = field(default_factory=dict)  # ids by content
     unknown: Counter[str] = field(default_factory=Counter)
-    changed: dict[str, Any] = field(default_factory=dict)  # the text an id must have now
+    changed: dict[str, Any] = field(default_factory=dict)  # by id: the text that the charge must have now
     unsure: set[str] = field(default_factory=set)  # ids whose change or removal was lost
     removed: set[str] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
 
 
 def content_of(charge: dict[str, Any]) -> str:
-    """The part of a charge that is never changed here: the quantity tells them apart, and some are equal."""
+    """Return the part of a charge that this test never changes.
+
+    Charges differ only in their quantity here. Some charges have the same quantity and so the same content.
+    """
     return dumps({"productCode": charge["productCode"], "quantity": charge["quantity"]})
 
 
 class Caller:
-    """One caller, who follows the rules."""
+    """A caller that follows the rules."""
 
     def __init__(self, billing: Any, told: Told, seed: int, alone: bool) -> None:
         self._billing = billing
@@ -149,7 +155,7 @@ class Caller:
                 if isinstance(error, pb.MalformedResponse):
                     self._told.wrong.append(f"a creation ended with {error!r}")
                     return
-                continue  # refused or never sent: nothing was created, and it may be tried again
+                continue  # rejected or never sent: nothing was created, so the caller may retry
             if created.quantity != quantity:
                 self._told.wrong.append(f"asked for {quantity}, got {created}")
             self._told.created.setdefault(content, []).append(created.id)
@@ -159,7 +165,7 @@ class Caller:
     def _look_up(self, error: Any) -> Any:
         end = time.monotonic() + PATIENCE
         while True:
-            # A look-up that began before SETTLE had passed stays unknown, however long its retries take.
+            # A look-up that begins before SETTLE has passed returns UNKNOWN, even if its retries take longer.
             begun = time.monotonic()
             result = self._billing.look_up(error.lost, settle=SETTLE)
             if result.outcome is not pb.Outcome.UNKNOWN or begun > end:
@@ -183,7 +189,7 @@ class Caller:
         try:
             changed = self._billing.customer("A").recurring_products.update(key, text=text)
         except pb.ProblemError as error:
-            # Only a plain 4xx did nothing, and that only if no attempt before it was lost.
+            # The change certainly had no effect only if the response is a plain 4xx and no earlier attempt was lost.
             if not 400 <= error.status < 500 or error.status in {408, 425, 460, 499} or len(error.attempts) > 1:
                 self._told.unsure.add(key)
             return
@@ -202,8 +208,8 @@ class Caller:
         try:
             self._billing.customer("A").recurring_products.delete(key)
         except pb.NotFound:
-            pass  # an earlier attempt has removed it
-        except pb.BillingError:  # a removal that was refused is no more certain here
+            pass  # an earlier attempt has removed the charge
+        except pb.BillingError:  # treat a rejected removal as unsure, too
             self._told.unsure.add(key)
             return
         self._told.removed.add(key)
@@ -218,7 +224,7 @@ class Caller:
 
 
 def judged(backend: Backend, told: Told) -> list[str]:
-    """What the callers were told, against the books."""
+    """Compare the results that the callers got with the state of the backend. Return the errors."""
     wrong = list(told.wrong)
     made = Counter(content_of(charge) for charge in backend.posted.values())
     for content in {*made, *told.created, *told.unknown}:
@@ -246,7 +252,7 @@ def judged(backend: Backend, told: Told) -> list[str]:
 
 
 def schedule(engine: str, facade: str, seed: int) -> tuple[list[str], int, int]:
-    """What went wrong in a schedule, how many creations there were, and how many stayed unknown."""
+    """Run one schedule. Return its errors, the number of created charges, and how many creations stayed UNKNOWN."""
     for _ in range(20):
         callers = 1 if seed % 2 else 3
         told = Told()
@@ -268,7 +274,7 @@ def test_no_schedule_doubles_loses_or_misreports(engine_name: str, facade: str) 
     seeds = [first_seed(engine_name, facade) + seed for seed in range(SCHEDULES)]
     with Backend() as backend, client(engine_name, facade, backend) as billing:
         with pytest.raises(pb.CustomerNotFound):
-            billing.customer("A").get()  # to load everything at once is another test's promise
+            billing.customer("A").get()  # load all modules now; test_api_loading.py tests parallel loading
     results = in_threads([lambda seed=seed: schedule(engine_name, facade, seed) for seed in seeds], at_most=15)
     broken = [result for result in results if not isinstance(result, tuple)]
     assert not broken, broken
@@ -276,10 +282,10 @@ def test_no_schedule_doubles_loses_or_misreports(engine_name: str, facade: str) 
     created, unknown = sum(result[1] for result in results), sum(result[2] for result in results)
     assert not wrong, f"{len(wrong)} in {len(seeds)} schedules:\n" + "\n".join(wrong)
     assert created >= 2 * SCHEDULES, "the schedules do not create enough to show anything"
-    # Callers who create equal charges at once may have to stay in doubt, but not often.
+    # If callers create equal charges at the same time, some creations may stay UNKNOWN, but at most half of them.
     assert unknown <= created / 2, f"{unknown} of {created} creations stayed unknown"
 
 
 def first_seed(engine: str, facade: str) -> int:
-    """A number of the client, the same in every process."""
+    """Return the first seed for this client. It is the same in every process."""
     return {"httpx": 1, "reqwest": 2}[engine] * 1_000_000 + {"sync": 1, "async": 2}[facade] * 100_000

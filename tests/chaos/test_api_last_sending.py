@@ -1,7 +1,8 @@
-"""`settle` counts from the moment a lost POST left, not from the moment the call began.
+"""`settle` counts from the moment when the client sent the lost POST, not from the start of the call.
 
-A call may wait long before its POST leaves: for a token, for the rate, for a place, after a 401 or a 429. A look-up that
-counts from the beginning says ABSENT while the backend is still at work, and the caller doubles.
+A call may wait a long time before it sends its POST: for a token, for the rate limit, for a free place
+(max_concurrency), or after a 401 or 429. If a look-up counted from the start of the call, it would return ABSENT while
+the backend still works on the request. The caller would then create the charge twice.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ import pytest
 
 from tests.chaos.backend import FOUR, RST, Backend, Fault, client, in_threads, problem, raised
 
-# The call waits longer than SETTLE before its POST leaves; the write takes effect long before SETTLE has passed.
+# The call waits longer than SETTLE before it sends its POST. After the POST, the write takes effect well within SETTLE.
 WAIT, COMMIT, SETTLE = 1.6, 0.4, 1.2
 CHARGE = pb.Charge(product_code="P01", quantity=1, unit_price=Decimal("499.00"))
 
 
 def judged(backend: Backend, engine: str, facade: str, billing: Any) -> str | None:
-    """Lose a charge and look it up at once, by a client that waits for nothing: only CREATED is right."""
+    """Lose the creation of a charge, and look it up at once with a second client that never has to wait.
+
+    Only CREATED is right. Return a text for any other outcome.
+    """
     backend.holds("A")
     error = raised(lambda: billing.customer("A").recurring_products.create(CHARGE, known=[]))
     if not isinstance(error, pb.OutcomeUnknown):
@@ -129,7 +133,7 @@ REASONS: list[Callable[[str, str], str | None]] = [
 
 @FOUR
 def test_settle_counts_from_the_last_sending(engine_name: str, facade: str) -> None:
-    # All reasons at once: each waits for seconds and does little.
+    # Run all cases in parallel, because each case mostly waits for some seconds.
     results = in_threads([lambda reason=reason: reason(engine_name, facade) for reason in REASONS])
     wrong = [f"{reason.__name__}: {result!r}" for reason, result in zip(REASONS, results, strict=True) if result]
     assert not wrong, "\n".join(wrong)
@@ -140,8 +144,8 @@ def test_settle_counts_from_the_last_sending(engine_name: str, facade: str) -> N
 def test_a_look_up_that_began_before_settle_and_ended_after_it_is_not_absent(
     engine_name: str, facade: str, kind: str
 ) -> None:
-    # The list is true when the server makes it, before the write; it arrives when settle has passed. What counts is when
-    # the look-up asked, not when it was told.
+    # The server builds the list before the write takes effect, but the list arrives after `settle` has passed. The
+    # look-up must use the time when it sent the request for the list, not the time when the list arrived.
     with Backend().holds("A") as backend, client(engine_name, facade, backend) as billing:
         creations: dict[str, Callable[[], Any]] = {
             "charge": lambda: billing.customer("A").recurring_products.create(CHARGE, known=[]),

@@ -1,7 +1,8 @@
-"""Links of the server: followed below the ledger only, and not for ever.
+"""Links from the server: the client follows only links below the ledger, and only a limited number of pages.
 
-The judge of where a link lands is written here from the RFCs and from what proxies are known to do (decode twice, take a
-backslash for a slash, cut at a zero byte, drop what follows a semicolon). It knows nothing of how the client decides.
+`lands_below` decides where a link leads. It is written from the RFCs and from the known behaviour of proxies: they
+decode twice, treat a backslash as a slash, cut the path at a zero byte, and drop the text after a semicolon. The
+function shares no code with the client.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ UNSAFE_TAILS = [
 ]  # fmt: skip
 
 
-# Not in the issue's list. Old servers decode over-long UTF-8 and %u; others drop what cannot be seen.
+# These links are not in the issue's list. Old servers decode over-long UTF-8 and %u. Other servers drop invisible
+# characters.
 DUBIOUS_TAILS = [
     "/\u2025/5678", "/%c0%ae%c0%ae/5678", "/%u002e%u002e/5678", "/..%u2215x", "/..%c0%af5678", "/%e0%80%ae%e0%80%ae/5678", "/%", "/%2",
     "/%zz", "/x\u2028y", "/x\u202ey", "/x\u00ad/..", "/.\u200b./5678", "/..%e2%80%8b/5678", "/..\u22155678",
@@ -67,7 +69,7 @@ def backend() -> Iterator[Backend]:
 
 @pytest.fixture
 def evil() -> Iterator[Backend]:
-    """Another server on this machine, which must see nothing at all."""
+    """Another server on this machine. It must not receive any request."""
     with Backend() as running:
         yield running
 
@@ -97,7 +99,7 @@ def unsafe_links(backend: Backend, evil: Backend) -> list[str]:
 
 
 def lands_below(target: str, top: str = f"{ROOT}/") -> bool:
-    """Whether a request stays below the ledger, whatever a proxy or server on the way makes of its path."""
+    """Return whether a request stays below the ledger, however a proxy or server interprets its path."""
     path = re.split(r"[?#]", target)[0]
     for _ in range(8):
         for form in (path, unicodedata.normalize("NFKC", path)):
@@ -146,7 +148,7 @@ def test_an_unsafe_next_page_is_not_read(backend: Backend, evil: Backend, engine
         charges = billing.customer("A").recurring_products
         for link in unsafe_links(backend, evil):
             if not link:
-                continue  # an empty link may well mean that there is none
+                continue  # a server may send an empty link to say that there is no next page
             for form in (link, {"href": link}, {"@id": link}):
                 reply = json_reply(200, {"items": [], "navigation": {"@id": LIST, "next": form}})
                 backend.on("GET", Fault(reply=reply))
@@ -225,8 +227,8 @@ def test_whatever_link_is_followed_stays_below_the_ledger(backend: Backend, engi
 def test_whatever_number_is_asked_for_the_request_stays_below_the_ledger(
     backend: Backend, engine_name: str, facade: str
 ) -> None:
-    # The numbers come from a CRM, and there often from the customers themselves. A proxy that decodes %2F must not be led
-    # to another ledger by them.
+    # The customer numbers come from a CRM, where the customers themselves often entered them. Such a number must not
+    # send a request to another ledger, even through a proxy that decodes %2F.
     backend.on("*", Fault(reply=json_reply(404, {})), times=math.inf)
     numbers = ["..", ".", "../B", "../../5678/c/B"[:15], "x/../../../5678", "%2e%2e", "..\\B", "A/..", "A/.", "./A", "/../x", "..;", "A;b", "",
                "A\x00", "A\n", "\ud800", "A?x", "A#x", "%2F", "\uff0e\uff0e", "A" * 16, "A/", "/A", "//", "A//B"]  # fmt: skip
@@ -273,7 +275,10 @@ LEGAL = {
 
 
 def equal(one: str, other: str) -> bool:
-    """Whether two targets are the same, percent-encoding of unreserved characters and the case of hex aside."""
+    """Return whether two targets are equal.
+
+    The percent-encoding of unreserved characters and the case of hex digits do not matter.
+    """
 
     def plain(target: str) -> tuple[list[str], str]:
         path, _, query = target.partition("?")
@@ -308,7 +313,7 @@ def test_a_legal_link_is_followed_as_it_is(backend: Backend, engine_name: str, f
 
 
 def pages(next_link: Callable[[int], Any], items: int = 1) -> Callable[[Request, Reply], Reply]:
-    """A reply with the next page's link; each page holds charges of its own."""
+    """Return a reply function for a list: every page has new charges and the link that `next_link` gives."""
     numbers = itertools.count(1)
 
     def reply(_: Request, __: Reply) -> Reply:
@@ -340,13 +345,13 @@ CIRCLES: dict[str, Callable[[int], Any]] = {
 @FOUR
 def test_a_list_without_end_ends_with_an_error_by_the_deadline(engine_name: str, facade: str) -> None:
     def read(next_link: Callable[[int], Any], items: int, delay: float, times: int) -> Any:
-        # The pages end one day, so that a client without a limit fails this test and does not hang it.
+        # The list ends after `times` pages. A client without a limit then fails this test and does not block it.
         with Backend().holds("A") as backend, client(engine_name, facade, backend, timeout=5, deadline=1) as billing:
             backend.on("GET", Fault(reply=pages(next_link, items), delay=delay), times=times)
             return tried(lambda: list(billing.customer("A").recurring_products.list()))
 
     cases = {name: (next_link, 1, 0.01, 500) for name, next_link in {**ENDLESS, **CIRCLES}.items()}
-    # Each page comes well within the limits of one request; all of them never end.
+    # Each page arrives well within the timeout of one request, but the list is too long for the deadline.
     cases["slow"] = (ENDLESS["all different"], 0, 0.3, 20)
     results = in_threads([lambda case=case: read(*case) for case in cases.values()])
     wrong = [
@@ -362,7 +367,7 @@ def test_a_list_without_end_ends_with_an_error_by_the_deadline(engine_name: str,
     list(itertools.product(ENGINES, FACADES)) if NIGHTLY else [("httpx", "async"), ("reqwest", "sync")],
 )
 def test_a_list_without_end_ends_without_the_deadline_too(backend: Backend, engine_name: str, facade: str) -> None:
-    # A caller with a deadline of a day must not fill its memory for a day.
+    # With a deadline of one day, the client must not read pages into memory for a whole day.
     backend.on("GET", Fault(reply=pages(ENDLESS["all different"], items=0)), times=20_000)
     with client(engine_name, facade, backend, deadline=86_400) as billing:
         error = raised(lambda: list(billing.customer("A").recurring_products.list()))

@@ -1,7 +1,8 @@
-"""The first use of everything, by 16 threads at once, in a process that has loaded nothing yet.
+"""16 threads use a feature for the first time, at the same time, in a process that has not loaded the package yet.
 
-A module that is loaded at first use is seen half made by the thread that comes second. Each round is a fork of an
-interpreter that has not imported the package, which is as fresh as a new process and starts in a tenth of its time.
+The package loads some modules at first use. While one thread loads a module, a second thread could see that module
+half-initialised. Each round forks an interpreter that has not imported the package. The fork is as fresh as a new
+process, but it starts ten times faster.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ print(bad)
 
 
 def failures(setup: str, entry: str, rounds: int = ROUNDS) -> str:
-    """What went wrong, or nothing."""
+    """Run `entry` in 16 threads, in new processes. Return the failures as text, or an empty text."""
     command = [sys.executable, "-c", CHILD, setup, entry, str(rounds)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 0 and done.stdout.strip() == "0":
@@ -74,7 +75,7 @@ def backend() -> Iterator[Backend]:
 
 
 def prepared(backend: Backend, engine: str) -> str:
-    """Imports nothing but what a program imports at its top, and makes the options."""
+    """Return setup code with the usual imports of a program and the options of the client."""
     return (
         "import payex_billing as pb, asyncio\n"
         f"options = dict(token='t', owner_no='1234', base_url={backend.url!r}, engine={engine!r}, timeout=20)\n"
@@ -109,7 +110,7 @@ def test_sixteen_threads_may_be_the_first_to_use_anything(backend: Backend, engi
         for name, entry in SHARED.items():
             found[name] = failures(setup + "billing = pb.Billing(**options)\n", entry)
     else:
-        # Each thread has a loop and a client of its own, as in a program with workers.
+        # Each thread has its own event loop and its own client, as in a program with worker threads.
         main = (
             "async def main():\n    async with pb.AsyncBilling(**options) as billing:\n        {}\nasyncio.run(main())"
         )
@@ -131,7 +132,7 @@ def test_sixteen_threads_may_be_the_first_to_use_anything(backend: Backend, engi
 def test_sixteen_threads_may_be_the_first_to_look_up(backend: Backend, engine_name: str, facade: str) -> None:
     backend.on("POST", Fault(reply=RST), times=1e9)
     setup = prepared(backend, engine_name)
-    # The creation is lost by a client without a word of the look-up; then sixteen look it up at once.
+    # One client loses the creation without loading the look-up code. Then 16 threads look it up at the same time.
     lose = "import payex_billing as pb\ntry: {}\nexcept pb.OutcomeUnknown as caught: error = caught\n"
     if facade == "sync":
         setup += "billing = pb.Billing(**options)\n" + lose.format(
@@ -158,7 +159,7 @@ def test_sixteen_threads_may_be_the_first_to_look_up(backend: Backend, engine_na
 
 
 def test_sixteen_threads_may_be_the_first_to_name_anything() -> None:
-    # Each thread takes all the names in an order of its own, so that every pair of them meets.
+    # Each thread reads all names in its own random order, so that different names are loaded at the same time.
     entry = (
         "import random, payex_billing as pb\n"
         "names = list(pb.__all__); random.Random(number).shuffle(names)\n"

@@ -1,8 +1,8 @@
-"""A POST whose result is not known: the look-up never says ABSENT too early, and never takes another charge for it.
+"""A POST with an unknown outcome: the look-up never returns ABSENT too early, and never returns another charge.
 
-Times here are real and small. `SETTLE` is far above `COMMIT`, so that a loaded machine does not turn an honest client
-into a liar; the only assertion about time is the one the client promises: ABSENT comes no earlier than `SETTLE`
-seconds after the POST was sent.
+The tests use real, short times. `SETTLE` is much longer than `COMMIT`, so that a correct client also passes on a slow
+machine. The tests check only one time, which the client promises: it returns ABSENT no earlier than `SETTLE` seconds
+after it sent the POST.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ LOSSES: dict[str, Answering] = {
 
 @dataclass(frozen=True)
 class Case:
-    """One creation that is to be lost, under a number of its own so that all cases run at once."""
+    """One creation that the test loses. Each case has its own customer number, so all cases can run in parallel."""
 
     kind: str
     loss: str
@@ -93,14 +93,14 @@ class Case:
         return customer.create() if self.kind == "customer" else customer.subscription("T").create()
 
     def made(self, backend: Backend) -> list[str]:
-        """The URIs of what was really created."""
+        """Return the URIs of the resources that the backend really created."""
         suffix = {"charge": "/recurring-products/", "subscription": "/subscriptions/", "customer": ""}[self.kind]
         start = f"/{self.number}{suffix}"
         return [uri for kind, uri in backend.created if kind == self.kind and (start in uri or uri.endswith(start))]
 
 
 def losable(backend: Backend, commit: float | None, *, prefix: str = "x") -> list[Case]:
-    """A case for every loss of every kind of creation, each scripted into the backend for its first POST."""
+    """Return a case for every kind of creation and every loss, and set the backend's fault for its first POST."""
     cases = [
         Case(kind, loss, f"{prefix}{kind[:2]}{number}x")
         for kind in ["charge", "subscription", "customer"]
@@ -114,8 +114,9 @@ def losable(backend: Backend, commit: float | None, *, prefix: str = "x") -> lis
 
 
 def lost(billing: Any, create: Callable[[Any], Any]) -> tuple[Any, float]:
-    """The error of a lost creation and the time before it was sent. What was never sent is tried again."""
-    # A short time limit only where silence is in play: on a slow machine it may strike before the request is sent.
+    """Lose a creation. Return the error and the time before the call. Retry if the request was never sent."""
+    # The short timeout ends the wait for a silent server. On a slow machine, the timeout may expire before the client
+    # sends the request; the loop then tries again.
     quick = billing.with_options(timeout=0.6)
     for _ in range(100):
         before = time.monotonic()
@@ -127,7 +128,7 @@ def lost(billing: Any, create: Callable[[Any], Any]) -> tuple[Any, float]:
 
 
 def look(billing: Any, lost_creation: Any, settle: float) -> Any:
-    """Look up until it is known."""
+    """Repeat the look-up until the outcome is known or LIMIT has passed."""
     end = time.monotonic() + LIMIT
     while True:
         result = billing.look_up(lost_creation, settle=settle)
@@ -141,7 +142,7 @@ def all_good(results: list[Any], cases: list[Any]) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-# While the backend is still at work
+# Look-ups while the backend still works on the request
 
 
 @FOUR
@@ -208,7 +209,7 @@ def test_a_caller_that_creates_again_only_when_absent_never_doubles(
         all_good(in_threads([lambda case=case: follow(case) for case in cases], at_most=200), cases)
 
 
-# Look-ups that must not be trusted too far
+# Look-ups that do not get enough information and must return UNKNOWN
 
 
 LISTS: dict[str, Answering] = {
@@ -251,7 +252,7 @@ def test_a_list_that_cannot_be_read_never_makes_a_charge_absent(
     backend.on("POST", Fault(0.0, RST))
     with client(engine_name, facade, backend) as billing:
         error = raised(lambda: billing.customer("A").recurring_products.create(CHARGE, known=[]))
-        # Few attempts: a look-up that waits out four of them for each list is right, but slow.
+        # One attempt only: four attempts for each list would also be correct, but slow.
         impatient = billing.with_options(attempts=1, deadline=20)
         wrong = []
         for name, reply in LISTS.items():
@@ -303,7 +304,7 @@ def test_a_client_of_another_ledger_never_says_absent(
             assert stranger.look_up(error.lost, settle=0).outcome is pb.Outcome.UNKNOWN
 
 
-# A server that writes down something else than it was sent
+# A server that stores other values than the client sent
 
 
 REWRITES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
@@ -322,8 +323,8 @@ REWRITES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 def test_a_server_that_rewrites_what_it_is_sent_is_never_billed_twice(
     backend: Backend, engine_name: str, facade: str, loss: str | None
 ) -> None:
-    # The creation is there under other words. A look-up by content alone finds nothing, says ABSENT, and a caller
-    # who follows the rule creates a charge more with every round.
+    # The charge exists, but with other values. A look-up that only compares the content finds nothing and returns
+    # ABSENT. A caller that follows the rule then creates one more charge in every round.
     charge = pb.Charge(product_code="p01", quantity=2, unit_price=Decimal("499.005"), text=" Mobile ")
     cases = [(name, f"R{number}") for number, name in enumerate(REWRITES)]
     with client(engine_name, facade, backend) as billing:

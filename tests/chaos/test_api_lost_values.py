@@ -1,7 +1,7 @@
-"""A lost creation as a value: it travels to other clients and processes, and the look-up stays right there.
+"""A lost creation is a value: another client or process can look it up, and must get a right outcome.
 
-"Right" never means "known": where an equal charge exists and nobody read the list before, UNKNOWN is right, and CREATED
-with the other charge's id, or ABSENT for one that is there, is wrong.
+A right outcome is not always a known outcome. If an equal charge exists and nobody read the list before the POST,
+UNKNOWN is right. CREATED with the id of the other charge is wrong. ABSENT for a charge that exists is wrong, too.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def lost_of_every_kind(backend: Backend, billing: Any) -> dict[str, Any]:
     return {kind: error.lost for kind, error in errors.items()}
 
 
-# A value
+# The lost creation as a value
 
 
 @FOUR
@@ -92,7 +92,7 @@ def test_a_lost_creation_is_frozen_comparable_and_hashable(backend: Backend, eng
         assert hash(twin) == hash(lost)
         assert len({twin, lost}) == 1
         assert isinstance(lost.key, pb.NaturalKey)
-        # A clock that other machines and later days can read.
+        # `sent_at` is wall-clock time, so that another machine can use it, also on a later day.
         assert before - 1 <= lost.sent_at <= after + 1, kind
         assert lost.may_be_under_way
     assert len(set(every.values())) == 3
@@ -105,7 +105,7 @@ def test_the_error_itself_travels_with_its_lost_creation(backend: Backend, engin
         twin = pickle.loads(pickle.dumps(error))
         assert (type(twin), str(twin), twin.lost) == (type(error), str(error), error.lost)
         assert billing.look_up(twin.lost).outcome is pb.Outcome.CREATED
-        # The twin has no client: it must say so, not guess.
+        # The unpickled error has no client. It must raise an error that says so.
         assert isinstance(tried(lambda: look_up_by_the_error(billing, twin)), pb.ConfigurationError)
 
 
@@ -146,7 +146,7 @@ print(json.dumps([[result.outcome.name, getattr(result.resource, "uri", None)] f
 
 
 def elsewhere(lost: list[Any], backend: Backend, engine: str, facade: str, settle: float = 60.0) -> list[list[Any]]:
-    """Outcome and URI that a fresh client in another process finds."""
+    """Look up the lost creations with a new client in another process. Return each outcome and URI."""
     options = {"token": "t", "owner_no": "1234", "base_url": backend.url, "engine": engine}
     done = subprocess.run(
         [sys.executable, "-c", LOOK_UP],
@@ -165,7 +165,8 @@ def test_another_process_and_facade_finds_what_was_created(backend: Backend, eng
         lost = list(lost_of_every_kind(backend, billing).values())
     made = [["CREATED", uri] for _, uri in backend.created]
     assert elsewhere(lost, backend, engine_name, OTHER[facade]) == made
-    # Without the list of known ids, another client cannot know whether the charge was there before.
+    # The lost charge carries the known ids (`known=[]`). Without them, another client could not know whether the
+    # charge existed before the POST.
     backend.on("POST", Fault(None, RST))
     with client(engine_name, OTHER[facade], backend) as billing:
         assert [billing.look_up(one).resource.uri for one in lost] == [uri for _, uri in made]
@@ -175,7 +176,7 @@ def test_another_process_and_facade_finds_what_was_created(backend: Backend, eng
 def test_another_process_takes_no_older_charge_for_the_lost_one(
     backend: Backend, engine_name: str, facade: str
 ) -> None:
-    # Without `known`: UNKNOWN is right, whether the charge was created or not.
+    # Without `known`, UNKNOWN is always a right outcome, whether or not the charge was created.
     backend.put_charge("A", **WIRE)
     with client(engine_name, facade, backend) as billing:
         there = lost_charge(backend, billing).lost
@@ -212,7 +213,7 @@ def test_known_read_makes_the_look_up_exact_although_equal_charges_were_there(
 ) -> None:
     for subscription in (None, "S"):
         old = [backend.put_charge("A", subscription, **WIRE) for _ in range(3)]
-        # A fresh client, which remembers nothing.
+        # A new client has not seen any charge yet.
         with client(engine_name, facade, backend) as billing:
             parent = billing.customer("A") if subscription is None else billing.customer("A").subscription("S")
             for commit in (0.0, None):
@@ -256,8 +257,8 @@ def test_known_of_another_kind_is_refused_before_anything_is_sent(
 
 @FOUR
 def test_charges_in_place_of_their_ids_are_refused(backend: Backend, engine_name: str, facade: str) -> None:
-    # `known=list(charges.list())` is what a caller in a hurry writes. No id equals a charge, so the look-up would take
-    # the old charge for the new one.
+    # A caller in a hurry may write `known=list(charges.list())`. An id never equals a charge, so the look-up would
+    # mistake the old charge for the new one.
     old = backend.put_charge("A", **WIRE)
     with client(engine_name, facade, backend) as billing:
         charges = billing.customer("A").recurring_products
@@ -272,7 +273,8 @@ def test_an_iterator_of_known_ids_is_refused_or_read_once(backend: Backend, engi
     old = backend.put_charge("A", **WIRE)
     with client(engine_name, facade, backend) as billing:
         charges = billing.customer("A").recurring_products
-        # The response is read, compared with the known ids and found to be another's; then the ids are needed again.
+        # The client compares the response with the known ids and finds that the response is about another customer.
+        # Then the client needs the known ids again, for the lost creation.
         backend.on(
             "POST", Fault(None, lambda *_: json_reply(201, charge_body("/x/customers/A", "new", {"productCode": "P"})))
         )
@@ -288,7 +290,7 @@ def test_an_iterator_of_known_ids_is_refused_or_read_once(backend: Backend, engi
 def test_a_damaged_time_of_sending_never_makes_a_charge_absent(
     backend: Backend, engine_name: str, facade: str, sent_at: Any
 ) -> None:
-    # A journal that was cut or edited gives a NaN: every comparison with it is false.
+    # A truncated or edited journal can contain NaN, and every comparison with NaN is false.
     key = pb.NaturalKey(customer_no="A", charge=CHARGE)
     with client(engine_name, facade, backend) as billing:
         lost = tried(lambda: pb.LostCreation(key=key, sent_at=sent_at, known=[]))
@@ -324,7 +326,7 @@ def test_known_ids_may_come_in_any_collection(backend: Backend, engine_name: str
 
 
 def fates(results: list[Any]) -> tuple[list[str], int, int]:
-    """Ids that callers take for theirs, how many heard ABSENT, how many still do not know."""
+    """Return the ids that the callers got, the number of ABSENT outcomes, and the number of UNKNOWN outcomes."""
     ids, absent, unknown = [], 0, 0
     for result in results:
         assert not isinstance(result, Exception), repr(result)
@@ -343,8 +345,9 @@ def fates(results: list[Any]) -> tuple[list[str], int, int]:
 def test_threads_that_create_equal_charges_at_once_never_share_one(
     backend: Backend, engine_name: str, facade: str, known: Any
 ) -> None:
-    # Nine callers, one content: three get their answer, three lose it, three lose the request. What they are told
-    # together must be true: no charge is two callers' own, and no more are called absent than were not created.
+    # Nine callers create charges with the same content. Three callers get their response. Three callers lose the
+    # response. For three callers, the backend creates nothing. Two callers must never get the same charge, and at most
+    # three callers may get ABSENT.
     old = backend.put_charge("A", **WIRE)
     turns = iter([Fault(), Fault(reply=RST), Fault(None, RST)] * 3)
     lock = threading.Lock()
@@ -379,7 +382,7 @@ def test_a_charge_whose_own_response_is_still_on_its_way_is_not_taken_for_anothe
         go = threading.Event()
         slow: list[Any] = []
         error = lost_charge(backend, billing, commit=None, known=known)
-        # The other caller's charge is written at once, and its response comes late.
+        # The backend creates the other caller's charge at once, but sends the response late.
         backend.on("POST", Fault(delay=1.0))
 
         def other() -> None:
@@ -411,8 +414,8 @@ def test_a_charge_that_one_look_up_has_given_away_is_not_given_to_the_next(
 
 @FOUR
 def test_an_abandoned_creation_is_not_mistaken_for_the_next(backend: Backend, engine_name: str, facade: str) -> None:
-    # The first caller gives up without a look-up; its charge is written late. The second's look-up then sees one new
-    # charge, which may be either's.
+    # The first call times out, its caller gives up, and the backend creates its charge late. The look-up for the second
+    # creation then sees one new charge, which may belong to the first or to the second creation.
     with client(engine_name, facade, backend) as billing:
         quick = billing.with_options(timeout=0.5)
         backend.on("POST", Fault(0.8, SILENCE))
@@ -430,7 +433,8 @@ def test_an_abandoned_creation_is_not_mistaken_for_the_next(backend: Backend, en
 @pytest.mark.parametrize("engine_name", ENGINES)
 @pytest.mark.parametrize("facade", FACADES if NIGHTLY else ["sync"])
 def test_a_client_that_has_seen_many_charges_is_still_right(engine_name: str, facade: str) -> None:
-    # The client's memory of seen ids is finite. When it is full it must say UNKNOWN, not give away an old charge.
+    # The client remembers a limited number of ids. When this memory is full, a look-up must return UNKNOWN. It must not
+    # return an old charge.
     with Backend().holds("A") as backend, client(engine_name, facade, backend) as billing:
         for number in range(500):
             backend.holds(f"C{number}")

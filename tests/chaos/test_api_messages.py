@@ -1,4 +1,4 @@
-"""What a server writes into a problem does not hurt whoever prints, logs or pickles the error."""
+"""Hostile texts in a problem cause no harm when a program prints, logs or pickles the error."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ EVIL = {
 
 
 def bodies() -> dict[str, Reply]:
-    """Problems with hostile texts everywhere, and problems of a hostile shape."""
+    """Return problems with hostile texts in every field, and problems with a hostile JSON structure."""
     made: dict[str, Any] = {}
     for name, text in EVIL.items():
         for where in ("title", "detail", "instance", "type"):
@@ -97,7 +97,7 @@ BODIES = bodies()
 
 
 def faults_of(error: BaseException) -> Iterator[str]:
-    """What is wrong with the texts of an error."""
+    """Yield the faults in the texts of an error: too long, not printable, cannot be encoded, pickled or copied."""
     for what, text in (("str", str(error)), ("repr", repr(error))):
         if len(text) > (LIMIT if what == "str" else 2 * LIMIT):
             yield f"{what} has {len(text)} characters"
@@ -121,7 +121,7 @@ def faults_of(error: BaseException) -> Iterator[str]:
 
 
 def texts_of(error: Any) -> Iterator[tuple[str, str]]:
-    """The server's texts as the caller gets them."""
+    """Yield the name and value of every server text that the error gives to the caller."""
     problem = getattr(error, "problem", None)
     for holder in (error, problem):
         for name in ("title", "detail", "instance", "type", "code"):
@@ -250,7 +250,7 @@ def test_the_callers_own_texts_make_no_error_long_or_impossible_to_print(
             for what, call in calls.items():
                 error = tried(call)
                 if isinstance(error, pb.BillingError):
-                    # What the caller wrote may hold a line break; it is no server that speaks to the terminal here.
+                    # The caller's own text may contain a line break. Only a server's text is a risk for the terminal.
                     wrong += [f"{what} {name}: {fault}" for fault in faults_of(error) if " holds " not in fault]
                 elif hasattr(error, "close"):
                     error.close()
@@ -287,7 +287,7 @@ def test_the_command_line_survives_what_a_server_writes(backend: Backend, engine
     arguments: list[Any] = [[], ["--json"]]
     wrong = []
     script = "import sys; from payex_billing.cli import main; sys.exit(main())"
-    # One run per way of printing tells as much as one per body: all the bodies' texts are in one problem.
+    # Put the texts of all bodies into one problem. One run for each output format is then enough.
     texts = [json.loads(BODIES[name].body) for name in bodies]
     problem = {
         "type": "billing/customer/problems/customer-not-found",

@@ -1,7 +1,7 @@
-"""No secret shows in what a crash reporter collects: messages, pickles, and tracebacks with the local variables.
+"""A crash reporter collects messages, pickles, and tracebacks with local variables. None of them contains a secret.
 
-Tools such as Sentry, pytest and `traceback.TracebackException(capture_locals=True)` write down the local variables of
-every frame. The frames of these tests are left out: what the caller keeps in its own variables is its own affair.
+Tools such as Sentry, pytest and `traceback.TracebackException(capture_locals=True)` record the local variables of every
+frame. The tests skip their own frames, because a caller is responsible for its own variables.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ HERE = str(Path(__file__).parent)
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """The error, its causes and contexts, and the members of groups."""
+    """Yield the error, its causes and contexts, and the members of exception groups."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -64,7 +64,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def shown(error: BaseException) -> Iterator[tuple[str, str]]:
-    """Every text that a reporter would write down of an error."""
+    """Yield every text that a crash reporter would record for an error."""
     for one in chain(error):
         yield "message", f"{one} {one!r} {one.args!r} {getattr(one, '__notes__', '')}"
         yield "attributes", repr({name: value for name, value in vars(one).items() if not callable(value)})
@@ -75,10 +75,10 @@ def shown(error: BaseException) -> Iterator[tuple[str, str]]:
 
 
 def objects_shown(link: TracebackType | None) -> Iterator[tuple[str, str]]:
-    """The locals of every frame, and what is in their dicts and lists, which reporters such as Sentry walk through."""
+    """Yield the local variables of every frame and the items of their dicts and lists, as Sentry records them."""
     while link is not None:
         frame = link.tb_frame
-        # The client of these tests is opened by a generator, whose arguments stand in contextlib's frames.
+        # These tests open the client with a generator, so the frames of contextlib contain the test's own arguments.
         if not frame.f_code.co_filename.startswith(HERE) and not frame.f_code.co_filename.endswith("contextlib.py"):
             for name, value in frame.f_locals.items():
                 where = f"{Path(frame.f_code.co_filename).name}:{link.tb_lineno} {name}"
@@ -129,7 +129,7 @@ FAULTS: dict[str, Any] = {
     "gzip that is none": Reply(200, b"no gzip", headers=("Content-Encoding: gzip",)),
     "101": Reply(raw=b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"),
     "1xx for ever": Reply(raw=b"HTTP/1.1 100 Continue\r\n\r\n" * 2000),
-    "echo": None,  # the server sends back what it was sent, in a header, a problem and a body
+    "echo": None,  # `echo` below builds this response: a problem with the Authorization value in a header
 }
 
 
@@ -163,7 +163,8 @@ def test_no_failure_of_a_call_shows_the_token(
                     result = look_up_by_the_error(billing, error)
                     found += [f"{name}: {secret} in result" for secret in SECRETS if secret in repr(result)]
         found += [secret for secret in SECRETS if secret in repr(billing) + repr(vars(billing.__class__))]
-    # httpcore2 logs the headers of a response, and so what a server echoes; that is the server's leak.
+    # httpcore2 logs response headers, so it also logs a token that the server echoes. The server leaks that token,
+    # not the client.
     messages = [record.getMessage() for record in caplog.records]
     logged = [text for text in messages if any(secret in text for secret in SECRETS) and "X-Echo" not in text]
     found += [f"log: {text[:300]}" for text in logged]
@@ -207,12 +208,12 @@ def test_no_wrong_argument_shows_the_token(backend: Backend, engine_name: str, f
         for call in calls:
             found += leaks(raised(call))
     if facade == "sync":
-        found += leaks(raised(billing.customer("A").get))  # the client is closed by now
+        found += leaks(raised(billing.customer("A").get))  # the client is closed here
     assert not found, "\n".join(dict.fromkeys(found))
 
 
 class Stop(Exception):
-    """Raised by a hook of the caller."""
+    """An exception that a hook of the caller raises."""
 
 
 @FOUR
@@ -307,7 +308,7 @@ def test_a_token_that_cannot_be_used_is_not_shown(
             return tried(billing.with_options(attempts=1).customer("A").get)
 
     def failing() -> str:
-        # A vault's client that puts the secret into its error is not ours; the secret in its locals is this frame's.
+        # This test does not cover a vault client that puts the secret into its own error or its own local variables.
         raise RuntimeError("the vault is closed")
 
     for number, token in enumerate(BAD_TOKENS):
@@ -338,7 +339,7 @@ WRONG: list[dict[str, Any]] = [
 
 
 def rejected(engine: str, facade: str) -> Iterator[tuple[list[str], Exception]]:
-    """The error of each wrong setting, beside secrets that are right."""
+    """Yield the error of each wrong setting. The other settings include valid secrets."""
     for wrong in WRONG:
         settings = {"token": TOKEN, "client_key_password": PASSWORD, **wrong}
 
@@ -359,14 +360,14 @@ def test_an_error_of_another_setting_shows_no_secret(engine_name: str, facade: s
 
 @FOUR
 def test_a_reporter_can_write_down_the_locals_of_a_rejected_setting(engine_name: str, facade: str) -> None:
-    # Python 3.11 asks every local for its repr, among them that of a client that is half made, and does not survive one
-    # that raises: then the crash reporter crashes.
+    # Python 3.11 calls repr() on every local variable, also on a client that is only half constructed. If that repr()
+    # raises, the crash reporter itself crashes.
     for _, error in rejected(engine_name, facade):
         traceback.TracebackException.from_exception(error, capture_locals=True)
 
 
 def certificate(folder: Path, password: str) -> tuple[Path, Path]:
-    """A certificate and its encrypted key."""
+    """Create a certificate and its encrypted key. Return both paths."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")])
     made = (
@@ -458,7 +459,7 @@ def test_no_representation_of_the_settings_shows_a_secret() -> None:
 
 @FOUR
 def test_nothing_that_a_client_holds_shows_a_secret(backend: Backend, engine_name: str, facade: str) -> None:
-    # Two levels deep: what a debugger's variable window or a reporter that follows attributes shows.
+    # Check two levels of attributes, because a debugger or a crash reporter may show both.
     with client(engine_name, facade, backend, token=TOKEN) as billing:
         billing.customer("A").get()
         root = billing._target if isinstance(billing, Face) else billing

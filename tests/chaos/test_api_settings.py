@@ -1,4 +1,4 @@
-"""Settings of every kind: a client is made, or `ConfigurationError` says what is wrong. Nothing else ever comes out."""
+"""Every setting either makes a client or raises `ConfigurationError` with the reason. No other exception may occur."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def listed(wrong: dict[str, Exception]) -> str:
 
 
 def made(facade: str, **values: Any) -> Exception | None:
-    """What making, showing and closing a client raises, unless it is ConfigurationError."""
+    """Open a client, call repr() on it, and close it. Return any exception except ConfigurationError."""
     outcome = tried(lambda: _make(facade, values))
     return None if outcome is None or isinstance(outcome, pb.ConfigurationError) else outcome
 
@@ -104,7 +104,7 @@ def _make(facade: str, values: dict[str, Any]) -> None:
 @pytest.mark.parametrize("facade", ["sync", "async"])
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_no_odd_value_of_a_setting_raises_anything_but_a_configuration_error(facade: str, setting: str) -> None:
-    # Endless places for requests have a test of their own, which limits the memory.
+    # A separate test checks a huge max_concurrency, because that test has to limit the memory.
     values = [value for value in ODD if setting != "max_concurrency" or value is not HUGE]
     values = values if facade == "sync" else values[::3]
     wrong = {short(value): error for value in values if (error := made(facade, **{setting: value})) is not None}
@@ -239,7 +239,7 @@ def test_a_client_that_could_be_made_makes_calls_that_raise_billing_errors_only(
             if setting == "max_concurrency" and value is HUGE:
                 continue
             if setting == "token" and callable(value):
-                continue  # what a function of the caller raises is the caller's own
+                continue  # the caller is responsible for what its own function raises
 
             def call(values: dict[str, Any]) -> Any:
                 with client(engine_name, facade, backend, **{"timeout": 5, "deadline": 5, **values}) as billing:
@@ -249,7 +249,8 @@ def test_a_client_that_could_be_made_makes_calls_that_raise_billing_errors_only(
                 outcome = tried(lambda setting=setting, value=value, call=call: call({setting: value}))
                 if isinstance(outcome, Exception) and not isinstance(outcome, pb.BillingError):
                     wrong[f"{setting} {short(value)}"] = outcome
-    # A token function may return anything and raise anything; what it raises itself is the caller's own.
+    # A token function may return any value, and the client must handle it. This test does not cover exceptions from
+    # the token function itself, because the caller is responsible for them.
     for value in ODD:
         if value is None or callable(value):
             continue
@@ -347,7 +348,7 @@ def test_a_huge_number_of_places_costs_no_memory(facade: str, places: str) -> No
 
 
 def test_a_client_can_be_made_in_a_folder_that_is_gone(tmp_path: Path) -> None:
-    # A daemon whose folder was removed: relative names cannot be resolved any more.
+    # The working folder of a daemon may be removed. The process can then no longer resolve relative names.
     gone = tmp_path / "gone"
     gone.mkdir()
     script = (

@@ -1,7 +1,8 @@
-"""Every status a server can send: which mean that a POST did nothing, and which leave it open.
+"""Every status that a server can send: some prove that a POST did nothing, and the others leave the outcome unknown.
 
-The rule stands in the issue and nowhere in the client's code as it stands here: a POST is refused for certain by a 4xx
-but 408, 425, 460 and 499, and by the documented problems of 501 and 503. Everything else leaves it open.
+The rule comes from the issue; this file does not take it from the client's code. A POST certainly did nothing after
+every 4xx except 408, 425, 460 and 499, and after the documented problems of 501 and 503. After every other status, the
+outcome is unknown.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def backend() -> Iterator[Backend]:
 
 
 def refuses(status: int, body: str) -> bool:
-    """The rule."""
+    """Return whether this response proves that the POST did nothing, by the rule above."""
     if 400 <= status < 500:
         return status not in OPEN_4XX
     return status in DOCUMENTED and body == "problem"
@@ -38,7 +39,7 @@ def refuses(status: int, body: str) -> bool:
 
 def reply_of(status: int, body: str, *headers: str) -> Reply:
     if status < 200:
-        # Such a status is never a response by itself. A server that says it and hangs up has answered nothing.
+        # A 1xx status is not a final response. A server that sends only a 1xx and closes has sent no response.
         return Reply(raw=f"HTTP/1.1 {status} Whatever\r\n\r\n".encode())
     if body == "problem":
         return problem(status, DOCUMENTED.get(status, "validation"), *headers)
@@ -48,7 +49,7 @@ def reply_of(status: int, body: str, *headers: str) -> Reply:
 
 
 def scripted(request: Request, _: Reply) -> Reply:
-    """The status, body and Retry-After that the charge's text asks for."""
+    """Return the status, body and Retry-After that the text of the charge asks for."""
     status, body, *headers = request.json["text"].split("|")
     return reply_of(int(status), body, *headers)
 
@@ -66,7 +67,7 @@ def test_a_post_is_refused_by_exactly_the_statuses_of_the_rule(backend: Backend,
     cases = [
         (status, body, after)
         for status, body, after in itertools.product(STATUSES, BODIES, ["", "|Retry-After: 1"])
-        # 1xx have no body and no header here.
+        # In this test, a 1xx status has no body and no Retry-After.
         if status >= 200 or (body == "none" and not after)
     ]
     backend.on("POST", Fault(None, scripted), times=math.inf)
@@ -215,8 +216,8 @@ RETRY_AFTERS = [
 def test_no_retry_after_breaks_the_client_or_makes_it_wait_for_hours(
     backend: Backend, engine_name: str, facade: str, status: int
 ) -> None:
-    # A header is Latin-1 on the wire; an Arabic digit travels as the bytes of its UTF-8. The number of the customer says
-    # which value is meant.
+    # A header is sent as Latin-1, so an Arabic digit is sent as its UTF-8 bytes. The customer number is the index of
+    # the Retry-After value.
     values = [value.encode().decode("latin-1") for value in RETRY_AFTERS]
     code = DOCUMENTED.get(status, "too-many-requests")
 
