@@ -16,7 +16,6 @@ import asyncio
 import inspect
 import itertools
 import json
-import os
 import re
 import socket
 import struct
@@ -36,7 +35,6 @@ import pytest
 
 LEDGER = "1234"
 ROOT = f"/billing/customer/v1/{LEDGER}"
-NIGHTLY = bool(os.environ.get("NIGHTLY"))
 
 ENGINES, FACADES = ["httpx", "reqwest"], ["sync", "async"]
 FOUR = pytest.mark.parametrize(

@@ -26,7 +26,6 @@ from tests.chaos.backend import (
     DRIP,
     FIN,
     FOUR,
-    NIGHTLY,
     RST,
     SILENCE,
     STALE,
@@ -41,6 +40,7 @@ from tests.chaos.backend import (
     in_threads,
     problem,
 )
+from tests.support import NIGHTLY
 
 SCHEDULES = int(os.environ.get("SCHEDULES", "2000" if NIGHTLY else "15"))  # for each of the four clients
 STEPS = 7

@@ -24,7 +24,6 @@ from tests.chaos.backend import (
     ENGINES,
     FACADES,
     FOUR,
-    NIGHTLY,
     ROOT,
     RST,
     Backend,
@@ -38,6 +37,7 @@ from tests.chaos.backend import (
     raised,
     tried,
 )
+from tests.support import NIGHTLY
 
 LIST = f"{ROOT}/customers/A/recurring-products"
 UNSAFE_TAILS = [

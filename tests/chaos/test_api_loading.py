@@ -14,7 +14,8 @@ from collections.abc import Iterator
 import payex_billing as pb
 import pytest
 
-from tests.chaos.backend import FOUR, NIGHTLY, RST, Backend, Fault
+from tests.chaos.backend import FOUR, RST, Backend, Fault
+from tests.support import NIGHTLY
 
 ROUNDS = 10 if NIGHTLY else 1
 

@@ -26,7 +26,6 @@ from tests.chaos.backend import (
     ENGINES,
     FACADES,
     FOUR,
-    NIGHTLY,
     RST,
     SILENCE,
     Backend,
@@ -41,6 +40,7 @@ from tests.chaos.backend import (
     raised,
     tried,
 )
+from tests.support import NIGHTLY
 
 CHARGE = pb.Charge(product_code="P01", quantity=1, unit_price=Decimal("499.00"), text="Mobile")
 WIRE = {"productCode": "P01", "quantity": 1, "unitPrice": Decimal("499.00"), "text": "Mobile"}

@@ -18,7 +18,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.chaos.backend import FOUR, NIGHTLY, Backend, client, tried
+from tests.chaos.backend import FOUR, Backend, client, tried
+from tests.support import NIGHTLY
 
 VALID: dict[str, Any] = {"token": "t", "owner_no": "1234"}
 SETTINGS = [
