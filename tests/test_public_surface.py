@@ -252,6 +252,7 @@ def test_the_client_needs_nothing_but_attrs_and_httpx2() -> None:
                 else []
             )
             extra = {
+                "_causes.py": {"httpcore2"},
                 "_httpx2.py": {"httpcore2"},
                 "_network.py": {"httpcore2"},
                 "_reqwest.py": {"pyreqwest"},

@@ -52,6 +52,7 @@ def after_a_401(engine: str, facade: str) -> str | None:
     tokens = itertools.count()
     with Backend() as backend, client(engine, facade, backend, token=lambda: f"t{next(tokens)}") as billing:
         backend.on("POST", Fault(None, problem(401, "unauthorized"), delay=WAIT))
+        backend.on("GET", Fault(None, problem(401, "unauthorized")))  # the client checks the refused token by a read
         backend.on("POST", Fault(COMMIT, RST))
         return judged(backend, engine, facade, billing)
 

@@ -24,6 +24,7 @@ class PreparedRequest:
         template: the path with its parameters unfilled, for logs: it shows no id.
         headers: the header fields of the operation.
         body: the bytes to send.
+        check: the path of a documented read by which a refused token is proven; None if the path has one itself.
     """
 
     operation: str
@@ -32,6 +33,7 @@ class PreparedRequest:
     template: str
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     body: bytes | None = attrs.field(default=None, repr=False)
+    check: str | None = attrs.field(default=None, repr=False)
 
     @property
     def repeatable(self) -> bool:

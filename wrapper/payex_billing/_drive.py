@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator
 from typing import TypeVar
 
-from ._policy import CloseIdle, GetToken, Send, Step
+from ._steps import CloseIdle, GetToken, Send, Step
 from ._tokens import AsyncTokenSource, TokenSource
 from ._transport._sender import AsyncSender, Sender
 

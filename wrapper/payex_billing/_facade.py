@@ -15,13 +15,14 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from . import _look_up, _policy
+from . import _look_up, _options, _policy
 from ._calls import Call, Unreadable
 from ._limits import Pace, RetryBudget
 from ._look_up import Steps
 from ._memory import Memory, PlainKey
-from ._policy import Environment, Options, Step
+from ._options import Options
 from ._secret import Secret
+from ._steps import Environment, Step
 from ._telemetry import AttemptHook, Telemetry
 from ._transport import Response
 from .config import AsyncTokenProvider, Settings
@@ -139,7 +140,7 @@ class Facade(Generic[Provider, TransportT]):
         """
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
-        twin._options = _policy.changed(
+        twin._options = _options.changed(
             self._options,
             timeout=timeout,
             deadline=deadline,
@@ -201,7 +202,7 @@ class Facade(Generic[Provider, TransportT]):
     def _look_up_steps(self, lost: LostCreation, settle: float) -> Steps[LookUpResult]:
         if not isinstance(lost, LostCreation):
             raise InvalidArgument("lost", "must be a LostCreation: pass error.lost")
-        if not _policy.number(settle) >= 0:
+        if not _options.number(settle) >= 0:
             raise InvalidArgument("settle", "must be a number of seconds, 0 or more")
         # What this client has seen says nothing about the creations of another.
         memory = self._memory if lost.memory == self._memory.name else None

@@ -67,7 +67,9 @@ def create_customer(owner_no: str, customer_no: str) -> Call[Customer]:
     """Create a customer; the number must fit the narrower pattern for new ones."""
     body = generated.NewCustomer(customer_no=_checks.customer_no(customer_no, new=True))
     key = (customer_no, None, None)
-    return _call(_create_customer, (owner_no,), _customer(owner_no, customer_no), body, key)
+    call = _call(_create_customer, (owner_no,), _customer(owner_no, customer_no), body, key)
+    call.request.check = f"{call.request.path}/{customer_no}"  # customers cannot be listed
+    return call
 
 
 def get_customer(owner_no: str, customer_no: str) -> Call[Customer]:

@@ -6,7 +6,7 @@ so a test can try every schedule of failures. It is the only judge of success, r
     what came of an attempt       GET, PATCH, DELETE                 POST
     never sent                    retry                              retry
     response lost                 retry                              `OutcomeUnknown`
-    401                           once more with a fresh token       once more with a fresh token
+    401                           once more with a fresh token       the same, if the 401 is proven
     429, 503 problem              reads wait, writes when opted in   waits when opted in
     other 4xx, 501 problem        raise                              raise: the server did nothing
     408, 425, 460, 499            raise                              `OutcomeUnknown`
@@ -17,24 +17,27 @@ so a test can try every schedule of failures. It is the only judge of success, r
 
 A response of another status than 2xx counts as lost, too, if unexpected bytes came right behind it.
 
+The 401 of a POST can be left over from an earlier request. It is proven when a read with the same token, on a new
+connection, gets a 401, too; if it is not proven, it counts as a lost response. After a 429 or 503 that a POST may wait
+for, the transport listens on the connection for another response.
+
 A bare 503 has no problem body; for PATCH and DELETE, no Retry-After either. Gateways send it, like 500 and 502, when
 they have lost the server's response.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
-
-import attrs
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from . import errors
 from ._calls import Call, PreparedRequest, Unreadable
 from ._evidence import Attempt, Phase, Problem
+from ._options import Options
 from ._problems import error_class, read_problem
 from ._secret import Secret
+from ._steps import CloseIdle, Environment, GetToken, Send, Step, Wait
 from ._transport import Failure, Reply, Request, Response
 from .models import LostCreation
 
@@ -51,82 +54,11 @@ ABANDONED_STATUSES = frozenset({408, 425, 460, 499})
 REFUSING_PROBLEMS = {501: "not-implemented", 503: "service-unavailable"}
 
 
-@attrs.define
-class Send:
-    """Send the request; give back a `Response` or a `Failure`."""
-
-    request: Request
-    timeout: float
-
-
-@attrs.frozen
-class Wait:
-    """Wait so many seconds; give back None."""
-
-    seconds: float
-
-
-@attrs.frozen
-class GetToken:
-    """Give back a token; a fresh one if `refused` is given, or the same if there is no other."""
-
-    refused: Secret | None = None
-
-
 _GET_TOKEN = GetToken()
 _DOUBTFUL = Failure(Phase.ANSWER_LOST, "unexpected bytes followed the response: it may belong to another request")
-
-
-@attrs.frozen
-class CloseIdle:
-    """Close the idle connections: a response did not belong to its request. Give back None."""
-
-
-Step: TypeAlias = Send | Wait | GetToken | CloseIdle
-
-
-@attrs.frozen(kw_only=True)
-class Options:
-    """How long and how often.
-
-    Attributes:
-        timeout: seconds one attempt may take.
-        deadline: seconds a call may take with all its attempts and waits.
-        attempts: how often a request is sent at most.
-        backoff: seconds the first wait takes at most; it doubles with every attempt.
-        backoff_cap: seconds any wait takes at most.
-        retry_after_cap: seconds of Retry-After that are waited for; more is kept on the error instead.
-        wait_on_writes: whether writes too wait for a 429 or 503 with Retry-After.
-    """
-
-    timeout: float = 30.0
-    deadline: float = 120.0
-    attempts: int = 4
-    backoff: float = 0.5
-    backoff_cap: float = 8.0
-    retry_after_cap: float = 30.0
-    wait_on_writes: bool = False
-
-
-def changed(options: Options, **changes: float | bool | None) -> Options:
-    """The same options but for the changes that are not None.
-
-    Raises:
-        InvalidArgument: a limit is not a positive number.
-    """
-    given = {name: value for name, value in changes.items() if value is not None}
-    for name, value in given.items():
-        if name != "wait_on_writes" and not 0 < number(value) < math.inf:
-            raise errors.InvalidArgument(name, "must be a finite number above 0")
-    return attrs.evolve(options, **given)  # type: ignore[arg-type]
-
-
-def number(value: object) -> float:
-    """The value as a number; not-a-number if it is none."""
-    try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
+_NOT_REFUSED = Failure(
+    Phase.ANSWER_LOST, "the server answered 401, but did not refuse the same token for a read: the answer may be old"
+)
 
 
 @lru_cache(maxsize=64)  # frozen values are slow to make, and nearly all attempts are alike
@@ -134,33 +66,14 @@ def _answered(status: int, wait: float | None) -> Attempt:
     return Attempt(Phase.ANSWERED, status=status, wait=wait)
 
 
+def _attempt(reply: Reply, wait: float | None) -> Attempt:
+    if isinstance(reply, Response):
+        return _answered(reply.status, wait)
+    return Attempt(reply.phase, failure=reply.reason, wait=wait)
+
+
 def _no_creation(sent_at: float) -> LostCreation:
     return LostCreation(key=None, sent_at=sent_at)
-
-
-@attrs.frozen
-class Environment:
-    """What the policy needs from outside, injected so that a test can hold it still.
-
-    Attributes:
-        now: a monotonic clock in seconds.
-        random: a number from 0 to below 1, for the jitter.
-        epoch: seconds since 1970, for a Retry-After given as a date, and for when a lost POST was sent.
-        base: the origin and the API's prefix, which every path is added to.
-        headers: the header fields of every request.
-        reserve: takes the next place in the pace of requests, given the time; the seconds until it comes.
-        on_attempt: called after every attempt with the request, the attempt, and the response if there was one.
-        look_up: looks up a lost creation, for `OutcomeUnknown.look_up`.
-    """
-
-    now: Callable[[], float]
-    random: Callable[[], float]
-    epoch: Callable[[], float]
-    base: str = ""
-    headers: Mapping[str, str] = attrs.field(factory=dict)
-    reserve: Callable[[float], float] | None = None
-    on_attempt: Callable[[PreparedRequest, Attempt, Response | None], None] | None = None
-    look_up: Callable[..., object] | None = None
 
 
 def run(
@@ -177,6 +90,20 @@ def run(
     """
     steps = _Run(call, options, budget, environment, lost)
     return steps.begin() if token is None else steps.attempt(token)
+
+
+def succeeded(reply: Response) -> bool:
+    """Whether the status says so."""
+    return 200 <= reply.status < 300
+
+
+def outgoing(request: PreparedRequest, options: Options, environment: Environment, token: Secret) -> Request:
+    """The request as it leaves."""
+    headers = {**environment.headers, **request.headers, "Authorization": Secret("Bearer " + token)}
+    made = Request(request.method, environment.base + request.path, headers, request.body)
+    if options.wait_on_writes and not request.repeatable:
+        made.listen_after = BUSY_STATUSES
+    return made
 
 
 class _Run(Generic[T]):
@@ -214,15 +141,12 @@ class _Run(Generic[T]):
         """Attempt until there is a result or an error."""
         refreshed = False
         while True:
-            pause = self.environment.reserve(self.environment.now()) if self.environment.reserve else 0.0
-            left = self.deadline - self.environment.now() - pause
-            if left <= 0:
-                raise self.out_of_time()
+            pause, left = self.turn()
             if pause > 0:
                 yield Wait(pause)
-            reply = _believable((yield Send(self.outgoing(token), min(self.options.timeout, left))))
+            reply = _believable((yield Send(self.outgoing(token), left)))
             if isinstance(reply, Response):
-                if 200 <= reply.status < 300 or self.already_removed(reply):
+                if succeeded(reply) or self.already_removed(reply):
                     self.note(reply, None)
                     try:
                         result = self.call.parse(reply)
@@ -235,9 +159,8 @@ class _Run(Generic[T]):
                     return result
                 if reply.status == 401 and not refreshed:
                     refreshed = True
-                    fresh = _token((yield GetToken(token)))
-                    if fresh != token:
-                        self.note(reply, 0.0)
+                    reply, fresh = yield from self.refresh(reply, token)
+                    if fresh is not None:
                         token = fresh
                         continue
             wait = self.wait_before_retry(reply)
@@ -247,10 +170,49 @@ class _Run(Generic[T]):
             if wait > 0:
                 yield Wait(wait)
 
+    def turn(self) -> tuple[float, float]:
+        """Seconds to wait for the pace, and seconds that the attempt may take then."""
+        now, pause = self.environment.now(), 0.0
+        if self.environment.reserve is not None:
+            pause = self.environment.reserve(now)
+        left = self.deadline - now - pause
+        if left <= 0:
+            raise self.out_of_time()
+        return pause, min(self.options.timeout, left)
+
     def outgoing(self, token: Secret) -> Request:
         request, environment = self.request, self.environment
         headers = {**environment.headers, **request.headers, "Authorization": Secret("Bearer " + token)}
-        return Request(request.method, environment.base + request.path, headers, request.body)
+        made = Request(request.method, environment.base + request.path, headers, request.body)
+        if self.options.wait_on_writes and not request.repeatable:
+            made.listen_after = BUSY_STATUSES
+        return made
+
+    def refresh(self, reply: Response, token: Secret) -> Generator[Step, object, tuple[Reply, Secret | None]]:
+        """What is to be believed after a 401, and a fresh token if the request is to be sent again with it."""
+        fresh = _token((yield GetToken(token)))
+        if fresh == token:
+            return reply, None
+        if self.request.repeatable or (yield from self.is_refused(token)):
+            self.note(reply, 0.0)
+            return reply, fresh
+        yield CloseIdle()
+        return _NOT_REFUSED, None
+
+    def is_refused(self, token: Secret) -> Generator[Step, object, bool]:
+        """Whether the server refuses the token for a read, too, on a connection without a past."""
+        environment = self.environment
+        try:
+            pause, left = self.turn()
+        except errors.DeadlineExceeded:
+            return False
+        if pause > 0:
+            yield Wait(pause)
+        check = PreparedRequest("check_token", "GET", self.request.check or self.request.path, self.request.template)
+        headers = {**environment.headers, "Authorization": Secret("Bearer " + token)}
+        reply = _believable((yield Send(Request("GET", environment.base + check.path, headers, alone=True), left)))
+        self.tell(check, _attempt(reply, None), reply)
+        return isinstance(reply, Response) and reply.status == 401
 
     def already_removed(self, reply: Response) -> bool:
         """What an unanswered earlier attempt has removed is not there any more."""
@@ -307,16 +269,16 @@ class _Run(Generic[T]):
         return parse_retry_after(reply.headers.get("retry-after"), self.environment.epoch)
 
     def note(self, reply: Reply, wait: float | None) -> None:
-        if isinstance(reply, Response):
-            attempt = _answered(reply.status, wait)
-        else:
-            attempt = Attempt(reply.phase, failure=reply.reason, wait=wait)
+        attempt = _attempt(reply, wait)
         self.attempts.append(attempt)
         # A request may leave at any moment of its attempt: the end is the latest at which it can have been sent.
         if not self.request.repeatable:
             self.sent_at = self.environment.epoch()
+        self.tell(self.request, attempt, reply)
+
+    def tell(self, request: PreparedRequest, attempt: Attempt, reply: Reply) -> None:
         if self.environment.on_attempt is not None:
-            self.environment.on_attempt(self.request, attempt, reply if isinstance(reply, Response) else None)
+            self.environment.on_attempt(request, attempt, reply if isinstance(reply, Response) else None)
 
     def error(self, reply: Reply) -> errors.BillingError:
         """The error that an attempt ends the call with."""
@@ -392,7 +354,7 @@ def _believable(reply: object) -> Reply:
     A success is believed if its values are those that were asked for.
     """
     if isinstance(reply, Response):
-        return _DOUBTFUL if reply.followed and not 200 <= reply.status < 300 else reply
+        return _DOUBTFUL if reply.followed and not succeeded(reply) else reply
     if isinstance(reply, Failure):
         return reply
     raise TypeError(f"Send was given back {type(reply).__name__}")

@@ -7,10 +7,8 @@ pooled connection) has no use here and costs more than the rest of the call.
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -19,27 +17,25 @@ from urllib.parse import unquote, urlsplit
 import httpcore2
 import httpx2
 
-from .. import _tls
-from .._evidence import Phase
 from ..config import Settings
 from ..errors import ConfigurationError
+from ._causes import classify
 from ._decoding import Body, body_of
 from ._idle import Idle
 from ._interface import (
     KEEP_ALIVE,
+    LISTEN,
     MAX_HEADERS,
-    TOO_LARGE,
     TOO_MANY_HEADERS,
     Failure,
     Reply,
     Request,
     Response,
 )
-from ._network import AsyncNetwork, Network, Progress, TooMuch
+from ._network import AsyncNetwork, AsyncStream, Network, Progress, Stream
 
 # The event loop gets a turn after this many pieces of a body.
 _TURN = 100
-_TIMED_OUT = (TimeoutError, httpcore2.TimeoutException)
 _ERRORS = (
     httpcore2.NetworkError,
     httpcore2.TimeoutException,
@@ -49,26 +45,6 @@ _ERRORS = (
     OSError,
     UnicodeError,
 )
-# What is shown of an error. Its own text can hold bytes that the server sent, a token or a customer number among them.
-_WORDS: tuple[tuple[type[BaseException], str], ...] = (
-    (TooMuch, TOO_LARGE.reason),
-    (socket.gaierror, "the host name could not be resolved"),
-    (ConnectionRefusedError, "the connection was refused"),
-    (ConnectionResetError, "the connection was reset"),
-    (BrokenPipeError, "the server closed the connection while the request was being sent"),
-    (httpcore2.ProxyError, "the proxy refused to connect"),
-    (httpcore2.LocalProtocolError, "the request cannot be written as HTTP/1.1"),
-    (httpcore2.RemoteProtocolError, "the response is not HTTP/1.1"),
-    (ssl.SSLError, "TLS failed"),
-    (httpcore2.ConnectError, "the connection could not be opened"),
-    (httpcore2.WriteError, "the connection broke while the request was being sent"),
-    (OSError, "the connection broke before the response was complete"),
-    (httpcore2.NetworkError, "the connection broke before the response was complete"),
-)
-
-
-# How the texts of httpcore2 and h11 for an early end begin. They hold no bytes of the server.
-_ENDED = ("Server disconnected", "peer closed connection", "peer unexpectedly closed connection")
 
 
 @cache
@@ -145,6 +121,10 @@ class _Line:
         self.idle_since = 0.0
         self.used = False  # whether a response has come over it
 
+    def failure(self, error: Exception) -> Failure:
+        """What an error means for the attempt that uses the connection."""
+        return classify(error, written=self.progress.written, used=self.used)
+
     def is_clean(self) -> bool:
         """Whether it is open, and nothing has arrived since its last response."""
         return self.connection.is_idle() and not self.connection.has_expired() and not left_over(self.connection)
@@ -152,6 +132,19 @@ class _Line:
     def is_followed(self) -> bool:
         """Whether bytes have arrived behind the response that was just read."""
         return left_over(self.connection)
+
+    def is_followed_soon(self, deadline: float) -> bool:
+        """The same, waiting for them. The connection cannot be used afterwards."""
+        stream = self.progress.stream
+        try:
+            if self.is_followed() or not isinstance(stream, Stream):
+                return True
+            self.progress.begin(min(deadline, time.monotonic() + LISTEN))
+            return bool(stream.read(1))
+        except _ERRORS:
+            return False  # nothing came
+        finally:
+            self.connection.close()
 
 
 class _AsyncLine:
@@ -164,6 +157,10 @@ class _AsyncLine:
         self.idle_since = 0.0
         self.used = False
 
+    def failure(self, error: Exception) -> Failure:
+        """What an error means for the attempt that uses the connection."""
+        return classify(error, written=self.progress.written, used=self.used)
+
     def is_clean(self) -> bool:
         """Whether it is open, and nothing has arrived since its last response."""
         return self.connection.is_idle() and not self.connection.has_expired() and not left_over(self.connection)
@@ -171,6 +168,19 @@ class _AsyncLine:
     def is_followed(self) -> bool:
         """Whether bytes have arrived behind the response that was just read."""
         return left_over(self.connection) or (self.network.wire is not None and bool(self.network.wire.arrived))
+
+    async def is_followed_soon(self, deadline: float) -> bool:
+        """The same, waiting for them. The connection cannot be used afterwards."""
+        stream = self.progress.stream
+        try:
+            if self.is_followed() or not isinstance(stream, AsyncStream):
+                return True
+            async with asyncio.timeout_at(asyncio.get_running_loop().time() + min(deadline - time.monotonic(), LISTEN)):
+                return bool(await stream.read(1))
+        except _ERRORS:
+            return False  # nothing came
+        finally:
+            await self.connection.aclose()
 
 
 class Transport:
@@ -189,7 +199,7 @@ class Transport:
 
     def send(self, request: Request, deadline: float) -> Reply:
         """Send once."""
-        line = self._idle.take(time.monotonic()) or _Line(self._route)
+        line = (None if request.alone else self._idle.take(time.monotonic())) or _Line(self._route)
         self._close_spent()
         line.progress.begin(deadline)
         try:
@@ -205,11 +215,13 @@ class Transport:
             response.close()
         except _ERRORS as error:
             line.connection.close()
-            return classify(error, line)
+            return line.failure(error)
         except BaseException as error:  # noqa: BLE001 - it is raised again
             line.connection.close()
             # The frames of the HTTP library hold the Authorization header.
             raise error.with_traceback(None) from None
+        if response.status in request.listen_after:
+            return _reply(response, body, followed=line.is_followed_soon(deadline))
         followed = line.is_followed()
         self._put_back(line)
         return _reply(response, body, followed=followed)
@@ -256,7 +268,7 @@ class AsyncTransport:
     async def send(self, request: Request, deadline: float) -> Reply:
         """Send once."""
         now = time.monotonic()
-        line = self._idle.take(now) or _AsyncLine(self._route)
+        line = (None if request.alone else self._idle.take(now)) or _AsyncLine(self._route)
         await self._close_spent()
         line.progress.begin(deadline)
         try:
@@ -277,11 +289,13 @@ class AsyncTransport:
                 await response.aclose()
         except _ERRORS as error:
             await line.connection.aclose()
-            return classify(error, line)
+            return line.failure(error)
         except BaseException as error:  # noqa: BLE001 - it is raised again
             await line.connection.aclose()
             # The frames of the HTTP library hold the Authorization header.
             raise error.with_traceback(None) from None
+        if response.status in request.listen_after:
+            return _reply(response, body, followed=await line.is_followed_soon(deadline))
         followed = line.is_followed()
         line.used = True
         self._idle.put(line, time.monotonic())
@@ -318,36 +332,6 @@ def left_over(connection: Any) -> bool:
     except AttributeError:
         return True
     return bool(data)
-
-
-def classify(error: Exception, line: _Line | _AsyncLine) -> Failure:
-    """The failure that an error stands for.
-
-    Its phase does not depend on the class of the error, but on whether a byte of the request was given to the system.
-    """
-    phase = Phase.ANSWER_LOST if line.progress.written else Phase.NEVER_SENT
-    if isinstance(error, _TIMED_OUT):
-        return Failure(phase, "timed out", timed_out=True)
-    reason = next((words for kind, words in _WORDS for cause in _causes(error) if isinstance(cause, kind)), "it failed")
-    if str(error).startswith(_ENDED):
-        reason = "the server closed the connection before the response was complete"
-    advice = _tls.certificate_advice(error)
-    if advice is None:
-        return Failure(phase, reason)
-    if line.used:
-        # The handshake has succeeded once. What the server refuses now it may refuse after it has read the request.
-        return Failure(phase, f"{reason}; {advice}")
-    # The first use of the connection. In TLS 1.3 the server judges our certificate when the request is already on its
-    # way; it has not read the request when it refuses.
-    return Failure(Phase.NEVER_SENT, advice, certificate=True)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def unacceptable(response: httpcore2.Response) -> Failure | None:

@@ -16,6 +16,8 @@ MAX_RESPONSE_BYTES = 4 * 1024 * 1024  # after decoding; a page of 10,000 charges
 MAX_HEADERS = 100
 # An idle connection is kept for this many seconds: less than servers keep it, so that none is closed under a request.
 KEEP_ALIVE = 5.0
+# Longer than nearly every server works at a request. A refusal that another response follows was not of this request.
+LISTEN = 1.0
 
 
 # What is made for every attempt is not frozen: attrs sets each field of a frozen class through `object.__setattr__`.
@@ -28,12 +30,17 @@ class Request:
         url: the absolute URL, percent-encoded. It may hold a customer number, so it is not shown.
         headers: the header fields, Authorization included, so they are not shown.
         body: the bytes to send; None when there is no body.
+        alone: whether it must be sent on a new connection, which no earlier response can have left bytes on.
+        listen_after: the statuses after which to wait `LISTEN` seconds for further bytes, to fill `Response.followed`:
+            the request is going to be sent again if there are none. A transport that cannot tell does not wait.
     """
 
     method: str
     url: str = attrs.field(repr=False)
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes | None = attrs.field(default=None, repr=False)
+    alone: bool = False
+    listen_after: frozenset[int] = frozenset()
 
 
 @attrs.define

@@ -36,14 +36,16 @@ class Progress:
         deadline: when the attempt must end, on the monotonic clock.
         tls_layers: TLS layers that the connection has before a request is sent: 0, 1, or 2 through a proxy over TLS.
         received: the bytes that have arrived in this attempt, framing included.
+        stream: what the connection is read from, once it is open.
         written: whether a byte of the request was given to the system. What a proxy is sent to connect does not count.
     """
 
-    __slots__ = ("deadline", "received", "tls_layers", "written")
+    __slots__ = ("deadline", "received", "stream", "tls_layers", "written")
 
     def __init__(self, tls_layers: int) -> None:
         self.deadline = 0.0
         self.received = 0
+        self.stream: Stream | AsyncStream | None = None
         self.tls_layers = tls_layers
         self.written = False
 
@@ -100,6 +102,7 @@ class Stream(httpcore2.NetworkStream):
         self._stream = stream
         self._progress = progress
         self._layers = layers
+        progress.stream = self
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read what has arrived, or wait for it until the deadline."""
@@ -246,6 +249,7 @@ class AsyncStream(httpcore2.AsyncNetworkStream):
         self._wire = wire
         self._progress = progress
         self._layers = layers
+        progress.stream = self
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore2's
         """Read what has arrived, or wait for it."""

@@ -39,9 +39,9 @@ CONNECT_SHARE = 0.9
 # broke in the middle of the response is a ConnectError, too. If the words change, nothing counts as never sent any
 # more, which is the safe side; a test fails then.
 CONNECTING = "client error (Connect)"
-# A write begins this long after the last response, in seconds. What a server sends behind a response is noticed by
-# Rust's own thread, mostly within 0.2 ms; a request that is faster would take it for its response. This does not
-# protect calls that run at the same time: another response may come during the wait, and its connection may be used.
+# A write begins this long after the last response, in seconds, if nothing else is under way. What a server sends behind
+# a response is noticed by Rust's own thread, mostly within 0.2 ms; a request that is faster would take it for its
+# response. With other requests under way the wait would not help: their connections may be used after it.
 REST = 0.001
 _ERRORS = (PyreqwestError, ValueError, OSError)
 _NO_RESPONSE = Failure(Phase.ANSWER_LOST, "the response is not HTTP/1.1")
@@ -89,6 +89,7 @@ class _Clients:
         self._authorities = Path(settings.ca_file).read_bytes() if secure and settings.ca_file is not None else None
         self._answered = False  # whether a response has ever come
         self._last = 0.0  # when it came
+        self._under_way = 0  # requests; threads may count wrongly, which costs or saves a wait
 
     def _configured(self, builder: Builder, limit: float) -> Builder:
         global started_in  # noqa: PLW0603 - it is the process's
@@ -119,6 +120,10 @@ class _Clients:
         while limit * CONNECT_SHARE > seconds and limit > 0.001:
             limit /= 2
         return limit
+
+    def _rest(self) -> float:
+        """Seconds to wait before a write."""
+        return 0.0 if self._under_way else self._last + REST - time.monotonic()
 
     def _reply(self, response: BaseResponse, body: Any) -> Reply:
         self._answered = True
@@ -156,20 +161,23 @@ class Transport(_Clients):
 
     def send(self, request: Request, deadline: float) -> Reply:
         """Send once."""
-        if request.method != "GET" and (rest := self._last + REST - time.monotonic()) > 0:
+        if request.method != "GET" and (rest := self._rest()) > 0:
             time.sleep(rest)
         seconds = deadline - time.monotonic()
         limit = self._limit(seconds)
-        client = self._client(limit)
+        client = self._configured(SyncClientBuilder(), limit).build() if request.alone else self._client(limit)
         try:
             streamed = _filled(client.request(request.method, request.url), request, seconds, limit).build_streamed()
         except _ERRORS:
             return _NOT_A_REQUEST
+        self._under_way += 1
         try:
             with streamed as response:
                 body = response.body_reader.read(MAX_RESPONSE_BYTES + 1)
         except _ERRORS as error:
             return self._failure(error)
+        finally:
+            self._under_way -= 1
         return self._reply(response, body)
 
     def _client(self, limit: float) -> SyncClient:
@@ -210,20 +218,23 @@ class AsyncTransport(_Clients):
 
     async def send(self, request: Request, deadline: float) -> Reply:
         """Send once."""
-        if request.method != "GET" and (rest := self._last + REST - time.monotonic()) > 0:
+        if request.method != "GET" and (rest := self._rest()) > 0:
             await asyncio.sleep(rest)
         seconds = deadline - time.monotonic()
         limit = self._limit(seconds)
-        client = self._client(limit)
+        client = self._configured(ClientBuilder(), limit).build() if request.alone else self._client(limit)
         try:
             streamed = _filled(client.request(request.method, request.url), request, seconds, limit).build_streamed()
         except _ERRORS:
             return _NOT_A_REQUEST
+        self._under_way += 1
         try:
             async with streamed as response:
                 body = await response.body_reader.read(MAX_RESPONSE_BYTES + 1)
         except _ERRORS as error:
             return self._failure(error)
+        finally:
+            self._under_way -= 1
         return self._reply(response, body)
 
     def _client(self, limit: float) -> Client:

@@ -1,0 +1,53 @@
+"""How long and how often a client tries."""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+
+from . import errors
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """How long and how often.
+
+    Attributes:
+        timeout: seconds one attempt may take.
+        deadline: seconds a call may take with all its attempts and waits.
+        attempts: how often a request is sent at most.
+        backoff: seconds the first wait takes at most; it doubles with every attempt.
+        backoff_cap: seconds any wait takes at most.
+        retry_after_cap: seconds of Retry-After that are waited for; more is kept on the error instead.
+        wait_on_writes: whether writes too wait for a 429 or 503 with Retry-After.
+    """
+
+    timeout: float = 30.0
+    deadline: float = 120.0
+    attempts: int = 4
+    backoff: float = 0.5
+    backoff_cap: float = 8.0
+    retry_after_cap: float = 30.0
+    wait_on_writes: bool = False
+
+
+def changed(options: Options, **changes: float | bool | None) -> Options:
+    """The same options but for the changes that are not None.
+
+    Raises:
+        InvalidArgument: a limit is not a positive number.
+    """
+    given = {name: value for name, value in changes.items() if value is not None}
+    for name, value in given.items():
+        if name != "wait_on_writes" and not 0 < number(value) < math.inf:
+            raise errors.InvalidArgument(name, "must be a finite number above 0")
+    return attrs.evolve(options, **given)  # type: ignore[arg-type]
+
+
+def number(value: object) -> float:
+    """The value as a number; not-a-number if it is none."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return math.nan

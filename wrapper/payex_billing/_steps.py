@@ -1,0 +1,68 @@
+"""The language between the policy and who runs it: the steps of a call, and what the policy needs from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+import attrs
+
+from ._calls import PreparedRequest
+from ._evidence import Attempt
+from ._secret import Secret
+from ._transport import Request, Response
+
+
+@attrs.define
+class Send:
+    """Send the request; give back a `Response` or a `Failure`."""
+
+    request: Request
+    timeout: float
+
+
+@attrs.frozen
+class Wait:
+    """Wait so many seconds; give back None."""
+
+    seconds: float
+
+
+@attrs.frozen
+class GetToken:
+    """Give back a token; a fresh one if `refused` is given, or the same if there is no other."""
+
+    refused: Secret | None = None
+
+
+@attrs.frozen
+class CloseIdle:
+    """Close the idle connections: a response did not belong to its request. Give back None."""
+
+
+Step: TypeAlias = Send | Wait | GetToken | CloseIdle
+
+
+@attrs.frozen
+class Environment:
+    """What the policy needs from outside, injected so that a test can hold it still.
+
+    Attributes:
+        now: a monotonic clock in seconds.
+        random: a number from 0 to below 1, for the jitter.
+        epoch: seconds since 1970, for a Retry-After given as a date, and for when a lost POST was sent.
+        base: the origin and the API's prefix, which every path is added to.
+        headers: the header fields of every request.
+        reserve: takes the next place in the pace of requests, given the time; the seconds until it comes.
+        on_attempt: called after every attempt with the request, the attempt, and the response if there was one.
+        look_up: looks up a lost creation, for `OutcomeUnknown.look_up`.
+    """
+
+    now: Callable[[], float]
+    random: Callable[[], float]
+    epoch: Callable[[], float]
+    base: str = ""
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    reserve: Callable[[float], float] | None = None
+    on_attempt: Callable[[PreparedRequest, Attempt, Response | None], None] | None = None
+    look_up: Callable[..., object] | None = None

@@ -1,0 +1,71 @@
+"""What an error of httpcore2 means: the phase it tells of, in words that repeat no byte of the server's."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+
+import httpcore2
+
+from .. import _tls
+from .._evidence import Phase
+from ._interface import TOO_LARGE, Failure
+from ._network import TooMuch
+
+_TIMED_OUT = (TimeoutError, httpcore2.TimeoutException)
+# What is shown of an error. Its own text can hold bytes that the server sent, a token or a customer number among them.
+_WORDS: tuple[tuple[type[BaseException], str], ...] = (
+    (TooMuch, TOO_LARGE.reason),
+    (socket.gaierror, "the host name could not be resolved"),
+    (ConnectionRefusedError, "the connection was refused"),
+    (ConnectionResetError, "the connection was reset"),
+    (BrokenPipeError, "the server closed the connection while the request was being sent"),
+    (httpcore2.ProxyError, "the proxy refused to connect"),
+    (httpcore2.LocalProtocolError, "the request cannot be written as HTTP/1.1"),
+    (httpcore2.RemoteProtocolError, "the response is not HTTP/1.1"),
+    (ssl.SSLError, "TLS failed"),
+    (httpcore2.ConnectError, "the connection could not be opened"),
+    (httpcore2.WriteError, "the connection broke while the request was being sent"),
+    (OSError, "the connection broke before the response was complete"),
+    (httpcore2.NetworkError, "the connection broke before the response was complete"),
+)
+
+
+# How the texts of httpcore2 and h11 for an early end begin. They hold no bytes of the server.
+_ENDED = ("Server disconnected", "peer closed connection", "peer unexpectedly closed connection")
+
+
+def classify(error: Exception, *, written: bool, used: bool) -> Failure:
+    """The failure that an error stands for.
+
+    Its phase does not depend on the class of the error, but on whether a byte of the request was given to the system.
+
+    Args:
+        error: what was raised.
+        written: whether a byte of the request was given to the system.
+        used: whether a response has come over this connection before.
+    """
+    phase = Phase.ANSWER_LOST if written else Phase.NEVER_SENT
+    if isinstance(error, _TIMED_OUT):
+        return Failure(phase, "timed out", timed_out=True)
+    reason = next((words for kind, words in _WORDS for cause in _causes(error) if isinstance(cause, kind)), "it failed")
+    if str(error).startswith(_ENDED):
+        reason = "the server closed the connection before the response was complete"
+    advice = _tls.certificate_advice(error)
+    if advice is None:
+        return Failure(phase, reason)
+    if used:
+        # The handshake has succeeded once. What the server refuses now it may refuse after it has read the request.
+        return Failure(phase, f"{reason}; {advice}")
+    # The first use of the connection. In TLS 1.3 the server judges our certificate when the request is already on its
+    # way; it has not read the request when it refuses.
+    return Failure(Phase.NEVER_SENT, advice, certificate=True)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
