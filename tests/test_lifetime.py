@@ -175,7 +175,7 @@ def test_after_a_storm_of_cancelled_tasks_every_place_is_free_and_no_connection_
 
 def test_a_cancelled_creation_is_no_other_error_than_the_cancellation(faulty: MockServer) -> None:
     async def main() -> None:
-        async with AsyncBilling(**options(faulty)) as billing:
+        async with AsyncBilling(**options(faulty, timeout=2)) as billing:  # on reqwest, `close` waits for the request
             with faulty.faults.active("latency=30"):
                 task = asyncio.create_task(billing.customer("1").create())
                 await until(lambda: bool(faulty.faults.met))  # the request has reached the server

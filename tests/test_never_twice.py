@@ -2,12 +2,13 @@
 
 A Hypothesis state machine runs the wrapper against the mock over a socket, under random faults, and compares the charges
 of the mock with the reports of the wrapper. The faults include late commits, stale responses and dripping heads.
-`make nightly` runs 2,000 schedules on each engine, `make test` 100.
+`make nightly` runs 2,000 schedules on each engine, `make test` 60.
 """
 
 from __future__ import annotations
 
 import itertools
+import sys
 from collections import Counter
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ import pytest
 import trustme
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Flaky
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
@@ -43,7 +45,7 @@ from payex_billing_mock import Faults, MockServer, Tls
 
 from tests.support import LEDGER, NIGHTLY, TOKEN, Blocking, open_client
 
-SCHEDULES = 1_000 if NIGHTLY else 50
+SCHEDULES = 1_000 if NIGHTLY else 30
 NUMBERS = itertools.count(1)
 # Two contents only, so that equal charges are the rule.
 CHARGES = [Charge(product_code="P01", quantity=1), Charge(product_code="P01", quantity=2, text="x")]
@@ -68,6 +70,7 @@ class Schedule(RuleBasedStateMachine):
     server: ClassVar[MockServer]
     facade: ClassVar[str]
     ca_file: ClassVar[str | None]
+    failures: ClassVar[list[BaseException]]
     created = Bundle("created")
 
     def __init__(self) -> None:
@@ -89,6 +92,9 @@ class Schedule(RuleBasedStateMachine):
         self.number = str(next(NUMBERS))
 
     def teardown(self) -> None:
+        error = sys.exception()
+        if isinstance(error, AssertionError | BillingError):
+            self.failures.append(error)
         self.server.faults.clear()
         self.stack.close()
 
@@ -200,9 +206,18 @@ class Schedule(RuleBasedStateMachine):
             assert certain <= held <= certain + self.uncertain[level, charge]
 
 
-def run(facade: str, phases: tuple[Phase, ...] = tuple(Phase), tls: Tls | None = None, ca: str | None = None) -> None:
+def run(
+    facade: str,
+    phases: tuple[Phase, ...] = tuple(Phase),
+    tls: Tls | None = None,
+    ca: str | None = None,
+    failures: list[BaseException] | None = None,
+) -> None:
     with MockServer({LEDGER: TOKEN}, faults=Faults(), tls=tls) as server:
-        machine = type("Machine", (Schedule,), {"server": server, "facade": facade, "ca_file": ca})
+        failures = [] if failures is None else failures
+        machine = type(
+            "Machine", (Schedule,), {"server": server, "facade": facade, "ca_file": ca, "failures": failures}
+        )
         run_state_machine_as_test(
             machine,
             settings=settings(
@@ -224,12 +239,19 @@ def test_under_any_schedule_of_faults_what_is_held_is_what_was_reported(facade: 
 # The check can fail: each of these clients is caught.
 
 
+def first_failure(tls: Tls | None = None, ca: str | None = None) -> BaseException | None:
+    """The first failure that the machine finds. Sockets are not deterministic, so its second run may differ."""
+    failures: list[BaseException] = []
+    with suppress(AssertionError, BillingError, Flaky):
+        run("sync", phases=(Phase.generate,), tls=tls, ca=ca, failures=failures)
+    return next(iter(failures), None)
+
+
 def test_the_machine_finds_a_client_that_retries_a_lost_post(monkeypatch: pytest.MonkeyPatch) -> None:
     from payex_billing._calls import PreparedRequest
 
     monkeypatch.setattr(PreparedRequest, "repeatable", property(lambda _self: True))
-    with pytest.raises(AssertionError):
-        run("sync", phases=(Phase.generate,))
+    assert isinstance(first_failure(), AssertionError)
 
 
 def test_the_machine_finds_a_client_that_takes_left_over_bytes_for_a_response(
@@ -240,8 +262,7 @@ def test_the_machine_finds_a_client_that_takes_left_over_bytes_for_a_response(
     from payex_billing._transport import _httpx2
 
     monkeypatch.setattr(_httpx2, "left_over", lambda _connection: False)
-    with pytest.raises((AssertionError, pb.BillingError)):  # a stale response can also fail a read that must succeed
-        run("sync", phases=(Phase.generate,))
+    assert first_failure() is not None  # an AssertionError, or a stale response has failed a read that must succeed
 
 
 def test_the_machine_finds_a_client_that_trusts_a_second_look_at_the_certificate(
@@ -258,8 +279,7 @@ def test_the_machine_finds_a_client_that_trusts_a_second_look_at_the_certificate
         return _sender.Failure(pb.Phase.NEVER_SENT, "the second connection was refused", certificate=True)
 
     monkeypatch.setattr(_sender._Guard, "_explained", explained)
-    with pytest.raises(AssertionError):
-        run("sync", phases=(Phase.generate,), tls=Tls(own, own), ca=ca)
+    assert isinstance(first_failure(Tls(own, own), ca), AssertionError)
 
 
 def test_the_machine_finds_a_client_that_says_absent_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,5 +287,4 @@ def test_the_machine_finds_a_client_that_says_absent_too_early(monkeypatch: pyte
 
     absent = pb.LookUpResult(outcome=Outcome.ABSENT, reason="it is not there")
     monkeypatch.setattr(_look_up, "_absence", lambda *_: absent)
-    with pytest.raises(AssertionError, match="settled"):
-        run("sync", phases=(Phase.generate,))
+    assert "settled" in str(first_failure())

@@ -324,9 +324,8 @@ def handle(connection: Connection) -> None:
             connection.send(part)
 
 
-@cache
 def measured(kind: Kind) -> dict[tuple[str, str], dict[str, Any]]:
-    """What the process of the client measured for each bomb. All tests share one run."""
+    """What the process of the client measured for each bomb."""
     cases = [(number, method) for number, name in enumerate(BOMBS) for method in methods(name)]
     with HostileServer(handle) as server:
         command = [sys.executable, "-c", CHILD, json.dumps([kind, server.url, cases])]
@@ -345,38 +344,34 @@ def measured(kind: Kind) -> dict[tuple[str, str], dict[str, Any]]:
     return seen
 
 
-@pytest.fixture(scope="module", params=FOUR, ids=str)
-def results(request: pytest.FixtureRequest) -> dict[tuple[str, str], dict[str, Any]]:
-    return measured(request.param)
+@pytest.mark.parametrize("kind", FOUR, ids=str)
+def test_no_response_harms_the_client(kind: Kind, subtests: pytest.Subtests) -> None:
+    results = measured(kind)
+    with subtests.test("no response fills the memory"):
+        large = {case: seen["memory"] for case, seen in results.items() if seen["memory"] > MORE_MEMORY}
+        assert not large, f"MB: {large}"
+    with subtests.test("no response stops the event loop"):
+        allowed = {
+            name: STANDSTILL_RECEIVED if what == LOST else STANDSTILL_PARSED for name, (_, what) in BOMBS.items()
+        }
+        long = {case: round(seen["standstill"], 1) for case, seen in results.items()}
+        long = {case: seconds for case, seconds in long.items() if seconds > allowed[case[0]]}
+        assert not long, f"CPU seconds: {long}"
+    with subtests.test("each raises the error of its class"):
+        wrong = [
+            f"{name}, {method}: {seen['classes'][:1]} {seen['text']}"
+            for (name, method), seen in results.items()
+            if not is_right(name, method, seen["classes"])
+        ]
+        assert not wrong, "\n".join(wrong)
+    with subtests.test("no message is longer than 2,000 characters"):
+        assert not {case: seen["length"] for case, seen in results.items() if seen["length"] > 2000}
 
 
-def test_no_response_fills_the_memory(results: dict[tuple[str, str], dict[str, Any]]) -> None:
-    large = {case: seen["memory"] for case, seen in results.items() if seen["memory"] > MORE_MEMORY}
-    assert not large, f"MB: {large}"
-
-
-def test_no_response_stops_the_event_loop(results: dict[tuple[str, str], dict[str, Any]]) -> None:
-    allowed = {name: STANDSTILL_RECEIVED if kind == LOST else STANDSTILL_PARSED for name, (_, kind) in BOMBS.items()}
-    long = {
-        case: round(seen["standstill"], 1) for case, seen in results.items() if seen["standstill"] > allowed[case[0]]
-    }
-    assert not long, f"CPU seconds: {long}"
-
-
-def test_a_bomb_raises_the_error_of_its_class(results: dict[tuple[str, str], dict[str, Any]]) -> None:
-    wrong = []
-    for (name, method), seen in results.items():
-        classes = {name.removeprefix("Async") for name in seen["classes"]}
-        expected = RAISED.get(BOMBS[name][1])
-        if expected is None:
-            right = not classes or "BillingError" in classes
-        else:
-            right = bool(classes & expected["POST" if method == "POST" else "GET"])
-        if not right:
-            wrong.append(f"{name}, {method}: {seen['classes'][:1]} {seen['text']}")
-    assert not wrong, "\n".join(wrong)
-
-
-def test_no_message_is_longer_than_2000_characters(results: dict[tuple[str, str], dict[str, Any]]) -> None:
-    long = {case: seen["length"] for case, seen in results.items() if seen["length"] > 2000}
-    assert not long
+def is_right(name: str, method: str, raised: list[str]) -> bool:
+    """Whether the classes of an error are those of the bomb."""
+    classes = {each.removeprefix("Async") for each in raised}
+    expected = RAISED.get(BOMBS[name][1])
+    if expected is None:
+        return not classes or "BillingError" in classes
+    return bool(classes & expected["POST" if method == "POST" else "GET"])
