@@ -358,3 +358,35 @@ def test_shell_completion_is_there() -> None:
     program = Path(sys.executable).with_name("payex-billing")
     result = subprocess.run([str(program)], env=variables, capture_output=True, text=True, check=False)
     assert "_payex_billing_completion" in result.stdout
+
+
+# texts of others are shown as they are
+
+BIDI, CLEAR = "\u202e", "\x1b[2J"
+
+
+def test_a_text_in_brackets_is_drawn_and_means_nothing(run: Run, mock: MockServer, file: Path) -> None:
+    mock.store.create_customer(LEDGER, {"customerNo": "1"})
+    added = run("charges", "add", "1", "P01", "--text", "[/x] [bold]y")
+    assert added.returncode == 0, added.stderr
+    assert "[/x] [bold]y" in run("charges", "list", "1").stdout
+    file.write_text("customer_no,product_code\n1,P[b]\n", encoding="utf-8")
+    assert "P[b]" in run("plan", "charges.csv", "--details").stdout
+
+
+def test_control_and_bidi_characters_of_a_server_do_not_reach_the_terminal(run: Run, mock: MockServer) -> None:
+    mock.store.create_customer(LEDGER, {"customerNo": "1"})
+    charge = mock.store.create_charge(LEDGER, "1", "", {"productCode": "P01", "text": "x"})
+    charge.document["text"] = f"{CLEAR}{BIDI}x"
+    shown = run("charges", "list", "1")
+    assert shown.returncode == 0, shown.stderr
+    assert not {BIDI, "\x1b"} & set(shown.stdout)
+    assert r"\x1b[2J\u202ex" in shown.stdout
+
+
+def test_a_plan_with_failures_is_called_incomplete(run: Run, file: Path) -> None:
+    planned = run("plan", "charges.csv", PAYEX_BASE_URL="http://127.0.0.1:9", PAYEX_TIMEOUT="1", PAYEX_DEADLINE="1")
+    assert planned.returncode == 3
+    assert "The plan is incomplete" in planned.stdout
+    assert "Nothing to do" not in planned.stdout
+    assert "Per month" not in planned.stdout

@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 from payex_billing import Charge, RecurringProduct
@@ -200,3 +201,33 @@ def test_a_step_survives_being_written_down(kind: Kind, level: str | None, value
         kind=kind, customer_no="A/B å", subscription_no=level, charge=Charge(**values), line=line, charge_id="7"
     )
     assert step_from_json(step_to_json(step)) == step
+
+
+OPTIONAL = ["quantity", "unit_price", "vat_rate", "text", "start_date", "end_date"]
+
+
+@given(WANTED, WANTED, st.sets(st.sampled_from(OPTIONAL)))
+def test_what_a_table_has_no_column_for_stays_as_it_is_held(wanted: Any, present: Any, managed: set[str]) -> None:
+    names = frozenset({"customer_no", "subscription_no", "product_code", *managed})
+    rows = [
+        attrs.evolve(
+            row(line, level, **{name: value for name, value in values.items() if name in names}), managed=names
+        )
+        for line, (level, values) in enumerate(wanted, start=2)
+    ]
+    levels: dict[str | None, list[RecurringProduct]] = {None: []}
+    for index, (level, values) in enumerate(present):
+        levels.setdefault(level, []).append(product(f"h{index}", **values))
+
+    result = difference("1", rows, Held(exists=True, charges=levels))
+
+    for step in result.steps:
+        if step.kind in {Kind.UPDATE, Kind.END}:
+            assert set(step.changes) <= managed
+            assert step.changes
+        if step.kind is Kind.CREATE and step.charge is not None:
+            same = [each for _, each in result.surplus if each.product_code == step.charge.product_code]
+            assert "start_date" in managed or not [
+                each for number, each in result.surplus if number == step.subscription_no and each in same
+            ]
+    assert len(result.wanted) == len(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -63,6 +64,9 @@ class Place:
             for owner in (each, *each.subscriptions.values())
             for charge in owner.charges.values()
         )
+
+    def documents(self) -> list[dict[str, Any]]:
+        return [dict(charge.document) for each in self.mock.store.customers(LEDGER) for charge in each.charges.values()]
 
 
 @pytest.fixture
@@ -237,6 +241,23 @@ def test_a_plan_of_another_ledger_is_refused(place: Place) -> None:
     plan.ledger = OTHER_LEDGER
     with pytest.raises(Refused, match="of ledger"):
         place.apply(plan)
+
+
+@pytest.mark.parametrize("lines", [1, 2])
+def test_a_plan_that_is_cut_at_the_end_of_a_line_is_refused(place: Place, lines: int) -> None:
+    path = place.folder / "plan.jsonl"
+    place.plan().write(path)
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:lines]))
+    with pytest.raises(TableError, match=f"is not a whole plan: it has {lines - 1} of 2 customers"):
+        Plan.load(path)
+
+
+def test_a_plan_that_was_changed_is_refused(place: Place) -> None:
+    path = place.folder / "plan.jsonl"
+    place.plan().write(path)
+    path.write_text(path.read_text().replace("5.5", "55"))
+    with pytest.raises(TableError, match="or was changed"):
+        Plan.load(path)
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"format": "payex-billing plan 1"}', "nonsense"])
@@ -430,3 +451,70 @@ def test_lost_answers_are_found_out_about_within_the_run(tmp_path: Path, fault: 
         report = place.apply()
         assert (counts(report), report.is_complete) == ((0, 3, 0, 0), True)
         assert place.held() == ALL
+
+
+# what a table does not say
+
+
+def test_a_missing_column_leaves_what_is_held(place: Place) -> None:
+    place.table("1,,P01,2,10.00,2026-01-01,2026-03-31\n")
+    place.apply()
+    held = place.documents()
+    (place.folder / "charges.csv").write_text("customer_no,product_code\n1,P01\n")
+    plan = place.plan()
+    assert (plan.changes, plan.unchanged, plan.before, plan.after) == (0, 1, plan.after, plan.before)
+    place.apply()
+    assert place.documents() == held
+
+
+def test_an_empty_cell_clears_what_is_held_and_a_missing_column_beside_it_does_not(place: Place) -> None:
+    place.table("1,,P01,2,10.00,2026-01-01,2026-03-31\n")
+    place.apply()
+    (held,) = place.documents()
+    (place.folder / "charges.csv").write_text("customer_no,product_code,end_date,quantity\n1,P01,,3\n")
+    assert place.apply().steps == {"update": 1}
+    (after,) = place.documents()
+    assert after.get("endDate") is None
+    assert (after["quantity"], after["unitPrice"], after["startDate"]) == (3, held["unitPrice"], held["startDate"])
+    assert place.plan().changes == 0
+
+
+def test_a_state_cache_notices_that_a_column_has_come_back(place: Place) -> None:
+    state = place.folder / "state.db"
+    place.table("1,,P01,2,10.00,2026-01-01,2026-03-31\n")
+    place.apply()
+    (place.folder / "charges.csv").write_text("customer_no,product_code\n1,P01\n")
+    place.apply(state=state)
+    (place.folder / "charges.csv").write_text("customer_no,product_code,end_date\n1,P01,\n")
+    assert place.apply(state=state).steps == {"update": 1}
+
+
+# where the charges are
+
+
+def test_the_state_and_the_journal_of_the_sandbox_are_refused_in_production(place: Place) -> None:
+    state = place.folder / "state.db"
+    place.apply(state=state)
+    with MockServer({LEDGER: TOKEN}) as production:
+        other = Place(production, place.folder)
+        with pytest.raises(JournalError, match="is of ledger http"):
+            other.apply(state=state)
+        with pytest.raises(TableError, match="is the state cache of http"):
+            other.apply(state=state, journal=place.folder / "another")
+        with pytest.raises(TableError, match="is the state cache of http"):
+            other.plan(state=state)
+        assert counts(other.apply(journal=place.folder / "third")) == (0, 3, 0, 0)
+
+
+def test_a_plan_of_the_sandbox_is_refused_in_production(place: Place) -> None:
+    plan = place.plan()
+    with MockServer({LEDGER: TOKEN}) as production, pytest.raises(Refused, match="the plan is of ledger http"):
+        Place(production, place.folder).apply(plan)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_only_the_owner_may_read_files_with_customer_numbers(place: Place) -> None:
+    place.plan().write(place.folder / "plan.jsonl")
+    place.apply(state=place.folder / "state.db")
+    for name in ("journal", "state.db", "plan.jsonl"):
+        assert (place.folder / name).stat().st_mode & 0o077 == 0, name

@@ -291,3 +291,45 @@ def test_the_rules_of_a_table_are_those_of_the_client(column: str, tmp_path_fact
             assert (line not in rejected) is right, cell
 
     same()
+
+
+# exactly the named file, and all of it
+
+
+@pytest.mark.parametrize("name", ["c[12].csv", "c*.csv", "c?.csv", "[c]1.csv", "a[b/c1.csv", "*/c1.csv"])
+def test_only_the_named_file_is_read(write: Write, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    for sibling in ("c1.csv", "c2.csv"):
+        write(f"customer_no,product_code\n{sibling[1]},WRONG\n", sibling)
+    write("customer_no,product_code\n7,P\n", name)
+    assert [(row.customer_no, row.charge.product_code) for row in rows(tmp_path / name)] == [("7", "P")]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl", ".csv"])
+def test_the_name_of_a_folder_says_nothing_of_the_rows(tmp_path: Path, suffix: str) -> None:
+    folder = tmp_path / "quantity=7" / "text=x"
+    folder.mkdir(parents=True)
+    duckdb.sql("SELECT '1' AS customer_no, 'P' AS product_code").to_csv(str(tmp_path / "plain.csv"))
+    kinds = {".parquet": "(FORMAT parquet)", ".jsonl": "(FORMAT json)", ".csv": "(FORMAT csv)"}
+    duckdb.sql(f"COPY (FROM '{tmp_path}/plain.csv') TO '{folder}/c{suffix}' {kinds[suffix]}")
+    (row,) = rows(folder / f"c{suffix}")
+    assert row.charge == Charge(product_code="P")
+
+
+def test_a_key_that_first_appears_late_is_read(write: Write) -> None:
+    lines = [json.dumps({"customerNo": str(number), "productCode": "P"}) for number in range(1, 25_001)]
+    lines.append(json.dumps({"customerNo": "9" * 8, "productCode": "P", "unitPrice": 5, "endDate": "2030-01-31"}))
+    last = rows(write("\n".join(lines), "charges.jsonl"))[-1]
+    assert last.charge == Charge(product_code="P", unit_price=Decimal(5), end_date=date(2030, 1, 31))
+
+
+def test_an_unknown_key_that_first_appears_late_is_refused(write: Write) -> None:
+    lines = [json.dumps({"customerNo": str(number), "productCode": "P"}) for number in range(1, 25_001)]
+    lines.append(json.dumps({"customerNo": "9" * 8, "productCode": "P", "unitprise": 5}))
+    with pytest.raises(TableError, match="unitprise"):
+        rows(write("\n".join(lines), "charges.jsonl"))
+
+
+def test_what_a_table_manages_are_its_columns(write: Write) -> None:
+    (row,) = rows(write("kund,productCode,end_date\n1,P,\n"), columns={"kund": "customer_no"})
+    assert row.managed == {"customer_no", "product_code", "end_date"}

@@ -182,7 +182,7 @@ class Facade(Generic[Provider, TransportT]):
             key=NaturalKey(customer_no=customer_no, subscription_no=subscription_no, charge=charge),
             sent_at=sent_at,
             known=known,
-            ledger=self.settings.base_url + self.settings.ledger_prefix,
+            ledger=self.settings.ledger,
             mark=mark,
             memory=self._memory.name,
         )

@@ -132,6 +132,11 @@ class Settings:
         """The path of the ledger, which every link must stay under: the token belongs to it."""
         return f"{self.prefix}/{quote(self.owner_no, safe='')}"
 
+    @property
+    def ledger(self) -> str:
+        """The address of the ledger. Its number alone says too little: the sandbox may have the same."""
+        return self.base_url + self.ledger_prefix
+
 
 def _given(environ: Mapping[str, str] | None, arguments: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, str]]:
     """The settings that were given, secrets hidden, and the origin of each."""

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import click
 
+from .._text import printable
 from ..client import Billing
 from ..errors import OutcomeUnknown
 from ..models import Charge, Customer, Outcome, RecurringProduct, Subscription
@@ -78,9 +79,9 @@ def get(customer_no: str, as_json: bool, **client: Any) -> int:
     if as_json:
         say_json(_plain(found) | {"subscriptions": [_plain(each) for each in subscriptions]})
     else:
-        click.echo(f"Customer {found.customer_no}")
+        click.echo(f"Customer {printable(found.customer_no)}")
         for each in subscriptions:
-            click.echo(f"  subscription {each.subscription_no}")
+            click.echo(f"  subscription {printable(each.subscription_no)}")
     return DONE
 
 
@@ -203,7 +204,7 @@ def remove(customer_no: str, charge_id: str, subscription: str | None, yes: bool
         products = _products(billing, customer_no, subscription)
         found = products.get(charge_id)
         if not yes:
-            click.confirm(f"Remove {found.product_code} ({_said(found)})?", abort=True, err=True)
+            click.confirm(printable(f"Remove {found.product_code} ({_said(found)})?"), abort=True, err=True)
         products.delete(charge_id)
     if as_json:
         say_json({"removed": charge_id})

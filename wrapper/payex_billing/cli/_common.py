@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .._text import printable
 from ..errors import BillingError
 
 if TYPE_CHECKING:
@@ -86,13 +87,16 @@ def table(
     try:
         from rich.console import Console  # noqa: PLC0415 - loaded only when something is drawn
         from rich.table import Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
     except ModuleNotFoundError:
         raise need("rich", "cli") from None
-    drawn = Table(title=title, title_justify="left")
+    # As text, and not as markup: what a server or a file says in brackets must be seen, and draw nothing.
+    rows = [[printable(cell) for cell in row] for row in rows]
+    drawn = Table(title=None if title is None else Text(printable(title), style="italic"), title_justify="left")
     for header in headers:
         drawn.add_column(header, justify="right" if header in right else "left", overflow="fold")
     for row in rows:
-        drawn.add_row(*row)
+        drawn.add_row(*map(Text, row))
     # Where nobody looks, width is what the cells need, so that `grep` finds whole lines.
     console = Console(highlight=False, soft_wrap=False)
     if not console.is_terminal:

@@ -20,9 +20,11 @@ from ..reconcile import apply as apply_table
 from ..reconcile import plan as plan_table
 from ..reconcile._apply import SETTLE
 from ..reconcile._plan import FORMAT
+from ..reconcile._private import open_private
 from ..reconcile._run import MAX_REMOVALS
 from ._common import (
     DONE,
+    ERROR,
     EXIT_CODES,
     INTERRUPTED,
     PENDING,
@@ -191,7 +193,8 @@ def apply(
                 table.write_rejects(chosen.rejects, report.rejected | report.failed)
             plain = attrs.asdict(report) | {"journal": str(name)}
             if report_file is not None:
-                report_file.write_text(json.dumps(plain, indent=2, default=str) + "\n", encoding="utf-8")
+                with open_private(report_file) as written:
+                    written.write(json.dumps(plain, indent=2, default=str) + "\n")
             if as_json:
                 say_json(plain)
             else:
@@ -203,6 +206,9 @@ def apply(
                     click.echo("Interrupted. The same command goes on where it stopped.", err=True)
     if report.interrupted:
         return INTERRUPTED
+    if not report.is_complete:
+        click.echo("The report is incomplete: rows have no outcome. Run the same command again.", err=True)
+        return ERROR
     return ROWS_FAILED if report.rejected or report.failed or report.not_removed else DONE
 
 

@@ -46,7 +46,11 @@ def show_plan(plan: Plan, *, details: bool) -> None:
     for kind in _KINDS:
         if plan.counts[kind.value]:
             click.echo(f"{plan.counts[kind.value]:>10} {_WORDS[kind]}")
-    if not plan.changes:
+    if plan.failed:
+        click.echo(f"The plan is incomplete: {len(plan.failed)} rows could not be compared with what is held.")
+        if not plan.changes:
+            return
+    elif not plan.changes:
         click.echo("Nothing to do.")
     click.echo(
         f"Per month: {price(plan.before)} before, {price(plan.after)} after ({_signed(plan.after - plan.before)})"

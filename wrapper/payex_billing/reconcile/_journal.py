@@ -17,8 +17,10 @@ from typing import Any, Self
 
 import attrs
 
+from ..errors import BillingError
 from ..models import Charge, LostCreation, NaturalKey
 from ._match import FIELDS, Kind, Step
+from ._private import make_private
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS run (id INTEGER PRIMARY KEY, input TEXT, ledger TEXT, started REAL, finished REAL);
@@ -33,7 +35,7 @@ CREATE TABLE IF NOT EXISTS customer (
 """
 
 
-class JournalError(Exception):
+class JournalError(BillingError):
     """The journal cannot be used: another run has it, or it is of another ledger. The text is a sentence."""
 
 
@@ -84,6 +86,10 @@ class Journal:
     def __init__(self, path: Path, ledger: str, *, now: Callable[[], float] = time.time) -> None:
         self.path = path
         self._now = now
+        try:
+            make_private(path)
+        except OSError as error:
+            raise JournalError(f"{path}: cannot be used as a journal: {error.strerror or error}") from None
         try:
             self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         except sqlite3.Error as error:

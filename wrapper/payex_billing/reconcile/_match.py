@@ -14,6 +14,7 @@ import attrs
 
 from ..models import Charge, RecurringProduct
 from ._tables import Row
+from ._validation import VALUES
 
 FIELDS = ("product_code", "quantity", "unit_price", "vat_rate", "text", "start_date", "end_date")
 CHANGEABLE = ("quantity", "unit_price", "vat_rate", "text", "end_date")
@@ -110,18 +111,20 @@ class Difference:
         steps: the writes, parents before their children.
         unchanged: lines of the rows that are as they should be.
         surplus: charges that are held and in no row; removed only when the table is the whole truth.
+        wanted: what the rows' charges come to, with the values that the table does not manage.
     """
 
     steps: tuple[Step, ...]
     unchanged: tuple[int, ...]
     surplus: tuple[tuple[str | None, RecurringProduct], ...]
+    wanted: tuple[Charge | RecurringProduct, ...] = ()
 
 
 def difference(customer_no: str, rows: Iterable[Row], held: Held, *, prune: bool = False) -> Difference:
     """Compare a customer's rows with what is held.
 
-    A charge is the same by customer, subscription and product code, then by its whole content, then by its start. It is
-    a match of multisets, because a customer may hold one product twice.
+    A charge is the same by customer, subscription and product code, then by its whole content, then by its start. What
+    the table has no column for does not count. It is a match of multisets: a customer may hold one product twice.
     """
     wanted: dict[str | None, list[Row]] = defaultdict(list)
     for row in rows:
@@ -129,6 +132,7 @@ def difference(customer_no: str, rows: Iterable[Row], held: Held, *, prune: bool
     steps: list[Step] = []
     unchanged: list[int] = []
     surplus: list[tuple[str | None, RecurringProduct]] = []
+    meant: list[Charge | RecurringProduct] = []
     if not held.exists:
         steps.append(Step(kind=Kind.CREATE_CUSTOMER, customer_no=customer_no))
     for number in sorted({*wanted, *held.charges}, key=lambda each: each or ""):
@@ -138,9 +142,13 @@ def difference(customer_no: str, rows: Iterable[Row], held: Held, *, prune: bool
         for row, found in _pairs(wanted[number], left):
             if found is None:
                 steps.append(_step(Kind.CREATE, row))
-            elif content_of(found) == content_of(row.charge):
+                meant.append(row.charge)
+            elif _managed(found, row) == _managed(row.charge, row):
                 unchanged.append(row.line)
+                meant.append(found)
             else:
+                row = _completed(row, found)  # noqa: PLW2901
+                meant.append(row.charge)
                 step = _step(Kind.UPDATE, row, found)
                 ends = set(step.changes) == {"end_date"} and row.charge.end_date is not None
                 steps.append(attrs.evolve(step, kind=Kind.END) if ends else step)
@@ -156,7 +164,7 @@ def difference(customer_no: str, rows: Iterable[Row], held: Held, *, prune: bool
             )
             for number, each in surplus
         ]
-    return Difference(steps=tuple(steps), unchanged=tuple(unchanged), surplus=tuple(surplus))
+    return Difference(steps=tuple(steps), unchanged=tuple(unchanged), surplus=tuple(surplus), wanted=tuple(meant))
 
 
 def _pairs(rows: list[Row], left: list[RecurringProduct]) -> list[tuple[Row, RecurringProduct | None]]:
@@ -164,7 +172,7 @@ def _pairs(rows: list[Row], left: list[RecurringProduct]) -> list[tuple[Row, Rec
     found: dict[int, RecurringProduct] = {}
     for index, row in enumerate(rows):
         for each in left:
-            if content_of(each) == content_of(row.charge):
+            if _managed(each, row) == _managed(row.charge, row):
                 found[index] = each
                 left.remove(each)
                 break
@@ -174,16 +182,31 @@ def _pairs(rows: list[Row], left: list[RecurringProduct]) -> list[tuple[Row, Rec
         same = [
             each
             for each in left
-            if (each.product_code, each.start_date) == (row.charge.product_code, row.charge.start_date)
+            if each.product_code == row.charge.product_code
+            and (each.start_date == row.charge.start_date or "start_date" not in row.managed)
         ]
         if same:
-            found[index] = min(same, key=lambda each: _distance(each, row.charge))
+            found[index] = min(same, key=lambda each: _distance(each, row))
             left.remove(found[index])
     return [(row, found.get(index)) for index, row in enumerate(rows)]
 
 
-def _distance(product: RecurringProduct, charge: Charge) -> int:
-    return sum(getattr(product, name) != getattr(charge, name) for name in CHANGEABLE)
+def _distance(product: RecurringProduct, row: Row) -> int:
+    return sum(one != other for one, other in zip(_managed(product, row), _managed(row.charge, row), strict=True))
+
+
+def _managed(charge: Charge | RecurringProduct, row: Row) -> tuple[object, ...]:
+    """The values of a charge that the row's table has columns for."""
+    values = content_of(charge)
+    if len(row.managed) == len(VALUES):  # all of them, as in most tables
+        return values
+    return tuple(value for name, value in zip(FIELDS, values, strict=True) if name in row.managed)
+
+
+def _completed(row: Row, found: RecurringProduct) -> Row:
+    """The row with what its charge holds in the fields that the table does not manage."""
+    kept = {name: getattr(found, name) for name in FIELDS if name not in row.managed}
+    return attrs.evolve(row, charge=attrs.evolve(row.charge, **kept)) if kept else row
 
 
 def _step(kind: Kind, row: Row, found: RecurringProduct | None = None) -> Step:

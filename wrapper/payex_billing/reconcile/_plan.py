@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
@@ -17,6 +18,7 @@ import attrs
 from ..errors import BillingError
 from ._journal import step_from_json, step_to_json
 from ._match import FIELDS, Held, Kind, Step, difference, money
+from ._private import open_private
 from ._reading import held
 from ._sources import TableError
 from ._tables import Row, Table
@@ -25,7 +27,7 @@ from ._validation import COLUMNS
 if TYPE_CHECKING:
     from ..aio import AsyncBilling
 
-FORMAT = "payex-billing plan 1"
+FORMAT = "payex-billing plan 2"
 T = TypeVar("T")
 Customer = tuple[str, list[Row]]
 Progress = Callable[[int], object]
@@ -125,8 +127,7 @@ class Plan:
         everything = [charge for charges in found.charges.values() for charge in charges]
         self.held += len(everything)
         before, _ = money(everything, today)
-        wanted: list[Any] = [row.charge for row in rows]
-        after, without = money([*wanted, *(() if prune else (each for _, each in result.surplus))], today)
+        after, without = money([*result.wanted, *(() if prune else (each for _, each in result.surplus))], today)
         self.before, self.after, self.without_price = (
             self.before + before,
             self.after + after,
@@ -142,8 +143,17 @@ class Plan:
 
     def write(self, path: Path) -> None:
         """Keep it as JSON Lines, to be looked at, and applied later."""
+        lines = [
+            json.dumps(
+                attrs.asdict(each, recurse=False) | {"steps": [step_to_json(step) for step in each.steps]},
+                ensure_ascii=False,
+            )
+            for each in self.customers
+        ]
         head = {
             "format": FORMAT,
+            "customers": len(lines),
+            "digest": _digest(lines),
             "ledger": self.ledger,
             "prune": self.prune,
             "rows": self.rows,
@@ -155,16 +165,14 @@ class Plan:
             "after": str(self.after),
             "without_price": self.without_price,
         }
-        with path.open("w", encoding="utf-8") as file:
+        with open_private(path) as file:
             file.write(json.dumps(head) + "\n")
-            for each in self.customers:
-                plain = attrs.asdict(each, recurse=False) | {"steps": [step_to_json(step) for step in each.steps]}
-                file.write(json.dumps(plain, ensure_ascii=False) + "\n")
+            file.writelines(f"{line}\n" for line in lines)
 
     def write_rejects(self, path: Path, reasons: Mapping[int, str]) -> None:
         """Write the rows of these lines, as far as the plan knows them, with a column `reason`."""
         steps = {step.line: step for each in self.customers for step in each.steps if step.line is not None}
-        with path.open("w", encoding="utf-8", newline="") as file:
+        with open_private(path, newline="") as file:
             writer = csv.writer(file)
             writer.writerow([*COLUMNS, "reason"])
             for line, reason in sorted(reasons.items()):
@@ -194,7 +202,13 @@ class Plan:
                 plan.held, plan.unchanged = head["held"], head["unchanged_unread"]
                 plan.before, plan.after = Decimal(head["before"]), Decimal(head["after"])
                 plan.without_price = head["without_price"]
-                for line in file:
+                lines = [line.rstrip("\n") for line in file]
+                if (len(lines), _digest(lines)) != (head["customers"], head["digest"]):
+                    raise TableError(
+                        f"{path}: is not a whole plan: it has {len(lines)} of {head['customers']} customers, or was "
+                        "changed. Make a new plan"
+                    )
+                for line in lines:
                     plain = json.loads(line)
                     steps = tuple(map(step_from_json, plain.pop("steps")))
                     lists: dict[str, Any] = {
@@ -206,6 +220,14 @@ class Plan:
         except (ValueError, KeyError, TypeError) as error:
             raise TableError(f"{path}: is not a plan that can be read: {error}") from None
         return plan
+
+
+def _digest(lines: Iterable[str]) -> str:
+    """A digest of the customers of a plan, as they are written."""
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line.encode() + b"\n")
+    return digest.hexdigest()
 
 
 def _ended(end: date | None, today: date) -> bool:
@@ -233,7 +255,7 @@ async def make(
         today: for what is still billed; the day it is if not given.
         on_progress: called with the number of rows after each customer.
     """
-    plan = Plan(ledger=billing.settings.owner_no, prune=prune)
+    plan = Plan(ledger=billing.settings.ledger, prune=prune)
     unsure = table.with_rejected_rows()
     day = today or date.today()
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ..errors import InvalidArgument
+from ..errors import BillingError, InvalidArgument
 from . import _plan
 from ._apply import SETTLE, Applier, Report
 from ._journal import Journal
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAX_REMOVALS = "5%"
 
 
-class Refused(Exception):
+class Refused(BillingError):
     """Nothing was written: the plan is out of date, or would remove too much. The text is a sentence."""
 
 
@@ -97,7 +97,7 @@ async def plan(
     Returns:
         The plan; `write` keeps it for `apply`.
     """
-    cache = State(state, table, billing.settings.owner_no) if state is not None else None
+    cache = State(state, table, billing.settings.ledger) if state is not None else None
     same, where = _chosen(table, cache, prune=prune, refresh=refresh, shard=shard)
     try:
         found = await _plan.make(
@@ -151,13 +151,13 @@ async def apply(
         JournalError: another run has the journal, or it is of another ledger.
         TableError: the state cache cannot be used.
     """
-    owner = billing.settings.owner_no
-    with Journal(journal, owner) as notes:
+    ledger = billing.settings.ledger
+    with Journal(journal, ledger) as notes:
         applier = Applier(billing, notes, settle=settle)
         applier.stop = stop or asyncio.Event()
         if isinstance(source, Plan):
             return await _apply_plan(applier, billing, source, notes, max_removals, concurrency, on_progress)
-        cache = State(state, source, owner) if state is not None else None
+        cache = State(state, source, ledger) if state is not None else None
         try:
             same, where = _chosen(source, cache, prune=prune, refresh=refresh, shard=shard)
             identity = _identity(source, prune=prune, shard=shard)
@@ -185,8 +185,8 @@ async def _apply_plan(
     applier: Applier, billing: AsyncBilling, plan: Plan, notes: Journal, max_removals: str, concurrency: int,
     on_progress: Progress | None,
 ) -> Report:  # fmt: skip
-    if plan.ledger != billing.settings.owner_no:
-        raise Refused(f"the plan is of ledger {plan.ledger}, not {billing.settings.owner_no}")
+    if plan.ledger != billing.settings.ledger:
+        raise Refused(f"the plan is of ledger {plan.ledger}, not {billing.settings.ledger}")
     identity = hashlib.sha256(repr(plan.customers).encode()).hexdigest()
     if not notes.would_go_on(identity):
         _refuse_removals(plan, max_removals)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import codecs
 import csv
+import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
+
+from ..errors import BillingError
 
 if TYPE_CHECKING:
     import duckdb
@@ -22,7 +26,15 @@ DELIMITERS = ",;\t|"
 _CHUNK = 1 << 20
 
 
-class TableError(Exception):
+class Reader(Protocol):
+    """Reads a file into the table `raw`."""
+
+    def __call__(self, database: duckdb.DuckDBPyConnection, file: Path, /) -> Source:
+        """Read it."""
+        ...
+
+
+class TableError(BillingError):
     """A table cannot be read at all; the text is a sentence that names the file."""
 
 
@@ -53,11 +65,13 @@ def load(
 
     if not path.is_file():
         raise TableError(f"{path}: there is no such file" if not path.exists() else f"{path}: is not a file")
-    readers: dict[str, Callable[[], Source]] = {".parquet": lambda: _parquet(database, path)}
-    readers |= dict.fromkeys(JSON_LINES, lambda: _json_lines(database, path))
-    readers |= dict.fromkeys(EXCEL, lambda: _excel(database, path))
+    readers: dict[str, Reader] = {".parquet": _parquet}
+    readers |= dict.fromkeys(JSON_LINES, _json_lines)
+    readers |= dict.fromkeys(EXCEL, _excel)
+    read = readers.get(path.suffix.lower(), partial(_csv, path=path, delimiter=delimiter, encoding=encoding))
     try:
-        source = readers.get(path.suffix.lower(), lambda: _csv(database, path, delimiter, encoding))()
+        with _plainly_named(path) as file:
+            source = read(database, file)
     except duckdb.Error as error:
         raise TableError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
     except OSError as error:
@@ -68,6 +82,24 @@ def load(
     return source
 
 
+@contextmanager
+def _plainly_named(path: Path) -> Iterator[Path]:
+    """The file under a name in which no character means anything, for as long as the block lasts.
+
+    DuckDB takes `*`, `?` and `[` in a name for a pattern, and would read every file that fits it.
+    """
+    if not set("*?[") & set(str(path)):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / f"table{path.suffix.lower()}"
+        try:
+            plain.symlink_to(path.resolve())
+        except OSError:  # not everybody may make links on Windows
+            shutil.copyfile(path, plain)
+        yield plain
+
+
 def quoted(name: str) -> str:
     """A name as SQL has it."""
     return '"' + name.replace('"', '""') + '"'
@@ -76,8 +108,16 @@ def quoted(name: str) -> str:
 # CSV
 
 
-def _csv(database: duckdb.DuckDBPyConnection, path: Path, delimiter: str | None, encoding: str | None) -> Source:
-    with _in_utf_8(path, encoding) as file:
+def _csv(
+    database: duckdb.DuckDBPyConnection,
+    plain: Path,
+    *,
+    path: Path,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+) -> Source:
+    """Read `plain`, which the user calls `path`."""
+    with _in_utf_8(path, plain, encoding) as file:
         with file.open(encoding="utf-8-sig", newline="") as text:
             first = text.readline()
         if not first.strip():
@@ -89,7 +129,7 @@ def _csv(database: duckdb.DuckDBPyConnection, path: Path, delimiter: str | None,
         columns = ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in names)
         database.execute(
             f"CREATE TABLE raw AS SELECT row_number() OVER () AS row, * FROM read_csv($file, delim = $delim, "
-            "header = true, auto_detect = false, quote = '\"', escape = '\"', "
+            "header = true, auto_detect = false, hive_partitioning = false, quote = '\"', escape = '\"', "
             "ignore_errors = true, store_rejects = true, "
             f"columns = {{{columns}}})",
             {"file": str(file), "delim": found},
@@ -119,7 +159,7 @@ def _reason(message: str) -> str:
 
 
 @contextmanager
-def _in_utf_8(path: Path, encoding: str | None) -> Iterator[Path]:
+def _in_utf_8(path: Path, plain: Path, encoding: str | None) -> Iterator[Path]:
     """The file itself when it is in UTF-8, else a copy that is, for as long as the block lasts."""
     name = encoding or _encoding_of(path)
     try:
@@ -127,7 +167,7 @@ def _in_utf_8(path: Path, encoding: str | None) -> Iterator[Path]:
     except LookupError:
         raise TableError(f"{path}: there is no encoding {name!r}") from None
     if codec == "utf-8" and encoding is None:
-        yield path
+        yield plain
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "utf-8.csv"
@@ -164,10 +204,11 @@ def _encoding_of(path: Path) -> str:
 
 
 def _parquet(database: duckdb.DuckDBPyConnection, path: Path) -> Source:
-    described = database.execute("DESCRIBE SELECT * FROM read_parquet($file)", {"file": str(path)}).fetchall()
+    read = "read_parquet($file, hive_partitioning = false)"  # a folder called quantity=7 says nothing of the rows
+    described = database.execute(f"DESCRIBE SELECT * FROM {read}", {"file": str(path)}).fetchall()
     cells = [f"{_as_text(quoted(name), kind)} AS {quoted(name)}" for name, kind, *_ in described]
     database.execute(
-        f"CREATE TABLE raw AS SELECT row_number() OVER () AS row, {', '.join(cells)} FROM read_parquet($file)",
+        f"CREATE TABLE raw AS SELECT row_number() OVER () AS row, {', '.join(cells)} FROM {read}",
         {"file": str(path)},
     )
     return Source(columns=tuple(name for name, *_ in described))
@@ -187,7 +228,8 @@ def _as_text(cell: str, kind: str) -> str:
 def _json_lines(database: duckdb.DuckDBPyConnection, path: Path) -> Source:
     if not path.stat().st_size:
         raise TableError(f"{path}: is empty")
-    read = "read_json($file, format = 'newline_delimited'"
+    # All rows decide which columns there are, not only the first 20,480.
+    read = "read_json($file, format = 'newline_delimited', hive_partitioning = false, sample_size = -1"
     described = database.execute(f"DESCRIBE SELECT * FROM {read})", {"file": str(path)}).fetchall()
     names = tuple(str(name) for name, *_ in described)
     columns = ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in names)
@@ -213,7 +255,7 @@ def _excel(database: duckdb.DuckDBPyConnection, path: Path) -> Source:
         copy = Path(folder) / "sheet.csv"
         with copy.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([_cell(each) for each in row] for row in rows)
-        source = _csv(database, copy, ",", None)
+        source = _csv(database, copy, path=copy, delimiter=",")
     return attrs.evolve(source, delimiter="")
 
 

@@ -21,8 +21,13 @@ _DIGESTS = "SELECT customer_no, count(*) AS rows, sum(digest)::HUGEINT AS digest
 class State:
     """The cache in one file, used by one process at a time.
 
+    Args:
+        path: the file; made if it does not exist.
+        table: the desired charges.
+        ledger: whose charges these are: the address of the ledger, for sandbox and production share its number.
+
     Raises:
-        TableError: it cannot be opened, or another run has it.
+        TableError: it cannot be opened, another run has it, or it is of another ledger.
     """
 
     def __init__(self, path: Path, table: Table, ledger: str) -> None:
@@ -35,12 +40,22 @@ class State:
             reason = "another run is using it" if "lock" in str(error).lower() else str(error).splitlines()[0]
             raise TableError(f"{path}: cannot be used as a state cache: {reason}") from None
         # Digests of rows are DuckDB's own: another version may make others, and then everything is read again.
-        self._made_by = f"{ledger} {duckdb.__version__}"
+        path.chmod(0o600)
+        # An empty cell clears a value, and a missing column leaves it: other columns make it read everything again.
+        self._made_by = f"{duckdb.__version__} {table.columns}"
         self._database.execute("CREATE TABLE IF NOT EXISTS state.made_by (text VARCHAR)")
         self._database.execute(
             "CREATE TABLE IF NOT EXISTS state.customers "
             "(customer_no VARCHAR PRIMARY KEY, rows BIGINT, digest HUGEINT, pruned BOOLEAN)"
         )
+        self._database.execute("CREATE TABLE IF NOT EXISTS state.ledger (text VARCHAR)")
+        held = self._database.execute("SELECT text FROM state.ledger").fetchall()
+        if held and held != [(ledger,)]:
+            self._database.execute("DETACH state")
+            raise TableError(f"{path}: is the state cache of {held[0][0]}, not of {ledger}: name another file")
+        if not held:  # new, or of a version that did not note where its customers are
+            self._database.execute("DELETE FROM state.customers")
+            self._database.execute("INSERT INTO state.ledger VALUES (?)", [ledger])
         if self._database.execute("SELECT text FROM state.made_by").fetchall() != [(self._made_by,)]:
             self._database.execute("DELETE FROM state.customers; DELETE FROM state.made_by")
             self._database.execute("INSERT INTO state.made_by VALUES (?)", [self._made_by])

@@ -13,6 +13,7 @@ import attrs
 
 from ..errors import ConfigurationError
 from ..models import Charge
+from ._private import open_private
 from ._sources import Source, TableError, load, quoted
 from ._validation import COLUMNS, REQUIRED, VALUES, one, validate
 
@@ -29,12 +30,14 @@ class Row:
         customer_no: whose it is.
         subscription_no: the subscription it hangs on; None at customer level.
         charge: what is to be billed.
+        managed: the fields of the charge that the table has a column for. The others stay as they are held.
     """
 
     line: int
     customer_no: str
     subscription_no: str | None
     charge: Charge
+    managed: frozenset[str] = frozenset(VALUES)
 
 
 @attrs.frozen(kw_only=True)
@@ -64,6 +67,7 @@ class Table:
 
     Attributes:
         path: the file.
+        managed: which of our columns it has; what a charge holds in the others stays as it is.
         total: its rows, rejected ones included.
         rejections: everything that is wrong, by line.
     """
@@ -75,6 +79,7 @@ class Table:
         self.database = database
         self._source = source
         self._names = names
+        self.managed = frozenset(names)
         self._multiline = bool(one(database, "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'lines'"))
         self._broken = [
             record + self._breaks_before(record - 1 - earlier) for earlier, (record, _) in enumerate(source.broken)
@@ -96,7 +101,12 @@ class Table:
     def digest(self) -> str:
         """A digest of the right rows, in any order."""
         found = one(self.database, "SELECT count(*) || ' ' || coalesce(sum(digest), 0) FROM good")
-        return str(found)
+        return f"{found} {self.columns}"
+
+    @property
+    def columns(self) -> str:
+        """The columns that it has, for a digest: an empty cell clears a value, and a missing column does not."""
+        return ",".join(sorted(self.managed))
 
     def reasons(self, condition: Callable[[str], str] | None = None) -> dict[int, str]:
         """Why each rejected row is, by line. `condition` tells of a customer's cell whether it is in the shard.
@@ -140,7 +150,7 @@ class Table:
     def write_rejects(self, path: Path, reasons: Mapping[int, str]) -> None:
         """Write the rows of these lines as they stood, with a column `reason`, to be mended and fed again."""
         names = ", ".join(map(quoted, self._source.columns))
-        with path.open("w", encoding="utf-8", newline="") as file:
+        with open_private(path, newline="") as file:
             writer = csv.writer(file, delimiter=self._source.delimiter or ",")
             writer.writerow([*self._source.columns, "reason"])
             # Few rows are rejected: finding theirs by their line is left to one pass over the row numbers.
@@ -180,7 +190,13 @@ class Table:
             end_date=end,
         )
         line = self._record_of(row) + breaks
-        return Row(line=line, customer_no=customer, subscription_no=subscription or None, charge=charge)
+        return Row(
+            line=line,
+            customer_no=customer,
+            subscription_no=subscription or None,
+            charge=charge,
+            managed=self.managed,
+        )
 
     def _line_of(self, row: int) -> int:
         """The line of a row: after the header, past broken lines, and past line breaks inside cells."""
@@ -221,7 +237,8 @@ def read(
     """Read the desired charges from CSV, Parquet, JSON Lines or Excel, told apart by the name's ending.
 
     Columns have the contract's names (`customerNo`) or Python's (`customer_no`). An empty cell is a value that is not
-    given: it comes from the master product, or there is no such date.
+    given: it comes from the master product, or there is no such date. A column that is missing is not managed by the
+    table: what is held stays as it is, and a new charge does not have the value.
 
     Args:
         path: the file.
