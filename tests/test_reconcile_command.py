@@ -390,3 +390,14 @@ def test_a_plan_with_failures_is_called_incomplete(run: Run, file: Path) -> None
     assert "The plan is incomplete" in planned.stdout
     assert "Nothing to do" not in planned.stdout
     assert "Per month" not in planned.stdout
+
+
+def test_a_cleared_end_date_is_told_with_what_it_costs(run: Run, file: Path) -> None:
+    header = "customer_no,product_code,quantity,unit_price,end_date\n"
+    file.write_text(f"{header}1,P1,2,10,2026-02-01\n1,P2,1,900,\n", encoding="utf-8")
+    assert run("apply", "charges.csv").returncode == 0
+    file.write_text(f"{header}1,P1,2,10,\n1,P2,1,100,\n", encoding="utf-8")
+    shown = run("plan", "charges.csv").stdout
+    assert "1 charges lose their end date and are billed without end: 20.00 a month." in shown
+    table = shown[shown.index("Largest changes") :]
+    assert table.index("end date none") < table.index("100.00")

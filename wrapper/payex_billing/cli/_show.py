@@ -46,6 +46,7 @@ def show_plan(plan: Plan, *, details: bool) -> None:
     for kind in _KINDS:
         if plan.counts[kind.value]:
             click.echo(f"{plan.counts[kind.value]:>10} {_WORDS[kind]}")
+    _show_reopened(plan)
     if plan.failed:
         click.echo(f"The plan is incomplete: {len(plan.failed)} rows could not be compared with what is held.")
         if not plan.changes:
@@ -78,6 +79,14 @@ def show_plan(plan: Plan, *, details: bool) -> None:
         _largest(plan.customers)
 
 
+def _show_reopened(plan: Plan) -> None:
+    """Charges that lose their end, with what they come to: an end that was cleared by mistake costs the most."""
+    reopened = [step for each in plan.customers for step in each.steps if _reopens(step)]
+    if reopened:
+        worth = sum((_worth(step.charge) for step in reopened), Decimal(0))
+        click.echo(f"{len(reopened)} charges lose their end date and are billed without end: {price(worth)} a month.")
+
+
 def _signed(change: Decimal) -> str:
     return ("+" if change >= 0 else "") + price(change)
 
@@ -89,21 +98,27 @@ def _largest(customers: list[PlannedCustomer]) -> None:
         for step in each.steps
         if step.kind not in {Kind.CREATE_CUSTOMER, Kind.CREATE_SUBSCRIPTION}
     ]
-    steps.sort(key=lambda step: -abs(_weight(step)))
+    steps.sort(key=lambda step: (not _reopens(step), -abs(_weight(step))))
     rows = [[step.customer_no, *_row(step), price(_weight(step))] for step in steps[:5]]
     headers = ["customer", "step", "subscription", "product", "was", "becomes", "per month"]
     table(headers, rows, right=frozenset({"per month"}), title="Largest changes")
 
 
+def _reopens(step: Step) -> bool:
+    """Whether a charge that has an end loses it."""
+    return step.kind is Kind.UPDATE and "end_date" in step.changes and step.changes["end_date"] is None
+
+
+def _worth(charge: object) -> Decimal:
+    """What a charge comes to a month, major currency units; nothing if its price is the master product's."""
+    unit, quantity = getattr(charge, "unit_price", None), getattr(charge, "quantity", None)
+    return Decimal(0) if unit is None else unit * (quantity or 1)
+
+
 def _weight(step: Step) -> Decimal:
     """What a step changes a month, major currency units."""
-
-    def worth(charge: object) -> Decimal:
-        unit, quantity = getattr(charge, "unit_price", None), getattr(charge, "quantity", None)
-        return Decimal(0) if unit is None else unit * (quantity or 1)
-
-    after = Decimal(0) if step.kind in {Kind.REMOVE, Kind.END} else worth(step.charge)
-    return after - worth(step.before)
+    after = Decimal(0) if step.kind in {Kind.REMOVE, Kind.END} else _worth(step.charge)
+    return after - _worth(step.before)
 
 
 def _row(step: Step) -> list[str]:
