@@ -674,6 +674,18 @@ def test_a_stale_response_that_came_too_late_to_be_seen_is_noticed_by_its_values
     assert isinstance(result, expected), f"{name_of(result)}: {result}"
 
 
+def created(kind: Kind, handle: Callable[[Connection], None], token: Any = "t") -> str:
+    """Create one charge with `wait_on_writes`. Return the class of the result, without the prefix Async."""
+
+    async def scenario() -> Any:
+        async with opened(kind, server.url, token=token) as billing:
+            client = billing.with_options(wait_on_writes=True)
+            return await outcome(lambda: client.customer("c").recurring_products.create(Charge(product_code="P01")))
+
+    with HostileServer(handle) as server:
+        return name_of(run(kind, scenario())).removeprefix("Async")
+
+
 @pytest.mark.parametrize("kind", [kind for kind in FOUR if kind.engine == "httpx"], ids=str)
 @pytest.mark.parametrize("flavour", ["400", "401", "404", "429", "503"])
 def test_a_refusal_of_a_post_with_bytes_behind_it_is_not_believed(kind: Kind, flavour: str) -> None:
@@ -684,15 +696,7 @@ def test_a_refusal_of_a_post_with_bytes_behind_it_is_not_believed(kind: Kind, fl
     were left over.
     """
     late = TooLate(stale_responses("", {})[flavour], then_honest=True)
-
-    async def scenario() -> Any:
-        async with opened(kind, server.url, token=lambda: "t") as billing:
-            client = billing.with_options(wait_on_writes=True)
-            return await outcome(lambda: client.customer("c").recurring_products.create(Charge(product_code="P01")))
-
-    with HostileServer(late.handle) as server:
-        result = run(kind, scenario())
-    assert (name_of(result).removeprefix("Async"), late.ledger.posts["P01"]) == ("OutcomeUnknown", 1)
+    assert (created(kind, late.handle, token=lambda: "t"), late.ledger.posts["P01"]) == ("OutcomeUnknown", 1)
 
 
 @pytest.mark.parametrize("kind", FOUR, ids=str)
@@ -701,47 +705,41 @@ def test_a_stale_401_that_comes_while_the_post_is_under_way_sends_no_second_post
     """The server accepts the same token for a read, so its 401 cannot be the response to the POST."""
     late = TooLate(problem(401, "unauthorized"), then_honest=then_honest, same_segment=False)
     tokens = itertools.count()
-
-    async def scenario() -> Any:
-        async with opened(kind, server.url, token=lambda: f"t{next(tokens)}") as billing:
-            return await outcome(lambda: billing.customer("c").recurring_products.create(Charge(product_code="P01")))
-
-    with HostileServer(late.handle) as server:
-        result = run(kind, scenario())
-    assert (name_of(result).removeprefix("Async"), late.ledger.posts["P01"]) == ("OutcomeUnknown", 1)
+    result = created(kind, late.handle, token=lambda: f"t{next(tokens)}")
+    assert (result, late.ledger.posts["P01"]) == ("OutcomeUnknown", 1)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FOUR if kind.engine == "httpx"], ids=str)
 @pytest.mark.parametrize("flavour", ["429", "503"])
 @pytest.mark.parametrize("delay", [0.0, 0.3])
-def test_a_stale_429_with_the_response_behind_it_sends_no_second_post(kind: Kind, flavour: str, delay: float) -> None:
-    """The server works at the POST for `delay` seconds after the stale response."""
-    late = TooLate(stale_responses("", {})[flavour], then_honest=True, same_segment=False, delay=delay)
+@pytest.mark.parametrize("ending", ["kept open", "Connection: close", "HTTP/1.0"])
+def test_a_stale_429_with_the_response_behind_it_sends_no_second_post(
+    kind: Kind, flavour: str, delay: float, ending: str
+) -> None:
+    """The server works at the POST for `delay` seconds after the stale response.
 
-    async def scenario() -> Any:
-        async with opened(kind, server.url, token="t") as billing:
-            client = billing.with_options(wait_on_writes=True)
-            return await outcome(lambda: client.customer("c").recurring_products.create(Charge(product_code="P01")))
-
-    with HostileServer(late.handle) as server:
-        result = run(kind, scenario())
-    assert (name_of(result).removeprefix("Async"), late.ledger.posts["P01"]) == ("OutcomeUnknown", 1)
+    The stale response may also say that the connection ends with it.
+    """
+    stale = stale_responses("", {})[flavour]
+    if ending == "Connection: close":
+        stale = stale.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+    elif ending == "HTTP/1.0":
+        stale = stale.replace(b"HTTP/1.1", b"HTTP/1.0", 1)
+    late = TooLate(stale, then_honest=True, same_segment=False, delay=delay)
+    assert (created(kind, late.handle), late.ledger.posts["P01"]) == ("OutcomeUnknown", 1)
 
 
 @pytest.mark.parametrize("kind", FOUR, ids=str)
-def test_a_post_waits_for_a_429_that_no_other_response_follows(kind: Kind) -> None:
-    answers = iter([response(429, b"", "Retry-After: 0")])
+@pytest.mark.parametrize("ending", [(), ("Connection: close",)], ids=["kept open", "closed"])
+def test_a_post_waits_for_a_429_that_no_other_response_follows(kind: Kind, ending: tuple[str, ...]) -> None:
+    answers = iter([response(429, b"", "Retry-After: 0", *ending)])
     ledger = Ledger()
 
     def handle(connection: Connection) -> None:
         while (request := connection.read_request()) is not None:
-            connection.send(next(answers, None) or ledger.perform(request))
+            answer = next(answers, None)
+            connection.send(answer or ledger.perform(request))
+            if answer and ending:
+                return
 
-    async def scenario() -> Any:
-        async with opened(kind, server.url, token="t") as billing:
-            client = billing.with_options(wait_on_writes=True)
-            return await outcome(lambda: client.customer("c").recurring_products.create(Charge(product_code="P01")))
-
-    with HostileServer(handle) as server:
-        result = run(kind, scenario())
-    assert (name_of(result), ledger.posts["P01"]) == ("RecurringProduct", 1)
+    assert (created(kind, handle), ledger.posts["P01"]) == ("RecurringProduct", 1)

@@ -112,29 +112,49 @@ class _Route:
         return httpcore2.Request(request.method, url, headers=headers, content=request.body)
 
 
-class _Line:
-    """One connection, with the progress of the attempt that uses it."""
+class _AnyLine:
+    """One connection, with the progress of the attempt that uses it.
+
+    Attributes:
+        connection: the connection of httpcore2.
+        idle_since: when the last response was complete, on the monotonic clock.
+        used: whether a response has come over the connection.
+    """
+
+    connection: httpcore2.ConnectionInterface | httpcore2.AsyncConnectionInterface
 
     def __init__(self, route: _Route) -> None:
         self.progress = route.progress()
-        self.connection = route.connect(Network(self.progress))
         self.idle_since = 0.0
-        self.used = False  # whether a response has come over it
+        self.used = False
 
     def failure(self, error: Exception) -> Failure:
-        """What an error means for the attempt that uses the connection."""
+        """Return what an error means for the attempt that uses the connection."""
         return classify(error, written=self.progress.written, used=self.used)
 
     def is_clean(self) -> bool:
-        """Whether it is open, and nothing has arrived since its last response."""
+        """Return whether the connection is open, and no byte has arrived since its last response."""
         return self.connection.is_idle() and not self.connection.has_expired() and not left_over(self.connection)
 
     def is_followed(self) -> bool:
-        """Whether bytes have arrived behind the response that was just read."""
+        """Return whether bytes have arrived behind the response that was just read."""
         return left_over(self.connection)
 
+
+class _Line(_AnyLine):
+    """A connection for threads."""
+
+    connection: httpcore2.ConnectionInterface
+
+    def __init__(self, route: _Route) -> None:
+        super().__init__(route)
+        self.connection = route.connect(Network(self.progress))
+
     def is_followed_soon(self, deadline: float) -> bool:
-        """The same, waiting for them. The connection cannot be used afterwards."""
+        """Listen for bytes behind the response for `LISTEN` seconds, then close the connection.
+
+        Call it before the response is closed: httpcore2 closes the connection with a response that says so.
+        """
         stream = self.progress.stream
         try:
             if self.is_followed() or not isinstance(stream, Stream):
@@ -142,43 +162,35 @@ class _Line:
             self.progress.begin(min(deadline, time.monotonic() + LISTEN))
             return bool(stream.read(1))
         except _ERRORS:
-            return False  # nothing came
+            return False  # no byte came
         finally:
             self.connection.close()
 
 
-class _AsyncLine:
-    """The same for an event loop."""
+class _AsyncLine(_AnyLine):
+    """A connection for an event loop."""
+
+    connection: httpcore2.AsyncConnectionInterface
 
     def __init__(self, route: _Route) -> None:
-        self.progress = route.progress()
+        super().__init__(route)
         self.network = AsyncNetwork(self.progress)
         self.connection = route.connect_async(self.network)
-        self.idle_since = 0.0
-        self.used = False
-
-    def failure(self, error: Exception) -> Failure:
-        """What an error means for the attempt that uses the connection."""
-        return classify(error, written=self.progress.written, used=self.used)
-
-    def is_clean(self) -> bool:
-        """Whether it is open, and nothing has arrived since its last response."""
-        return self.connection.is_idle() and not self.connection.has_expired() and not left_over(self.connection)
 
     def is_followed(self) -> bool:
-        """Whether bytes have arrived behind the response that was just read."""
-        return left_over(self.connection) or (self.network.wire is not None and bool(self.network.wire.arrived))
+        """Return whether bytes have arrived behind the response that was just read."""
+        return super().is_followed() or (self.network.wire is not None and bool(self.network.wire.arrived))
 
     async def is_followed_soon(self, deadline: float) -> bool:
-        """The same, waiting for them. The connection cannot be used afterwards."""
+        """Do the same as `_Line.is_followed_soon`."""
         stream = self.progress.stream
         try:
             if self.is_followed() or not isinstance(stream, AsyncStream):
                 return True
-            async with asyncio.timeout_at(asyncio.get_running_loop().time() + min(deadline - time.monotonic(), LISTEN)):
+            async with asyncio.timeout(min(deadline - time.monotonic(), LISTEN)):
                 return bool(await stream.read(1))
         except _ERRORS:
-            return False  # nothing came
+            return False  # no byte came
         finally:
             await self.connection.aclose()
 
@@ -212,6 +224,8 @@ class Transport:
                 if failure := body.add(piece):
                     line.connection.close()
                     return failure
+            if response.status in request.listen_after:
+                return _reply(response, body, followed=line.is_followed_soon(deadline))
             response.close()
         except _ERRORS as error:
             line.connection.close()
@@ -220,8 +234,6 @@ class Transport:
             line.connection.close()
             # The frames of the HTTP library hold the Authorization header.
             raise error.with_traceback(None) from None
-        if response.status in request.listen_after:
-            return _reply(response, body, followed=line.is_followed_soon(deadline))
         followed = line.is_followed()
         self._put_back(line)
         return _reply(response, body, followed=followed)
@@ -286,6 +298,8 @@ class AsyncTransport:
                     pieces += 1
                     if not pieces % _TURN:  # pieces that have arrived together are read without a pause
                         await asyncio.sleep(0)
+                if response.status in request.listen_after:
+                    return _reply(response, body, followed=await line.is_followed_soon(deadline))
                 await response.aclose()
         except _ERRORS as error:
             await line.connection.aclose()
@@ -294,8 +308,6 @@ class AsyncTransport:
             await line.connection.aclose()
             # The frames of the HTTP library hold the Authorization header.
             raise error.with_traceback(None) from None
-        if response.status in request.listen_after:
-            return _reply(response, body, followed=await line.is_followed_soon(deadline))
         followed = line.is_followed()
         line.used = True
         self._idle.put(line, time.monotonic())
