@@ -14,7 +14,7 @@ from contract_tests.support import BASE_PATH, LEDGER, STATEFUL, TOKEN, bearer, l
 DOCUMENT: Any = load_contract().document
 # A chain as deep as customer → charge → change or removal; that every other can be found too is a promise of the links.
 FOUND = {"create_customer", "get_customer", "create_subscription", "create_customer_recurring_product"}
-TRIES = 5  # one run finds a deeper chain four times of five; the others begin anew
+TRIES = 5  # a single run of the machine finds no deeper chain in one of five tries
 DEEPER = {"update_customer_recurring_product", "delete_customer_recurring_product", "get_customer_recurring_product"}
 
 

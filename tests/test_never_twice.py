@@ -240,7 +240,7 @@ def test_under_any_schedule_of_faults_what_is_held_is_what_was_reported(facade: 
 
 
 def first_failure(tls: Tls | None = None, ca: str | None = None) -> BaseException | None:
-    """The first failure that the machine finds. Sockets are not deterministic, so its second run may differ."""
+    """Return the first failure that the machine finds. Sockets are not deterministic, so a second run can differ."""
     failures: list[BaseException] = []
     with suppress(AssertionError, BillingError, Flaky):
         run("sync", phases=(Phase.generate,), tls=tls, ca=ca, failures=failures)

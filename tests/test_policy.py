@@ -67,7 +67,7 @@ class Run:
     waits: list[float] = field(default_factory=list)
     closed_idle: int = 0
     noted: list[pb.Attempt] = field(default_factory=list)
-    checks: list[Reply] = field(default_factory=list)  # what came of reads by which the 401 of a POST is proven
+    checks: list[Reply] = field(default_factory=list)  # replies to the reads that check a refused token
     result: Response | None = None
     error: pb.BillingError | None = None
 

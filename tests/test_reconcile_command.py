@@ -360,7 +360,7 @@ def test_shell_completion_is_there() -> None:
     assert "_payex_billing_completion" in result.stdout
 
 
-# texts of others are shown as they are
+# texts of a server or a file on the terminal
 
 BIDI, CLEAR = "\u202e", "\x1b[2J"
 
@@ -398,6 +398,6 @@ def test_a_cleared_end_date_is_told_with_what_it_costs(run: Run, file: Path) -> 
     assert run("apply", "charges.csv").returncode == 0
     file.write_text(f"{header}1,P1,2,10,\n1,P2,1,100,\n", encoding="utf-8")
     shown = run("plan", "charges.csv").stdout
-    assert "1 charges lose their end date and are billed without end: 20.00 a month." in shown
+    assert "1 charge loses its end date and will be billed without end: 20.00 a month." in shown
     table = shown[shown.index("Largest changes") :]
     assert table.index("end date none") < table.index("100.00")

@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any, TypeVar
 import pytest
 from payex_billing import AsyncBilling, InvalidArgument, reconcile
 from payex_billing.reconcile import JournalError, Plan, Refused, Report, Shard, TableError
+from payex_billing.reconcile._private import open_private
 from payex_billing.reconcile._run import removal_limit
 from payex_billing_mock import Faults, MockServer
 from payex_billing_mock.app import Answer, Request
@@ -453,7 +456,7 @@ def test_lost_answers_are_found_out_about_within_the_run(tmp_path: Path, fault: 
         assert place.held() == ALL
 
 
-# what a table does not say
+# missing columns
 
 
 def test_a_missing_column_leaves_what_is_held(place: Place) -> None:
@@ -489,7 +492,7 @@ def test_a_state_cache_notices_that_a_column_has_come_back(place: Place) -> None
     assert place.apply(state=state).steps == {"update": 1}
 
 
-# where the charges are
+# another ledger
 
 
 def test_the_state_and_the_journal_of_the_sandbox_are_refused_in_production(place: Place) -> None:
@@ -518,3 +521,29 @@ def test_only_the_owner_may_read_files_with_customer_numbers(place: Place) -> No
     place.apply(state=place.folder / "state.db")
     for name in ("journal", "state.db", "plan.jsonl"):
         assert (place.folder / name).stat().st_mode & 0o077 == 0, name
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_the_mode_of_a_pipe_stays_as_it_is(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o640)
+    pipe.chmod(0o640)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        open_private(pipe).close()
+    finally:
+        os.close(reader)
+    assert pipe.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_second_run_in_the_same_process_does_not_open_the_journal_for_other_processes(place: Place) -> None:
+    """POSIX drops the locks of a process on a file when the process closes any descriptor of the file."""
+    other = "import sys, pathlib; from payex_billing.reconcile._journal import Journal\n"
+    other += "with Journal(pathlib.Path(sys.argv[1]), 'x'): print('opened')"
+    with reconcile._journal.Journal(place.journal, "x"):
+        with pytest.raises(JournalError, match="another run is using"):
+            reconcile._journal.Journal(place.journal, "x")
+        command = [sys.executable, "-c", other, str(place.journal)]
+        found = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert "opened" not in found.stdout
+    assert "another run is using" in found.stderr

@@ -293,7 +293,7 @@ def test_the_rules_of_a_table_are_those_of_the_client(column: str, tmp_path_fact
     same()
 
 
-# exactly the named file, and all of it
+# the reader reads only the named file, with all its columns
 
 
 @pytest.mark.parametrize("name", ["c[12].csv", "c*.csv", "c?.csv", "[c]1.csv", "a[b/c1.csv", "*/c1.csv"])

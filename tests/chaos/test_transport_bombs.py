@@ -325,7 +325,7 @@ def handle(connection: Connection) -> None:
 
 
 def measured(kind: Kind) -> dict[tuple[str, str], dict[str, Any]]:
-    """What the process of the client measured for each bomb."""
+    """Run the client in a process of its own. Return its measurements for each bomb."""
     cases = [(number, method) for number, name in enumerate(BOMBS) for method in methods(name)]
     with HostileServer(handle) as server:
         command = [sys.executable, "-c", CHILD, json.dumps([kind, server.url, cases])]
@@ -369,7 +369,7 @@ def test_no_response_harms_the_client(kind: Kind, subtests: pytest.Subtests) -> 
 
 
 def is_right(name: str, method: str, raised: list[str]) -> bool:
-    """Whether the classes of an error are those of the bomb."""
+    """Return whether the client raised the class of error that the table expects for this bomb."""
     classes = {each.removeprefix("Async") for each in raised}
     expected = RAISED.get(BOMBS[name][1])
     if expected is None:

@@ -17,9 +17,9 @@ so a test can try every schedule of failures. It is the only judge of success, r
 
 A response of another status than 2xx counts as lost, too, if unexpected bytes came right behind it.
 
-The 401 of a POST can be left over from an earlier request. It is proven when a read with the same token, on a new
-connection, gets a 401, too; if it is not proven, it counts as a lost response. After a 429 or 503 that a POST may wait
-for, the transport listens on the connection for another response.
+The 401 of a POST can be a stale response to an earlier request. The policy therefore sends a read with the same token
+on a new connection. If the read gets a 401 too, the 401 of the POST is proven. If not, the POST counts as lost. After a
+429 or 503 that a POST may wait for, the transport listens on the connection for another response.
 
 A bare 503 has no problem body; for PATCH and DELETE, no Retry-After either. Gateways send it, like 500 and 502, when
 they have lost the server's response.
@@ -93,7 +93,7 @@ def run(
 
 
 def succeeded(reply: Response) -> bool:
-    """Whether the status says so."""
+    """Return whether the status is 2xx."""
     return 200 <= reply.status < 300
 
 
@@ -144,7 +144,7 @@ class _Run(Generic[T]):
             pause, left = self.turn()
             if pause > 0:
                 yield Wait(pause)
-            reply = _believable((yield Send(self.outgoing(token), left)))
+            reply = _believable((yield Send(self.outgoing(self.request, token), left)))
             if isinstance(reply, Response):
                 if succeeded(reply) or self.already_removed(reply):
                     self.note(reply, None)
@@ -180,8 +180,8 @@ class _Run(Generic[T]):
             raise self.out_of_time()
         return pause, min(self.options.timeout, left)
 
-    def outgoing(self, token: Secret) -> Request:
-        request, environment = self.request, self.environment
+    def outgoing(self, request: PreparedRequest, token: Secret) -> Request:
+        environment = self.environment
         headers = {**environment.headers, **request.headers, "Authorization": Secret("Bearer " + token)}
         made = Request(request.method, environment.base + request.path, headers, request.body)
         if self.options.wait_on_writes and not request.repeatable:
@@ -189,7 +189,7 @@ class _Run(Generic[T]):
         return made
 
     def refresh(self, reply: Response, token: Secret) -> Generator[Step, object, tuple[Reply, Secret | None]]:
-        """What is to be believed after a 401, and a fresh token if the request is to be sent again with it."""
+        """Return the response to believe after a 401, and the token for a retry; no token means no retry."""
         fresh = _token((yield GetToken(token)))
         if fresh == token:
             return reply, None
@@ -200,8 +200,7 @@ class _Run(Generic[T]):
         return _NOT_REFUSED, None
 
     def is_refused(self, token: Secret) -> Generator[Step, object, bool]:
-        """Whether the server refuses the token for a read, too, on a connection without a past."""
-        environment = self.environment
+        """Return whether the server also refuses the token for a read on a new connection."""
         try:
             pause, left = self.turn()
         except errors.DeadlineExceeded:
@@ -209,8 +208,9 @@ class _Run(Generic[T]):
         if pause > 0:
             yield Wait(pause)
         check = PreparedRequest("check_token", "GET", self.request.check or self.request.path, self.request.template)
-        headers = {**environment.headers, "Authorization": Secret("Bearer " + token)}
-        reply = _believable((yield Send(Request("GET", environment.base + check.path, headers, alone=True), left)))
+        sent = self.outgoing(check, token)
+        sent.alone = True
+        reply = _believable((yield Send(sent, left)))
         self.tell(check, _attempt(reply, None), reply)
         return isinstance(reply, Response) and reply.status == 401
 

@@ -134,7 +134,7 @@ class Settings:
 
     @property
     def ledger(self) -> str:
-        """The address of the ledger. Its number alone says too little: the sandbox may have the same."""
+        """The address of the ledger. The number alone can be the same in the sandbox and in production."""
         return self.base_url + self.ledger_prefix
 
 

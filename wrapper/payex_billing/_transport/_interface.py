@@ -16,7 +16,7 @@ MAX_RESPONSE_BYTES = 4 * 1024 * 1024  # after decoding; a page of 10,000 charges
 MAX_HEADERS = 100
 # An idle connection is kept for this many seconds: less than servers keep it, so that none is closed under a request.
 KEEP_ALIVE = 5.0
-# Longer than nearly every server works at a request. A refusal that another response follows was not of this request.
+# Seconds. Most servers respond sooner than that. If a second response follows a refusal, the refusal was stale.
 LISTEN = 1.0
 
 
@@ -30,9 +30,10 @@ class Request:
         url: the absolute URL, percent-encoded. It may hold a customer number, so it is not shown.
         headers: the header fields, Authorization included, so they are not shown.
         body: the bytes to send; None when there is no body.
-        alone: whether it must be sent on a new connection, which no earlier response can have left bytes on.
-        listen_after: the statuses after which to wait `LISTEN` seconds for further bytes, to fill `Response.followed`:
-            the request is going to be sent again if there are none. A transport that cannot tell does not wait.
+        alone: whether the transport must open a new connection for it. A new connection holds no stale bytes.
+        listen_after: statuses of a response that may be stale. After such a response the transport waits `LISTEN`
+            seconds for more bytes and sets `Response.followed`, because the client retries the request if no byte
+            comes. A transport that cannot see such bytes does not wait.
     """
 
     method: str

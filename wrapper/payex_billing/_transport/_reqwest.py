@@ -39,9 +39,9 @@ CONNECT_SHARE = 0.9
 # broke in the middle of the response is a ConnectError, too. If the words change, nothing counts as never sent any
 # more, which is the safe side; a test fails then.
 CONNECTING = "client error (Connect)"
-# A write begins this long after the last response, in seconds, if nothing else is under way. What a server sends behind
-# a response is noticed by Rust's own thread, mostly within 0.2 ms; a request that is faster would take it for its
-# response. With other requests under way the wait would not help: their connections may be used after it.
+# A write waits until this many seconds after the last response, if no other request is under way. Rust's own thread
+# needs up to 0.2 ms to detect stale bytes behind a response. A faster request would take them for its own response.
+# With other requests under way the wait would not help, because the write may use one of their connections.
 REST = 0.001
 _ERRORS = (PyreqwestError, ValueError, OSError)
 _NO_RESPONSE = Failure(Phase.ANSWER_LOST, "the response is not HTTP/1.1")
@@ -89,7 +89,7 @@ class _Clients:
         self._authorities = Path(settings.ca_file).read_bytes() if secure and settings.ca_file is not None else None
         self._answered = False  # whether a response has ever come
         self._last = 0.0  # when it came
-        self._under_way = 0  # requests; threads may count wrongly, which costs or saves a wait
+        self._under_way = 0  # requests; threads can miscount, which only adds or skips a wait
 
     def _configured(self, builder: Builder, limit: float) -> Builder:
         global started_in  # noqa: PLW0603 - it is the process's
@@ -165,7 +165,7 @@ class Transport(_Clients):
             time.sleep(rest)
         seconds = deadline - time.monotonic()
         limit = self._limit(seconds)
-        client = self._configured(SyncClientBuilder(), limit).build() if request.alone else self._client(limit)
+        client = self._client(limit, alone=request.alone)
         try:
             streamed = _filled(client.request(request.method, request.url), request, seconds, limit).build_streamed()
         except _ERRORS:
@@ -180,10 +180,12 @@ class Transport(_Clients):
             self._under_way -= 1
         return self._reply(response, body)
 
-    def _client(self, limit: float) -> SyncClient:
-        client = self._by_limit.get(limit)
+    def _client(self, limit: float, *, alone: bool) -> SyncClient:
+        client = None if alone else self._by_limit.get(limit)
         if client is None:
             made = self._configured(SyncClientBuilder(), limit).build()
+            if alone:
+                return made
             client = self._by_limit.setdefault(limit, made)  # another thread may have been faster
         return client
 
@@ -222,7 +224,7 @@ class AsyncTransport(_Clients):
             await asyncio.sleep(rest)
         seconds = deadline - time.monotonic()
         limit = self._limit(seconds)
-        client = self._configured(ClientBuilder(), limit).build() if request.alone else self._client(limit)
+        client = self._client(limit, alone=request.alone)
         try:
             streamed = _filled(client.request(request.method, request.url), request, seconds, limit).build_streamed()
         except _ERRORS:
@@ -237,10 +239,12 @@ class AsyncTransport(_Clients):
             self._under_way -= 1
         return self._reply(response, body)
 
-    def _client(self, limit: float) -> Client:
-        client = self._by_limit.get(limit)
+    def _client(self, limit: float, *, alone: bool) -> Client:
+        client = None if alone else self._by_limit.get(limit)
         if client is None:
-            client = self._by_limit[limit] = self._configured(ClientBuilder(), limit).build()
+            client = self._configured(ClientBuilder(), limit).build()
+            if not alone:
+                self._by_limit[limit] = client
         return client
 
     async def close_idle(self) -> None:

@@ -174,15 +174,15 @@ class AsyncSender(_Guard):
         if asyncio.get_running_loop() is not self._loop:
             self._take_loop()
         deadline = time.monotonic() + timeout
-        if self._suspect is None and self._shielded and self._places.take():  # nearly always: one coroutine less
-            return Unstoppable(self.transport.send(request, deadline), self._places.leave, self._under_way)
+        if self._suspect is None and self._shielded and self._places.take():  # the usual case saves one coroutine
+            return self._unstoppable(request, deadline)
         return self._send(request, timeout, deadline)
 
     async def _send(self, request: Request, timeout: float, deadline: float) -> Reply:  # noqa: ASYNC109 - of one attempt
         if not self._places.take() and not await self._places.wait(timeout):
             return _NO_PLACE
         if self._shielded:
-            reply = await Unstoppable(self.transport.send(request, deadline), self._places.leave, self._under_way)
+            reply = await self._unstoppable(request, deadline)
         else:
             try:
                 reply = await self.transport.send(request, deadline)
@@ -194,6 +194,9 @@ class AsyncSender(_Guard):
             elif not (reply.certificate or reply.timed_out):
                 return await asyncio.to_thread(self._explained, reply)
         return reply
+
+    def _unstoppable(self, request: Request, deadline: float) -> Unstoppable[Reply]:
+        return Unstoppable(self.transport.send(request, deadline), self._places.leave, self._under_way)
 
     def _take_loop(self) -> None:
         if self._loop is not None:

@@ -90,7 +90,7 @@ def table(
         from rich.text import Text  # noqa: PLC0415
     except ModuleNotFoundError:
         raise need("rich", "cli") from None
-    # As text, and not as markup: what a server or a file says in brackets must be seen, and draw nothing.
+    # Rich would read brackets in the texts of a server or a file as markup, hide them or raise an error.
     rows = [[printable(cell) for cell in row] for row in rows]
     drawn = Table(title=None if title is None else Text(printable(title), style="italic"), title_justify="left")
     for header in headers:

@@ -80,11 +80,12 @@ def show_plan(plan: Plan, *, details: bool) -> None:
 
 
 def _show_reopened(plan: Plan) -> None:
-    """Charges that lose their end, with what they come to: an end that was cleared by mistake costs the most."""
+    """Show how many charges lose their end date, and their monthly amount."""
     reopened = [step for each in plan.customers for step in each.steps if _reopens(step)]
     if reopened:
         worth = sum((_worth(step.charge) for step in reopened), Decimal(0))
-        click.echo(f"{len(reopened)} charges lose their end date and are billed without end: {price(worth)} a month.")
+        charges = "1 charge loses its" if len(reopened) == 1 else f"{len(reopened)} charges lose their"
+        click.echo(f"{charges} end date and will be billed without end: {price(worth)} a month.")
 
 
 def _signed(change: Decimal) -> str:
@@ -105,12 +106,12 @@ def _largest(customers: list[PlannedCustomer]) -> None:
 
 
 def _reopens(step: Step) -> bool:
-    """Whether a charge that has an end loses it."""
+    """Return whether the step clears the end date of a charge."""
     return step.kind is Kind.UPDATE and "end_date" in step.changes and step.changes["end_date"] is None
 
 
 def _worth(charge: object) -> Decimal:
-    """What a charge comes to a month, major currency units; nothing if its price is the master product's."""
+    """Return the monthly amount of a charge in major currency units; 0 if its price is the master product's."""
     unit, quantity = getattr(charge, "unit_price", None), getattr(charge, "quantity", None)
     return Decimal(0) if unit is None else unit * (quantity or 1)
 

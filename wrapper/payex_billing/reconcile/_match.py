@@ -196,15 +196,15 @@ def _distance(product: RecurringProduct, row: Row) -> int:
 
 
 def _managed(charge: Charge | RecurringProduct, row: Row) -> tuple[object, ...]:
-    """The values of a charge that the row's table has columns for."""
+    """Return the values of a charge in the fields that the row's table manages."""
     values = content_of(charge)
-    if len(row.managed) == len(VALUES):  # all of them, as in most tables
+    if len(row.managed) == len(VALUES):  # most tables have all columns
         return values
     return tuple(value for name, value in zip(FIELDS, values, strict=True) if name in row.managed)
 
 
 def _completed(row: Row, found: RecurringProduct) -> Row:
-    """The row with what its charge holds in the fields that the table does not manage."""
+    """Return the row with the existing values of the fields that its table does not manage."""
     kept = {name: getattr(found, name) for name in FIELDS if name not in row.managed}
     return attrs.evolve(row, charge=attrs.evolve(row.charge, **kept)) if kept else row
 

@@ -143,17 +143,10 @@ class Plan:
 
     def write(self, path: Path) -> None:
         """Keep it as JSON Lines, to be looked at, and applied later."""
-        lines = [
-            json.dumps(
-                attrs.asdict(each, recurse=False) | {"steps": [step_to_json(step) for step in each.steps]},
-                ensure_ascii=False,
-            )
-            for each in self.customers
-        ]
         head = {
             "format": FORMAT,
-            "customers": len(lines),
-            "digest": _digest(lines),
+            "customers": len(self.customers),
+            "digest": _digest(self._lines()),
             "ledger": self.ledger,
             "prune": self.prune,
             "rows": self.rows,
@@ -167,7 +160,13 @@ class Plan:
         }
         with open_private(path) as file:
             file.write(json.dumps(head) + "\n")
-            file.writelines(f"{line}\n" for line in lines)
+            file.writelines(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        """The customers as they are written. Made anew for each use: the text of a million takes a gigabyte."""
+        for planned in self.customers:
+            plain = attrs.asdict(planned, recurse=False) | {"steps": [step_to_json(step) for step in planned.steps]}
+            yield json.dumps(plain, ensure_ascii=False) + "\n"
 
     def write_rejects(self, path: Path, reasons: Mapping[int, str]) -> None:
         """Write the rows of these lines, as far as the plan knows them, with a column `reason`."""
@@ -202,19 +201,21 @@ class Plan:
                 plan.held, plan.unchanged = head["held"], head["unchanged_unread"]
                 plan.before, plan.after = Decimal(head["before"]), Decimal(head["after"])
                 plan.without_price = head["without_price"]
-                lines = [line.rstrip("\n") for line in file]
-                if (len(lines), _digest(lines)) != (head["customers"], head["digest"]):
-                    raise TableError(
-                        f"{path}: is not a whole plan: it has {len(lines)} of {head['customers']} customers, or was "
-                        "changed. Make a new plan"
-                    )
-                for line in lines:
+                start = file.tell()
+                digest = _digest(file)
+                file.seek(start)
+                for line in file:
                     plain = json.loads(line)
                     steps = tuple(map(step_from_json, plain.pop("steps")))
                     lists: dict[str, Any] = {
                         name: tuple(plain.pop(name)) for name in ("subscriptions", "unchanged", "suspicious")
                     }
                     plan._count(PlannedCustomer(steps=steps, **lists, **plain))
+                if (len(plan.customers), digest) != (head["customers"], head["digest"]):
+                    raise TableError(
+                        f"{path}: is not a whole plan: it has {len(plan.customers)} of {head['customers']} customers, "
+                        "or was changed. Make a new plan"
+                    )
         except OSError as error:
             raise TableError(f"{path}: cannot be read: {error.strerror}") from None
         except (ValueError, KeyError, TypeError) as error:
@@ -223,10 +224,10 @@ class Plan:
 
 
 def _digest(lines: Iterable[str]) -> str:
-    """A digest of the customers of a plan, as they are written."""
+    """Return a digest of the lines of a plan that hold its customers."""
     digest = hashlib.sha256()
     for line in lines:
-        digest.update(line.encode() + b"\n")
+        digest.update(line.encode())
     return digest.hexdigest()
 
 

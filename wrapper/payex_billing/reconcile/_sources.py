@@ -84,9 +84,9 @@ def load(
 
 @contextmanager
 def _plainly_named(path: Path) -> Iterator[Path]:
-    """The file under a name in which no character means anything, for as long as the block lasts.
+    """Give the file a name without `*`, `?` and `[` while the block runs.
 
-    DuckDB takes `*`, `?` and `[` in a name for a pattern, and would read every file that fits it.
+    DuckDB treats such a name as a pattern and reads every file that matches it.
     """
     if not set("*?[") & set(str(path)):
         yield path
@@ -95,7 +95,7 @@ def _plainly_named(path: Path) -> Iterator[Path]:
         plain = Path(folder) / f"table{path.suffix.lower()}"
         try:
             plain.symlink_to(path.resolve())
-        except OSError:  # not everybody may make links on Windows
+        except OSError:  # on Windows, links need a privilege
             shutil.copyfile(path, plain)
         yield plain
 
@@ -116,7 +116,7 @@ def _csv(
     delimiter: str | None = None,
     encoding: str | None = None,
 ) -> Source:
-    """Read `plain`, which the user calls `path`."""
+    """Read the file `plain`; messages name it `path`, as the user does."""
     with _in_utf_8(path, plain, encoding) as file:
         with file.open(encoding="utf-8-sig", newline="") as text:
             first = text.readline()
@@ -204,7 +204,7 @@ def _encoding_of(path: Path) -> str:
 
 
 def _parquet(database: duckdb.DuckDBPyConnection, path: Path) -> Source:
-    read = "read_parquet($file, hive_partitioning = false)"  # a folder called quantity=7 says nothing of the rows
+    read = "read_parquet($file, hive_partitioning = false)"  # a folder called quantity=7 is not a column
     described = database.execute(f"DESCRIBE SELECT * FROM {read}", {"file": str(path)}).fetchall()
     cells = [f"{_as_text(quoted(name), kind)} AS {quoted(name)}" for name, kind, *_ in described]
     database.execute(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ._private import make_private
 from ._sources import TableError
 from ._tables import Table
 
@@ -24,7 +25,7 @@ class State:
     Args:
         path: the file; made if it does not exist.
         table: the desired charges.
-        ledger: whose charges these are: the address of the ledger, for sandbox and production share its number.
+        ledger: the address of the ledger. The number alone can be the same in the sandbox and in production.
 
     Raises:
         TableError: it cannot be opened, another run has it, or it is of another ledger.
@@ -39,9 +40,9 @@ class State:
         except duckdb.Error as error:
             reason = "another run is using it" if "lock" in str(error).lower() else str(error).splitlines()[0]
             raise TableError(f"{path}: cannot be used as a state cache: {reason}") from None
-        # Digests of rows are DuckDB's own: another version may make others, and then everything is read again.
-        path.chmod(0o600)
-        # An empty cell clears a value, and a missing column leaves it: other columns make it read everything again.
+        make_private(path)
+        # The cache starts anew with another version of DuckDB, which can make other digests of the same rows, and with
+        # other columns, because an empty cell clears a value and a missing column does not.
         self._made_by = f"{duckdb.__version__} {table.columns}"
         self._database.execute("CREATE TABLE IF NOT EXISTS state.made_by (text VARCHAR)")
         self._database.execute(
@@ -53,7 +54,7 @@ class State:
         if held and held != [(ledger,)]:
             self._database.execute("DETACH state")
             raise TableError(f"{path}: is the state cache of {held[0][0]}, not of {ledger}: name another file")
-        if not held:  # new, or of a version that did not note where its customers are
+        if not held:  # a new cache, or one of a version that did not store the ledger
             self._database.execute("DELETE FROM state.customers")
             self._database.execute("INSERT INTO state.ledger VALUES (?)", [ledger])
         if self._database.execute("SELECT text FROM state.made_by").fetchall() != [(self._made_by,)]:

@@ -30,7 +30,7 @@ class Row:
         customer_no: whose it is.
         subscription_no: the subscription it hangs on; None at customer level.
         charge: what is to be billed.
-        managed: the fields of the charge that the table has a column for. The others stay as they are held.
+        managed: the fields of the charge that the table has a column for. `apply` does not change the others.
     """
 
     line: int
@@ -67,7 +67,7 @@ class Table:
 
     Attributes:
         path: the file.
-        managed: which of our columns it has; what a charge holds in the others stays as it is.
+        managed: our names of the columns in the table. `apply` does not change the other fields of a charge.
         total: its rows, rejected ones included.
         rejections: everything that is wrong, by line.
     """
@@ -105,7 +105,7 @@ class Table:
 
     @property
     def columns(self) -> str:
-        """The columns that it has, for a digest: an empty cell clears a value, and a missing column does not."""
+        """The columns of the table, as a part of digests: an empty cell clears a value, a missing column does not."""
         return ",".join(sorted(self.managed))
 
     def reasons(self, condition: Callable[[str], str] | None = None) -> dict[int, str]:
@@ -237,8 +237,8 @@ def read(
     """Read the desired charges from CSV, Parquet, JSON Lines or Excel, told apart by the name's ending.
 
     Columns have the contract's names (`customerNo`) or Python's (`customer_no`). An empty cell is a value that is not
-    given: it comes from the master product, or there is no such date. A column that is missing is not managed by the
-    table: what is held stays as it is, and a new charge does not have the value.
+    given: it comes from the master product, or there is no such date. A missing column is not managed by the
+    table: `apply` does not change that field of an existing charge, and a new charge gets no value for it.
 
     Args:
         path: the file.
