@@ -11,7 +11,7 @@ import ssl
 import time
 from contextlib import suppress
 from functools import cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import httpcore2
@@ -112,19 +112,22 @@ class _Route:
         return httpcore2.Request(request.method, url, headers=headers, content=request.body)
 
 
-class _AnyLine:
+C = TypeVar("C", httpcore2.ConnectionInterface, httpcore2.AsyncConnectionInterface)
+
+
+class _AnyLine(Generic[C]):
     """One connection, with the progress of the attempt that uses it.
 
     Attributes:
+        progress: how far the attempt has come.
         connection: the connection of httpcore2.
         idle_since: when the last response was complete, on the monotonic clock.
         used: whether a response has come over the connection.
     """
 
-    connection: httpcore2.ConnectionInterface | httpcore2.AsyncConnectionInterface
-
-    def __init__(self, route: _Route) -> None:
-        self.progress = route.progress()
+    def __init__(self, progress: Progress, connection: C) -> None:
+        self.progress = progress
+        self.connection: C = connection
         self.idle_since = 0.0
         self.used = False
 
@@ -141,14 +144,12 @@ class _AnyLine:
         return left_over(self.connection)
 
 
-class _Line(_AnyLine):
+class _Line(_AnyLine[httpcore2.ConnectionInterface]):
     """A connection for threads."""
 
-    connection: httpcore2.ConnectionInterface
-
     def __init__(self, route: _Route) -> None:
-        super().__init__(route)
-        self.connection = route.connect(Network(self.progress))
+        progress = route.progress()
+        super().__init__(progress, route.connect(Network(progress)))
 
     def is_followed_soon(self, deadline: float) -> bool:
         """Listen for bytes behind the response for `LISTEN` seconds, then close the connection.
@@ -167,15 +168,13 @@ class _Line(_AnyLine):
             self.connection.close()
 
 
-class _AsyncLine(_AnyLine):
+class _AsyncLine(_AnyLine[httpcore2.AsyncConnectionInterface]):
     """A connection for an event loop."""
 
-    connection: httpcore2.AsyncConnectionInterface
-
     def __init__(self, route: _Route) -> None:
-        super().__init__(route)
-        self.network = AsyncNetwork(self.progress)
-        self.connection = route.connect_async(self.network)
+        progress = route.progress()
+        self.network = AsyncNetwork(progress)
+        super().__init__(progress, route.connect_async(self.network))
 
     def is_followed(self) -> bool:
         """Return whether bytes have arrived behind the response that was just read."""
