@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from payex_billing import Billing
@@ -16,11 +17,12 @@ _OUTSIDE = ("PAYEX_", "SSL_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROX
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting, proxy or trust store of the machine reaches a test."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting, proxy, trust store or state directory of the machine reaches a test."""
     for name in os.environ:
         if name.upper().startswith(_OUTSIDE):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state-home"))
 
 
 # The suite of the wrapper: what it promises, every engine keeps.

@@ -10,7 +10,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from pathlib import Path
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 from urllib.parse import urlsplit
 
 import attrs
@@ -93,7 +93,7 @@ class Facade(Generic[Provider, TransportT]):
             epoch=time.time,
             base=self.settings.base_url + self.settings.prefix,
             headers={"Accept": ACCEPT, "User-Agent": user_agent()},
-            reserve=Pace(self.settings.max_rate).reserve if self.settings.max_rate else None,
+            pace=Pace(self.settings.max_rate),
             on_attempt=self._telemetry.attempt,
             look_up=self.look_up,
         )
@@ -148,6 +148,13 @@ class Facade(Generic[Provider, TransportT]):
             retry_after_cap=retry_after_cap,
             wait_on_writes=wait_on_writes,
         )
+        return twin
+
+    def _with(self, **changes: Any) -> Self:
+        """The same client with other options, also those that `with_options` does not take."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._options = attrs.evolve(self._options, **changes)
         return twin
 
     def __repr__(self) -> str:
@@ -222,10 +229,7 @@ class Facade(Generic[Provider, TransportT]):
         left = self._options.deadline - spent
         if left <= 0:
             raise DeadlineExceeded(f"the deadline of {self._options.deadline:g} s has passed")
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__)
-        twin._options = attrs.evolve(self._options, deadline=left)
-        return twin
+        return self._with(deadline=left)
 
 
 ACCEPT = "application/json, application/problem+json"

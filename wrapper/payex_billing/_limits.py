@@ -4,24 +4,78 @@ from __future__ import annotations
 
 import threading
 
+WINDOW = 1.0  # seconds over which requests are counted
+LOWERED = 0.9  # a lowered rate is this share of what the server accepted
+STEADY = 30.0  # seconds after a 429 during which the rate rises slowly
+SLOW_RISE, FAST_RISE = 1.01, 1.1  # factor a second
+LEAST, MOST = 0.5, 10_000.0  # requests a second
+
 
 class Pace:
-    """At most `rate` requests a second. Pure: it says how long to wait, and does not wait itself.
+    """How many requests a second a client sends. Pure: `reserve` returns how long to wait, and does not wait itself.
 
-    Safe to share between threads.
+    A 429 holds back every request of the client until its Retry-After has passed. After that the client sends fewer
+    requests a second than the server accepted before the 429. The rate rises by 1 % a second, after 30 seconds by 10 %,
+    until the next 429. Safe to share between threads.
+
+    Args:
+        rate: requests a second at most; None for no limit as long as the server sends no 429.
     """
 
-    def __init__(self, rate: float) -> None:
-        self._gap = 1.0 / rate
+    def __init__(self, rate: float | None = None) -> None:
+        self._gap = 0.0 if rate is None else 1.0 / rate
         self._next = 0.0
+        self._held_until = 0.0
+        self._lowered: float | None = None  # requests a second, at `_lowered_at`
+        self._lowered_at = 0.0
+        self._began, self._count = 0.0, 0  # the window that is counted now
+        self._previous_began, self._previous_count = 0.0, 0
         self._lock = threading.Lock()
 
     def reserve(self, now: float) -> float:
         """Take the next place; returns the seconds until it comes."""
         with self._lock:
-            place = max(self._next, now)
-            self._next = place + self._gap
+            if now - self._began >= WINDOW:
+                self._previous_began, self._previous_count = self._began, self._count
+                self._began, self._count = now, 0
+            self._count += 1
+            if not self._gap and self._lowered is None and now >= self._held_until:
+                return 0.0
+            place = max(self._next, now, self._held_until)
+            self._next = place + max(self._gap, self._lowered_gap(now))
             return place - now
+
+    def slow_down(self, now: float, seconds: float) -> None:
+        """Hold back every request for so many seconds, because the server sent a 429.
+
+        Several requests of one burst get a 429 each: they lower the rate once.
+        """
+        with self._lock:
+            if now >= self._held_until:
+                accepted, elapsed = self._count, now - self._began
+                if elapsed < WINDOW and now - self._previous_began < 3 * WINDOW:
+                    accepted, elapsed = accepted + self._previous_count, now - self._previous_began
+                rate = max(LOWERED * accepted / max(elapsed, seconds, WINDOW), LEAST)
+                if self._lowered is not None:
+                    rate = max(rate, self._rate(self._lowered, now) / 2)
+                self._lowered, self._lowered_at = rate, now + seconds
+            self._held_until = max(self._held_until, now + seconds)
+
+    def _lowered_gap(self, now: float) -> float:
+        if self._lowered is None:
+            return 0.0
+        rate = self._rate(self._lowered, now)
+        if rate >= MOST:
+            self._lowered = None
+            return 0.0
+        return 1.0 / rate
+
+    def _rate(self, lowered: float, now: float) -> float:
+        """The rate as it has risen since it was lowered."""
+        elapsed = max(0.0, now - self._lowered_at)
+        slow, fast = min(elapsed, STEADY), min(max(0.0, elapsed - STEADY), 300.0)
+        risen: float = lowered * SLOW_RISE**slow * FAST_RISE**fast
+        return min(risen, MOST)
 
 
 class RetryBudget:

@@ -9,26 +9,38 @@
 Needs the extra `payex-billing[tables]`. On the command line it is `payex-billing plan` and `payex-billing apply`.
 """
 
-from ._apply import Report
-from ._journal import JournalError
-from ._match import Held, Kind, Step, difference
+from ._guards import Figures, Limits, Stop
+from ._journal import JournalError, RemovalFailed
+from ._ledger import Refused
+from ._match import Content, Held, Kind, Level, Step, difference
 from ._plan import Plan, PlannedCustomer
-from ._run import Refused, Shard, apply, plan
+from ._pool import Stopped
+from ._report import Report
+from ._run import GuardStopped, apply, plan
+from ._selection import Shard
 from ._sources import TableError
 from ._tables import Rejection, Row, Table, read
 
 __all__ = [
+    "Content",
+    "Figures",
+    "GuardStopped",
     "Held",
     "JournalError",
     "Kind",
+    "Level",
+    "Limits",
     "Plan",
     "PlannedCustomer",
     "Refused",
     "Rejection",
+    "RemovalFailed",
     "Report",
     "Row",
     "Shard",
     "Step",
+    "Stop",
+    "Stopped",
     "Table",
     "TableError",
     "apply",
