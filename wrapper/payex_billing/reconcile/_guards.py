@@ -28,7 +28,7 @@ KNOWN: Final = 5  # charges of a product that tell its usual price
 SURE: Final = 20  # charges of a product that tell that something never happens to it
 IN_USE: Final = 0.5  # so many of the rows are charges that are held: the ledger is not new
 SAME_LEDGER: Final = 0.5  # so many of the customers are those of the last run
-GROWTH: Final = 1_000  # a new number may be so far above the highest one
+GROWTH: Final = 100  # a new number may be so far above the highest one
 
 
 @attrs.frozen(kw_only=True)
@@ -170,6 +170,8 @@ def _rates(run: _Run) -> Iterator[Stop]:
     unknown, odd, none = Worst(), Worst(), Worst()
     for code, product in figures.products.items():
         for rate, worst in product.new_rates.items():
+            if rate is not None and 0 < rate < 1:
+                continue  # nonsense, which has a guard of its own
             if rate not in known:
                 _take(unknown, worst)
             elif _is_odd(product, rate) and f"vat {code}" not in run.lists:
