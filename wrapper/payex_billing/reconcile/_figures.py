@@ -265,10 +265,6 @@ class Figures:
             for code, product in last.products.items():
                 if len(self.products) < MOST_PRODUCTS or code in self.products:
                     self.product(code).carry(product)
-        else:
-            for code, product in last.products.items():
-                if code in self.products:
-                    self.products[code].rates_before = set(product.rates) | product.rates_before
         for length, number in last.highest.items():
             self.highest[length] = max(number, self.highest.get(length, ""))
 

@@ -185,7 +185,7 @@ def _rates(run: _Run) -> Iterator[Stop]:
 
 
 def _is_odd(product: ProductFigures, rate: Decimal | None) -> bool:
-    return product.held >= SURE and rate not in product.rates and rate not in product.rates_before
+    return product.held >= SURE and rate not in product.rates
 
 
 def _files(run: _Run) -> Iterator[Stop]:

@@ -16,7 +16,7 @@ from ..errors import InvalidArgument
 from ._sources import TableError
 
 FLOORS: Final = {
-    "money_change": 5,
+    "money_change": 10,
     "customers_touched": 10,
     "new_customers": 3,
     "ends_and_removals": 8,

@@ -17,7 +17,8 @@ COVERED: Final = 0.5  # so many of its charges change
 MOST_COVERED: Final = 0.8  # where one price becomes another, so many of the charges with that price change
 FEWEST: Final = 3  # fewer changes are not a list
 LEAST_RISE: Final = 1  # percent; prices that all rise by less were rounded
-AGAIN: Final = 60  # days in which a product does not get a second new price
+AGAIN: Final = 60  # days in which a product does not rise twice by the same share
+SAME_RISE: Final = 0.005
 
 
 def listed(figures: Figures, limits: Limits) -> set[str]:
@@ -96,10 +97,10 @@ def taken_back(earlier: tuple[str, str, str], move: tuple[str, str, str], limits
 
 
 def risen_again(earlier: tuple[str, str, str], move: tuple[str, str, str], limits: Limits) -> bool:
-    """Whether a product rises a second time within two months: the rise was applied twice."""
+    """Whether a product rises a second time within two months, by about the same share: the rise was applied twice."""
     days = (date.fromisoformat(move[2]) - date.fromisoformat(earlier[2])).days
     both = all(1 < _ratio(each) < 1 + limits.price_rise for each in (earlier, move))
-    return both and 0 <= days < AGAIN and earlier[:2] != move[:2]
+    return both and 0 <= days < AGAIN and abs(_ratio(earlier) - _ratio(move)) < SAME_RISE
 
 
 def _ratio(move: tuple[str, str, str]) -> float:

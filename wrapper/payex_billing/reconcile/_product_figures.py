@@ -58,7 +58,7 @@ class ProductFigures:
     __slots__ = (
         "changed", "created", "created_most", "created_prices", "created_rates", "held",
          "high", "low", "most", "moves", "negative", "new_rates", "percents", "positive",
-        "prices", "rate_moves", "rates", "rates_before", "samples", "unpriced",
+        "prices", "rate_moves", "rates", "samples", "unpriced",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -69,7 +69,6 @@ class ProductFigures:
         self.rates: Counter[Decimal | None] = Counter()
         self.created_prices: Counter[Decimal] = Counter()
         self.created_rates: Counter[Decimal | None] = Counter()
-        self.rates_before: set[Decimal | None] = set()
         self.percents: Counter[int] = Counter()
         self.moves: Counter[tuple[Decimal, Decimal]] = Counter()
         self.rate_moves: Counter[tuple[Decimal | None, Decimal | None]] = Counter()
@@ -170,21 +169,34 @@ class ProductFigures:
         if worst is not None:
             worst.put(score, sentence(step, *told), number)
 
+    def settled(self) -> ProductFigures:
+        """The figures after the run: what it creates and changes is held, and nothing is about to change."""
+        after = ProductFigures()
+        after.held = self.held + self.created
+        after.unpriced = self.unpriced + self.created - sum(self.created_prices.values())
+        after.prices = self.prices + self.created_prices
+        for (old, new), count in self.moves.items():
+            after.prices[old] -= count
+            after.prices[new] += count
+        after.prices = +after.prices
+        after.rates = self.rates + self.created_rates
+        for (was, now), count in self.rate_moves.items():
+            after.rates[was] -= count
+            after.rates[now] += count
+        after.rates = +after.rates
+        after.positive = self.positive + sum(count for price, count in self.created_prices.items() if price > 0)
+        after.negative = self.negative + sum(count for price, count in self.created_prices.items() if price < 0)
+        after.most = max(self.most, self.created_most)
+        sizes = [size for size in (self.low, self.high, *map(abs, self.created_prices)) if size]
+        after.low, after.high = min(sizes, default=Decimal(0)), max(sizes, default=Decimal(0))
+        return after
+
     def carry(self, last: ProductFigures) -> None:
         """Take over what the last run knew where this run read less, because customers were skipped."""
-        if last.held + last.created <= self.held:
-            return
-        prices = [price for price in last.created_prices.elements() if price]
-        created = sum(last.created_prices.values())
-        self.held = last.held + last.created
-        self.positive = last.positive + sum(price > 0 for price in prices)
-        self.negative = last.negative + sum(price < 0 for price in prices)
-        self.unpriced = max(self.unpriced, last.unpriced + last.created - created)
-        self.most = max(self.most, last.most, last.created_most)
-        sizes = [size for size in (self.low, self.high, last.low, last.high, *map(abs, last.created_prices)) if size]
-        self.low, self.high = min(sizes, default=Decimal(0)), max(sizes, default=Decimal(0))
-        self.prices = last.prices + last.created_prices
-        self.rates = last.rates + last.created_rates
+        known = last.settled()
+        if known.held > self.held:
+            for name in ("held", "positive", "negative", "unpriced", "most", "low", "high", "prices", "rates"):
+                setattr(self, name, getattr(known, name))
 
     @property
     def priced(self) -> int:
@@ -203,27 +215,29 @@ class ProductFigures:
         return Decimal(0)
 
     def to_json(self, *, samples: bool) -> dict[str, Any]:
-        """Plain data for JSON."""
-        data: dict[str, Any] = {name: getattr(self, name) for name in COUNTS}
-        data |= {"low": str(self.low), "high": str(self.high)}
-        data["prices"] = [[plain(price), count] for price, count in self.prices.most_common(STORED_VALUES)]
-        data["rates"] = [[plain(rate), count] for rate, count in self.rates.most_common(STORED_VALUES)]
-        data["created_prices"] = [
-            [plain(price), count] for price, count in self.created_prices.most_common(STORED_VALUES)
-        ]
-        data["created_rates"] = [[plain(rate), count] for rate, count in self.created_rates.most_common(STORED_VALUES)]
-        if samples:
-            data["prices"] = [[plain(price), count] for price, count in self.prices.items()]
-            data["rates"] = [[plain(rate), count] for rate, count in self.rates.items()]
-            data["created_prices"] = [[plain(price), count] for price, count in self.created_prices.items()]
-            data["created_rates"] = [[plain(rate), count] for rate, count in self.created_rates.items()]
-            data["rates_before"] = [plain(rate) for rate in self.rates_before]
-            data["percents"] = [[percent, count] for percent, count in self.percents.items()]
-            data["moves"] = [[plain(old), plain(new), count] for (old, new), count in self.moves.items()]
-            data["rate_moves"] = [[plain(old), plain(new), count] for (old, new), count in self.rate_moves.items()]
-            data["new_rates"] = [[plain(rate), worst.to_json()] for rate, worst in self.new_rates.items()]
-            data["samples"] = self.samples.to_json()
-        return data
+        """Plain data for JSON; without samples, only what the next run needs."""
+        if not samples:
+            after = self.settled()
+            most = STORED_VALUES
+            return {name: getattr(after, name) for name in COUNTS} | {
+                "low": str(after.low),
+                "high": str(after.high),
+                "prices": [[plain(price), count] for price, count in after.prices.most_common(most)],
+                "rates": [[plain(rate), count] for rate, count in after.rates.most_common(most)],
+            }
+        return {name: getattr(self, name) for name in COUNTS} | {
+            "low": str(self.low),
+            "high": str(self.high),
+            "prices": [[plain(price), count] for price, count in self.prices.items()],
+            "rates": [[plain(rate), count] for rate, count in self.rates.items()],
+            "created_prices": [[plain(price), count] for price, count in self.created_prices.items()],
+            "created_rates": [[plain(rate), count] for rate, count in self.created_rates.items()],
+            "percents": [[percent, count] for percent, count in self.percents.items()],
+            "moves": [[plain(old), plain(new), count] for (old, new), count in self.moves.items()],
+            "rate_moves": [[plain(old), plain(new), count] for (old, new), count in self.rate_moves.items()],
+            "new_rates": [[plain(rate), worst.to_json()] for rate, worst in self.new_rates.items()],
+            "samples": self.samples.to_json(),
+        }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
@@ -234,14 +248,13 @@ class ProductFigures:
         figures.low, figures.high = Decimal(data["low"]), Decimal(data["high"])
         figures.prices = Counter({Decimal(price): int(count) for price, count in data["prices"]})
         figures.rates = Counter({_decimal(rate): int(count) for rate, count in data["rates"]})
+        if "samples" not in data:
+            return figures
         figures.created_prices = Counter({Decimal(price): int(count) for price, count in data["created_prices"]})
         figures.created_rates = Counter({_decimal(rate): int(count) for rate, count in data["created_rates"]})
-        figures.rates_before = {_decimal(rate) for rate in data.get("rates_before", ())}
-        figures.percents = Counter({int(percent): int(count) for percent, count in data.get("percents", ())})
-        figures.moves = Counter({(Decimal(old), Decimal(new)): int(n) for old, new, n in data.get("moves", ())})
-        figures.rate_moves = Counter(
-            {(_decimal(old), _decimal(new)): int(count) for old, new, count in data.get("rate_moves", ())}
-        )
-        figures.new_rates = {_decimal(rate): Worst.from_json(worst) for rate, worst in data.get("new_rates", ())}
-        figures.samples = Samples.from_json(data.get("samples", {}))
+        figures.percents = Counter({int(percent): int(count) for percent, count in data["percents"]})
+        figures.moves = Counter({(Decimal(old), Decimal(new)): int(n) for old, new, n in data["moves"]})
+        figures.rate_moves = Counter({(_decimal(old), _decimal(new)): int(n) for old, new, n in data["rate_moves"]})
+        figures.new_rates = {_decimal(rate): Worst.from_json(worst) for rate, worst in data["new_rates"]}
+        figures.samples = Samples.from_json(data["samples"])
         return figures
