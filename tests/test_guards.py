@@ -264,6 +264,8 @@ def test_many_rejected_rows_stop_the_run() -> None:
     [
         ({"unit_price": Decimal(4990)}, "price_factor"),
         ({"unit_price": Decimal("4.99")}, "price_factor"),
+        ({"unit_price": Decimal(949)}, "price_range"),
+        ({"unit_price": Decimal(199)}, "price_range"),
         ({"unit_price": Decimal(-499)}, "price_sign"),
         ({"unit_price": None}, "price_empty"),
         ({"quantity": 11}, "quantity_factor"),
@@ -314,6 +316,11 @@ def test_a_quantity_that_others_of_the_product_have_goes_through() -> None:
 def test_the_price_of_a_new_charge_within_those_of_its_product_goes_through() -> None:
     before = ledger() | {f"2000{index}": [charge(unit_price=Decimal(4999))] for index in range(5)}
     assert guards(before, before | {"10500": [charge(unit_price=Decimal(4500), start_date=TODAY)]}) == set()
+
+
+def test_prices_of_a_product_that_costs_everybody_something_else_are_not_compared_with_its_range() -> None:
+    before = {number: [charge(unit_price=100 * (at + 1))] for at, number in enumerate(ledger())}
+    assert guards(before, before | {"10500": [charge(unit_price=13_000, start_date=TODAY)]}) == set()
 
 
 def test_a_mistyped_customer_number_stops_the_run() -> None:

@@ -371,3 +371,4 @@ WEIGHTS = {
     "quiet": 34, "growth": 15, "churn": 13, "month start": 11, "price rise": 6, "campaign": 10, "VAT change": 3,
     "new product": 8,
 }  # fmt: skip
+LATER_WEIGHTS = WEIGHTS

@@ -130,7 +130,7 @@ def mistakes_of(which: str) -> dict[str, Mistake]:
     """The mistakes of a group."""
     from . import mistakes
 
-    return {"whole": mistakes.WHOLE, "few": mistakes.FEW}[which]
+    return {"whole": mistakes.WHOLE, "few": mistakes.FEW, "later": mistakes.LATER}[which]
 
 
 def score(which: str, tries: int, pool: ProcessPoolExecutor) -> dict[str, list[Verdict]]:

@@ -28,6 +28,9 @@ KNOWN: Final = 5  # charges of a product that tell its usual price
 SURE: Final = 20  # charges of a product that tell that something never happens to it
 IN_USE: Final = 0.5  # so many of the rows are charges that are held: the ledger is not new
 SAME_LEDGER: Final = 0.5  # so many of the customers are those of the last run
+TIGHT: Final = 2.5  # a product has nearly one price if its highest is at most so many times its lowest
+ABOVE: Final = 1.25  # so far above the highest of those a new price is odd; agreements are lower
+BELOW: Final = 0.6
 GROWTH: Final = 100  # a new number may be so far above the highest one
 
 
@@ -74,9 +77,9 @@ def check(figures: Figures, last: Figures | None, limits: Limits, *, first_run: 
     if last is None and not first_run:
         guards = [_first_run, *guards]
         if figures.held >= IN_USE * figures.rows:
-            guards += [_shares, _rows_of_nights]
+            guards += [_shares, _price_ranges, _rows_of_nights]
     elif last is not None and not first_run:
-        guards += [_files, _shares, _customers, _rows_of_nights]
+        guards += [_files, _shares, _customers, _price_ranges, _rows_of_nights]
     stops: dict[str, Stop] = {}
     for guard in guards:
         for stop in guard(run):
@@ -160,6 +163,21 @@ def _prices(run: _Run) -> Iterator[Stop]:
     if quantity.count:
         yield _stop_of_rows("quantity_factor", quantity, times, "have a quantity {} times as high or as low as before, "
                             "or as others of the product.")  # fmt: skip
+
+
+def _price_ranges(run: _Run) -> Iterator[Stop]:
+    """Prices far outside those of a product that costs nearly the same for everybody."""
+    found = Worst()
+    for code, product in run.figures.products.items():
+        low, high = float(product.low), float(product.high)
+        if product.priced < SURE or high > TIGHT * low or f"price {code}" in run.lists:
+            continue
+        for kind in ("new", "to"):
+            _take(found, product.samples.of(f"{kind}_high"), _from(ABOVE * high))
+            _take(found, product.samples.of(f"{kind}_low"), _from(-BELOW * low))
+    if found.count:
+        yield _stop_of_rows("price_range", found, 0, "have a unit price far outside those of all other charges of the "
+                            "product.")  # fmt: skip
 
 
 def _rates(run: _Run) -> Iterator[Stop]:

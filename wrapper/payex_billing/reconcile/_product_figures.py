@@ -140,6 +140,9 @@ class ProductFigures:
             if len(self.moves) < MOST_VALUES or (old, new) in self.moves:
                 self.moves[old, new] += 1
             if ratio > 0:
+                size = float(abs(new))
+                self._sample("to_high", step, size, "unit price", old, "→", new)
+                self._sample("to_low", step, -size, "unit price", old, "→", new)
                 self._sample("ratio", step, max(ratio, 1 / ratio), "unit price", old, "→", new)
             else:
                 kind = "sign" if ratio < 0 else "zero"
