@@ -84,6 +84,8 @@ def check(figures: Figures, last: Figures | None, limits: Limits, *, first_run: 
     for guard in guards:
         for stop in guard(run):
             stops.setdefault(stop.guard, stop)
+    if "price_factor" in stops:  # it names the same rows
+        stops.pop("price_range", None)
     figures.moves.update(main_moves(figures, run.lists))
     return list(stops.values())
 
@@ -158,7 +160,7 @@ def _prices(run: _Run) -> Iterator[Stop]:
     if empty.count:
         yield _stop_of_rows("price_empty", empty, 0, "have no unit price, though every charge of the product has one. "
                             "The price of the master product would be billed.")  # fmt: skip
-    if zero.count > FLOORS["revivals"]:
+    if zero.count > FLOORS["zero_prices"]:
         yield _stop_of_rows("price_zero", zero, 0, "get the unit price 0.")
     if quantity.count:
         yield _stop_of_rows("quantity_factor", quantity, times, "have a quantity {} times as high or as low as before, "
@@ -196,7 +198,7 @@ def _rates(run: _Run) -> Iterator[Stop]:
                 _take(odd if rate else none, worst)
     if unknown.count:
         yield _stop_of_rows("vat_rates", unknown, 0, "have a VAT rate that no charge of the ledger has.")
-    if none.count > FLOORS["revivals"]:
+    if none.count > FLOORS["vat_of_product"]:
         _take(odd, none)
     if odd.count:
         yield _stop_of_rows("vat_of_product", odd, 0, "have a VAT rate that no charge of the product has.")
