@@ -325,6 +325,39 @@ class Company:
         for entry in self._some(self.chance.uniform(0.005, 0.03), 1):
             self._new_charge(entry.customer, self._start(), product)
 
+    # nights that were invented when the guards were finished
+
+    def bulk_order(self) -> None:
+        """A customer that has some charges orders one product for ten to thirty places."""
+        entry = self.chance.choice(self.current)
+        for _ in range(self.chance.randint(10, 30)):
+            self._new_charge(entry.customer, self.today, self.products[entry.product])
+
+    def meter_readings(self) -> str | None:
+        """The quantity of one product is what the meters say of the month."""
+        metered = [code for code, product in self.products.items() if product.quantities > 1]
+        if not metered:
+            return "quiet"
+        code = self.chance.choice(metered)
+        for entry in self.current:
+            if entry.product == code:
+                entry.quantity = max(1, round(entry.quantity * self.chance.uniform(0.8, 1.25)))
+        return None
+
+    def renamed_product(self) -> None:
+        """Marketing gives a product a new name."""
+        product = self.chance.choice(list(self.products.values()))
+        for entry in self.current:
+            if entry.product == product.code:
+                entry.text = entry.text.replace(product.name, f"{product.name} Plus")
+        product.name += " Plus"
+
+    def late_deliveries(self) -> None:
+        """Charges that have not begun start two weeks later."""
+        for entry in self.current:
+            if entry.start > self.today and self.chance.random() < 0.3:
+                entry.start += timedelta(days=14)
+
     # the file
 
     def file(self) -> list[Row]:
@@ -371,4 +404,11 @@ WEIGHTS = {
     "quiet": 34, "growth": 15, "churn": 13, "month start": 11, "price rise": 6, "campaign": 10, "VAT change": 3,
     "new product": 8,
 }  # fmt: skip
-LATER_WEIGHTS = WEIGHTS
+LATER = {
+    "bulk order": Company.bulk_order,
+    "meter readings": Company.meter_readings,
+    "renamed product": Company.renamed_product,
+    "late deliveries": Company.late_deliveries,
+}
+NIGHTS |= LATER
+LATER_WEIGHTS = WEIGHTS | dict.fromkeys(LATER, 25)

@@ -128,9 +128,9 @@ def _one_base(seed: int, which: str, kinds: tuple[str, ...]) -> dict[str, Verdic
 
 def mistakes_of(which: str) -> dict[str, Mistake]:
     """The mistakes of a group."""
-    from . import mistakes
+    from . import later, mistakes
 
-    return {"whole": mistakes.WHOLE, "few": mistakes.FEW, "later": mistakes.LATER}[which]
+    return {"whole": mistakes.WHOLE, "few": mistakes.FEW, "later": later.LATER}[which]
 
 
 def score(which: str, tries: int, pool: ProcessPoolExecutor) -> dict[str, list[Verdict]]:
