@@ -147,7 +147,7 @@ def test_a_plan_that_was_out_of_date_stays_so(place: Place, asked: list[Request]
     plan = place.plan()
     place.mock.store.create_customer(LEDGER, {"customerNo": "2"})
     for _ in range(2):
-        with pytest.raises(Refused, match="1 customer has changed since the plan was made: 2."):
+        with pytest.raises(Refused, match=r"1 customer has changed since the plan was made: 2\."):
             place.apply(plan)
     assert {request.method for request in asked} == {"GET"}
 

@@ -9,9 +9,11 @@
 Needs the extra `payex-billing[tables]`. On the command line it is `payex-billing plan` and `payex-billing apply`.
 """
 
-from ._guards import Figures, Limits, Stop
+from ._figures import Figures
+from ._guards import Stop
 from ._journal import JournalError, RemovalFailed
 from ._ledger import Refused
+from ._limits import Limits
 from ._match import Content, Held, Kind, Level, Step, difference
 from ._plan import Plan, PlannedCustomer
 from ._pool import Stopped

@@ -159,7 +159,8 @@ def difference(
     """Compare a customer's rows with what is held.
 
     A row is matched with a charge of the same level and product code: first by its whole content, then by its start
-    date. A row without a start date then matches a charge with any. Fields without a column do not count. Each charge is matched with one row at most, because a customer may hold one product twice.
+    date. A row without a start date then matches a charge with any. Fields without a column do not count. A charge is
+    matched with one row at most, because a customer may hold one product twice.
 
     Args:
         customer_no: the customer.
@@ -242,7 +243,7 @@ def _has_same_start(charge: RecurringProduct, row: Row, today: date) -> bool:
 
 
 def _may_have_start(charge: RecurringProduct, row: Row, today: date) -> bool:
-    """A row without a start date fits a charge with any. An empty cell does not make a charge that ended start again."""
+    """A row without a start date fits a charge with any, but an empty cell does not revive a charge that ended."""
     if row.charge.start_date is not None:
         return False
     clears = "end_date" in row.managed and charge.end_date != row.charge.end_date

@@ -18,7 +18,7 @@ import attrs
 
 from ..errors import BillingError
 from ..models import RecurringProduct
-from ._guards import Figures
+from ._figures import Figures
 from ._json import step_from_json, step_to_json
 from ._match import FIELDS, Held, Kind, Level, Shown, Step, content_of, difference, money, nothing_shown
 from ._private import make_private, open_private

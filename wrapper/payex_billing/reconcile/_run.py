@@ -14,9 +14,11 @@ import attrs
 
 from ..errors import BillingError, InvalidArgument
 from ._apply import SETTLE, Applier
-from ._guards import Figures, Limits, Stop, check
+from ._figures import Figures
+from ._guards import Stop, check
 from ._journal import Journal
 from ._ledger import Memory, Refused, lock
+from ._limits import Limits
 from ._match import Shown, nothing_shown
 from ._plan import Plan, PlannedCustomer, digests_of
 from ._planning import Planner, Progress, said
@@ -423,12 +425,10 @@ def _before(first: PlannedCustomer, rest: Iterator[PlannedCustomer]) -> Iterator
 def _guard(
     made: Plan, memory: Memory, limits: Limits, shard: Shard | None, *, first_run: bool, approve: str | None
 ) -> None:
-    if approve is not None and approve == made.digest:
-        return
     plain = memory.last_run(shard)
     last = None if plain is None else Figures.from_json(plain)
-    stops = check(made.figures, last, limits, first_run=first_run)
-    if stops:
+    stops = check(made.figures, last, limits, first_run=first_run)  # also when approved: it learns from the last run
+    if stops and approve != made.digest:
         raise GuardStopped(tuple(stops), made.digest)
 
 
