@@ -51,9 +51,15 @@ def table_options(command: Any) -> Any:
             help="A column by another name, such as kund=customer_no.",
         ),
         click.option("--ignore", multiple=True, metavar="COLUMN", help="A column that means nothing here."),
-        click.option("--delimiter", help="What stands between cells; found out if not given."),
-        click.option("--encoding", help="Of a CSV file; UTF-8, or else Latin-1, if not given."),
-        click.option("--decimal-comma/--decimal-point", default=None, help="Whether 1,5 is one and a half."),
+        click.option("--sheet", metavar="NAME", help="Sheet of a workbook. Default: the first visible one."),
+        click.option("--delimiter", help="Character between cells of a CSV file. Default: detected from the header."),
+        click.option("--encoding", help="Encoding of a text file. Default: UTF-8, or cp1252 if the file is not UTF-8."),
+        click.option(
+            "--decimal-comma/--decimal-point",
+            default=None,
+            help="Decimal sign of numbers that are text. Default: point in comma-separated files; elsewhere both, but "
+            "1.000 and 1,000 are rejected.",
+        ),
         click.option("--allow-duplicates", is_flag=True, help="The same row twice means two charges."),
         click.option("--strict", is_flag=True, help="Stop if any row is rejected."),
         click.option(
@@ -218,6 +224,7 @@ class _Options:
 
     maps: dict[str, str]
     ignore: tuple[str, ...]
+    sheet: str | None
     delimiter: str | None
     encoding: str | None
     decimal_comma: bool | None
@@ -258,6 +265,7 @@ class _Options:
             file,
             columns=self.maps,
             ignore=self.ignore,
+            sheet=self.sheet,
             delimiter=self.delimiter,
             encoding=self.encoding,
             decimal_comma=self.decimal_comma,
