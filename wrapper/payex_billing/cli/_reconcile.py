@@ -51,7 +51,7 @@ from ._common import (
 )
 from ._outputs import check_outputs
 from ._progress import Show, progress
-from ._show import report_text, show_failures, show_notes, show_plan, show_rejections, show_stops
+from ._show import report_text, show_failures, show_plan, show_rejections, show_stops
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 FILE = click.argument("file", type=click.Path(path_type=Path))
@@ -68,9 +68,15 @@ def table_options(command: Any) -> Any:
             help="A column by another name, such as kund=customer_no.",
         ),
         click.option("--ignore", multiple=True, metavar="COLUMN", help="A column that means nothing here."),
-        click.option("--delimiter", help="What stands between cells; found out if not given."),
-        click.option("--encoding", help="Of a CSV file; UTF-8, or else Latin-1, if not given."),
-        click.option("--decimal-comma/--decimal-point", default=None, help="Whether 1,5 is one and a half."),
+        click.option("--sheet", metavar="NAME", help="Sheet of a workbook. Default: the first visible one."),
+        click.option("--delimiter", help="Character between cells of a CSV file. Default: detected from the header."),
+        click.option("--encoding", help="Encoding of a text file. Default: UTF-8, or cp1252 if the file is not UTF-8."),
+        click.option(
+            "--decimal-comma/--decimal-point",
+            default=None,
+            help="Decimal sign of numbers that are text. Default: point in comma-separated files; elsewhere both, but "
+            "1.000 and 1,000 are rejected.",
+        ),
         click.option("--allow-duplicates", is_flag=True, help="The same row twice means two charges."),
         click.option("--strict", is_flag=True, help="Stop if any row is rejected."),
         click.option(
@@ -138,7 +144,6 @@ def plan(file: Path, out: Path | None, details: bool, detailed_exitcode: bool, a
             if as_json:
                 say_json(_plan_as_json(found))
             else:
-                show_notes(table)
                 show_rejections(table)
                 show_failures(file, found.failed)
                 show_plan(found, details=details)
@@ -254,8 +259,7 @@ def apply(
                 say_json(plain)
             else:
                 if table is not None:
-                    show_notes(table)
-                    show_rejections(table)
+                        show_rejections(table)
                 show_failures(file, report.failed, report.not_removed)
                 click.echo(report_text(report))
                 for note in report.notes:
@@ -286,6 +290,7 @@ class _Options:
 
     maps: dict[str, str]
     ignore: tuple[str, ...]
+    sheet: str | None
     delimiter: str | None
     encoding: str | None
     decimal_comma: bool | None
@@ -327,6 +332,7 @@ class _Options:
             file,
             columns=self.maps,
             ignore=self.ignore,
+            sheet=self.sheet,
             delimiter=self.delimiter,
             encoding=self.encoding,
             decimal_comma=self.decimal_comma,

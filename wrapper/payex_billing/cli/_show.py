@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -26,15 +27,21 @@ _WORDS = {
 
 
 def show_rejections(source: Table) -> None:
-    """Every bad cell, on standard error: file, line, column, value and rule."""
-    for each in source.rejections:
-        click.echo(f"{source.path}: {each}", err=True)
-
-
-def show_notes(source: Table) -> None:
-    """What a person should know of how the file was read, on standard error."""
+    """Show on standard error how the table was read, and the bad cells: the first in full, the others counted."""
     for note in source.notes:
         click.echo(f"{source.path}: {printable(note)}", err=True)
+    for each in source.rejections[:SHOWN]:
+        click.echo(f"{source.path}: {printable(str(each))}", err=True)
+    others = Counter((each.column, each.rule) for each in source.rejections[SHOWN:])
+    for (column, rule), count in others.most_common(SHOWN):
+        click.echo(
+            printable(f"{source.path}: {count:,} more: {f'column {column}: ' if column else ''}{rule}"), err=True
+        )
+    if len(others) > SHOWN:
+        rest = sum(count for _, count in others.most_common()[SHOWN:])
+        click.echo(f"{source.path}: {rest:,} more of other kinds", err=True)
+    if others:
+        click.echo(f"{source.path}: --rejects FILE writes all rejected rows, with the reason.", err=True)
 
 
 def show_failures(file: Path, failed: Mapping[int, str], not_removed: Iterable[RemovalFailed] = ()) -> None:

@@ -1,85 +1,150 @@
-"""Files as tables of text: CSV, Parquet, JSON Lines, Excel; each cell as it was written. Needs the extra `tables`."""
+"""Where a table comes from: a file, told apart by the ending of its name, or rows of Python.
+
+Each becomes the table `raw`, whose cells are text.
+"""
 
 from __future__ import annotations
 
-import codecs
-import csv
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date, datetime
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import attrs
 
-from ..errors import BillingError
+from . import _csv, _excel, _json_lines, _python_rows, _typed
+from ._columns import Header, TableError
+from ._database import Database
+from ._staging import Staging
+from ._text_files import open_text
 
-if TYPE_CHECKING:
-    import duckdb
+__all__ = ["Options", "Rows", "Source", "TableError", "load"]
 
-EXCEL = {".xlsx", ".xlsm", ".xls", ".xlsb", ".ods"}
-JSON_LINES = {".jsonl", ".ndjson"}
-DELIMITERS = ",;\t|"
-_CHUNK = 1 << 20
+EXCEL = {".xlsx", ".xlsm"}
+OTHER_WORKBOOKS = {".xls", ".xlsb", ".ods"}
+JSON = {".jsonl", ".ndjson", ".json"}
+PACKED = {".gz", ".zst"}
 
 
-class Reader(Protocol):
-    """Reads a file into the table `raw`."""
+class ArrowData(Protocol):
+    """Data by the Arrow C stream interface: an Arrow table, or a data frame of pandas or Polars."""
 
-    def __call__(self, database: duckdb.DuckDBPyConnection, file: Path, /) -> Source:
-        """Read it."""
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The data."""
         ...
 
 
-class TableError(BillingError):
-    """A table cannot be read at all; the text is a sentence that names the file."""
+Rows = Iterable[Mapping[str, object]] | ArrowData
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """How a file is read.
+
+    Attributes:
+        delimiter: what is between the cells of a CSV file; None is found out.
+        encoding: of a file of text; None is found out.
+        sheet: the name of a sheet of a workbook; None is the first that a person sees.
+        sign: the decimal sign that numbers are written with in the table of text.
+    """
+
+    delimiter: str | None
+    encoding: str | None
+    sheet: str | None
+    sign: str
 
 
 @attrs.frozen(kw_only=True)
 class Source:
-    """A table in the database as it stood in its file.
+    """What is known of a table beside its cells.
 
     Attributes:
-        columns: the names of its columns, as written.
-        delimiter: what stands between the cells of a CSV file; empty for other formats.
-        broken: lines that could not be split into cells, with the reason.
+        is_sure: whether a text such as 1.000 can only be one: the decimal sign of its format is the point.
+        delimiter: what is between cells, in the table and in a CSV file with a part of its rows.
+        is_text: whether all cells are as somebody wrote them, and none is a number that was made a text.
+        modified: when the file was last written, in seconds since 1970; None if it is no file.
+        notes: sentences that a user must see.
     """
 
-    columns: tuple[str, ...]
-    delimiter: str = ""
-    broken: tuple[tuple[int, str], ...] = ()
+    is_sure: bool = True
+    delimiter: str = ","
+    is_text: bool = False
+    modified: float | None = None
+    notes: tuple[str, ...] = ()
 
 
-def load(
-    database: duckdb.DuckDBPyConnection, path: Path, *, delimiter: str | None = None, encoding: str | None = None
-) -> Source:
-    """Read a file into the table `raw`: a column `row`, counted from 1, and one of text for each of the file's.
+def load(database: Database, source: Path | Rows, header: Header, options: Options) -> Source:
+    """Make the tables `raw`, `broken` and `faults`; see `Staging`.
 
     Raises:
-        TableError: it cannot be read, is empty, or has no header.
+        TableError: the source cannot be read, is empty, has no header, or has a column that is refused.
     """
     import duckdb  # noqa: PLC0415 - slow to load, and an extra
 
+    name = header.source
+    try:
+        return (
+            _load_file(database, source, header, options)
+            if isinstance(source, Path)
+            else _load_rows(database, source, header, options)
+        )
+    except duckdb.Error as error:
+        raise TableError(f"{name}: cannot be read: {str(error).splitlines()[0]}") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise TableError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _load_file(database: Database, path: Path, header: Header, options: Options) -> Source:
     if not path.is_file():
         raise TableError(f"{path}: there is no such file" if not path.exists() else f"{path}: is not a file")
-    readers: dict[str, Reader] = {".parquet": _parquet}
-    readers |= dict.fromkeys(JSON_LINES, _json_lines)
-    readers |= dict.fromkeys(EXCEL, _excel)
-    read = readers.get(path.suffix.lower(), partial(_csv, path=path, delimiter=delimiter, encoding=encoding))
-    try:
+    before = path.stat()
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
         with _plainly_named(path) as file:
-            source = read(database, file)
-    except duckdb.Error as error:
-        raise TableError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
-    except OSError as error:
-        raise TableError(f"{path}: cannot be read: {error.strerror or error}") from None
-    twice = sorted({name for name in source.columns if source.columns.count(name) > 1})
-    if twice:
-        raise TableError(f"{path}: the column {twice[0]!r} is there twice")
-    return source
+            relation = "read_parquet($file, hive_partitioning = false, file_row_number = true)"
+            _typed.load(database.connection, header, relation, {"file": str(file)}, "file_row_number + 1", options.sign)
+        source = Source()
+    elif suffix in OTHER_WORKBOOKS:
+        raise TableError(f"{path}: workbooks are read only as .xlsx: open it, and save it as an Excel workbook (.xlsx)")
+    else:
+        with Staging(header, database) as staging:
+            source = _stage(path, suffix, header, staging, options)
+            staging.load()
+    after = path.stat()
+    if (before.st_mtime_ns, before.st_size, before.st_ino) != (after.st_mtime_ns, after.st_size, after.st_ino):
+        raise TableError(f"{path}: has changed while it was read. Try again when it is complete")
+    return attrs.evolve(source, modified=before.st_mtime)
+
+
+def _stage(path: Path, suffix: str, header: Header, staging: Staging, options: Options) -> Source:
+    if suffix in EXCEL:
+        notes = _excel.stage(path, header, staging, options.sheet, options.sign)
+        return Source(is_sure=False, delimiter=options.delimiter or ";", notes=notes)
+    file = open_text(path, str(path), options.encoding)
+    plain = path.with_suffix("").suffix.lower() if suffix in PACKED else suffix
+    if plain in JSON:
+        _json_lines.stage(file, header, staging, options.sign)
+        return Source(notes=file.notes)
+    delimiter = _csv.stage(file, header, staging, options.delimiter)
+    return Source(is_sure=delimiter == ",", delimiter=delimiter, is_text=True, notes=file.notes)
+
+
+def _load_rows(database: Database, rows: Any, header: Header, options: Options) -> Source:
+    if type(rows).__module__.partition(".")[0] != "pandas" and hasattr(rows, "__arrow_c_stream__"):
+        database.connection.register("given", _typed.Stream(rows))
+        try:
+            _typed.load(database.connection, header, "given", {}, "row_number() OVER ()", options.sign)
+        finally:
+            database.connection.unregister("given")
+        return Source()
+    with Staging(header, database) as staging:
+        _python_rows.stage(rows, header, staging, options.sign)
+        staging.load()
+    return Source()
 
 
 @contextmanager
@@ -88,7 +153,7 @@ def _plainly_named(path: Path) -> Iterator[Path]:
 
     DuckDB treats such a name as a pattern and reads every file that matches it.
     """
-    if not set("*?[") & set(str(path)):
+    if not set("*?[") & set(os.fspath(path)):
         yield path
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -98,173 +163,3 @@ def _plainly_named(path: Path) -> Iterator[Path]:
         except OSError:  # on Windows, links need a privilege
             shutil.copyfile(path, plain)
         yield plain
-
-
-def quoted(name: str) -> str:
-    """A name as SQL has it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-# CSV
-
-
-def _csv(
-    database: duckdb.DuckDBPyConnection,
-    plain: Path,
-    *,
-    path: Path,
-    delimiter: str | None = None,
-    encoding: str | None = None,
-) -> Source:
-    """Read the file `plain`; messages name it `path`, as the user does."""
-    with _in_utf_8(path, plain, encoding) as file:
-        with file.open(encoding="utf-8-sig", newline="") as text:
-            first = text.readline()
-        if not first.strip():
-            raise TableError(f"{path}: is empty: a header with the names of the columns is needed")
-        found = delimiter or max(DELIMITERS, key=_outside_quotes(first).count)
-        names = tuple(name.strip() for name in next(csv.reader([first], delimiter=found)))
-        if len(set(names)) < len(names):
-            return Source(columns=names)
-        columns = ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in names)
-        database.execute(
-            f"CREATE TABLE raw AS SELECT row_number() OVER () AS row, * FROM read_csv($file, delim = $delim, "
-            "header = true, auto_detect = false, hive_partitioning = false, quote = '\"', escape = '\"', "
-            "ignore_errors = true, store_rejects = true, "
-            f"columns = {{{columns}}})",
-            {"file": str(file), "delim": found},
-        )
-        broken = database.execute("SELECT line, error_message FROM reject_errors ORDER BY line").fetchall()
-    reasons: dict[int, str] = {}
-    for line, message in broken:
-        reasons.setdefault(int(line), _reason(str(message)))
-    return Source(columns=names, delimiter=found, broken=tuple(reasons.items()))
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _outside_quotes(line: str) -> str:
-    return "".join(line.split('"')[::2])
-
-
-def _reason(message: str) -> str:
-    lower = message.lower()
-    if "expected number of columns" in lower:
-        return "has another number of cells than the header"
-    if "quote" in lower:
-        return "has a quote that does not end"
-    return message.splitlines()[0]
-
-
-@contextmanager
-def _in_utf_8(path: Path, plain: Path, encoding: str | None) -> Iterator[Path]:
-    """The file itself when it is in UTF-8, else a copy that is, for as long as the block lasts."""
-    name = encoding or _encoding_of(path)
-    try:
-        codec = codecs.lookup(name).name
-    except LookupError:
-        raise TableError(f"{path}: there is no encoding {name!r}") from None
-    if codec == "utf-8" and encoding is None:
-        yield plain
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "utf-8.csv"
-        try:
-            with (
-                path.open(encoding=codec, newline="") as source,
-                copy.open("w", encoding="utf-8", newline="") as target,
-            ):
-                while chunk := source.read(_CHUNK):
-                    target.write(chunk)
-        except UnicodeDecodeError as error:
-            raise TableError(f"{path}: is not in {name}: {error.reason} at byte {error.start}") from None
-        yield copy
-
-
-def _encoding_of(path: Path) -> str:
-    """UTF-8 if all of it is, UTF-16 if its mark says so, else Latin-1, in which every byte means something."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    with path.open("rb") as file:
-        chunk = file.read(_CHUNK)
-        if chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            return "utf-16"
-        try:
-            while chunk:
-                decoder.decode(chunk)
-                chunk = file.read(_CHUNK)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return "latin-1"
-    return "utf-8"
-
-
-# the others
-
-
-def _parquet(database: duckdb.DuckDBPyConnection, path: Path) -> Source:
-    read = "read_parquet($file, hive_partitioning = false)"  # a folder called quantity=7 is not a column
-    described = database.execute(f"DESCRIBE SELECT * FROM {read}", {"file": str(path)}).fetchall()
-    cells = [f"{_as_text(quoted(name), kind)} AS {quoted(name)}" for name, kind, *_ in described]
-    database.execute(
-        f"CREATE TABLE raw AS SELECT row_number() OVER () AS row, {', '.join(cells)} FROM {read}",
-        {"file": str(path)},
-    )
-    return Source(columns=tuple(name for name, *_ in described))
-
-
-def _as_text(cell: str, kind: str) -> str:
-    """A typed cell as somebody would have written it."""
-    if kind in {"DOUBLE", "FLOAT"}:  # 1e-06 is no way to write a price
-        return (
-            f"CASE WHEN contains({cell}::VARCHAR, 'e') THEN {cell}::DECIMAL(38, 12)::VARCHAR ELSE {cell}::VARCHAR END"
-        )
-    if kind.startswith("TIMESTAMP"):
-        return f"CASE WHEN {cell} = date_trunc('day', {cell}) THEN {cell}::DATE::VARCHAR ELSE {cell}::VARCHAR END"
-    return f"{cell}::VARCHAR"
-
-
-def _json_lines(database: duckdb.DuckDBPyConnection, path: Path) -> Source:
-    if not path.stat().st_size:
-        raise TableError(f"{path}: is empty")
-    # All rows decide which columns there are, not only the first 20,480.
-    read = "read_json($file, format = 'newline_delimited', hive_partitioning = false, sample_size = -1"
-    described = database.execute(f"DESCRIBE SELECT * FROM {read})", {"file": str(path)}).fetchall()
-    names = tuple(str(name) for name, *_ in described)
-    columns = ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in names)
-    database.execute(
-        f"CREATE TABLE raw AS SELECT row_number() OVER () AS row, * FROM {read}, columns = {{{columns}}})",
-        {"file": str(path)},
-    )
-    return Source(columns=names)
-
-
-def _excel(database: duckdb.DuckDBPyConnection, path: Path) -> Source:
-    import python_calamine  # noqa: PLC0415 - an extra
-
-    try:
-        rows = (
-            python_calamine.CalamineWorkbook.from_path(str(path)).get_sheet_by_index(0).to_python(skip_empty_area=True)
-        )
-    except (python_calamine.CalamineError, OSError, ValueError) as error:
-        raise TableError(f"{path}: is not a workbook that can be read: {error}") from None
-    if not rows:
-        raise TableError(f"{path}: its first sheet is empty: a header with the names of the columns is needed")
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "sheet.csv"
-        with copy.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([_cell(each) for each in row] for row in rows)
-        source = _csv(database, copy, path=copy, delimiter=",")
-    return attrs.evolve(source, delimiter="")
-
-
-def _cell(value: Any) -> str:
-    """A cell of a sheet as text: whole numbers without a fraction, dates as yyyy-MM-dd."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    if isinstance(value, datetime) and (value.hour, value.minute, value.second) == (0, 0, 0):
-        return value.date().isoformat()
-    if isinstance(value, date | datetime):
-        return value.isoformat()
-    return format(value, "f").rstrip("0") if isinstance(value, float) and "e" in repr(value) else str(value)

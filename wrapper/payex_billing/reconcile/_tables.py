@@ -1,24 +1,32 @@
-"""The table of desired charges: which columns it has, its right rows customer by customer, and what was rejected."""
+"""The table of desired charges: its right rows customer by customer, and what was rejected."""
 
 from __future__ import annotations
 
 import csv
-import difflib
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import groupby
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
+from .._text import cut
 from ..errors import ConfigurationError
 from ..models import Charge
+from ._cells import UNREADABLE
+from ._columns import REASON, Header
+from ._database import Database
 from ._private import open_private
-from ._sources import Source, TableError, load, quoted
-from ._validation import COLUMNS, REQUIRED, VALUES, one, validate
+from ._sources import Options, Rows, Source, TableError, load
+from ._validation import VALUES, DecimalSign, one, trim, validate
 
 if TYPE_CHECKING:
     import duckdb
+
+_SHOWN = 80  # characters of a cell
 
 
 @attrs.frozen(kw_only=True)
@@ -26,7 +34,8 @@ class Row:
     """One desired charge.
 
     Attributes:
-        line: where it stands in its file, counted from 1; the header is line 1.
+        line: where it stands in its table: the line of a file of text, the row of a sheet, or the number of a row of
+            Parquet or Python, counted from 1.
         customer_no: whose it is.
         subscription_no: the subscription it hangs on; None at customer level.
         charge: what is to be billed.
@@ -45,8 +54,8 @@ class Rejection:
     """One reason why a row is not applied.
 
     Attributes:
-        line: where the row stands in its file.
-        column: the column as the file calls it; empty if it is the row as a whole.
+        line: where the row stands in its table; see `Row`.
+        column: the column as the table calls it; empty if it is the row as a whole.
         value: the cell as written.
         rule: what it breaks, in words.
     """
@@ -58,40 +67,62 @@ class Rejection:
 
     def __str__(self) -> str:
         where = f", column {self.column}" if self.column else ""
-        value = f" {self.value!r}" if self.column else ""
+        value = f" {cut(self.value, _SHOWN)!r}" if self.column else ""
         return f"line {self.line}{where}:{value} {self.rule}"
 
 
 class Table:
-    """The desired charges of one file. Close it, or use it in a `with` block.
+    """The desired charges of one table. Close it, or use it in a `with` block.
 
     Attributes:
-        path: the file.
+        path: the file; None if the rows are Python's.
         managed: our names of the columns in the table. `apply` does not change the other fields of a charge.
-        total: its rows, rejected ones included.
-        rejections: everything that is wrong, by line.
+        total: its rows, rejected ones included. Empty ones do not count.
+        source_modified: when the file was last written, in seconds since 1970; None if the rows are Python's.
+        notes: sentences that a user must see: how the table was read where somebody may have meant it otherwise.
+        is_rejects_file: whether `write_rejects` wrote the table. It then has only a part of the rows of its customers,
+            so nothing may be removed because it is not in the table.
     """
 
     def __init__(
-        self, path: Path, database: duckdb.DuckDBPyConnection, source: Source, names: Mapping[str, str]
+        self, path: Path | None, database: Database, source: Source, header: Header, notes: Iterable[str]
     ) -> None:
         self.path = path
-        self.database = database
+        self.notes = list(notes)
+        self._owner = database
+        self.database: duckdb.DuckDBPyConnection = database.connection
+        self.source_modified = source.modified
+        self.managed = frozenset(header.places)
+        self.is_rejects_file = header.is_rejects_file
         self._source = source
-        self._names = names
-        self.managed = frozenset(names)
-        self._multiline = bool(one(database, "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'lines'"))
-        self._broken = [
-            record + self._breaks_before(record - 1 - earlier) for earlier, (record, _) in enumerate(source.broken)
+        self._header = header
+        self.total = int(one(self.database, "SELECT (SELECT count(*) FROM raw) + (SELECT count(*) FROM broken)"))
+
+    @cached_property
+    def rejections(self) -> list[Rejection]:
+        """Everything that is wrong, by line."""
+        found = self.database.execute("SELECT line, place, value, rule FROM bad ORDER BY line, place").fetchall()
+        return [
+            Rejection(
+                line=line, column="" if place is None else self._header.columns[place], value=value or "", rule=rule
+            )
+            for line, place, value, rule in found
         ]
-        counted = one(database, "SELECT count(*) FROM raw")
-        self.total = int(counted) + len(source.broken)
-        self.rejections = sorted(self._rejections(), key=lambda each: each.line)
 
     @property
     def rejected_lines(self) -> set[int]:
         """The lines of rows that are not applied."""
-        return {each.line for each in self.rejections}
+        return {line for (line,) in self.database.execute("SELECT DISTINCT line FROM bad").fetchall()}
+
+    @property
+    def rejected_without_customer(self) -> bool:
+        """Whether the table may lack rows of a customer that nobody can name.
+
+        It does when a row is rejected that could not be split into cells, or whose customer is. Nothing may be removed
+        then: the charge that is in no row may be that of the rejected one. It does also when it is a rejects file.
+        """
+        uncertain = "SELECT count(*) FROM bad WHERE name = 'customer_no' OR line IN (SELECT line FROM broken)"
+        return self.is_rejects_file or bool(one(self.database, uncertain))
 
     def count(self, where: str = "") -> int:
         """How many rows are right; `where` is a condition of SQL on `good`."""
@@ -111,63 +142,72 @@ class Table:
     def reasons(self, condition: Callable[[str], str] | None = None) -> dict[int, str]:
         """Why each rejected row is, by line. `condition` tells of a customer's cell whether it is in the shard.
 
-        A row without a readable customer belongs to the first shard.
+        A row without a customer is in exactly one shard.
         """
-        reasons: dict[int, list[str]] = {}
-        for each in self.rejections:
-            reasons.setdefault(each.line, []).append(f"{each.column}: {each.rule}" if each.column else each.rule)
+        inside = ""
         if condition is not None:
-            inside = condition(f"coalesce({self._cell('customer_no')}, '')")
-            rows = self.database.execute(
-                f"SELECT row FROM raw WHERE row IN (SELECT row FROM bad) AND {inside}"
-            ).fetchall()
-            lines = {self._line_of(row) for (row,) in rows}
-            if inside.endswith(" = 0"):
-                lines |= set(self._broken)
-            reasons = {line: each for line, each in reasons.items() if line in lines}
-        return {line: "; ".join(each) for line, each in reasons.items()}
+            customer, nobody = condition("coalesce(customer_no, '')"), condition("''")
+            inside = (
+                f"WHERE line IN (SELECT line FROM cells WHERE {customer}) "
+                f"OR (line IN (SELECT line FROM broken) AND {nobody})"
+            )
+        found = self.database.execute(f"SELECT line, place, rule FROM bad {inside} ORDER BY line, place").fetchall()
+        return {
+            line: "; ".join(
+                rule if place is None else f"{self._header.columns[place]}: {rule}" for _, place, rule in rules
+            )
+            for line, rules in groupby(found, key=lambda each: each[0])
+        }
 
     def with_rejected_rows(self) -> set[str]:
         """Customers of whom a row was rejected: what is missing of theirs may be in that row."""
         found = self.database.execute(
-            f"SELECT DISTINCT {self._cell('customer_no')} FROM raw WHERE row IN (SELECT row FROM bad)"
+            "SELECT DISTINCT customer_no FROM cells WHERE customer_no IS NOT NULL AND line IN (SELECT line FROM bad)"
         ).fetchall()
-        return {str(number) for (number,) in found if number is not None}
+        return {str(number) for (number,) in found}
 
     def rows(self, where: str = "") -> Iterator[tuple[str, list[Row]]]:
         """The good rows, customer by customer. `where` is a condition of SQL on `good`."""
         condition = f"WHERE {where}" if where else ""
         cursor = self.database.cursor()
-        breaks, lines = ("breaks", "JOIN lines USING (row)") if self._multiline else ("0", "")
-        cursor.execute(
-            f"SELECT row, {', '.join(VALUES)}, {breaks} FROM good {lines} {condition} ORDER BY customer_no, row"
-        )
+        cursor.execute(f"SELECT line, {', '.join(VALUES)} FROM good {condition} ORDER BY customer_no, line")
         found = (record for chunk in iter(lambda: cursor.fetchmany(10_000), []) for record in chunk)
         for number, records in groupby(found, key=lambda record: record[1]):
             yield number, [self._row(record) for record in records]
         cursor.close()
 
     def write_rejects(self, path: Path, reasons: Mapping[int, str]) -> None:
-        """Write the rows of these lines as they stood, with a column `reason`, to be mended and fed again."""
-        names = ", ".join(map(quoted, self._source.columns))
+        """Write the rows of these lines as they stood, with a column `payex_reason`, to be corrected and read again.
+
+        Reading ignores that column. The file has the columns and the delimiter of the table, so the same options are
+        right for it. It is UTF-8 with a mark, whatever the table's encoding was. A cell that could not be read has
+        U+FFFD in front, and a row that could not be split into cells still cannot: both are rejected again until
+        somebody corrects them.
+        """
+        kept = [(place, name) for place, name in enumerate(self._header.columns) if name != REASON]
+        cells = "".join(f", c{place}" for place, _ in kept)
+        self.database.execute(
+            "CREATE OR REPLACE TEMP TABLE wanted AS SELECT unnest($lines::BIGINT[]) AS line", {"lines": list(reasons)}
+        )
+        cursor = self.database.execute(
+            f"SELECT line, NULL AS cells{cells} FROM raw SEMI JOIN wanted USING (line) UNION ALL BY NAME "
+            "SELECT line, cells FROM broken SEMI JOIN wanted USING (line) ORDER BY line"
+        )
         with open_private(path, newline="") as file:
-            writer = csv.writer(file, delimiter=self._source.delimiter or ",")
-            writer.writerow([*self._source.columns, "reason"])
-            # Few rows are rejected: finding theirs by their line is left to one pass over the row numbers.
-            lines = {line: line - 1 for line in reasons}
-            if self._broken or self._multiline:
-                rows = self.database.execute("SELECT row FROM raw ORDER BY row").fetchall()
-                lines = {self._line_of(row): row for (row,) in rows}
-            wanted = {lines[line]: reason for line, reason in reasons.items() if line in lines}
-            query = f"SELECT row, {names} FROM raw WHERE list_contains($rows, row) ORDER BY row"
-            for row, *cells in self.database.execute(query, {"rows": list(wanted)}).fetchall():
-                writer.writerow([*("" if cell is None else cell for cell in cells), wanted[row]])
-            for line in sorted(set(reasons) & set(self._broken)):
-                writer.writerow([*("" for _ in self._source.columns), f"line {line} {reasons[line]}"])
+            file.write("\ufeff")
+            writer = csv.writer(file, delimiter=self._source.delimiter)
+            writer.writerow([*(name for _, name in kept), REASON])
+            for line, broken, *texts in (
+                record for chunk in iter(lambda: cursor.fetchmany(10_000), []) for record in chunk
+            ):
+                written = [text or "" for text in texts] if broken is None else json.loads(broken)
+                if broken is not None and len(written) == len(kept):  # with the reason it would be a row
+                    written[0] = UNREADABLE + written[0]
+                writer.writerow([*written, reasons[line]])
 
     def close(self) -> None:
         """Let go of the memory."""
-        self.database.close()
+        self._owner.close()
 
     def __enter__(self) -> Self:
         return self
@@ -175,11 +215,8 @@ class Table:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _cell(self, name: str) -> str:
-        return f"nullif({quoted(self._names[name])}, '')" if name in self._names else "NULL::VARCHAR"
-
     def _row(self, record: tuple[Any, ...]) -> Row:
-        row, customer, subscription, product, quantity, price, vat, text, start, end, breaks = record
+        line, customer, subscription, product, quantity, price, vat, text, start, end = record
         charge = Charge(
             product_code=product,
             quantity=quantity,
@@ -189,7 +226,6 @@ class Table:
             start_date=start,
             end_date=end,
         )
-        line = self._record_of(row) + breaks
         return Row(
             line=line,
             customer_no=customer,
@@ -198,103 +234,71 @@ class Table:
             managed=self.managed,
         )
 
-    def _line_of(self, row: int) -> int:
-        """The line of a row: after the header, past broken lines, and past line breaks inside cells."""
-        return self._record_of(row) + self._breaks_before(row)
-
-    def _record_of(self, row: int) -> int:
-        """Which record of the file a row is: the header is the first, and broken ones are no rows."""
-        record = row + 1
-        for number, _ in self._source.broken:
-            if number <= record:
-                record += 1
-        return record
-
-    def _breaks_before(self, row: int) -> int:
-        return int(one(self.database, f"SELECT breaks FROM lines WHERE row = {row}")) if self._multiline else 0
-
-    def _rejections(self) -> Iterator[Rejection]:
-        for line, (_, reason) in zip(self._broken, self._source.broken, strict=True):
-            yield Rejection(line=line, column="", value="", rule=reason)
-        for row, name, value, rule in self.database.execute("SELECT row, name, value, rule FROM bad").fetchall():
-            line = self._line_of(row)
-            if name == "" and value is not None:  # the same row stands above
-                rule = f"{rule} {self._line_of(int(value))}"  # noqa: PLW2901
-            column = self._names.get(name, name)
-            yield Rejection(line=line, column=column, value="" if name == "" else value or "", rule=rule)
-
 
 def read(
-    path: str | Path,
+    source: str | PathLike[str] | Rows,
     *,
     columns: Mapping[str, str] | None = None,
     ignore: Iterable[str] = (),
+    sheet: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
     decimal_comma: bool | None = None,
     allow_duplicates: bool = False,
 ) -> Table:
-    """Read the desired charges from CSV, Parquet, JSON Lines or Excel, told apart by the name's ending.
+    """Read the desired charges from a file or from rows of Python.
+
+    A file is CSV, JSON Lines (`.jsonl`, `.ndjson`), Parquet or Excel (`.xlsx`, `.xlsm`), told apart by the ending of
+    its name; CSV and JSON Lines may be packed (`.gz`, `.zst`). Rows are mappings of column to value, a data frame of
+    pandas or Polars, or Arrow data.
 
     Columns have the contract's names (`customerNo`) or Python's (`customer_no`). An empty cell is a value that is not
     given: it comes from the master product, or there is no such date. A missing column is not managed by the
     table: `apply` does not change that field of an existing charge, and a new charge gets no value for it.
 
     Args:
-        path: the file.
+        source: the file, or the rows.
         columns: their names to ours, such as `{"kund": "customer_no"}`.
         ignore: columns that mean nothing here; an unknown one is otherwise refused, for it may be a misspelled one.
+        sheet: the sheet of a workbook; the first visible one if not given. Other files have none.
         delimiter: what stands between cells of a CSV file; found out from the header if not given.
-        encoding: of a CSV file; UTF-8, UTF-16 with a mark, or else Latin-1 if not given.
-        decimal_comma: whether `1,5` is one and a half; if not given, it is where cells are not separated by commas.
+        encoding: of a file of text. A mark at its start goes before it. If not given it is UTF-8, or cp1252 if more
+            lines are not UTF-8 than are.
+        decimal_comma: whether `1,5` is one and a half, and `1.5` is an error, or the other way round. If not given, it
+            is a point in comma-separated files, JSON Lines and Parquet. In other files both are read, but a number such
+            as `1.000` or `1,000` is rejected, and points are rejected in a CSV file that has decimal commas.
         allow_duplicates: whether a row that is there twice means two charges; otherwise it is rejected as a mistake.
 
     Raises:
         TableError: it cannot be read at all, lacks a column or has an unknown one.
         ConfigurationError: the extra `tables` is missing.
     """
+    if isinstance(source, str | PathLike):
+        source = path = Path(source)
+        name = str(path)
+    else:
+        path, name = None, "the table"
+    header = Header(source=name, theirs=columns or {}, ignore=frozenset(ignore))
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise TableError(f"{name}: a delimiter is one character, not {delimiter!r}")
+    options = Options(delimiter=delimiter, encoding=encoding, sheet=sheet, sign="," if decimal_comma else ".")
     try:
-        import duckdb  # noqa: PLC0415 - an extra
+        database = Database()
     except ModuleNotFoundError:
         raise ConfigurationError("reading tables needs an extra: pip install 'payex-billing[tables]'") from None
-    path = Path(path)
-    database = duckdb.connect()
     try:
-        database.execute("SET preserve_insertion_order = true")
-        source = load(database, path, delimiter=delimiter, encoding=encoding)
-        names = _names(path, source.columns, columns or {}, set(ignore))
-        comma = decimal_comma if decimal_comma is not None else source.delimiter not in {"", ","}
-        validate(database, names, comma=comma, allow_duplicates=allow_duplicates)
-        return Table(path, database, source, names)
+        found = load(database, source, header, options)
+        if decimal_comma is not None:
+            sign = DecimalSign(point=not decimal_comma, comma=decimal_comma)
+        elif found.is_sure:
+            sign = DecimalSign()
+        else:
+            sign = DecimalSign(comma=True, is_sure=False, decide=found.is_text)
+        notes = [*found.notes, trim(database.connection, header, is_csv=found.is_text)]
+        if header.is_rejects_file:
+            notes.append(f"The table has the column {REASON}: it is a part of another table, so nothing is removed.")
+        validate(database.connection, header, sign, allow_duplicates=allow_duplicates)
+        return Table(path, database, found, header, filter(None, notes))
     except BaseException:
         database.close()
         raise
-
-
-def _names(path: Path, columns: tuple[str, ...], theirs: Mapping[str, str], ignore: set[str]) -> dict[str, str]:
-    """Which column of the file is which of ours."""
-    ours = {**{name: name for name in COLUMNS}, **{contract: name for name, contract in COLUMNS.items()}}
-    for given, meant in theirs.items():
-        if meant not in ours:
-            raise TableError(f"{path}: there is no column {meant!r} to map to; there are {', '.join(COLUMNS)}")
-        if given not in columns:
-            raise TableError(f"{path}: it has no column {given!r}; it has {', '.join(columns)}")
-    found: dict[str, str] = {}
-    for column in columns:
-        if column in ignore:
-            continue
-        name = ours.get(theirs.get(column, column))
-        if name is None:
-            near = difflib.get_close_matches(column, ours, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise TableError(
-                f"{path}: the column {column!r} is not known; {hint}Name it with --map {column}=…, or leave it out "
-                f"with --ignore {column}"
-            )
-        if name in found:
-            raise TableError(f"{path}: {column!r} and {found[name]!r} are the same column")
-        found[name] = column
-    missing = [name for name in REQUIRED if name not in found]
-    if missing:
-        raise TableError(f"{path}: it has no column {' and no '.join(missing)}; name it with --map theirs={missing[0]}")
-    return found

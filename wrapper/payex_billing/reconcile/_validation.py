@@ -6,104 +6,155 @@ two against each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from .. import _checks
-from ._sources import quoted
+from ._cells import UNREADABLE
+from ._columns import COLUMNS, REQUIRED, VALUES, Header
 
 if TYPE_CHECKING:
     import duckdb
 
-COLUMNS = {
-    "customer_no": "customerNo",
-    "subscription_no": "subscriptionNo",
-    "product_code": "productCode",
-    "quantity": "quantity",
-    "unit_price": "unitPrice",
-    "vat_rate": "vatRate",
-    "text": "text",
-    "start_date": "startDate",
-    "end_date": "endDate",
-}
-REQUIRED = ("customer_no", "product_code")
-VALUES = tuple(COLUMNS)
+__all__ = ["COLUMNS", "REQUIRED", "VALUES", "DecimalSign", "one", "validate"]
+
+# The spaces of Unicode, which look alike. Those around a cell are removed.
+_SPACES = "".join(map(chr, (0x20, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000)))
+_OTHER_SPACES = rf"[{_SPACES[1:]}]"
+# Control characters, characters that show nothing or change the direction of a text, and what could not be read.
+_INVISIBLE = (
+    r"[\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}\x{034F}\x{115F}\x{1160}\x{17B4}\x{17B5}\x{180B}-\x{180F}\x{2065}\x{3164}"
+    r"\x{FE00}-\x{FE0F}\x{FFA0}\x{FFF0}-\x{FFF8}\x{FFFD}-\x{FFFF}\x{E0000}-\x{E0FFF}]"
+)
+_PRICES = ("unit_price", "vat_rate")
+_THOUSANDS = "[-+]?[0-9]+[.,][0-9]{3}"  # one, or a thousand
 
 
-def validate(
-    database: duckdb.DuckDBPyConnection, names: Mapping[str, str], *, comma: bool, allow_duplicates: bool
-) -> None:
-    """Sort the rows of `raw` into the table `good`, typed and with a digest, and the table `bad`, cell by cell."""
+@attrs.frozen(kw_only=True)
+class DecimalSign:
+    """What may be the decimal sign of a number that is written as text.
 
-    def cell(name: str) -> str:
-        text = f"nullif({quoted(names[name])}, '')" if name in names else "NULL::VARCHAR"
-        return f"replace({text}, ',', '.')" if comma and name in {"unit_price", "vat_rate"} else text
+    Attributes:
+        point: whether `1.5` is one and a half.
+        comma: whether `1,5` is one and a half.
+        is_sure: whether `1.000` and `1,000` can only be one. Otherwise they are rejected.
+        decide: whether points are rejected if the table has decimal commas.
+    """
 
-    rules = {name: _rule(name) for name in names}
-    database.execute(
-        f"CREATE TEMP VIEW cells AS SELECT row, {', '.join(f'{cell(name)} AS {name}' for name in VALUES)} FROM raw"
+    point: bool = True
+    comma: bool = False
+    is_sure: bool = True
+    decide: bool = False
+
+
+def validate(database: duckdb.DuckDBPyConnection, header: Header, sign: DecimalSign, *, allow_duplicates: bool) -> None:
+    """Sort the rows of `raw` into the table `good`, typed and with a digest, and the table `bad`, cell by cell.
+
+    `bad` has the line of a row, our name of the column, or an empty one for the row as a whole, the cell and the rule.
+    """
+    places = header.places
+    cells = ", ".join(
+        f"nullif(c{places[name]}, '') AS {name}" if name in places else f"NULL::VARCHAR AS {name}" for name in VALUES
     )
-    verdicts = ", ".join(f"{rule} AS {name}_rule" for name, rule in rules.items())
+    database.execute(f"CREATE VIEW cells AS SELECT line, {cells} FROM raw")
+    if sign.decide and _has_commas(database):
+        sign = attrs.evolve(sign, point=False)
+    rules = {name: _rule(name, sign) for name in places}
     # Most rows are right: what is wrong is written out only of those that are not.
+    odd = f"regexp_matches(concat({', '.join(places)}), '{_INVISIBLE}')"
     wrong = " OR ".join(f"({rule}) IS NOT NULL" for rule in rules.values())
-    database.execute(f"CREATE TABLE wrong AS SELECT *, {verdicts} FROM cells WHERE {wrong}")
-    database.execute("CREATE TABLE bad (row BIGINT, name VARCHAR, value VARCHAR, rule VARCHAR)")
-    for name, column in names.items():
+    verdicts = ", ".join(f"coalesce({_invisible(name)}, {rule}) AS {name}_rule" for name, rule in rules.items())
+    database.execute(f"CREATE TABLE wrong AS SELECT line, {verdicts} FROM cells WHERE {odd} OR {wrong}")
+    database.execute("CREATE TABLE bad (line BIGINT, place INTEGER, name VARCHAR, value VARCHAR, rule VARCHAR)")
+    for name, place in places.items():
         database.execute(
-            f"INSERT INTO bad SELECT wrong.row, '{name}', raw.{quoted(column)}, {name}_rule "
-            f"FROM wrong JOIN raw USING (row) WHERE {name}_rule IS NOT NULL"
+            f"INSERT INTO bad SELECT line, {place}, '{name}', "
+            f"CASE WHEN faults.rule IS NULL THEN c{place} ELSE ltrim(c{place}, '{UNREADABLE}') END, "
+            f"coalesce(faults.rule, {name}_rule) FROM wrong JOIN raw USING (line) "
+            f"LEFT JOIN (SELECT line, any_value(rule) AS rule FROM faults WHERE place = {place} GROUP BY line) faults "
+            f"USING (line) WHERE {name}_rule IS NOT NULL"
         )
     typed = {
         "quantity": "quantity::INTEGER",
-        "unit_price": "unit_price::DECIMAL(13, 6)",
-        "vat_rate": "vat_rate::DECIMAL(5, 2)",
+        "unit_price": f"{_number_of('unit_price', sign)}::DECIMAL(13, 6)",
+        "vat_rate": f"{_number_of('vat_rate', sign)}::DECIMAL(5, 2)",
         "start_date": "start_date::DATE",
         "end_date": "end_date::DATE",
         "subscription_no": "coalesce(subscription_no, '')",
     }
     values = ", ".join(f"{typed.get(name, name)} AS {name}" for name in VALUES)
-    without = "WHERE row NOT IN (SELECT row FROM wrong)" if one(database, "SELECT count(*) FROM wrong") else ""
     database.execute(
         f"CREATE TABLE good AS SELECT *, hash({', '.join(VALUES)}) AS digest "
-        f"FROM (SELECT row, {values} FROM cells {without})"
+        f"FROM (SELECT line, {values} FROM cells ANTI JOIN wrong USING (line))"
     )
+    database.execute("INSERT INTO bad SELECT line, NULL, '', NULL, rule FROM broken")
     if not allow_duplicates:
         _reject_duplicates(database)
-    _note_lines(database, names)
+
+
+def trim(database: duckdb.DuckDBPyConnection, header: Header, *, is_csv: bool) -> str:
+    """Remove the spaces before and after the text of cells; returns a sentence about it, or an empty one."""
+    cells = [f"c{place}" for place in header.places.values()]
+    joined = "concat_ws(chr(31), '', " + ", ".join(cells) + ", '')"
+    # Few rows have any, and this is faster than to trim all.
+    database.execute(
+        "CREATE TABLE padded AS SELECT line FROM raw "
+        f"WHERE regexp_matches({joined}, '\\x1f[{_SPACES}]|[{_SPACES}]\\x1f')"
+    )
+    first = one(database, "SELECT min(line) FROM padded")
+    if first is None:
+        return ""
+    is_padded = "line IN (SELECT line FROM padded)"
+    for place in (
+        header.places.values() if is_csv else ()
+    ):  # `, "P"` is no quoted cell, and was not meant as P with quotes
+        quoted = f"{is_padded} AND regexp_matches(c{place}, '^[{_SPACES}]+\"')"
+        database.execute(
+            f"INSERT INTO faults SELECT line, {place}, 'has a space before its quotes' FROM raw WHERE {quoted}"
+        )
+        database.execute(f"UPDATE raw SET c{place} = '{UNREADABLE}' || c{place} WHERE {quoted}")
+    trimmed = {cell: f"trim({cell}, '{_SPACES}')" for cell in cells}
+    count = " + ".join(f"coalesce({cell} <> {text}, false)::INTEGER" for cell, text in trimmed.items())
+    number = one(database, f"SELECT sum({count}) FROM raw WHERE {is_padded}")
+    changes = ", ".join(f"{cell} = {text}" for cell, text in trimmed.items())
+    database.execute(f"UPDATE raw SET {changes} WHERE {is_padded}")
+    had = "1 cell had" if number == 1 else f"{number:,} cells had"
+    return f"{had} spaces before or after the text, which were removed. See line {first}."
+
+
+def _has_commas(database: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the table has a number with a comma that cannot stand for thousands."""
+    conditions = (f"contains({name}, ',') AND NOT regexp_full_match({name}, '{_THOUSANDS}')" for name in _PRICES)
+    return bool(one(database, f"SELECT count(*) FROM cells WHERE {' OR '.join(conditions)}"))
 
 
 def _reject_duplicates(database: duckdb.DuckDBPyConnection) -> None:
     """Reject a row that is there already, value for value; the first of them stays."""
     values = ", ".join(VALUES)
     database.execute(
-        "CREATE TEMP TABLE twice AS SELECT * FROM (SELECT row, "
-        f"first_value(row) OVER (PARTITION BY {values} ORDER BY row) AS first "
+        "CREATE TEMP TABLE twice AS SELECT * FROM (SELECT line, "
+        f"first_value(line) OVER (PARTITION BY {values} ORDER BY line) AS first "
         "FROM good SEMI JOIN (SELECT digest FROM good GROUP BY digest HAVING count(*) > 1) USING (digest)) "
-        "WHERE row > first"
+        "WHERE line > first"
     )
-    database.execute("INSERT INTO bad SELECT row, '', first, 'is the same row as line' FROM twice")
-    database.execute("DELETE FROM good WHERE row IN (SELECT row FROM twice)")
+    database.execute("INSERT INTO bad SELECT line, NULL, '', NULL, 'is the same row as line ' || first FROM twice")
+    database.execute("DELETE FROM good WHERE line IN (SELECT line FROM twice)")
+    database.execute("DROP TABLE twice")
 
 
-def _note_lines(database: duckdb.DuckDBPyConnection, names: Mapping[str, str]) -> None:
-    """Where cells hold line breaks, a row is not a line."""
-    if not _has_breaks(database, names.values()):
-        return
-    breaks = " + ".join(
-        f"coalesce(length({quoted(name)}) - length(replace({quoted(name)}, chr(10), '')), 0)" for name in names.values()
+def _invisible(name: str) -> str:
+    """An expression that is what is wrong with the characters of a cell, or NULL."""
+    character = f"regexp_extract({name}, '{_INVISIBLE}')"
+    return (
+        f"CASE WHEN NOT regexp_matches({name}, '{_INVISIBLE}') OR {name} IS NULL THEN NULL "
+        f"WHEN {character} = '{UNREADABLE}' THEN 'has a character that could not be read' "
+        f"WHEN {character} IN (chr(10), chr(13)) THEN 'has a line break' "
+        f"ELSE 'has the invisible character U+' || format('{{:04X}}', unicode({character})) END"
     )
-    database.execute(
-        "CREATE TABLE lines AS SELECT row, coalesce(sum(n) OVER (ORDER BY row ROWS BETWEEN UNBOUNDED PRECEDING "
-        f"AND 1 PRECEDING), 0)::BIGINT AS breaks FROM (SELECT row, {breaks} AS n FROM raw)"
-    )
 
 
-def _has_breaks(database: duckdb.DuckDBPyConnection, columns: Iterable[str]) -> bool:
-    condition = " OR ".join(f"contains({quoted(column)}, chr(10))" for column in columns)
-    return bool(one(database, f"SELECT count(*) FROM raw WHERE {condition}"))
-
-
-def _rule(name: str) -> str:
+def _rule(name: str, sign: DecimalSign) -> str:
     """An expression that is the rule a cell breaks, or NULL."""
     checks: list[tuple[str, str]] = []
     optional = name not in REQUIRED
@@ -126,12 +177,14 @@ def _rule(name: str) -> str:
             checks = [
                 (f"length({name}) > {longest}", f"has more than {longest} characters"),
                 (_dots(name), "means another place in a URL"),
+                _other_space(name),
             ]
         case "product_code":
             longest = _checks.PRODUCT_CODE_LENGTH
             checks = [
                 (f"{name} IS NULL", "is missing"),
                 (f"length({name}) > {longest}", f"has more than {longest} characters"),
+                _other_space(name),
             ]
         case "text":
             checks = [(f"length({name}) > {_checks.TEXT_LENGTH}", f"has more than {_checks.TEXT_LENGTH} characters")]
@@ -145,11 +198,11 @@ def _rule(name: str) -> str:
                 ),
             ]
         case "unit_price":
-            checks = _number(name, 7, _checks.UNIT_PRICE_DECIMALS, sign="-?")
+            checks = _number(name, sign, 7, _checks.UNIT_PRICE_DECIMALS, minus="-?")
         case "vat_rate":
-            checks = _number(name, 3, _checks.VAT_RATE_DECIMALS, sign="")
+            checks = _number(name, sign, 3, _checks.VAT_RATE_DECIMALS, minus="")
             most = _checks.VAT_RATE_MAXIMUM
-            checks.append((f"try_cast({name} AS DOUBLE) > {most}", f"is more than {most} percent"))
+            checks.append((f"try_cast({_number_of(name, sign)} AS DOUBLE) > {most}", f"is more than {most} percent"))
         case _:
             checks = [
                 (f"NOT regexp_full_match({name}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')", "is not a date as yyyy-MM-dd"),
@@ -161,18 +214,49 @@ def _rule(name: str) -> str:
     return f"CASE {f'WHEN {name} IS NULL THEN NULL ' if optional else ''}{whens} END"
 
 
-def _number(name: str, digits: int, decimals: int, *, sign: str) -> list[tuple[str, str]]:
+def _number(name: str, sign: DecimalSign, digits: int, decimals: int, *, minus: str) -> list[tuple[str, str]]:
+    number = _number_of(name, sign)
+    checks = []
+    if not sign.is_sure:
+        checks.append(
+            (
+                f"regexp_full_match({name}, '{_THOUSANDS}')",
+                "may be read with thousands or with decimals; say --decimal-comma or --decimal-point",
+            )
+        )
+    if not sign.point:
+        checks.append((f"contains({name}, '.')", "has a point, and the decimal sign is a comma"))
+    if not sign.comma:
+        checks.append((f"contains({name}, ',')", "has a comma, and the decimal sign is a point"))
     return [
+        *checks,
+        (f"regexp_matches({number}, '[{_SPACES}]')", "is not a number: it has a space in it"),
         (
-            f"NOT regexp_full_match({name}, '{sign}[0-9]+(\\.[0-9]+)?')",
-            "is not a number" + ("" if sign else ", or below 0"),
+            f"NOT regexp_full_match({number}, '{minus}[0-9]+(\\.[0-9]+)?')",
+            "is not a number" + ("" if minus else ", or below 0"),
         ),
         (
-            f"NOT regexp_full_match({name}, '{sign}0*[0-9]{{1,{digits}}}(\\..*)?')",
+            f"NOT regexp_full_match({number}, '{minus}0*[0-9]{{1,{digits}}}(\\..*)?')",
             f"has more than {digits} digits before the point",
         ),
-        (f"NOT regexp_full_match({name}, '[^.]*(\\.[0-9]{{1,{decimals}}}0*)?')", f"has more than {decimals} decimals"),
+        (
+            f"NOT regexp_full_match({number}, '[^.]*(\\.[0-9]{{1,{decimals}}}0*)?')",
+            f"has more than {decimals} decimals",
+        ),
     ]
+
+
+def _number_of(name: str, sign: DecimalSign) -> str:
+    """A number with a decimal point."""
+    if name == "vat_rate":  # 25 % is 25
+        name = f"CASE WHEN ends_with({name}, '%') THEN rtrim({name}[:-2], '{_SPACES}') ELSE {name} END"
+    return f"replace({name}, ',', '.')" if sign.comma else name
+
+
+def _other_space(name: str) -> tuple[str, str]:
+    """The check for spaces that look like a plain one, which would make another id. Most ids are ASCII."""
+    condition = f"strlen({name}) > length({name}) AND regexp_matches({name}, '{_OTHER_SPACES}')"
+    return condition, "has a space that is not the plain one, such as a no-break space"
 
 
 def one(database: duckdb.DuckDBPyConnection, query: str) -> Any:

@@ -1,0 +1,100 @@
+"""Typed cells as text: what a person would have written into a CSV file for the same value."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import attrs
+
+from ._columns import CellKind
+
+# U+FFFD stands for what could not be read. A cell that holds it is always rejected, also in a rejects file that is read
+# again: only a person who corrects the cell gets it through.
+UNREADABLE = "\ufffd"
+# The digits that every 64-bit float keeps. More are noise: 0.1 + 0.2 is 0.30000000000000004.
+_DIGITS = 15
+TOO_MANY_DIGITS = f"has more than {_DIGITS} digits, which a floating-point number does not keep"
+
+
+@attrs.frozen
+class Fault:
+    """A cell that has no meaning for a charge.
+
+    Attributes:
+        text: the cell as a person sees it.
+        rule: what is wrong, in words.
+    """
+
+    text: str
+    rule: str
+
+
+def as_text(value: Any, kind: CellKind | None, sign: str = ".", *, nan_is_empty: bool = False) -> str | Fault:
+    """A typed value as text; an empty text is a cell without a value.
+
+    Args:
+        value: the value: a text, a number, a date or None.
+        kind: what the cells of its column hold; None if the column is ignored.
+        sign: the decimal sign to write.
+        nan_is_empty: whether NaN is a cell without a value, as pandas has it.
+    """
+    if isinstance(value, str):
+        return str(value)
+    if value is None or type(value).__name__ in {"NaTType", "NAType"}:  # pandas.NaT is a datetime, too
+        return ""
+    if isinstance(value, float | Decimal) and math.isnan(value) and (nan_is_empty or kind is None):
+        return ""
+    if kind is None:
+        return str(value)
+    if isinstance(value, bool):
+        return Fault(str(value).lower(), "is true or false, which no column holds")
+    if isinstance(value, numbers.Integral):
+        return _number(Decimal(int(value)), kind, sign)
+    if isinstance(value, float):
+        return _float(float(value), kind, sign)
+    if isinstance(value, Decimal):
+        return _number(value, kind, sign)
+    if isinstance(value, numbers.Real):
+        return Fault(str(value), "is a 32-bit float, which does not keep the digits; make it a Decimal or a text")
+    if isinstance(value, date):
+        return _day(value, kind)
+    return Fault(str(value), f"is a {type(value).__name__}, not a text, a number or a date")
+
+
+def decimal_of(value: float) -> Decimal:
+    """The decimal number that a 64-bit float stands for: that of its first 15 digits."""
+    return Decimal(f"{value:.{_DIGITS}g}")
+
+
+def _float(value: float, kind: CellKind, sign: str) -> str | Fault:
+    if abs(value) >= 10**_DIGITS:
+        return Fault(repr(value), TOO_MANY_DIGITS)
+    return _number(decimal_of(value) if math.isfinite(value) else Decimal(value), kind, sign)
+
+
+def _number(value: Decimal, kind: CellKind, sign: str) -> str | Fault:
+    if not value.is_finite():
+        return Fault(str(value), "is not a number")
+    if not -40 < value.adjusted() < 40:  # written out it could fill the memory
+        return Fault(str(value), "is not a number that can be billed")
+    if not value:
+        return "0"  # and not -0
+    if value == value.to_integral_value():
+        return format(value.to_integral_value(), "f")
+    if kind is CellKind.TEXT:
+        return Fault(str(value), "is a number with decimals; write it as a text")
+    return format(value, "f").rstrip("0").replace(".", sign)
+
+
+def _day(value: date, kind: CellKind) -> str | Fault:
+    if kind is not CellKind.DATE:
+        return Fault(value.isoformat(), "is a date, not a text or a number")
+    if not isinstance(value, datetime):
+        return value.isoformat()
+    if value.tzinfo is not None:
+        return Fault(str(value), "has a time zone, so it may be another day elsewhere; make it a date")
+    return (value.date() if value == datetime.combine(value.date(), datetime.min.time()) else value).isoformat()

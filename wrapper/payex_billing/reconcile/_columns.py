@@ -1,0 +1,151 @@
+"""The columns of a table: which column of the file is which field of a charge, and which columns are left aside."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from enum import Enum
+
+import attrs
+
+from ..errors import BillingError
+
+COLUMNS = {
+    "customer_no": "customerNo",
+    "subscription_no": "subscriptionNo",
+    "product_code": "productCode",
+    "quantity": "quantity",
+    "unit_price": "unitPrice",
+    "vat_rate": "vatRate",
+    "text": "text",
+    "start_date": "startDate",
+    "end_date": "endDate",
+}
+REQUIRED = ("customer_no", "product_code")
+VALUES = tuple(COLUMNS)
+# The column that `write_rejects` adds. Reading ignores it, so that a rejects file is read as it is.
+REASON = "payex_reason"
+
+
+class TableError(BillingError):
+    """A table cannot be read at all; the text is a sentence that names the file."""
+
+
+class CellKind(Enum):
+    """What a cell holds, which decides what a number or a date in it means."""
+
+    NUMBER = "number"
+    DATE = "date"
+    TEXT = "text"
+
+
+_KINDS = {
+    "quantity": CellKind.NUMBER,
+    "unit_price": CellKind.NUMBER,
+    "vat_rate": CellKind.NUMBER,
+    "start_date": CellKind.DATE,
+    "end_date": CellKind.DATE,
+}
+
+
+@attrs.define
+class Header:
+    """The columns of one table. A column's place is its index in the table `raw`: c0, c1 and so on.
+
+    Args:
+        source: what messages call the table.
+        theirs: names of columns of the table to ours.
+        ignore: columns that mean nothing here.
+
+    Attributes:
+        columns: the names of the columns, as the table has them.
+        kinds: what the cells of each column hold; None if the column is ignored.
+        places: the place of each of our columns that the table has.
+    """
+
+    source: str
+    theirs: Mapping[str, str]
+    ignore: frozenset[str]
+    columns: list[str] = attrs.field(factory=list)
+    kinds: list[CellKind | None] = attrs.field(factory=list)
+    places: dict[str, int] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a mapping to a column that does not exist."""
+        for meant in self.theirs.values():
+            if meant not in _OURS:
+                raise TableError(
+                    f"{self.source}: there is no column {meant!r} to map to; there are {', '.join(COLUMNS)}"
+                )
+
+    @property
+    def width(self) -> int:
+        """The most columns that the table can have without an error."""
+        return len(COLUMNS) + len(self.ignore) + 1
+
+    @property
+    def is_rejects_file(self) -> bool:
+        """Whether `write_rejects` wrote the table: it then holds a part of the rows of another one."""
+        return REASON in self.columns
+
+    def add(self, column: str) -> int:
+        """Add a column of the table; returns its place.
+
+        Raises:
+            TableError: it has no name, is there twice, or is not known.
+        """
+        place = len(self.columns)
+        if not column:
+            raise TableError(
+                f"{self.source}: column {place + 1} has no name. Give it one, or delete the column and its delimiters"
+            )
+        if column in self.columns:
+            raise TableError(f"{self.source}: the column {column!r} is there twice")
+        name = None if column in self.ignore else _OURS.get(self.theirs.get(column, column))
+        if name is None and column not in self.ignore and column != REASON:
+            raise TableError(f"{self.source}: the column {column!r} is not known; {_hint(column)}")
+        if name in self.places:
+            raise TableError(f"{self.source}: {column!r} and {self.columns[self.places[name]]!r} are the same column")
+        if name is not None:
+            self.places[name] = place
+        self.columns.append(column)
+        self.kinds.append(None if name is None else _KINDS.get(name, CellKind.TEXT))
+        return place
+
+    def add_all(self, columns: Iterable[str]) -> None:
+        """Add the columns of a table that has a header, and check them.
+
+        Raises:
+            TableError: as for `add` and `check`.
+        """
+        for column in columns:
+            self.add(column)
+        self.check()
+
+    def check(self) -> None:
+        """Check that the needed columns are there, when all are known.
+
+        Raises:
+            TableError: one is missing.
+        """
+        for given in self.theirs:
+            if given not in self.columns:
+                raise TableError(f"{self.source}: it has no column {given!r}; it has {', '.join(self.columns)}")
+        missing = [name for name in REQUIRED if name not in self.places]
+        if missing:
+            raise TableError(
+                f"{self.source}: it has no column {' and no '.join(missing)}; name it with --map theirs={missing[0]}"
+            )
+
+    def name(self, place: int) -> str:
+        """What the table calls the column at a place."""
+        return self.columns[place]
+
+
+_OURS = {**{name: name for name in COLUMNS}, **{contract: name for name, contract in COLUMNS.items()}}
+
+
+def _hint(column: str) -> str:
+    near = difflib.get_close_matches(column, _OURS, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{hint}Name it with --map {column}=…, or leave it out with --ignore {column}"

@@ -1,0 +1,129 @@
+"""CSV files, row by row, each with the line of the file that it begins on."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+from ._cells import UNREADABLE
+from ._columns import Header, TableError
+from ._staging import LONGEST_ROW, TOO_LONG, Staging
+from ._text_files import TextFile
+
+DELIMITERS = ",;\t|"
+_SEPARATOR_LINE = re.compile(r"\ufeff?sep=(.)\s*")  # a first line that Excel understands
+
+
+def stage(file: TextFile, header: Header, staging: Staging, delimiter: str | None) -> str:
+    """Read a CSV file; returns its delimiter.
+
+    Raises:
+        TableError: it has no header, or a column is refused.
+    """
+    with file.lines() as text:
+        skipped, first = _first_line(text)
+        if (separator := _SEPARATOR_LINE.fullmatch(first)) is not None:
+            delimiter = delimiter or separator[1]
+            skipped, first = skipped + 1, next(text, "")
+        if not first.strip():
+            raise TableError(f"{file.name}: is empty: a header with the names of the columns is needed")
+        found = delimiter or max(DELIMITERS, key=_outside_quotes(first).count)
+        rows = _Rows(chain([first], text), found, skipped)
+        try:
+            names = next(rows.reader, [])
+        except csv.Error as error:
+            raise TableError(f"{file.name}: the header cannot be read: {error}") from None
+        header.add_all(name.strip().lstrip("\ufeff").strip() for name in names)
+        staging.add_all(rows.checked(header, staging, file.foreign))
+    return found
+
+
+def _first_line(text: Iterator[str]) -> tuple[int, str]:
+    """The first line that is not blank, and how many are before it."""
+    skipped = 0
+    for line in text:
+        if line.strip():
+            return skipped, line
+        skipped += 1
+    return skipped, ""
+
+
+def _outside_quotes(line: str) -> str:
+    return "".join(line.split('"')[::2])
+
+
+class _Rows:
+    """The rows of a CSV file, and where they are.
+
+    Args:
+        text: its lines.
+        delimiter: what is between cells.
+        skipped: how many lines are before the first of `text`.
+    """
+
+    def __init__(self, text: Iterator[str], delimiter: str, skipped: int) -> None:
+        self._text = text
+        self._skipped = skipped
+        self._lines: list[str] = []  # those of the row that is being read
+        self.reader = csv.reader(self._remembered(), delimiter=delimiter, strict=True)
+
+    def _remembered(self) -> Iterator[str]:
+        for line in self._text:
+            self._lines.append(line)
+            yield line
+
+    def checked(self, header: Header, staging: Staging, foreign: frozenset[int]) -> Iterator[Sequence[Any]]:
+        """The rows that have a cell for each column; the others go to `staging` by themselves."""
+        width = len(header.columns)
+        padding = [""] * (header.width - width)
+        reader, lines = self.reader, self._lines
+        end = reader.line_num
+        while True:
+            lines.clear()
+            try:
+                for cells in reader:
+                    line = self._skipped + end + 1
+                    end = reader.line_num
+                    size = len(lines[0]) if len(lines) == 1 else sum(map(len, lines))
+                    lines.clear()
+                    if not any(cells):
+                        continue
+                    if size > LONGEST_ROW:
+                        staging.add_broken(line, cells, TOO_LONG)
+                    elif len(cells) != width:
+                        rule = f"has {_count(len(cells))}, and the header has {width}{self._range(line, end)}"
+                        staging.add_broken(line, cells, rule)
+                    elif foreign and not foreign.isdisjoint(range(line, self._skipped + end + 1)):
+                        yield (line, *(cell if cell.isascii() else UNREADABLE + cell for cell in cells), *padding)
+                    else:
+                        yield (line, *cells, *padding)
+            except csv.Error as error:
+                line = self._skipped + end + 1
+                end = reader.line_num
+                rest, rule = self._judged(str(error))
+                staging.add_broken(line, ["".join(lines)], rule + ("" if rest else self._range(line, end)))
+                if rest:
+                    return
+            else:
+                return
+
+    def _judged(self, error: str) -> tuple[bool, str]:
+        """What a row breaks that cannot be split into cells, and whether the rest of the file is lost with it."""
+        if "unexpected end" in error:
+            return True, "has a quote that does not end, so that the rest of the file cannot be read"
+        if "field limit" not in error:
+            return False, "has a quote that does not end where its cell ends"
+        if len(self._lines) == 1 and self._lines[0].count('"') % 2 == 0:
+            return False, TOO_LONG
+        return True, f"{TOO_LONG}, perhaps because a quote does not end, so that the rest of the file cannot be read"
+
+    def _range(self, line: int, end: int) -> str:
+        last = self._skipped + end
+        return f"; it goes on to line {last}, perhaps because a quote does not end" if last > line else ""
+
+
+def _count(cells: int) -> str:
+    return "1 cell" if cells == 1 else f"{cells} cells"

@@ -1,0 +1,35 @@
+"""The database that holds one table: in memory, and in a temporary folder what does not fit."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+
+MEMORY = "400MB"  # what DuckDB keeps in memory; a table of 5,000,000 rows needs more, and the rest goes to the folder
+
+
+class Database:
+    """A database of DuckDB for one table.
+
+    Attributes:
+        folder: a temporary folder that only its owner may read. A killed process leaves it behind, and nothing else.
+        connection: the connection.
+    """
+
+    def __init__(self) -> None:
+        import duckdb  # noqa: PLC0415 - slow to load, and an extra
+
+        self.folder = Path(tempfile.mkdtemp(prefix="payex-billing-"))
+        # Also when nobody closes the table.
+        self._delete = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self.connection = duckdb.connect()
+        self.connection.execute(f"SET memory_limit = '{MEMORY}'")
+        self.connection.execute("SET preserve_insertion_order = true")
+        self.connection.execute("SET temp_directory = '" + str(self.folder / "spill").replace("'", "''") + "'")
+
+    def close(self) -> None:
+        """Let go of the memory, and delete the folder."""
+        self.connection.close()
+        self._delete()

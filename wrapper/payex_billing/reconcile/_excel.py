@@ -1,0 +1,252 @@
+"""Workbooks (.xlsx, .xlsm): the cells of one sheet as a person sees them who opens it."""
+
+from __future__ import annotations
+
+import re
+import warnings
+import zlib
+from collections.abc import Iterator
+from datetime import time, timedelta
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+from ._cells import Fault, as_text, decimal_of
+from ._columns import CellKind, Header, TableError
+from ._staging import Staging
+
+NEVER_CALCULATED = "is a formula without a result: open the workbook in Excel and save it"
+_LITERALS = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')  # parts of a number format that stand for themselves
+_SCALED = re.compile(r"[0#?],+(?![0#?])")
+_PLAIN = re.compile(r"[#0,. ]+")
+_THREE_DECIMALS = re.compile(r".*[.,][0-9]{3}")
+_SHOWN = 5  # rows of a kind that are named
+
+
+def stage(path: Path, header: Header, staging: Staging, sheet: str | None, sign: str) -> tuple[str, ...]:
+    """Read a sheet; returns sentences that a user must see.
+
+    Raises:
+        TableError: the workbook or its sheet cannot be read, or a column is refused.
+    """
+    import openpyxl  # noqa: PLC0415 - slow to load, and an extra
+
+    try:
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # openpyxl warns of what it does not need, such as conditional formats
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+            chosen = _chosen(book, sheet, header.source)
+            reader = _Reader(chosen, header, staging, sign, trusted=not book.calculation.fullCalcOnLoad)
+            reader.read()
+            return (*_further(book, chosen, sheet), *reader.notes())
+    except (BadZipFile, KeyError, ValueError, TypeError, AttributeError, IndexError, SyntaxError, zlib.error) as error:
+        raise TableError(f"{header.source}: is not a workbook that can be read: {error}") from None
+
+
+def _chosen(book: Any, name: str | None, source: str) -> Any:
+    """The sheet of this name, or the first that a person sees."""
+    sheets = book.worksheets
+    if name is not None:
+        for sheet in sheets:
+            if sheet.title == name:
+                return sheet
+        raise TableError(f"{source}: has no sheet {name!r}; it has {', '.join(repr(each.title) for each in sheets)}")
+    for sheet in sheets:
+        if sheet.sheet_state == "visible":
+            return sheet
+    raise TableError(f"{source}: has no visible sheet; name one with --sheet")
+
+
+def _further(book: Any, chosen: Any, name: str | None) -> Iterator[str]:
+    others = [
+        repr(sheet.title) + ("" if sheet.sheet_state == "visible" else " (hidden)")
+        for sheet in book.worksheets
+        if sheet is not chosen
+    ]
+    if others and name is None:
+        yield (
+            f"The sheet {chosen.title!r} is read. The workbook has further sheets, which are not read: "
+            f"{', '.join(others)}. --sheet NAME reads another."
+        )
+
+
+class _Reader:
+    """Reads the cells of one sheet.
+
+    Args:
+        sheet: the sheet.
+        header: filled with its columns.
+        staging: filled with its rows.
+        sign: the decimal sign to write.
+        trusted: whether the results of formulas are those of the formulas. A library that cannot calculate writes none
+            or 0, and asks Excel to calculate when it opens the workbook.
+    """
+
+    def __init__(self, sheet: Any, header: Header, staging: Staging, sign: str, *, trusted: bool) -> None:
+        self._sheet = sheet
+        self._header = header
+        self._staging = staging
+        self._sign = sign
+        self._trusted = trusted
+        self._places: dict[int, int] = {}  # the place of each column of the sheet that has a name
+        self._header_row = 0
+        self._last_row = 0
+        self._hidden: list[int] = []
+        self._hidden_columns: list[str] = []
+        self._formats: dict[int, str] = {}
+
+    def read(self) -> None:
+        """Read all rows."""
+        with self._sheet._get_source() as file:
+            parser = _parser(self._sheet, file)
+            for number, cells in parser.parse():
+                attributes = parser.row_dimensions.pop(str(number), {})
+                filled = [cell for cell in cells if cell["value"] not in {None, ""} or cell["formula"]]
+                if not filled:
+                    continue
+                self._last_row = number
+                if self._header_row:
+                    self._row(number, filled)
+                    if attributes.get("hidden") in {"1", "true"}:
+                        self._hidden.append(number)
+                else:
+                    self._header_row = number
+                    for cell in filled:
+                        self._places[cell["column"]] = self._header.add(str(cell["value"] or "").strip())
+                    self._header.check()
+            if not self._header_row:
+                raise TableError(
+                    f"{self._header.source}: the sheet {self._sheet.title!r} is empty: a header with the names of the "
+                    "columns is needed"
+                )
+            self._note_hidden_columns(parser.column_dimensions.values())
+            self._mark_merged(() if parser.merged_cells is None else parser.merged_cells.mergeCell)
+
+    def notes(self) -> Iterator[str]:
+        """What a person does not see who opens the workbook."""
+        if self._hidden:
+            rows = "1 hidden row is" if len(self._hidden) == 1 else f"{len(self._hidden):,} hidden rows are"
+            shown = ", ".join(map(str, self._hidden[:_SHOWN])) + (" …" if len(self._hidden) > _SHOWN else "")
+            yield f"{rows} read like the others: {shown}."
+        if self._hidden_columns:
+            yield f"Hidden columns are read like the others: {', '.join(self._hidden_columns)}."
+
+    def _row(self, number: int, filled: list[dict[str, Any]]) -> None:
+        texts: list[str | Fault] = [""] * len(self._header.columns)
+        for cell in filled:
+            place = self._places.get(cell["column"])
+            if place is None:
+                raise TableError(
+                    f"{self._header.source}: row {number} has a value in column {_letter(cell['column'])}, which has "
+                    f"no name in row {self._header_row}. Give it one, or delete the value"
+                )
+            texts[place] = self._text(cell, self._header.kinds[place])
+        self._staging.add(number, texts)
+
+    def _text(self, cell: dict[str, Any], kind: CellKind | None) -> str | Fault:
+        value = cell["value"]
+        if kind is None:
+            return "" if value is None else str(value)
+        if cell["formula"] and not (self._trusted and cell["calculated"]):
+            return Fault("" if value is None else str(value), NEVER_CALCULATED)
+        if cell["data_type"] == "e":
+            return Fault(str(value), "is an error of Excel")
+        if isinstance(value, time | timedelta):
+            return Fault(str(value), "is a time, which no column holds")
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return self._number(value, kind, self._format(cell["style_id"]))
+        return as_text(value, kind, self._sign)
+
+    def _number(self, value: float, kind: CellKind, code: str) -> str | Fault:
+        """A number as it is shown. Only what belongs to its digits counts, not a currency or a thousands separator."""
+        text = as_text(value, kind, self._sign)
+        if isinstance(text, Fault) or code.lower() in {"general", "@"}:
+            return text if isinstance(text, Fault) else _unmistakable(text)
+        bare = _LITERALS.sub("", code)
+        if "%" in bare:
+            percent = as_text(decimal_of(value) * 100, CellKind.NUMBER, self._sign)
+            shown = f"{percent.text if isinstance(percent, Fault) else _unmistakable(percent)}%"
+            return Fault(shown, "is shown in percent") if kind is CellKind.TEXT else shown
+        if not re.search("[0#?]", bare) or _SCALED.search(bare):
+            return Fault(text, f"is not shown as it is, by the number format {code!r}")
+        if kind is not CellKind.TEXT:
+            return _unmistakable(text)
+        zeros = bare.partition(".")[0].count("0")
+        if zeros > max(1, len(text)) or not _PLAIN.fullmatch(code):
+            if re.fullmatch("0+", code):
+                return text.zfill(zeros)
+            return Fault(text, f"is shown otherwise, by the number format {code!r}; make it a text")
+        return text
+
+    def _format(self, style: int) -> str:
+        """The first section of a number format, which is that of positive numbers."""
+        if style not in self._formats:
+            from openpyxl.cell.read_only import ReadOnlyCell  # noqa: PLC0415 - an extra
+
+            code = str(ReadOnlyCell(self._sheet, 1, 1, None, "n", style).number_format)
+            quoted = re.split(r'("[^"]*"|\\.)', code)  # a semicolon in quotes does not end a section
+            section = ""
+            for part in quoted:
+                section += part if part.startswith(('"', "\\")) else part.partition(";")[0]
+                if ";" in part and not part.startswith(('"', "\\")):
+                    break
+            self._formats[style] = section
+        return self._formats[style]
+
+    def _note_hidden_columns(self, dimensions: Any) -> None:
+        for attributes in dimensions:
+            if attributes.get("hidden") in {"1", "true"}:
+                columns = range(int(attributes["min"]), int(attributes["max"]) + 1)
+                self._hidden_columns += [
+                    self._header.columns[place] for column, place in self._places.items() if column in columns
+                ]
+
+    def _mark_merged(self, ranges: Any) -> None:
+        """Reject the cells that a merged cell covers: a person sees its value there, and the file has none."""
+        from openpyxl.worksheet.cell_range import CellRange  # noqa: PLC0415 - an extra
+
+        for each in ranges:
+            merged = CellRange(each.ref)
+            rows = range(max(merged.min_row, self._header_row + 1), min(merged.max_row, self._last_row) + 1)
+            for column, place in self._places.items():
+                if merged.min_col <= column <= merged.max_col and self._header.kinds[place] is not None:
+                    for row in rows:
+                        if (row, column) != (merged.min_row, merged.min_col):
+                            self._staging.add_fault(row, place, f"is part of the merged cell {each.ref}", mark=True)
+
+
+def _unmistakable(text: str) -> str:
+    """A number whose decimals nobody takes for thousands: 1.125 becomes 1.1250."""
+    return f"{text}0" if _THREE_DECIMALS.fullmatch(text) else text
+
+
+def _letter(column: int) -> str:
+    from openpyxl.utils import get_column_letter  # noqa: PLC0415 - an extra
+
+    return str(get_column_letter(column))
+
+
+def _parser(sheet: Any, file: Any) -> Any:
+    """The parser of openpyxl for a sheet, which also says of each cell whether it is a formula.
+
+    Its public reader gives formulas or results, not both, and knows no hidden rows when it does not keep all cells.
+    """
+    from openpyxl.worksheet import _reader  # noqa: PLC0415 - an extra
+
+    class Parser(_reader.WorkSheetParser):  # type: ignore[misc]
+        def parse_cell(self, element: Any) -> dict[str, Any]:
+            cell: dict[str, Any] = super().parse_cell(element)
+            cell["formula"] = element.find(_reader.FORMULA_TAG) is not None
+            result = element.find(_reader.VALUE_TAG)
+            cell["calculated"] = result is not None and (bool(result.text) or element.get("t") == "str")
+            return cell
+
+    book = sheet.parent
+    return Parser(
+        file,
+        sheet._shared_strings,
+        data_only=True,
+        epoch=book.epoch,
+        date_formats=book._date_formats,
+        timedelta_formats=book._timedelta_formats,
+    )

@@ -1,0 +1,69 @@
+"""JSON Lines: one object for each row, its keys being the columns. Numbers keep their digits."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from ._cells import Fault, as_text
+from ._columns import Header, TableError
+from ._staging import Staging
+from ._text_files import TextFile
+
+
+class _Twice(ValueError):
+    """A key is in an object twice; the text is the key."""
+
+
+def stage(file: TextFile, header: Header, staging: Staging, sign: str) -> None:
+    """Read the file.
+
+    Raises:
+        TableError: it is no JSON Lines, or a column is refused.
+    """
+    known: dict[str, int] = {}
+    broken = ""
+    with file.lines() as lines:
+        for number, line in enumerate(lines, start=1):
+            if not (text := line.strip()):
+                continue
+            if not known and not broken and text.startswith("["):
+                raise TableError(
+                    f"{file.name}: is a JSON array, not JSON Lines: write each object on a line of its own, without "
+                    "brackets and commas around them"
+                )
+            try:
+                row = _object(text)
+            except (ValueError, RecursionError) as error:
+                rule = str(error) if isinstance(error, _Twice) else "is not a JSON object on one line"
+                broken = broken or f"line {number} {rule}"
+                staging.add_broken(number, [text], rule)
+                continue
+            for key in row:
+                if key not in known:
+                    known[key] = header.add(key)
+            cells: list[str | Fault] = [""] * len(known)
+            for key, value in row.items():
+                cells[known[key]] = as_text(value, header.kinds[known[key]], sign)
+            staging.add(number, cells)
+    if broken and not known:
+        raise TableError(f"{file.name}: {broken}")
+    if not known:
+        raise TableError(f"{file.name}: is empty")
+    header.check()
+
+
+def _object(text: str) -> dict[str, Any]:
+    row = json.loads(text, object_pairs_hook=_pairs, parse_float=Decimal)
+    if not isinstance(row, dict):
+        raise ValueError("is no object")  # noqa: TRY004 - the same as for what is no JSON
+    return row
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _Twice(f"has the key {next(key for key in keys if keys.count(key) > 1)!r} twice")
+    return found

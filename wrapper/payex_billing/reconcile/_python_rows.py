@@ -1,0 +1,61 @@
+"""Rows of Python: mappings of column to value, or a data frame of pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ._cells import Fault, as_text
+from ._columns import Header, TableError
+from ._staging import Staging
+
+
+def stage(rows: Any, header: Header, staging: Staging, sign: str) -> None:
+    """Read the rows; the first is number 1.
+
+    Raises:
+        TableError: they are no rows, or a column is refused.
+    """
+    if type(rows).__module__.partition(".")[0] == "pandas":
+        _stage_frame(rows, header, staging, sign)
+        return
+    known: dict[str, int] = {}
+    try:
+        numbered = enumerate(rows, start=1)
+    except TypeError:
+        numbered = None
+    if numbered is None or isinstance(rows, Mapping | str | bytes):
+        raise TableError(f"{header.source}: a {type(rows).__name__} is no table: give a path, rows or a data frame")
+    for number, row in numbered:
+        if not isinstance(row, Mapping):
+            raise TableError(
+                f"{header.source}: row {number} is a {type(row).__name__}, not a mapping of column to value"
+            )
+        for key in row:
+            if key not in known:
+                known[key] = header.add(str(key))
+        cells: list[str | Fault] = [""] * len(known)
+        for key, value in row.items():
+            cells[known[key]] = as_text(value, header.kinds[known[key]], sign)
+        staging.add(number, cells)
+    if not known:
+        raise TableError(f"{header.source}: has no rows, so its columns are not known")
+    header.check()
+
+
+def _stage_frame(frame: Any, header: Header, staging: Staging, sign: str) -> None:
+    header.add_all(str(column).strip() for column in frame.columns)
+    for place, type_ in enumerate(map(str, frame.dtypes)):
+        if header.kinds[place] is not None and type_.lower() in {
+            "float32",
+            "float16",
+            "float[pyarrow]",
+            "halffloat[pyarrow]",
+        }:
+            raise TableError(
+                f"{header.source}: the column {header.columns[place]!r} has {type_} numbers, which lose digits. "
+                "Make it float64, Decimal or text"
+            )
+    for number, row in enumerate(frame.itertuples(index=False, name=None), start=1):
+        cells = [as_text(value, kind, sign, nan_is_empty=True) for value, kind in zip(row, header.kinds, strict=True)]
+        staging.add(number, cells)

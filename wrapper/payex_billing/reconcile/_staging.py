@@ -1,0 +1,104 @@
+"""Brings rows that Python reads into DuckDB, through a temporary file: single rows would take far longer."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ._cells import UNREADABLE, Fault
+from ._columns import Header
+from ._database import Database
+
+# A lone surrogate, such as JSON can have, is no Unicode. The encoder takes bytes from its handler, or ASCII.
+codecs.register_error("payex_billing.unreadable", lambda error: (UNREADABLE.encode(), getattr(error, "end", 0)))
+# The most characters of a row. The longest that can be right has some 200, and DuckDB needs a limit, in bytes.
+LONGEST_ROW = 100_000
+_LONGEST_LINE = 1 << 20
+TOO_LONG = f"has more than {LONGEST_ROW:,} characters"
+_KEPT = 10_000  # characters of a row that cannot be read
+
+
+class Staging:
+    """Rows on their way into the tables `raw`, `broken` and `faults`. Use it in a `with` block.
+
+    `raw` has the line of each row and its cells as text, c0, c1 and so on. `broken` has what could not be split into
+    cells. `faults` says of single cells why they have no meaning.
+    """
+
+    def __init__(self, header: Header, database: Database) -> None:
+        self._header = header
+        self._database = database.connection
+        self._folder = database.folder
+        options = {"mode": "w", "encoding": "utf-8", "errors": "payex_billing.unreadable", "newline": ""}
+        self._files = [(self._folder / name).open(**options) for name in ("raw", "broken", "faults")]  # type: ignore[call-overload]
+        self._to_mark: set[int] = set()  # columns with cells that must be marked
+        self._raw, self._broken, self._faults = map(csv.writer, self._files)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for file in self._files:
+            file.close()
+            Path(file.name).unlink(missing_ok=True)
+
+    def add_all(self, rows: Iterable[Sequence[object]]) -> None:
+        """Add rows of the width of the header that need no look: the line of each, and its cells."""
+        self._raw.writerows(rows)
+
+    def add(self, line: int, cells: Sequence[str | Fault]) -> None:
+        """Add a row, unless all its cells are empty. A cell without a meaning is marked, so that it stays rejected."""
+        texts = [cell if isinstance(cell, str) else UNREADABLE + cell.text for cell in cells]
+        if not any(texts):
+            return
+        if sum(map(len, texts)) > LONGEST_ROW:
+            self.add_broken(line, texts, TOO_LONG)
+            return
+        self._raw.writerow((line, *texts, *("" for _ in range(self._header.width - len(texts)))))
+        for place, cell in enumerate(cells):
+            if not isinstance(cell, str):
+                self.add_fault(line, place, cell.rule)
+
+    def add_broken(self, line: int, cells: Sequence[str], rule: str) -> None:
+        """Add a row that cannot be read, with whatever cells it has."""
+        kept = cells if sum(map(len, cells)) <= _KEPT else [" ".join(cells)[:_KEPT]]
+        self._broken.writerow((line, json.dumps(kept, ensure_ascii=False), rule))
+
+    def add_fault(self, line: int, place: int, rule: str, *, mark: bool = False) -> None:
+        """Say why a cell has no meaning; `mark` it if its row was added without a mark."""
+        self._faults.writerow((line, place, rule))
+        if mark:
+            self._to_mark.add(place)
+
+    def load(self) -> None:
+        """Make the tables."""
+        for file in self._files:
+            file.close()
+        cells = {f"c{place}": "VARCHAR" for place in range(self._header.width)}
+        self._load("raw", {"line": "BIGINT", **cells})
+        self._load("broken", {"line": "BIGINT", "cells": "VARCHAR", "rule": "VARCHAR"})
+        self._load("faults", {"line": "BIGINT", "place": "INTEGER", "rule": "VARCHAR"})
+        for place in self._to_mark:
+            self._database.execute(
+                f"UPDATE raw SET c{place} = '{UNREADABLE}' || coalesce(c{place}, '') "
+                f"WHERE line IN (SELECT line FROM faults WHERE place = {place}) "
+                f"AND NOT starts_with(coalesce(c{place}, ''), '{UNREADABLE}')"
+            )
+
+    def _load(self, name: str, columns: dict[str, str]) -> None:
+        file = self._folder / name
+        described = ", ".join(f"'{column}': '{kind}'" for column, kind in columns.items())
+        self._database.execute(
+            f"CREATE TABLE {name} AS SELECT * FROM read_csv($file, delim = ',', quote = '\"', escape = '\"', "
+            f"header = false, auto_detect = false, hive_partitioning = false, max_line_size = {_LONGEST_LINE}, "
+            f"columns = {{{described}}})",
+            {"file": str(file)},
+        )
+        file.unlink()
