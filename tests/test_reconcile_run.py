@@ -52,7 +52,7 @@ class Place:
         return self.run(lambda billing, table: reconcile.plan(billing, table, **options))
 
     def apply(self, source: Plan | None = None, **options: Any) -> Report:
-        options = {"journal": self.journal, "settle": 0.2} | options
+        options = {"journal": self.journal, "settle": 0.2, "first_run": True} | options
         return self.run(lambda billing, table: reconcile.apply(billing, source or table, **options))
 
     def held(self) -> Counter[tuple[str, str, str, str]]:

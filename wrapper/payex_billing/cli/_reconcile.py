@@ -259,7 +259,7 @@ def apply(
                 say_json(plain)
             else:
                 if table is not None:
-                        show_rejections(table)
+                    show_rejections(table)
                 show_failures(file, report.failed, report.not_removed)
                 click.echo(report_text(report))
                 for note in report.notes:

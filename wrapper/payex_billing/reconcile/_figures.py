@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, Self
 
 from ._match import AnyCharge, Difference, Held, Kind, Step
 from ._product_figures import ProductFigures, sentence

@@ -18,6 +18,7 @@ import attrs
 
 from ..errors import BillingError
 from ..models import RecurringProduct
+from ._columns import REASON
 from ._figures import Figures
 from ._json import step_from_json, step_to_json
 from ._match import FIELDS, Held, Kind, Level, Shown, Step, content_of, difference, money, nothing_shown
@@ -167,6 +168,8 @@ class Plan:
     Attributes:
         ledger: the address of the ledger.
         prune: whether charges in no row are removed.
+        columns: the columns of the table.
+        is_part: whether the table holds rejected rows of another one, and not the whole.
         rows: rows of the table, in this shard.
         rejected: the reason for each rejected row, by line number.
         failed: the reason for each row that could not be planned, by line number.
@@ -186,6 +189,8 @@ class Plan:
 
     ledger: str
     prune: bool = False
+    columns: tuple[str, ...] = tuple(COLUMNS)
+    is_part: bool = False
     rows: int = 0
     rejected: dict[int, str] = attrs.field(factory=dict)
     failed: dict[int, str] = attrs.field(factory=dict)
@@ -286,6 +291,8 @@ class Plan:
             "digest": self.customers.digest,
             "ledger": self.ledger,
             "prune": self.prune,
+            "columns": self.columns,
+            "is_part": self.is_part,
             "rows": self.rows,
             "rejected": self.rejected,
             "failed": self.failed,
@@ -304,19 +311,23 @@ class Plan:
             file.writelines(self.customers.raw())
 
     def write_rejects(self, path: Path, reasons: Mapping[int, str]) -> None:
-        """Write the rows of these lines, as far as the plan knows them, with a column `reason`."""
+        """Write the rows of these lines with a column `payex_reason`, to be corrected and read again.
+
+        The plan knows no cells of a row that was rejected: of such a row there is only the reason.
+        """
         steps = {step.line: step for planned in self.customers for step in planned.steps if step.line in reasons}
         with open_private(path, newline="") as file:
             writer = csv.writer(file)
-            writer.writerow([*COLUMNS, "reason"])
+            writer.writerow([*self.columns, REASON])
             for line, reason in sorted(reasons.items()):
                 step = steps.get(line)
                 if step is None or step.charge is None:
-                    writer.writerow([*("" for _ in COLUMNS), f"line {line} {reason}"])
+                    writer.writerow([*("" for _ in self.columns), f"line {line}: {reason}"])
                     continue
-                values = [getattr(step.charge, name) for name in FIELDS]
-                cells = ["" if value is None else str(value) for value in values]
-                writer.writerow([step.customer_no, step.subscription_no or "", *cells, reason])
+                values = {"customer_no": step.customer_no, "subscription_no": step.subscription_no}
+                values |= {name: getattr(step.charge, name) for name in FIELDS}
+                cells = [values[name] for name in self.columns]
+                writer.writerow([*("" if cell is None else str(cell) for cell in cells), reason])
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -344,7 +355,8 @@ class Plan:
         head = json.loads(file.readline() or "null")
         if not isinstance(head, dict) or head.get("format") != FORMAT:
             raise TableError(f"{path}: is not a plan of this version")
-        plan = cls(ledger=head["ledger"], prune=head["prune"], rows=head["rows"])
+        plan = cls(ledger=head["ledger"], prune=head["prune"], rows=head["rows"], is_part=head["is_part"])
+        plan.columns = tuple(head["columns"])
         plan.rejected = {int(line): reason for line, reason in head["rejected"].items()}
         plan.failed = {int(line): reason for line, reason in head["failed"].items()}
         plan.held, plan.applied_before = head["held"], head["applied_before"]

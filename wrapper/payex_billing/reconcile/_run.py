@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -29,6 +29,7 @@ from ._selection import Selection, Shard
 from ._sources import TableError
 from ._state import State
 from ._tables import Table
+from ._validation import COLUMNS
 
 if TYPE_CHECKING:
     from ..aio import AsyncBilling
@@ -48,8 +49,8 @@ class GuardStopped(Refused):
     """
 
     def __init__(self, stops: tuple[Stop, ...], digest: str) -> None:
-        reasons = "; ".join(stop.reason for stop in stops)
-        super().__init__(f"nothing was written: {reasons}. To write exactly this plan: approve {digest}")
+        reasons = " ".join(stop.reason for stop in stops)
+        super().__init__(f"nothing was written. {reasons} If all of this is meant, approve {digest}")
         self.stops = stops
         self.digest = digest
 
@@ -128,6 +129,8 @@ async def _planned(
     result.figures.rejected = len(result.rejected)
     result.figures.source_modified = table.source_modified
     result.figures.ledger = result.ledger
+    result.columns = tuple(name for name in COLUMNS if name in table.managed)
+    result.is_part = table.is_rejects_file
     return result
 
 
@@ -216,13 +219,18 @@ async def apply(
             return applying.interrupted(made)
         if since is None:
             _refuse_removals(made, max_removals)
-            _guard(made, memory, limits or Limits(), shard, first_run=first_run, approve=approve)
+            if applying.is_part:
+                _guard(made, None, limits or Limits(), first_run=True, approve=approve)
+            else:
+                last = memory.last_run(shard)
+                _guard(made, last, limits or Limits(), first_run=first_run, approve=approve)
         applying.keep(made, notes)
         notes.begin(applying.identity, made.customers.digest, resumed=since is not None)
         report = await _Writer(made, run).run()
         if not (report.interrupted or report.stopped):
             notes.finish()
-            memory.keep_run(shard, made.figures.to_json())
+            if not applying.is_part:
+                memory.keep_run(shard, made.figures.to_json())
         applying.end(made, report, notes)
     return report
 
@@ -247,6 +255,7 @@ class _ApplyPlan:
         self._source = source
         self._billing = billing
         self.identity = source.customers.digest
+        self.is_part = source.is_part
 
     async def plan(self, run: _Run, *, resumed: bool, fresh: bool) -> Plan:
         """The plan, if no customer has changed since it was made.
@@ -285,6 +294,7 @@ class _ApplyTable:
         self._made: Plan | None = None
         self._is_kept = False
         self.identity = f"{source.digest} {prune} {shard or ''}"
+        self.is_part = source.is_rejects_file
 
     async def plan(self, run: _Run, *, resumed: bool, fresh: bool) -> Plan:
         """The plan of the interrupted run if it is fresh, else a new one."""
@@ -324,7 +334,7 @@ class _ApplyTable:
             )
             while chunk := list(islice(done, 10_000)):
                 self._cache.update(chunk, prune=self._prune)
-        if self._prune and self._source.rejected_without_customer:
+        if self._prune and self._source.rejected_without_customer and not self.is_part:
             report.notes.append(
                 "Nothing was removed: the customer of a rejected row is not certain, so the row may ask for any charge."
             )
@@ -422,11 +432,16 @@ def _before(first: PlannedCustomer, rest: Iterator[PlannedCustomer]) -> Iterator
     yield from rest
 
 
-def _guard(
-    made: Plan, memory: Memory, limits: Limits, shard: Shard | None, *, first_run: bool, approve: str | None
-) -> None:
-    plain = memory.last_run(shard)
-    last = None if plain is None else Figures.from_json(plain)
+def _guard(made: Plan, plain: dict[str, Any] | None, limits: Limits, *, first_run: bool, approve: str | None) -> None:
+    """Compare a plan with the figures of the last run.
+
+    Raises:
+        GuardStopped: a guard stops it, and it is not approved.
+    """
+    last = None
+    if plain is not None:
+        with suppress(KeyError, ValueError, TypeError):  # of another version of this package
+            last = Figures.from_json(plain)
     stops = check(made.figures, last, limits, first_run=first_run)  # also when approved: it learns from the last run
     if stops and approve != made.digest:
         raise GuardStopped(tuple(stops), made.digest)
