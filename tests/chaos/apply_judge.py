@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,11 +85,31 @@ class Judge:
     def _judge_removals(self, run: Ended) -> None:
         """No charge may be removed that a row asks for, also if this row is rejected."""
         named = Counter(row.identity for row in self.night.rows)
-        held = self._identities()
-        for each in self._writes_in(run):
-            identity = held.get(each.steps[-1])
-            if each.method == "DELETE" and each.took_effect and identity is not None and named[identity] == 1:
-                self.wrong.append(f"removed although a row asks for it: {each}; {run}")
+        for exchange, identity, left in self._replayed():
+            if exchange.number in run.requests and exchange.method == "DELETE" and left < named[identity]:
+                self.wrong.append(f"removed although a row asks for it: {exchange}; {run}")
+
+    def _replayed(self) -> Iterator[tuple[Exchange, tuple[str, ...], int]]:
+        """Each creation and removal of a charge that took effect, what the charge is, and how many are held after it."""
+        live = dict(self._first)
+        counts = Counter(live.values())
+        effects = [exchange for exchange in self.night.proxy.log if exchange.took_effect]
+        for exchange in sorted(effects, key=lambda each: each.reached or 0):
+            steps = exchange.steps
+            if exchange.method == "POST" and steps[-1] == "recurring-products":
+                identity = _created(exchange)
+                live[_response(exchange)["recurringProductId"]] = identity
+                counts[identity] += 1
+                yield exchange, identity, counts[identity]
+            elif exchange.method == "DELETE":
+                whole = steps[-2] == "subscriptions"
+                gone = [
+                    key for key, at in live.items() if key == steps[-1] or (whole and at[:2] == (steps[1], steps[3]))
+                ]
+                for key in gone:
+                    identity = live.pop(key)
+                    counts[identity] -= 1
+                    yield exchange, identity, counts[identity]
 
     def _judge_counts(self, run: Ended, report: dict[str, Any]) -> None:
         rejected, failed = _lines(report["rejected"]), _lines(report["failed"])
@@ -125,34 +146,10 @@ class Judge:
     # the whole night
 
     def judge_log(self) -> None:
-        """Replay what took effect, and look for charges that were doubled at any moment."""
-        live = dict(self._first)
-        counts = Counter(live.values())
-        for exchange in sorted(
-            (exchange for exchange in self.night.proxy.log if exchange.took_effect), key=lambda each: each.reached or 0
-        ):
-            steps = exchange.steps
-            if _is_creation(exchange):
-                identity = _created(exchange)
-                live[_response(exchange)["recurringProductId"]] = identity
-                counts[identity] += 1
-                if counts[identity] > self._most[identity]:
-                    self.wrong.append(
-                        f"doubled: {counts[identity]} of {identity} by {exchange}\n{self._history(identity)}"
-                    )
-            elif exchange.method == "DELETE" and steps[-2] == "recurring-products":
-                if (identity := live.pop(steps[-1], None)) is not None:  # type: ignore[assignment]
-                    counts[identity] -= 1
-            elif exchange.method == "DELETE":
-                for charge, identity in list(live.items()):
-                    if identity[:2] == (steps[1], steps[3]):
-                        del live[charge]
-                        counts[identity] -= 1
-
-    def _identities(self) -> dict[str, tuple[str, ...]]:
-        """What each charge is that was ever held, by id."""
-        made = [each for each in self.night.proxy.log if each.took_effect and _is_creation(each)]
-        return self._first | {_response(each)["recurringProductId"]: _created(each) for each in made}
+        """Look for charges that were doubled at any moment, also if one of them was removed later."""
+        for exchange, identity, held in self._replayed():
+            if exchange.method == "POST" and held > self._most[identity]:
+                self.wrong.append(f"doubled: {held} of {identity} by {exchange}\n{self._history(identity)}")
 
     def _history(self, identity: tuple[str, ...]) -> str:
         """Every request of the customer, as evidence."""
@@ -206,10 +203,6 @@ def _count(value: Any) -> int:
 def _identity(content: tuple[Any, ...]) -> tuple[str, ...]:
     customer, subscription, product, _, _, _, _, start, _ = content
     return (customer, subscription, product, start or "")
-
-
-def _is_creation(exchange: Exchange) -> bool:
-    return exchange.method == "POST" and exchange.steps[-1] == "recurring-products"
 
 
 def _created(exchange: Exchange) -> tuple[str, ...]:

@@ -98,8 +98,12 @@ def write_table(path: Path, rows: Iterable[Row]) -> Path:
     return path
 
 
-def _number(value: Any) -> Decimal | None:
-    return None if value is None else Decimal(str(value))
+def _number(value: Any) -> Any:
+    """The number, so that 9.0 and 9.00 are equal; what is no number stays as it is."""
+    try:
+        return None if value is None else Decimal(str(value))
+    except ArithmeticError:
+        return value
 
 
 def _plain(value: Decimal) -> int | float:
@@ -220,7 +224,7 @@ def insert_charge(db: Path, ledger: str, customer: str, document: dict[str, Any]
 # The command line
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ended:
     """A run that has ended.
 
@@ -238,7 +242,7 @@ class Ended:
     requests: range
     peak: int
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return f"exit code {self.code}, report {json.dumps(self.report)[:1500]}, output:\n{self.output[-3000:]}"
 
 

@@ -254,6 +254,8 @@ class FailingProxy:
             self._loop.close()
 
     async def _listen(self) -> None:
+        if self._server is not None:
+            return
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=512, limit=1 << 22)
         self.port = self._server.sockets[0].getsockname()[1]
 

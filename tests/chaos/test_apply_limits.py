@@ -49,14 +49,13 @@ def test_every_row_ends_applied_at_a_server_that_limits_requests_twice_in_a_row(
     assert not judge.wrong, judge.wrong
 
 
+CLOSING = Reply(429, TOO_MANY_AT_ONCE.body, (*TOO_MANY_AT_ONCE.headers, "Connection: close"))
 STALE = {
     "at once": Fate(ahead=TOO_MANY_AT_ONCE.bytes()),
     "with a wait": Fate(ahead=TOO_MANY.bytes()),
     "50 ms before the true response": Fate(ahead=TOO_MANY_AT_ONCE.bytes(), pause=0.05),
     "500 ms before the true response": Fate(ahead=TOO_MANY_AT_ONCE.bytes(), pause=0.5),
-    "in place of the true response": Fate(
-        answer=Reply(429, TOO_MANY_AT_ONCE.body, (*TOO_MANY_AT_ONCE.headers, "Connection: close"))
-    ),
+    "closing, before the true response": Fate(ahead=CLOSING.bytes()),
 }
 
 
