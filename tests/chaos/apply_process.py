@@ -350,8 +350,11 @@ class Night:
         self.rows: list[Row] = []
         home = folder / "home"
         home.mkdir(exist_ok=True)
+        # Compiled modules are kept for the next process, also where the tests themselves keep none.
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         self.environment = {
-            **os.environ,
+            **kept,
+            "PYTHONPYCACHEPREFIX": str(mock.db.parent / "pycache"),
             "HOME": str(home),
             "XDG_STATE_HOME": str(home / "state"),
             "COLUMNS": "200",

@@ -92,10 +92,10 @@ def test_sigterm_writes_the_report(night: Night) -> None:
     assert run.report is not None, run
     assert run.report["interrupted"] is True
     judge.judge(run)
-    must_be_done(night, judge, night.apply())
+    assert not judge.wrong, judge.wrong
 
 
-@pytest.mark.parametrize("how", ["interrupt", "terminate"])
+@pytest.mark.parametrize("how", ["interrupt", "terminate"] if NIGHTLY else ["terminate"])
 def test_a_run_that_waits_for_settle_ends_at_once_when_told(how: str, night: Night) -> None:
     """Settle is an hour; the run that looks up the open intent waits, and a signal ends the wait."""
     night.settle = 3600
@@ -121,7 +121,7 @@ def test_a_run_that_waits_for_settle_ends_at_once_when_told(how: str, night: Nig
 # A10: the disk
 
 
-@pytest.mark.parametrize("limit", [4_096, 24_576, 65_536, 131_072])
+@pytest.mark.parametrize("limit", [4_096, 24_576, 65_536, 131_072] if NIGHTLY else [65_536])
 def test_a_full_disk_ends_with_a_sentence_and_loses_nothing(limit: int, night: Night) -> None:
     """The system refuses to let any file of the process grow beyond the limit."""
     judge = given(night, customers(120))
@@ -135,7 +135,7 @@ def test_a_full_disk_ends_with_a_sentence_and_loses_nothing(limit: int, night: N
 # A10: output paths
 
 
-@pytest.mark.parametrize("option", ["--report", "--rejects", "--journal", "--state"])
+@pytest.mark.parametrize("option", ["--report", "--rejects", "--journal", "--state"] if NIGHTLY else ["--report"])
 def test_an_output_path_in_a_missing_folder_is_refused_before_any_request(option: str, night: Night) -> None:
     given(night, customers(2))
     run = night.start("apply", night.table, "--first-run", option, "missing/file").wait()
@@ -145,7 +145,7 @@ def test_an_output_path_in_a_missing_folder_is_refused_before_any_request(option
     assert len(run.requests) == 0
 
 
-@pytest.mark.parametrize("option", ["--report", "--rejects", "--journal", "--state"])
+@pytest.mark.parametrize("option", ["--report", "--rejects", "--journal", "--state"] if NIGHTLY else ["--rejects"])
 @pytest.mark.parametrize("name", ["charges.csv", "./charges.csv", "link.csv"] if NIGHTLY else ["link.csv"])
 def test_an_output_path_that_is_the_input_is_refused_before_any_request(option: str, name: str, night: Night) -> None:
     given(night, [*customers(2), Row("C", "P01", None, "many")])
@@ -158,7 +158,7 @@ def test_an_output_path_that_is_the_input_is_refused_before_any_request(option: 
     assert len(run.requests) == 0
 
 
-@pytest.mark.parametrize("option", ["--out", "--rejects"])
+@pytest.mark.parametrize("option", ["--out", "--rejects"] if NIGHTLY else ["--out"])
 def test_an_output_path_of_plan_in_a_missing_folder_is_refused_before_any_request(option: str, night: Night) -> None:
     given(night, customers(2))
     run = night.command("plan", night.table, option, "missing/file")

@@ -12,7 +12,7 @@ from tests.chaos.failing_proxy import TOO_MANY, TOO_MANY_AT_ONCE, Fate, RateLimi
 from tests.support import NIGHTLY
 
 ENGINES = pytest.mark.parametrize("engine", ["httpx", "reqwest"], indirect=True)
-ROWS = 200 if NIGHTLY else 60
+ROWS = 200 if NIGHTLY else 40
 LIMIT = 60 if NIGHTLY else 40
 
 
