@@ -249,11 +249,13 @@ class Ended:
 class Run:
     """A command line that runs."""
 
-    def __init__(self, arguments: list[str], night: Night, report: Path | None, limit_file_size: int | None) -> None:
+    def __init__(
+        self, arguments: list[str], night: Night, report: Path | None, limit_file_size: int | None, output: Path | None
+    ) -> None:
         self._night = night
         self._report = report
         self._first = len(night.proxy.log)
-        self._output = night.folder / f"output-{next(night.numbers)}.txt"
+        self._output = output or night.folder / f"output-{next(night.numbers)}.txt"
 
         with self._output.open("wb") as file:
             self._process = subprocess.Popen(
@@ -305,7 +307,7 @@ class Run:
 
     def output(self) -> str:
         """What it has written so far."""
-        return self._output.read_text("utf-8", "replace")
+        return self._output.read_text("utf-8", "replace") if self._output.is_file() else ""
 
     def wait(self, seconds: float = LONGEST_RUN) -> Ended:
         """Block until it has ended. Fail, and kill it, if it hangs."""
@@ -376,9 +378,10 @@ class Night:
         *options: str | Path,
         report: Path | None = None,
         limit_file_size: int | None = None,
+        output: Path | None = None,
     ) -> Run:
         """Start the command line."""
-        run = Run([command, *map(str, options)], self, report, limit_file_size)
+        run = Run([command, *map(str, options)], self, report, limit_file_size, output)
         self.runs.append(run)
         return run
 

@@ -285,8 +285,10 @@ class Storm:
             planned = night.command("plan", night.table, "--out", self._file)
             assert planned.code == 0, planned
         for number in range(STORM):
-            if campaign.edits and number:
+            if number and campaign.edits:
                 self._edit()
+            elif number and not campaign.by_plan:
+                self._grow(number)
             night.proxy.weather = self._weather(night.proxy.weather)
             self._stormy_run()
         self._calm_down()
@@ -309,6 +311,13 @@ class Storm:
         self.night.write(rows)
         self.judge.sees_table()
 
+    def _grow(self, number: int) -> None:
+        """Give the next run something to do."""
+        customers = self.dice.sample(sorted({row.customer for row in self.night.rows}), CUSTOMERS // 3)
+        new = [Row(customer, f"N{number}", None, index, "10.00") for index, customer in enumerate(customers, 1)]
+        self.night.write([*self.night.rows, *new])
+        self.judge.sees_table()
+
     def _stormy_run(self) -> None:
         night = self.night
         night.proxy.forget_watches()
@@ -324,8 +333,8 @@ class Storm:
     def _plan_violence(self, kind: str, run: list[Run]) -> None:
         """Let something happen at a moment that the seed chooses."""
         proxy, dice = self.night.proxy, self.dice
-        requests = dice.randint(1, 3 * len(self.night.rows))
-        writes = dice.randint(1, max(1, len(self.night.rows)))
+        # Early enough that work is left for the runs after it.
+        requests, writes = dice.randint(1, 2 * CUSTOMERS), dice.randint(1, 2 + CUSTOMERS // 3)
         pause, silence = dice.choice([0.0, 0.002, 0.02]), dice.uniform(0.2, 2 * SETTLE)
         self.story.append(f"{kind} at request {requests} or write {writes}")
 

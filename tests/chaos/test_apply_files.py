@@ -132,6 +132,34 @@ def test_a_full_disk_ends_with_a_sentence_and_loses_nothing(limit: int, night: N
     must_be_done(night, judge, night.apply())
 
 
+def test_a_report_that_cannot_be_written_ends_with_a_sentence_and_loses_nothing(night: Night) -> None:
+    """The device can be opened, and refuses every byte."""
+    judge = given(night, customers(3))
+    run = night.start("apply", night.table, "--first-run", "--journal", night.journal, "--report", "/dev/full").wait()
+    assert run.code == 1, run
+    assert "/dev/full" in run.output, run
+    assert "Traceback" not in run.output, run
+    judge.judge_end()
+    assert not judge.wrong, judge.wrong
+
+
+@pytest.mark.skipif(not NIGHTLY, reason="make nightly")
+def test_an_output_that_cannot_be_written_changes_no_write(night: Night) -> None:
+    """Standard output is a full disk: the charges are written all the same, and the report says so."""
+    judge = given(night, [*customers(3), Row("[red]C\x1b[2J", "P01")])
+    judge.rejected = {5}
+    report = night.folder / "report.json"
+    run = night.start(
+        "apply", night.table, "--first-run", "--journal", night.journal, "--report", report, report=report,
+        output=Path("/dev/full"),
+    ).wait()  # fmt: skip
+    assert run.code in {1, 3}, run
+    assert run.report is not None, run
+    assert (run.report["applied"], set(run.report["rejected"])) == (3, {"5"}), run
+    judge.judge_end()
+    assert not judge.wrong, judge.wrong
+
+
 # A10: output paths
 
 

@@ -13,6 +13,7 @@ import pytest
 from tests.chaos.apply_judge import Judge
 from tests.chaos.apply_process import MONEY, Ended, Mock, Night, Row, insert_charge, night_on
 from tests.chaos.failing_proxy import FIN, RST, Exchange, FailingProxy, Fate, Gate, bare, problem
+from tests.chaos.hostile import HostileServer, Pki
 from tests.support import NIGHTLY
 
 ENGINES = pytest.mark.parametrize("engine", ["httpx", "reqwest"], indirect=True)
@@ -238,6 +239,20 @@ def test_no_lock_lets_a_second_apply_of_other_customers_run(night: Night, judge:
     assert Counter(content[0] for content in night.contents) == Counter(["C000", "C001", "C002", "OTHER"])
 
 
+@ONLY_NIGHTLY
+@pytest.mark.parametrize("attempt", range(5))
+def test_two_runs_that_start_at_the_same_moment_double_nothing(
+    attempt: int, night: Night, judge: Judge, tmp_path: Path
+) -> None:
+    given(night, judge, customers(40))
+    first = night.start_apply()
+    second = night.start_apply(journal=tmp_path / "second.journal")
+    ended = [first.wait(), second.wait()]
+    assert sorted(run.code for run in ended) in ([0, 0], [0, 1]), ended
+    assert all("--no-lock" in run.output for run in ended if run.code == 1), ended
+    must_be_done(night, judge, next(run for run in ended if run.code == 0))
+
+
 def test_a_symbolic_link_to_a_journal_is_the_same_journal(night: Night, judge: Judge, tmp_path: Path) -> None:
     given(night, judge, customers(3))
     gate = Gate()
@@ -296,6 +311,23 @@ def test_a_refusal_in_the_middle_stops_the_run(status: int, night: Night, judge:
     assert few_lines(run) <= 16, run
     judge.judge(run)
     assert not judge.wrong, judge.wrong
+
+
+@ONLY_NIGHTLY
+@ENGINES
+def test_a_refused_certificate_stops_after_a_few_connections(
+    engine: str, night: Night, judge: Judge, tmp_path: Path
+) -> None:
+    """The server needs a client certificate, and the client has none."""
+    given(night, judge, customers(60))
+    pki = Pki.make(tmp_path)
+    with HostileServer(lambda connection: None, pki.context(client_needed=True)) as server:
+        night.environment |= {"PAYEX_BASE_URL": server.url, "PAYEX_CA_FILE": str(pki.ca_file)}
+        run = night.apply()
+        accepted = server.accepted
+    assert run.code == 1, run
+    assert 1 <= accepted <= 8, f"{accepted} connections"
+    assert few_lines(run) <= 12, run
 
 
 def test_a_dead_host_ends_the_run_after_patience(night: Night, judge: Judge) -> None:
