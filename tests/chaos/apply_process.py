@@ -485,4 +485,4 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60) ->
     ends = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < ends, f"this did not happen in {seconds} s: {what}"
-        time.sleep(0.002)
+        time.sleep(0.02)

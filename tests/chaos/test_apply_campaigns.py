@@ -179,13 +179,10 @@ assert len(CAMPAIGNS) == 16
 # `make test` tries these, each with one storm and one engine.
 SHORT = {
     "killed while writes take effect late",
-    "killed while gateways respond",
-    "killed while stale responses arrive",
     "stopped and continued while writes take effect late",
     "interrupted and terminated on a lossy network",
     "the server restarts",
     "two at once",
-    "removals and kills",
     "a plan is killed",
     "everything at once",
 }

@@ -516,7 +516,10 @@ def test_removals_that_fail_are_all_named_and_no_line_is_negative(night: Night, 
     assert len(set(told)) == 6, run
     for charge in night.held:
         if (product := charge.document["productCode"]) != "P01":
-            assert any(charge.customer in text and product in text for text in told), (charge, run)
+            assert any(charge.customer in text and (product in text or charge.id in text) for text in told), (
+                charge,
+                run,
+            )
     judge.judge(run)
     assert not judge.wrong, judge.wrong
 
@@ -629,6 +632,8 @@ def test_what_a_row_leaves_empty_comes_to_rest_however_the_server_shows_it(
     given(night, judge, rows)
     must_be_done(night, judge, night.apply())
     judge.judge_rest(night.apply())
+    if not NIGHTLY:
+        return
     # An own price is given up: the master product's price is to hold again.
     night.write([replace(row, price=None, text=None) for row in rows])
     judge.sees_table()
