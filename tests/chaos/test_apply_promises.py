@@ -610,37 +610,49 @@ SHOWN: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("shown", SHOWN if NIGHTLY else ["master"])
-def test_what_a_row_leaves_empty_comes_to_rest_however_the_server_shows_it(
-    shown: str, night: Night, judge: Judge
-) -> None:
-    """A server may leave out what was not given, show null, or show the master product's values."""
+def shown_as(shown: str) -> Callable[[Exchange, Any], Any]:
+    """How a server shows charges: it leaves out what was not given, shows null, or the master product's values."""
 
     def rewrite(exchange: Exchange, content: Any) -> Any:
         if isinstance(content, dict) and "items" in content:
             return content | {"items": [rewrite(exchange, item) for item in content["items"]]}
         return SHOWN[shown](content) if "productCode" in content else content
 
-    night.proxy.rewrite = rewrite
-    rows = [
-        Row("A", "P01"),
-        Row("B", "P01", "46", 2),
-        Row("B", "P02", None, 1, "10.00", None, "own text"),
-        Row("C", "P01", None, 1, "12.50", "12.00"),
-        Row("D", "P01", None, None),
-    ]
-    given(night, judge, rows)
+    return rewrite
+
+
+HALF_EMPTY = [
+    Row("A", "P01"),
+    Row("B", "P01", "46", 2),
+    Row("B", "P02", None, 1, "10.00", None, "own text"),
+    Row("C", "P01", None, 1, "12.50", "12.00"),
+    Row("D", "P01", None, None),
+]
+
+
+@pytest.mark.parametrize("shown", SHOWN if NIGHTLY else ["master"])
+def test_what_a_row_leaves_empty_comes_to_rest_however_the_server_shows_it(
+    shown: str, night: Night, judge: Judge
+) -> None:
+    night.proxy.rewrite = shown_as(shown)
+    given(night, judge, HALF_EMPTY)
     must_be_done(night, judge, night.apply())
     judge.judge_rest(night.apply())
-    if not NIGHTLY:
-        return
-    # An own price is given up: the master product's price is to hold again.
-    night.write([replace(row, price=None, text=None) for row in rows])
-    judge.sees_table()
+    assert not judge.wrong, "\n".join(judge.wrong)
+
+
+@ONLY_NIGHTLY
+@pytest.mark.parametrize("shown", SHOWN)
+def test_a_value_that_a_row_gives_up_comes_to_rest_however_the_server_shows_it(
+    shown: str, night: Night, judge: Judge
+) -> None:
+    """The master product's price and text are to hold again."""
+    night.proxy.rewrite = shown_as(shown)
+    given(night, judge, HALF_EMPTY)
+    must_be_done(night, judge, night.apply())
+    given(night, judge, [replace(row, price=None, text=None) for row in HALF_EMPTY])
     cleared = night.apply_approved()
     assert cleared.code == 0, cleared
     rest = night.apply()
     writes = [str(each) for each in night.proxy.log[rest.requests.start :] if each.is_write]
     assert (rest.code, writes) == (0, []), rest
-    judge.judge_log()
-    assert not judge.wrong, "\n".join(judge.wrong)
