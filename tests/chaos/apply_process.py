@@ -394,7 +394,14 @@ class Night:
     ) -> Run:
         """Start `apply` of the table with a journal and a report."""
         report = self.folder / f"report-{next(self.numbers)}.json"
-        own = [file or self.table, "--journal", journal or self.journal, "--report", report, "--first-run"]
+        own: list[str | Path] = [
+            file or self.table,
+            "--journal",
+            journal or self.journal,
+            "--report",
+            report,
+            "--first-run",
+        ]
         if "--settle" not in options:
             own += ["--settle", str(self.settle)]
         return self.start("apply", *own, *options, report=report, limit_file_size=limit_file_size)
