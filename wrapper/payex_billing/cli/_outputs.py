@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -32,3 +33,12 @@ def check_outputs(inputs: Mapping[str, Path | None], outputs: Mapping[str, Path 
             path.open("ab").close()
         except OSError as error:
             raise click.ClickException(f"{option} {path} cannot be written: {error.strerror or error}") from None
+
+
+@contextmanager
+def writing(option: str, path: Path) -> Iterator[None]:
+    """Make a sentence of an error while the file of an option is written."""
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(f"{option} {path} cannot be written: {error.strerror or error}") from None

@@ -49,7 +49,7 @@ from ._common import (
     say_json,
     told,
 )
-from ._outputs import check_outputs
+from ._outputs import check_outputs, writing
 from ._progress import Show, progress
 from ._show import report_text, show_failures, show_plan, show_rejections, show_stops
 
@@ -138,9 +138,11 @@ def plan(file: Path, out: Path | None, details: bool, detailed_exitcode: bool, a
 
             found = _run(work, can_stop=False)
             if out is not None:
-                found.write(out)
+                with writing("--out", out):
+                    found.write(out)
             if chosen.rejects is not None:
-                table.write_rejects(chosen.rejects, found.rejected | found.failed)
+                with writing("--rejects", chosen.rejects):
+                    table.write_rejects(chosen.rejects, found.rejected | found.failed)
             if as_json:
                 say_json(_plan_as_json(found))
             else:
@@ -249,12 +251,7 @@ def apply(
             except GuardStopped as error:
                 show_stops(error, file)
                 return GUARDED
-            if chosen.rejects is not None:
-                source.write_rejects(chosen.rejects, report.rejected | report.failed)
             plain = report.to_json() | {"journal": str(name)}
-            if report_file is not None:
-                with open_private(report_file) as written:
-                    written.write(json.dumps(plain, indent=2, default=str) + "\n")
             if as_json:
                 say_json(plain)
             else:
@@ -264,6 +261,12 @@ def apply(
                 click.echo(report_text(report))
                 for note in report.notes:
                     click.echo(note)
+            if chosen.rejects is not None:
+                with writing("--rejects", chosen.rejects):
+                    source.write_rejects(chosen.rejects, report.rejected | report.failed)
+            if report_file is not None:
+                with writing("--report", report_file), open_private(report_file) as written:
+                    written.write(json.dumps(plain, indent=2, default=str) + "\n")
     return _exit_code(report)
 
 

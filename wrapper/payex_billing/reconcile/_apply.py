@@ -153,13 +153,12 @@ class Applier:
                 self._fail(planned, said(error))
             return later
         self._brake.release()
-        result = progress(planned, state, self._journal.of_plan(number))
+        result = progress(planned, state, self._journal.of_plan(number), resolved.blocked)
         for intent, charge_id in result.adopted.items():
             self._journal.settle(intent, Result.CREATED, charge_id)
-        if result.changed:
-            self._fail(planned, CHANGED)
-            return None
         work = _Work(planned, result.done, resolved.blocked)
+        if result.changed:
+            work.changed()
         ids = {level: {charge.id for charge in charges} for level, charges in state.charges.items()}
         try:
             for position in result.left:
@@ -278,13 +277,17 @@ class _Work:
         self._planned = planned
         self._applied = {planned.steps[position].line for position in done} - {None}
         self._blocked = dict(blocked)
-        self._without_customer = ""
+        self._nothing = ""
         self._failed: dict[int, str] = {}
         self._not_removed: list[RemovalFailed] = []
 
+    def changed(self) -> None:
+        """Let nothing be written: somebody else has changed the customer."""
+        self._nothing = CHANGED
+
     def may_write(self, step: Step) -> bool:
         """Whether a step may be sent; if not, its row fails."""
-        reason = self._without_customer or self._blocked.get(step.subscription_no)
+        reason = self._blocked.get(step.subscription_no) or self._nothing
         if reason:
             self._note(step, reason)
         return not reason
@@ -297,7 +300,7 @@ class _Work:
         """A step failed. Without a parent its children cannot be written."""
         self._note(step, reason)
         if step.kind is Kind.CREATE_CUSTOMER:
-            self._without_customer = reason
+            self._nothing = reason
         elif step.kind is Kind.CREATE_SUBSCRIPTION:
             self.block(step.subscription_no, reason)
 

@@ -41,7 +41,8 @@ def directory(ledger: str) -> Path:
     try:
         root = Path(base) if base else Path.home() / ".local" / "state"
         path = root / "payex-billing" / hashlib.sha256(ledger.encode()).hexdigest()[:16]
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (*reversed(path.parents), path):
+            folder.mkdir(exist_ok=True, mode=0o700)  # `parents=True` would make the others readable for all
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise Refused(

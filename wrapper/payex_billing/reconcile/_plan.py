@@ -28,7 +28,7 @@ from ._tables import Row
 from ._validation import COLUMNS
 
 FORMAT = "payex-billing plan 3"
-_IN_MEMORY = 16 * 1024 * 1024  # bytes of a plan before it goes to disk
+_IN_MEMORY = 1024 * 1024  # bytes of a plan before it goes to disk
 _CHUNK = 1 << 20
 
 

@@ -183,6 +183,8 @@ class Pool(Generic[T]):
         """Work on one item; returns whether there was one."""
         if self._brake.is_on:
             async with self._brake.turn:
+                if self._is_ended:
+                    return False
                 if await self._still_waits():
                     return await self._next(source, work)
         return await self._next(source, work)

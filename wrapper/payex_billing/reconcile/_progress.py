@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import attrs
 
@@ -31,10 +31,16 @@ class Progress:
     changed: bool
 
 
-def progress(planned: PlannedCustomer, held: Held, intents: Iterable[Intent]) -> Progress:
+def progress(
+    planned: PlannedCustomer, held: Held, intents: Iterable[Intent], blocked: Collection[Level] = ()
+) -> Progress:
     """Compare a planned customer with what is held now.
 
-    Writes of this run are recognised: they do not count as changes by somebody else. `intents` are those of the plan.
+    Args:
+        planned: the customer.
+        held: what is held of it.
+        intents: its writes that the plan asked for. They do not count as changes by somebody else.
+        blocked: levels to which nothing is written, because a creation there is not decided. They are not compared.
     """
     noted = list(intents)
     tried = {intent.position for intent in noted}
@@ -43,10 +49,17 @@ def progress(planned: PlannedCustomer, held: Held, intents: Iterable[Intent]) ->
     }
     left: list[int] = []
     changed = False
-    expected = {level: dict(digests) for level, digests in planned.digests.items()}
-    present = {level: {charge.id: charge for charge in charges} for level, charges in held.charges.items()}
+    expected = {level: dict(digests) for level, digests in planned.digests.items() if level not in blocked}
+    present = {
+        level: {charge.id: charge for charge in charges}
+        for level, charges in held.charges.items()
+        if level not in blocked
+    }
     for position, step in enumerate(planned.steps):
         level = step.subscription_no
+        if level in blocked:
+            left.append(position)
+            continue
         charge = None if step.charge_id is None else present.get(level, {}).get(step.charge_id)
         digest = None if step.charge_id is None else expected.get(level, {}).pop(step.charge_id, None)
         untouched = charge is not None and digest_of(charge) == digest
@@ -67,20 +80,36 @@ def progress(planned: PlannedCustomer, held: Held, intents: Iterable[Intent]) ->
             done.setdefault(position, None)
         else:
             left.append(position)
+    foreign, others_changed = _others(planned, expected, present, done)
+    adopted = _adopted(planned, noted, foreign, done, left)
+    changed = changed or others_changed or bool(foreign)
+    return Progress(done=done, left=tuple(left), adopted=adopted, changed=changed)
+
+
+def _others(
+    planned: PlannedCustomer,
+    expected: Mapping[Level, dict[str, str]],
+    present: Mapping[Level, Mapping[str, RecurringProduct]],
+    done: Mapping[int, str | None],
+) -> tuple[list[tuple[Level, RecurringProduct]], bool]:
+    """Look at the charges that no step is about.
+
+    Returns:
+        Those that were not held when the customer was planned, and whether one that was held has changed or is gone.
+    """
     own = {charge_id for charge_id in done.values() if charge_id is not None}
+    stepped = {(step.subscription_no, step.charge_id) for step in planned.steps}
     foreign: list[tuple[Level, RecurringProduct]] = []
+    changed = any(digests and level not in present for level, digests in expected.items())
     for level, charges in present.items():
         digests = expected.get(level, {})
-        stepped = {step.charge_id for step in planned.steps if step.subscription_no == level}
         for charge_id, charge in charges.items():
             if charge_id in digests:
                 changed |= digest_of(charge) != digests.pop(charge_id)
-            elif charge_id not in stepped and charge_id not in own:
+            elif (level, charge_id) not in stepped and charge_id not in own:
                 foreign.append((level, charge))
-        changed |= bool(digests)  # a charge that was held is gone
-    changed |= any(expected.get(level) for level in expected if level not in present)
-    adopted = _adopted(planned, noted, foreign, done, left)
-    return Progress(done=done, left=tuple(left), adopted=adopted, changed=changed or bool(foreign))
+        changed |= bool(digests)
+    return foreign, changed
 
 
 def _adopted(
