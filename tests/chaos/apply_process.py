@@ -318,6 +318,9 @@ class Run:
                 if time.monotonic() > ends:
                     self.kill()
                     self._process.wait()
+                    self._ended = Ended(
+                        self._process.returncode, self.output(), None, range(self._first, self._first), 0
+                    )
                     raise AssertionError(f"the run still goes on after {seconds} s; its output:\n{self.output()}")
                 time.sleep(0.005)
             self._process.wait()

@@ -376,7 +376,7 @@ def test_a_plan_that_could_read_nothing_says_that_it_is_incomplete(night: Night)
 def six_writes(night: Night) -> tuple[list[Row], dict[str, str]]:
     """A table that asks for one write of each kind, each at a customer of its own, and where each write is seen."""
     start = {"start": "2026-01-01"}
-    night.add(Row("UPDATE", "P01", None, 1, "8.00", **start))
+    night.add(Row("UPDATE", "P01", None, 1, "8.50", **start))
     night.add(Row("END", "P01", None, 1, "9.00", **start))
     night.add(Row("REMOVE", "P01", None, 1, "9.00", **start))
     night.add(Row("REMOVE", "OLD", None, 1, "9.00", **start))
