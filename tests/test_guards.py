@@ -156,7 +156,7 @@ def test_ended_charges_that_pruning_removes_do_not_count_as_removals() -> None:
         (changed(ledger(quantity=2), 0.3, quantity=1), "money_change"),
         (changed(ledger(), 0.3, text="x"), "customers_touched"),
         (ledger() | {f"7{index}": [charge(start_date=TODAY)] for index in range(10, 20)}, "new_customers"),
-        (changed(ledger(), 0.1, end_date=date(2026, 11, 30)), "ends_and_removals"),
+        (changed(ledger(), 0.2, end_date=date(2026, 11, 30)), "ends_and_removals"),
         ({number: [*each, charge(product_code="TV", start_date=TODAY)] for number, each in ledger().items()},
          "new_charges"),
         (dict(list(ledger().items())[:50]), "rows_gone"),
@@ -172,7 +172,7 @@ def test_a_run_beyond_a_share_stops(after: Charges, guard: str) -> None:
 
 
 def test_a_limit_that_is_raised_lets_the_run_through() -> None:
-    after = changed(ledger(), 0.1, end_date=date(2026, 11, 30))
+    after = changed(ledger(), 0.18, end_date=date(2026, 11, 30))
     assert guards(ledger(), after, limits=Limits(ends_and_removals=0.2)) == set()
 
 
@@ -250,7 +250,9 @@ def test_an_older_file_stops_the_run() -> None:
 
 def test_a_copy_of_an_earlier_file_stops_the_run() -> None:
     told = {"last_told": {"digest": "b", "digests": ["a"]}}
-    assert guards(ledger(), ledger(), told={"digest": "a"}, **told) == {"old_file"}
+    after = changed(ledger(), 0.01, text="x")
+    assert guards(ledger(), after, told={"digest": "a"}, **told) == {"old_file"}
+    assert guards(ledger(), changed(ledger(), unit_price=Decimal(519)), told={"digest": "a"}, **told) == set()
     assert guards(ledger(), ledger(), told={"digest": "b"}, **told) == set()
     assert guards(ledger(), ledger(), told={"digest": "c"}, **told) == set()
 
@@ -336,6 +338,12 @@ def test_a_mistyped_customer_number_stops_the_run() -> None:
     after = dict(before)
     after["10550"] = [attrs.evolve(each, start_date=None) for each in after.pop("10050")]
     assert "mistyped_customer" in guards(before, after)
+
+
+def test_the_next_number_of_a_series_with_letters_is_a_new_customer_too() -> None:
+    before = {f"K-{number}": charges for number, charges in ledger().items()}
+    after = {number: charges for number, charges in before.items() if number != "K-10100"}
+    assert guards(before, after | {"K-10101": [charge(start_date=TODAY)]}) == set()
 
 
 def test_the_next_number_of_a_sequence_is_a_new_customer_though_it_is_like_one_that_left() -> None:
