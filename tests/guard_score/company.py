@@ -77,7 +77,10 @@ class Entry:
 
 
 class Company:
-    """Its charges, products and habits; `night` is one day of its life. A rich one has whatever a table may have."""
+    """Its charges, products and habits; `night` is one day of its life.
+
+    A rich one has credits, subscriptions, and customer numbers with zeros in front.
+    """
 
     def __init__(self, seed: int, customers: int | None = None, *, rich: bool = False) -> None:
         self.chance = chance = random.Random(seed)
