@@ -137,7 +137,35 @@ def test_one_vat_rate_for_everything_stops_the_run() -> None:
     after = {
         number: [attrs.evolve(each, vat_rate=Decimal(25)) for each in charges] for number, charges in before.items()
     }
-    assert "vat_of_product" in guards(before, after)
+    assert "one_vat_rate" in guards(before, after)
+
+
+def test_a_new_name_of_a_product_in_all_its_texts_goes_through() -> None:
+    after = {
+        number: [attrs.evolve(charges[0], text=f"Fiber Plus, {(charges[0].text or '')[7:]}")]
+        for number, charges in named().items()
+    }
+    assert guards(named(), after) == set()
+
+
+@pytest.mark.parametrize("wrong", ["shifted", "mojibake", "the same for all"])
+def test_texts_that_change_in_another_way_stop_the_run(wrong: str) -> None:
+    texts = [charges[0].text or "" for charges in named().values()]
+    others = {
+        "shifted": texts[-1:] + texts[:-1],
+        "mojibake": [text.encode().decode("latin-1") for text in texts],
+        "the same for all": texts[:1] * len(texts),
+    }[wrong]
+    after = {
+        number: [attrs.evolve(charges[0], text=text)]
+        for (number, charges), text in zip(named().items(), others, strict=True)
+    }
+    assert guards(named(), after) == {"customers_touched"}
+
+
+def named() -> Charges:
+    """A ledger whose texts have the name of the product and a street."""
+    return {number: [attrs.evolve(charges[0], text=f"Fiber, Åsgatan {number}")] for number, charges in ledger().items()}
 
 
 def test_ended_charges_that_pruning_removes_do_not_count_as_removals() -> None:

@@ -55,7 +55,10 @@ PARTS = {
     "few": "## Errors in a few rows\n\nAn error in one row that looks like an honest change, such as 489 for 498, "
     "cannot be told from one.",
     "later": "## Kinds added after the guards were fixed\n\nThese errors and nights were invented when the guards were "
-    "finished, and scored before anything was improved.\n\n### Errors",
+    "finished. The numbers here are those of today. When they were first scored, 210 of 240 errors were stopped, and 32 of "
+    "94 nights, 17 of them for a renamed product; since then, a new name in all texts of a product is no change of each customer.\n\n"
+    "A draft of next year's prices is what an honest rise is: no guard can tell them apart. Late deliveries change the start of "
+    "charges that are held; without `--prune` the old charges stay and both would be billed, so that stop is right.\n\n### Errors",
 }
 
 
@@ -67,7 +70,7 @@ A TOML file changes them: `money_change = "15 %"`. Below the floor, a share stop
 
 Guards without a limit stop a run in which one row has a VAT rate below 1 %, a price of the other sign (`price_sign`), no price
 though all charges of the product have one (`price_empty`), a price far outside those of a product that costs nearly the same for
-everybody (`price_range`), a VAT rate that the product never has (`vat_of_product`), an end more than `back_days` ago
+everybody (`price_range`), a VAT rate that the product never has (`vat_of_product`), one VAT rate for all products (`one_vat_rate`), an end more than `back_days` ago
 (`ends_back`), a charge that goes on though it ended more than `back_days` ago (`revived`), or a new charge beside an equal one that
 is in no row (`doubled`). Others look at the file: older than the last run's or equal to an earlier one (`old_file`), of other
 customers (`other_customers`), a new customer number nearly like one that is gone (`mistyped_customer`), prices as before the last

@@ -225,6 +225,10 @@ class Figures:
         if before.end_date != charge.end_date:
             other = True
             self._end_changed(step, before, charge, today)
+        if (before.text or None) != (charge.text or None):
+            product.change_text(before.text, charge.text)
+            if not listed:  # a new price may bring a text of its own
+                listed.add(f"text {code}")
         return None if other or not listed else listed
 
     def _end_changed(self, step: Step, before: Charged, charge: Charged, today: date) -> None:

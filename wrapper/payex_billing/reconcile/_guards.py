@@ -20,7 +20,7 @@ import attrs
 
 from ._figures import Figures, counted, series_of
 from ._limits import FLOORS, Limits
-from ._price_lists import listed, main_moves, risen_again, taken_back
+from ._price_lists import listed, main_moves, one_rate_is_left, risen_again, taken_back
 from ._product_figures import ProductFigures
 from ._samples import WORST, Sketch, Worst, neighbours
 
@@ -144,9 +144,9 @@ def _prices(run: _Run) -> Iterator[Stop]:
             _take(price, of("new_high"), _from(max(factor * middle, float(product.high) * 1.001)))
             _take(price, of("new_low"), _from(max(-middle / factor, float(-product.low) * 0.999)))
             _take(quantity, of("created_quantity"), _from(times * most))
+        if product.priced >= KNOWN and not product.unpriced:
+            _take(empty, of("emptied"))
         if product.priced >= SURE:
-            if not product.unpriced:
-                _take(empty, of("emptied"))
             if not product.negative:
                 _take(sign, of("new_negative"))
             if not product.positive:
@@ -200,6 +200,8 @@ def _rates(run: _Run) -> Iterator[Stop]:
         yield _stop_of_rows("vat_rates", unknown, 0, "have a VAT rate that no charge of the ledger has.")
     if none.count > FLOORS["vat_of_product"]:
         _take(odd, none)
+    if one_rate_is_left(figures):
+        yield Stop(guard="one_vat_rate", reason="All charges would have the same VAT rate, and they do not now.")
     if odd.count:
         yield _stop_of_rows("vat_of_product", odd, 0, "have a VAT rate that no charge of the product has.")
 

@@ -80,8 +80,8 @@ class Limits:
 
     Attributes:
         money_change: most of the money per month that the run may add, and most that it may take away.
-        customers_touched: most of the customers in the file that may change. Customers of whom only list prices or the
-            VAT of one product change do not count.
+        customers_touched: most of the customers in the file that may change. Customers of whom only list prices, the
+            VAT rate of one product, or the name of a product change do not count.
         new_customers: most of the customers in the file that may be new.
         ends_and_removals: most of the charges held that may be ended, removed, or revived together.
         revivals: most of the charges held that may lose their end date.
