@@ -137,7 +137,35 @@ def test_one_vat_rate_for_everything_stops_the_run() -> None:
     after = {
         number: [attrs.evolve(each, vat_rate=Decimal(25)) for each in charges] for number, charges in before.items()
     }
-    assert "vat_of_product" in guards(before, after)
+    assert "one_vat_rate" in guards(before, after)
+
+
+def test_a_new_name_of_a_product_in_all_its_texts_goes_through() -> None:
+    after = {
+        number: [attrs.evolve(charges[0], text=f"Fiber Plus, {(charges[0].text or '')[7:]}")]
+        for number, charges in named().items()
+    }
+    assert guards(named(), after) == set()
+
+
+@pytest.mark.parametrize("wrong", ["shifted", "mojibake", "the same for all"])
+def test_texts_that_change_in_another_way_stop_the_run(wrong: str) -> None:
+    texts = [charges[0].text or "" for charges in named().values()]
+    others = {
+        "shifted": texts[-1:] + texts[:-1],
+        "mojibake": [text.encode().decode("latin-1") for text in texts],
+        "the same for all": texts[:1] * len(texts),
+    }[wrong]
+    after = {
+        number: [attrs.evolve(charges[0], text=text)]
+        for (number, charges), text in zip(named().items(), others, strict=True)
+    }
+    assert guards(named(), after) == {"customers_touched"}
+
+
+def named() -> Charges:
+    """A ledger whose texts have the name of the product and a street."""
+    return {number: [attrs.evolve(charges[0], text=f"Fiber, Åsgatan {number}")] for number, charges in ledger().items()}
 
 
 def test_ended_charges_that_pruning_removes_do_not_count_as_removals() -> None:
@@ -156,7 +184,7 @@ def test_ended_charges_that_pruning_removes_do_not_count_as_removals() -> None:
         (changed(ledger(quantity=2), 0.3, quantity=1), "money_change"),
         (changed(ledger(), 0.3, text="x"), "customers_touched"),
         (ledger() | {f"7{index}": [charge(start_date=TODAY)] for index in range(10, 20)}, "new_customers"),
-        (changed(ledger(), 0.1, end_date=date(2026, 11, 30)), "ends_and_removals"),
+        (changed(ledger(), 0.2, end_date=date(2026, 11, 30)), "ends_and_removals"),
         ({number: [*each, charge(product_code="TV", start_date=TODAY)] for number, each in ledger().items()},
          "new_charges"),
         (dict(list(ledger().items())[:50]), "rows_gone"),
@@ -172,7 +200,7 @@ def test_a_run_beyond_a_share_stops(after: Charges, guard: str) -> None:
 
 
 def test_a_limit_that_is_raised_lets_the_run_through() -> None:
-    after = changed(ledger(), 0.1, end_date=date(2026, 11, 30))
+    after = changed(ledger(), 0.18, end_date=date(2026, 11, 30))
     assert guards(ledger(), after, limits=Limits(ends_and_removals=0.2)) == set()
 
 
@@ -250,7 +278,9 @@ def test_an_older_file_stops_the_run() -> None:
 
 def test_a_copy_of_an_earlier_file_stops_the_run() -> None:
     told = {"last_told": {"digest": "b", "digests": ["a"]}}
-    assert guards(ledger(), ledger(), told={"digest": "a"}, **told) == {"old_file"}
+    after = changed(ledger(), 0.01, text="x")
+    assert guards(ledger(), after, told={"digest": "a"}, **told) == {"old_file"}
+    assert guards(ledger(), changed(ledger(), unit_price=Decimal(519)), told={"digest": "a"}, **told) == set()
     assert guards(ledger(), ledger(), told={"digest": "b"}, **told) == set()
     assert guards(ledger(), ledger(), told={"digest": "c"}, **told) == set()
 
@@ -336,6 +366,12 @@ def test_a_mistyped_customer_number_stops_the_run() -> None:
     after = dict(before)
     after["10550"] = [attrs.evolve(each, start_date=None) for each in after.pop("10050")]
     assert "mistyped_customer" in guards(before, after)
+
+
+def test_the_next_number_of_a_series_with_letters_is_a_new_customer_too() -> None:
+    before = {f"K-{number}": charges for number, charges in ledger().items()}
+    after = {number: charges for number, charges in before.items() if number != "K-10100"}
+    assert guards(before, after | {"K-10101": [charge(start_date=TODAY)]}) == set()
 
 
 def test_the_next_number_of_a_sequence_is_a_new_customer_though_it_is_like_one_that_left() -> None:

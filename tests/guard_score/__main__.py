@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
 import sys
 import time
 from collections import Counter
@@ -12,6 +13,9 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+
+import attrs
+from payex_billing.reconcile._limits import FLOORS, Limits
 
 from .company import LATER_WEIGHTS, WEIGHTS
 from .score import HARMLESS, MISSED, REFUSED, STOPPED, Night, Verdict, counts, honest_nights, score
@@ -51,8 +55,44 @@ PARTS = {
     "few": "## Errors in a few rows\n\nAn error in one row that looks like an honest change, such as 489 for 498, "
     "cannot be told from one.",
     "later": "## Kinds added after the guards were fixed\n\nThese errors and nights were invented when the guards were "
-    "finished, and scored before anything was improved.\n\n### Errors",
+    "finished. The numbers here are those of today. When they were first scored, 210 of 240 errors were stopped, and 32 of "
+    "94 nights, 17 of them for a renamed product; since then, a new name in all texts of a product is no change of each customer.\n\n"
+    "A draft of next year's prices is what an honest rise is: no guard can tell them apart. Late deliveries change the start of "
+    "charges that are held; without `--prune` the old charges stay and both would be billed, so that stop is right.\n\n### Errors",
 }
+
+
+GUARDS = """## The limits
+
+A TOML file changes them: `money_change = "15 %"`. Below the floor, a share stops nothing.
+
+{limits}
+
+Guards without a limit stop a run in which one row has a VAT rate below 1 %, a price of the other sign (`price_sign`), no price
+though all charges of the product have one (`price_empty`), a price far outside those of a product that costs nearly the same for
+everybody (`price_range`), a VAT rate that the product never has (`vat_of_product`), one VAT rate for all products (`one_vat_rate`), an end more than `back_days` ago
+(`ends_back`), a charge that goes on though it ended more than `back_days` ago (`revived`), or a new charge beside an equal one that
+is in no row (`doubled`). Others look at the file: older than the last run's or equal to an earlier one (`old_file`), of other
+customers (`other_customers`), a new customer number nearly like one that is gone (`mistyped_customer`), prices as before the last
+rise (`old_prices`), a rise applied twice (`risen_again`).
+
+A first run is compared with nothing. What is called a first run stops only for nonsense in rows: a price or quantity out of all
+proportion to the held one, VAT rates that nobody has, dates decades away, many rejected rows.
+"""
+
+
+def limits_table() -> Iterator[str]:
+    """The limits with their defaults and meanings, as the docstring has them."""
+    meanings = dict(re.findall(r"^ {8}(\w+): (.+?)(?=\n {8}\w|\n\n)", Limits.__doc__ or "", re.MULTILINE | re.DOTALL))
+    yield "| limit | default | floor | meaning |"
+    yield "| --- | ---: | ---: | --- |"
+    for field in attrs.fields(Limits):
+        default = getattr(Limits(), field.name)
+        told = f"{default:g}" if isinstance(default, int | float) else ", ".join(f"{rate:f}" for rate in default)
+        if field.validator is attrs.fields(Limits).money_change.validator:
+            told = f"{default * 100:g} %"
+        meaning = " ".join(meanings[field.name].split())
+        yield f"| `{field.name}` | {told} | {FLOORS.get(field.name, '')} | {meaning} |"
 
 
 def share(part: int, whole: int) -> str:
@@ -137,6 +177,7 @@ def main() -> int:
     ]  # fmt: skip
     for part in ("whole", "few"):
         page += [f"{PARTS[part]}\n", *errors_table(found[part]), ""]
+    page.insert(1, GUARDS.format(limits="\n".join(limits_table())))
     page += ["## Honest nights\n", *nights_table(nights), "", f"{PARTS['later']}\n", *errors_table(found["later"])]
     page += ["\n### Honest nights\n", *nights_table(later)]
     PAGE.write_text("\n".join(page) + "\n", encoding="utf-8")

@@ -77,7 +77,10 @@ class Entry:
 
 
 class Company:
-    """Its charges, products and habits; `night` is one day of its life. A rich one has whatever a table may have."""
+    """Its charges, products and habits; `night` is one day of its life.
+
+    A rich one has credits, subscriptions, and customer numbers with zeros in front.
+    """
 
     def __init__(self, seed: int, customers: int | None = None, *, rich: bool = False) -> None:
         self.chance = chance = random.Random(seed)
@@ -276,16 +279,22 @@ class Company:
         return entry.end is not None and entry.end < self.today
 
     def start_or_end_campaign(self) -> str:
-        """One of the cheaper products is less for all, or for new customers; or a campaign ends."""
+        """A product that a minority has gets cheaper for all of them, or for new charges; or a campaign ends."""
         chance = self.chance
         if self.campaign:
             code, old = self.campaign
             self.campaign = None
             self._reprice(code, old)
             return "campaign ends"
-        side = sorted((self.products[code].price or 0, code) for code in list(self.products)[1:])
-        side = [each for each in side if each[0] > 0]
-        code = chance.choice(side[: (len(side) + 1) // 2] or [(0, next(iter(self.products)))])[1]
+        customers = {entry.customer for entry in self.current}
+        side = [
+            code for code, product in self.products.items()
+            if product.price is not None and product.price > 0
+            and len({entry.customer for entry in self.current if entry.product == code}) < 0.3 * len(customers)
+        ]  # fmt: skip
+        if not side:
+            return "quiet"
+        code = chance.choice(side)
         price = self.products[code].price
         if price is None or price < 0:
             return "quiet"
@@ -321,8 +330,9 @@ class Company:
             product = self.products[code] = self._product(code)
             prices = sorted(each.price for each in self.products.values() if each.price is not None and each.price > 0)
             product.price = self._rounded(prices[len(prices) // 2] * Decimal(self.chance.randint(30, 150)) / 100)
+            product.quantities = self.chance.choice((1, 1, 3))
         self.weights[code] = 0.3
-        for entry in self._some(self.chance.uniform(0.005, 0.03), 1):
+        for entry in self._some(self.chance.uniform(0.003, 0.012), 1):
             self._new_charge(entry.customer, self._start(), product)
 
     # nights that were invented when the guards were finished

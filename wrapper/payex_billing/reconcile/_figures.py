@@ -16,6 +16,7 @@ from ._tables import Row
 MOST_PRODUCTS: Final = 2_000  # codes; a file that has more has something else in that column
 MOST_GROUPS: Final = 5_000
 MOST_NEW_NUMBERS: Final = 200
+MOST_SERIES: Final = 200
 MOST_DIGESTS: Final = 400  # runs
 OTHERS: Final = "(other codes)"
 ZERO: Final = Decimal(0)
@@ -64,7 +65,7 @@ class Figures:
         self.before = self.up = self.down = self.carried = ZERO
         self.numbers = Sketch()
         self.new_numbers: list[str] = []
-        self.highest: dict[int, str] = {}  # the highest of the customer numbers that are digits, by length
+        self.highest: dict[str, int] = {}  # the highest customer number of each series
         self.products: dict[str, ProductFigures] = {}
         self.groups: Counter[frozenset[str]] = Counter()  # customers of whom only list values change, by what changes
         self.samples = Samples()
@@ -120,8 +121,13 @@ class Figures:
 
     def _number(self, number: str) -> None:
         self.numbers.add(number)
-        if number.isdigit() and number > self.highest.get(len(number), ""):
-            self.highest[len(number)] = number
+        series, place = series_of(number)
+        highest = self.highest.get(series)
+        if highest is None:
+            if len(self.highest) < MOST_SERIES:
+                self.highest[series] = place
+        elif place > highest:
+            self.highest[series] = place
 
     def _steps(self, number: str, rows: list[Row], held: Held, result: Difference, today: date) -> None:
         self.touched += 1
@@ -217,6 +223,10 @@ class Figures:
         if before.end_date != charge.end_date:
             other = True
             self._end_changed(step, before, charge, today)
+        if (before.text or None) != (charge.text or None):
+            product.change_text(before.text, charge.text)
+            if not listed:  # a new price may bring a text of its own
+                listed.add(f"text {code}")
         return None if other or not listed else listed
 
     def _end_changed(self, step: Step, before: AnyCharge, charge: AnyCharge, today: date) -> None:
@@ -263,8 +273,8 @@ class Figures:
             for code, product in last.products.items():
                 if len(self.products) < MOST_PRODUCTS or code in self.products:
                     self.product(code).carry(product)
-        for length, number in last.highest.items():
-            self.highest[length] = max(number, self.highest.get(length, ""))
+        for series, place in last.highest.items():
+            self.highest[series] = max(place, self.highest.get(series, 0))
 
     @property
     def all_customers(self) -> int:
@@ -297,7 +307,7 @@ class Figures:
         data |= {name: str(getattr(self, name)) for name in MONEY}
         data |= {"ledger": self.ledger, "source_modified": self.source_modified, "digest": self.digest}
         data |= {"today": self.today.isoformat(), "numbers": self.numbers.to_json(), "digests": self.digests}
-        data["highest"] = {str(length): number for length, number in self.highest.items()}
+        data["highest"] = self.highest
         data["products"] = {code: product.to_json(samples=samples) for code, product in largest[:300]}
         data["moves"] = {code: list(move) for code, move in self.moves.items()}
         if samples:
@@ -324,13 +334,20 @@ class Figures:
         figures.today = date.fromisoformat(data["today"])
         figures.numbers = Sketch.from_json(data["numbers"])
         figures.digests = [str(digest) for digest in data["digests"]]
-        figures.highest = {int(length): str(number) for length, number in data["highest"].items()}
+        figures.highest = {str(series): int(place) for series, place in data["highest"].items()}
         figures.products = {code: ProductFigures.from_json(product) for code, product in data["products"].items()}
         figures.moves = {code: (str(old), str(new), str(day)) for code, (old, new, day) in data["moves"].items()}
         figures.new_numbers = [str(number) for number in data.get("new_numbers", ())]
         figures.groups = Counter({frozenset(group): int(count) for group, count in data.get("groups", ())})
         figures.samples = Samples.from_json(data.get("samples", {}))
         return figures
+
+
+def series_of(number: str) -> tuple[str, int]:
+    """The series of a customer number, such as K-####, and its place in it; 0 if no digits are at its end."""
+    letters = number.rstrip("0123456789")
+    digits = number[len(letters) :]
+    return f"{letters}{'#' * len(digits)}", int(digits or 0)
 
 
 def counted(number: int, noun: str) -> str:

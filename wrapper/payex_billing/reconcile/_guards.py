@@ -18,9 +18,9 @@ from typing import Final
 
 import attrs
 
-from ._figures import Figures, counted
+from ._figures import Figures, counted, series_of
 from ._limits import FLOORS, Limits
-from ._price_lists import listed, main_moves, risen_again, taken_back
+from ._price_lists import listed, main_moves, one_rate_is_left, risen_again, taken_back
 from ._product_figures import ProductFigures
 from ._samples import WORST, Sketch, Worst, neighbours
 
@@ -144,9 +144,9 @@ def _prices(run: _Run) -> Iterator[Stop]:
             _take(price, of("new_high"), _from(max(factor * middle, float(product.high) * 1.001)))
             _take(price, of("new_low"), _from(max(-middle / factor, float(-product.low) * 0.999)))
             _take(quantity, of("created_quantity"), _from(times * most))
+        if product.priced >= KNOWN and not product.unpriced:
+            _take(empty, of("emptied"))
         if product.priced >= SURE:
-            if not product.unpriced:
-                _take(empty, of("emptied"))
             if not product.negative:
                 _take(sign, of("new_negative"))
             if not product.positive:
@@ -200,6 +200,8 @@ def _rates(run: _Run) -> Iterator[Stop]:
         yield _stop_of_rows("vat_rates", unknown, 0, "have a VAT rate that no charge of the ledger has.")
     if none.count > FLOORS["vat_of_product"]:
         _take(odd, none)
+    if one_rate_is_left(figures):
+        yield Stop(guard="one_vat_rate", reason="All charges would have the same VAT rate, and they do not now.")
     if odd.count:
         yield _stop_of_rows("vat_of_product", odd, 0, "have a VAT rate that no charge of the product has.")
 
@@ -215,7 +217,7 @@ def _files(run: _Run) -> Iterator[Stop]:
     modified, earlier = figures.source_modified, last.source_modified
     if modified is not None and earlier is not None and modified < earlier:
         yield Stop(guard="old_file", reason="The file is older than the last run's. Look at its name and its date.")
-    elif figures.digest and figures.digest != last.digest and figures.digest in figures.digests:
+    elif figures.digest and figures.digest != last.digest and figures.digest in figures.digests and _singly(run):
         ago = len(figures.digests) - max(at for at, each in enumerate(figures.digests) if each == figures.digest)
         yield Stop(guard="old_file", reason=f"The file has exactly the rows of the run {ago} runs ago.")
     if last.ledger and figures.ledger and last.ledger != figures.ledger:
@@ -241,6 +243,12 @@ def _files(run: _Run) -> Iterator[Stop]:
             break
 
 
+def _singly(run: _Run) -> int:
+    """How many customers change not only by a list. The end of a campaign alone gives an earlier file too."""
+    figures = run.figures
+    return figures.touched - sum(count for group, count in figures.groups.items() if group <= run.lists)
+
+
 def _overlap(ours: Sketch, theirs: Sketch) -> tuple[int, int, int]:
     """How many customers are gone, new, and in both, as far as the sketches are complete."""
     place = ours.both_below(theirs)
@@ -263,11 +271,10 @@ def _shares(run: _Run) -> Iterator[Stop]:
                 f"{_percent(limits.money_change)} of {figures.base:,.2f} is allowed.",
                 worst=figures.samples.of(kind).sentences(),
             )
-    by_list = sum(count for group, count in figures.groups.items() if group <= run.lists)
     held = figures.held + figures.skipped_rows
     customers = figures.all_customers
     for guard, number, of, noun, told in (
-        ("customers_touched", figures.touched - by_list, customers, "customers in the file", "would change"),
+        ("customers_touched", _singly(run), customers, "customers in the file", "would change"),
         ("new_customers", figures.new_customers, customers, "customers in the file", "do not exist yet"),
         ("ends_and_removals", figures.ends + figures.removals + figures.cleared, held, "charges held",
          "would be ended, removed or revived"),
@@ -304,9 +311,8 @@ def _customers(run: _Run) -> Iterator[Stop]:
         return
     mistyped = []
     for number in figures.new_numbers:
-        if number.isdigit() and len(number) in last.highest and (
-            0 < int(number) - int(last.highest[len(number)]) <= GROWTH
-        ):  # fmt: skip
+        series, at = series_of(number)
+        if series in last.highest and 0 < at - last.highest[series] <= GROWTH:
             continue
         near = next((each for each in neighbours(number) if Sketch.digest(each) in gone), None)
         if near is not None:

@@ -19,7 +19,7 @@ FLOORS: Final = {
     "money_change": 10,
     "customers_touched": 10,
     "new_customers": 3,
-    "ends_and_removals": 8,
+    "ends_and_removals": 15,
     "revivals": 2,
     "zero_prices": 3,
     "vat_of_product": 3,  # charges that get the rate 0, such as for a customer abroad
@@ -27,7 +27,10 @@ FLOORS: Final = {
     "rows_gone": 8,
     "rejected_rows": 10,
 }
-"""So many customers, charges or rows never stop a run by their share: in a small ledger, one is a large share."""
+"""So many customers, charges or rows never stop a run by their share: in a small ledger, one is a large share.
+
+All are below the 20 customers that `apply` writes, and reads back, before the others.
+"""
 
 # Sweden 25, 12, 6; Norway 25, 15, 12; Denmark 25; Finland 25.5, 14, 13.5, 10. And 0, where no VAT is charged.
 _NORDIC_RATES: Final = tuple(map(Decimal, ("0", "6", "10", "12", "13.5", "14", "15", "25", "25.5")))
@@ -77,8 +80,8 @@ class Limits:
 
     Attributes:
         money_change: most of the money per month that the run may add, and most that it may take away.
-        customers_touched: most of the customers in the file that may change. Customers of whom only list prices or the
-            VAT of one product change do not count.
+        customers_touched: most of the customers in the file that may change. Customers of whom only list prices, the
+            VAT rate of one product, or the name of a product change do not count.
         new_customers: most of the customers in the file that may be new.
         ends_and_removals: most of the charges held that may be ended, removed, or revived together.
         revivals: most of the charges held that may lose their end date.
@@ -106,7 +109,7 @@ class Limits:
     ends_and_removals: float = attrs.field(default=0.05, validator=_share)
     revivals: float = attrs.field(default=0.01, validator=_share)
     new_charges: float = attrs.field(default=0.10, validator=_share)
-    rows_gone: float = attrs.field(default=0.05, validator=_share)
+    rows_gone: float = attrs.field(default=0.10, validator=_share)
     rejected_rows: float = attrs.field(default=0.05, validator=_share)
     price_factor: float = attrs.field(default=3, validator=_factor)
     quantity_factor: float = attrs.field(default=10, validator=_factor)

@@ -22,10 +22,11 @@ SAME_RISE: Final = 0.005
 
 
 def listed(figures: Figures, limits: Limits) -> set[str]:
-    """Return what changes as a list does: "price CODE", "vat CODE".
+    """Return what changes as a list does: "price CODE", "vat CODE", "text CODE".
 
     Many products may rise at once, each by at most `price_rise`. Only one product may change its price in another way,
-    and only one its VAT rate, unless all products then have the same rate.
+    and only one its VAT rate, unless all products then have the same rate. A
+    product has a new name if the same part of its texts becomes another in all of them.
     """
     rises = {code for code, product in figures.products.items() if _rises(figures, product, limits)}
     moved = {
@@ -33,17 +34,27 @@ def listed(figures: Figures, limits: Limits) -> set[str]:
     }
     rates = {code for code, product in figures.products.items() if _one_new_rate(figures, product)}
     found = {f"price {code}" for code in (*rises, *(moved if len(moved) == 1 else ()))}
-    return found | {f"vat {code}" for code in (rates if len(rates) == 1 and not _one_rate_is_left(figures) else ())}
+    found |= {f"text {code}" for code, product in figures.products.items() if _has_new_name(product)}
+    return found | {f"vat {code}" for code in (rates if len(rates) == 1 and not one_rate_is_left(figures) else ())}
 
 
-def _one_rate_is_left(figures: Figures) -> bool:
+def _has_new_name(product: ProductFigures) -> bool:
+    changes = sum(product.texts.values())
+    if changes < max(FEWEST, COVERED * product.held):
+        return False
+    ((_, new), alike), *_ = product.texts.most_common(1)
+    return alike >= ALIKE * changes and "Ã" not in new and "\ufffd" not in new  # as of a file in another encoding
+
+
+def one_rate_is_left(figures: Figures) -> bool:
     """Whether all products come to have the same VAT rate, which is what filling a column down does."""
     before: Counter[Decimal | None] = Counter()
     after: Counter[Decimal | None] = Counter()
     for product in figures.products.values():
         before += product.rates
         after += product.settled().rates
-    return len(before) > 1 and len(after) == 1
+    moved = sum(sum(product.rate_moves.values()) for product in figures.products.values())
+    return moved >= FEWEST and len(before) > 1 and len(after) == 1
 
 
 def _rises(figures: Figures, product: ProductFigures, limits: Limits) -> bool:

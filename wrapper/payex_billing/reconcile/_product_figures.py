@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from decimal import Decimal
+from itertools import takewhile
 from typing import Any, Final, Self
 
 from ._match import Step
@@ -30,6 +31,19 @@ def sentence(step: Step, *told: object) -> str:
     return f"{line}customer {step.customer_no}{code}: {words.strip()}"
 
 
+def _parts_that_differ(old: str, new: str) -> tuple[str, str]:
+    """Two texts without what they have in common at the beginning and at the end."""
+    start = _common(old, new)
+    old, new = old[start:], new[start:]
+    end = _common(old[::-1], new[::-1])
+    return old[: len(old) - end], new[: len(new) - end]
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters two texts have in common at the beginning."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
 def _decimal(text: str) -> Decimal | None:
     return None if text == "none" else Decimal(text)
 
@@ -52,13 +66,14 @@ class ProductFigures:
         percents: how many change by which share, in whole percent.
         moves: how many change from which price to which.
         rate_moves: how many change from which VAT rate to which.
+        texts: how many change which part of their text to what.
         new_rates: charges that get a rate, new or changed, by the rate.
     """
 
     __slots__ = (
         "changed", "created", "created_most", "created_prices", "created_rates", "held",
          "high", "low", "most", "moves", "negative", "new_rates", "percents", "positive",
-        "prices", "rate_moves", "rates", "samples", "unpriced",
+        "prices", "rate_moves", "rates", "samples", "texts", "unpriced",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -72,6 +87,7 @@ class ProductFigures:
         self.percents: Counter[int] = Counter()
         self.moves: Counter[tuple[Decimal, Decimal]] = Counter()
         self.rate_moves: Counter[tuple[Decimal | None, Decimal | None]] = Counter()
+        self.texts: Counter[tuple[str, str]] = Counter()
         self.new_rates: dict[Decimal | None, Worst] = {}
         self.samples = Samples()
 
@@ -161,6 +177,12 @@ class ProductFigures:
             self.rate_moves[old, new] += 1
         self._new_rate(step, new, "VAT", old, "→", new)
 
+    def change_text(self, old: str | None, new: str | None) -> None:
+        """Count a text that changes, by the part that differs."""
+        part = _parts_that_differ(old or "", new or "")
+        if len(self.texts) < MOST_VALUES or part in self.texts:
+            self.texts[part] += 1
+
     def _new_rate(self, step: Step, rate: Decimal | None, *told: object) -> None:
         if rate in self.new_rates or len(self.new_rates) < MOST_VALUES // 8:
             worst = self.new_rates.setdefault(rate, Worst())
@@ -238,6 +260,7 @@ class ProductFigures:
             "percents": [[percent, count] for percent, count in self.percents.items()],
             "moves": [[plain(old), plain(new), count] for (old, new), count in self.moves.items()],
             "rate_moves": [[plain(old), plain(new), count] for (old, new), count in self.rate_moves.items()],
+            "texts": [[old, new, count] for (old, new), count in self.texts.items()],
             "new_rates": [[plain(rate), worst.to_json()] for rate, worst in self.new_rates.items()],
             "samples": self.samples.to_json(),
         }
@@ -258,6 +281,7 @@ class ProductFigures:
         figures.percents = Counter({int(percent): int(count) for percent, count in data["percents"]})
         figures.moves = Counter({(Decimal(old), Decimal(new)): int(n) for old, new, n in data["moves"]})
         figures.rate_moves = Counter({(_decimal(old), _decimal(new)): int(n) for old, new, n in data["rate_moves"]})
+        figures.texts = Counter({(str(old), str(new)): int(count) for old, new, count in data["texts"]})
         figures.new_rates = {_decimal(rate): Worst.from_json(worst) for rate, worst in data["new_rates"]}
         figures.samples = Samples.from_json(data["samples"])
         return figures
