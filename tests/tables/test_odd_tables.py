@@ -81,7 +81,7 @@ def test_rejected_rows_are_rejected_again_until_somebody_corrects_them(
     with reconcile.read(FILES / name, **VERDICTS[name].get("options", {})) as table:
         reasons = table.reasons()
         table.write_rejects(tmp_path / "rejects.csv", reasons)
-    for turn in range(2):
+    for _turn in range(2):
         with reconcile.read(tmp_path / "rejects.csv", **options) as table:
             assert table.total == len(reasons)
             assert len(table.rejected_lines) == (0 if name in ACCEPTED_LATER else len(reasons))
