@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -72,9 +73,9 @@ def test_a_csv_file_is_read_however_it_is_written(write: Write, content: str | b
     assert rows(write(content), **options) == [ROW]
 
 
-def test_latin_1_is_recognised(write: Write) -> None:
-    file = write(f"{HEADER}\n{LINE}".replace("Fiber", "Fibér åäö").encode("latin-1"))
-    assert rows(file)[0].charge.text == "Fibér åäö"
+def test_cp1252_is_recognised(write: Write) -> None:
+    file = write(f"{HEADER}\n{LINE}".replace("Fiber", "Fibér åäö €").encode("cp1252"))
+    assert rows(file)[0].charge.text == "Fibér åäö €"
 
 
 def test_an_encoding_may_be_named(write: Write) -> None:
@@ -160,9 +161,11 @@ def test_good_rows_are_there_beside_bad_ones(write: Write) -> None:
 
 
 def test_lines_are_those_of_the_file_past_line_breaks_and_broken_lines(write: Write) -> None:
-    file = write('customer_no,product_code,text\n1,P01,"two\nlines"\n2,P01\n3,P000001,x\n4,P01,\n')
-    assert [each.partition(":")[0] for each in rejections(file)] == ["line 4", "line 5, column product_code"]
-    with reconcile.read(file) as table:
+    file = write('note,customer_no,product_code\n"two\nlines",1,P01\n2,P01\nx,3,P000001\n,4,P01\n')
+    assert [each.partition(":")[0] for each in rejections(file, ignore=["note"])] == [
+        "line 4", "line 5, column product_code",
+    ]  # fmt: skip
+    with reconcile.read(file, ignore=["note"]) as table:
         assert [(row.line, row.customer_no) for _, found in table.rows() for row in found] == [(2, "1"), (6, "4")]
 
 
@@ -186,7 +189,8 @@ def test_the_same_row_twice_is_a_mistake_unless_it_is_meant(write: Write) -> Non
         ("customer_no,product_code\n", {"columns": {"x": "text"}}, "it has no column 'x'"),
         ("customer_no,product_code\n", {"columns": {"customer_no": "x"}}, "there is no column 'x' to map to"),
         ("customer_no,product_code\n", {"encoding": "klingon"}, "there is no encoding"),
-        (b"customer_no,product_code\n\xff,P\n", {"encoding": "utf-8"}, "is not in utf-8"),
+        ("customer_no,product_code\n", {"encoding": "hex"}, "there is no encoding"),
+        ("customer_no,product_code\n", {"delimiter": ";;"}, "a delimiter is one character"),
     ],
 )
 def test_what_cannot_be_read_at_all_is_a_sentence(
@@ -213,12 +217,12 @@ def test_rejects_are_the_rows_as_they_stood_with_the_reason(write: Write, tmp_pa
     file = write("customerNo;productCode;text;mine\n1;P01;a;x\n2;P000001;å;y\n3;P01\n")
     with reconcile.read(file, ignore=["mine"]) as table:
         table.write_rejects(tmp_path / "rejects.csv", table.reasons())
-    with (tmp_path / "rejects.csv").open(encoding="utf-8", newline="") as written:
+    with (tmp_path / "rejects.csv").open(encoding="utf-8-sig", newline="") as written:
         found = list(csv.reader(written, delimiter=";"))
     assert found == [
-        ["customerNo", "productCode", "text", "mine", "reason"],
+        ["customerNo", "productCode", "text", "mine", "payex_reason"],
         ["2", "P000001", "å", "y", "productCode: has more than 5 characters"],
-        ["", "", "", "", "line 4 has another number of cells than the header"],
+        ["3", "P01", "has 2 cells, and the header has 4"],
     ]
 
 
@@ -279,8 +283,8 @@ def test_the_rules_of_a_table_are_those_of_the_client(column: str, tmp_path_fact
             rejected = {each.line for each in table.rejections}
         for line, cell in enumerate(cells, start=2):
             try:
-                if cell or column in base:
-                    check(cell)
+                if cell.strip(" ") or column in base:
+                    check(cell.strip(" "))  # spaces around a cell are removed
                 right = True
             except InvalidArgument:
                 right = False
@@ -288,6 +292,8 @@ def test_the_rules_of_a_table_are_those_of_the_client(column: str, tmp_path_fact
                 right = False  # a table writes the nought before the point
             if column == "vat_rate" and cell.startswith("-"):
                 right = False  # nor does it say that nothing is less than nothing
+            if re.match(' +"', cell):
+                right = False  # in a CSV file it may be a quoted cell after a space
             assert (line not in rejected) is right, cell
 
     same()

@@ -20,6 +20,7 @@ _LITERALS = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')  # parts of a number fo
 _SCALED = re.compile(r"[0#?],+(?![0#?])")
 _PLAIN = re.compile(r"[#0,. ]+")
 _THREE_DECIMALS = re.compile(r".*[.,][0-9]{3}")
+_TO_CALCULATE = re.compile(rb"""<[\w:]*calcPr\s[^>]*fullCalcOnLoad\s*=\s*["'](1|true)["']""")
 _SHOWN = 5  # rows of a kind that are named
 
 
@@ -36,7 +37,7 @@ def stage(path: Path, header: Header, staging: Staging, sheet: str | None, sign:
             warnings.simplefilter("ignore")  # openpyxl warns of what it does not need, such as conditional formats
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
             chosen = _chosen(book, sheet, header.source)
-            reader = _Reader(chosen, header, staging, sign, trusted=not book.calculation.fullCalcOnLoad)
+            reader = _Reader(chosen, header, staging, sign, trusted=not _asks_to_calculate(book))
             reader.read()
             return (*_further(book, chosen, sheet), *reader.notes())
     except (BadZipFile, KeyError, ValueError, TypeError, AttributeError, IndexError, SyntaxError, zlib.error) as error:
@@ -55,6 +56,14 @@ def _chosen(book: Any, name: str | None, source: str) -> Any:
         if sheet.sheet_state == "visible":
             return sheet
     raise TableError(f"{source}: has no visible sheet; name one with --sheet")
+
+
+def _asks_to_calculate(book: Any) -> bool:
+    """Whether Excel is to calculate when it opens the workbook. `book.calculation` says so of every workbook."""
+    archive = book._archive
+    return any(
+        _TO_CALCULATE.search(archive.read(name)) for name in archive.namelist() if name.lower().endswith("workbook.xml")
+    )
 
 
 def _further(book: Any, chosen: Any, name: str | None) -> Iterator[str]:

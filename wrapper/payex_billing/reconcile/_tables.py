@@ -80,8 +80,7 @@ class Table:
         total: its rows, rejected ones included. Empty ones do not count.
         source_modified: when the file was last written, in seconds since 1970; None if the rows are Python's.
         notes: sentences that a user must see: how the table was read where somebody may have meant it otherwise.
-        is_rejects_file: whether `write_rejects` wrote the table. It then has only a part of the rows of its customers,
-            so nothing may be removed because it is not in the table.
+        is_rejects_file: whether `write_rejects` wrote the table. It then has only a part of the rows of its customers.
     """
 
     def __init__(
@@ -116,13 +115,13 @@ class Table:
 
     @property
     def rejected_without_customer(self) -> bool:
-        """Whether the table may lack rows of a customer that nobody can name.
+        """Whether a row is rejected of which nobody can say whose it is.
 
-        It does when a row is rejected that could not be split into cells, or whose customer is. Nothing may be removed
-        then: the charge that is in no row may be that of the rejected one. It does also when it is a rejects file.
+        Such a row could not be split into cells, or its customer is rejected. Nothing may be removed then: the charge
+        that is in no row may be that of the rejected one.
         """
         uncertain = "SELECT count(*) FROM bad WHERE name = 'customer_no' OR line IN (SELECT line FROM broken)"
-        return self.is_rejects_file or bool(one(self.database, uncertain))
+        return bool(one(self.database, uncertain))
 
     def count(self, where: str = "") -> int:
         """How many rows are right; `where` is a condition of SQL on `good`."""
@@ -160,9 +159,10 @@ class Table:
         }
 
     def with_rejected_rows(self) -> set[str]:
-        """Customers of whom a row was rejected: what is missing of theirs may be in that row."""
+        """Customers of whom the table may lack rows: one was rejected, or the table is a rejects file."""
+        where = "" if self.is_rejects_file else "AND line IN (SELECT line FROM bad)"
         found = self.database.execute(
-            "SELECT DISTINCT customer_no FROM cells WHERE customer_no IS NOT NULL AND line IN (SELECT line FROM bad)"
+            f"SELECT DISTINCT customer_no FROM cells WHERE customer_no IS NOT NULL {where}"
         ).fetchall()
         return {str(number) for (number,) in found}
 

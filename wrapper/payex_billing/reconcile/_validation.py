@@ -106,6 +106,8 @@ def trim(database: duckdb.DuckDBPyConnection, header: Header, *, is_csv: bool) -
     if first is None:
         return ""
     is_padded = "line IN (SELECT line FROM padded)"
+    every = ", ".join(f"c{place}" for place in range(len(header.columns)))
+    database.execute(f"DELETE FROM raw WHERE {is_padded} AND trim(concat({every}), '{_SPACES}') = ''")
     for place in (
         header.places.values() if is_csv else ()
     ):  # `, "P"` is no quoted cell, and was not meant as P with quotes
@@ -119,6 +121,8 @@ def trim(database: duckdb.DuckDBPyConnection, header: Header, *, is_csv: bool) -
     number = one(database, f"SELECT sum({count}) FROM raw WHERE {is_padded}")
     changes = ", ".join(f"{cell} = {text}" for cell, text in trimmed.items())
     database.execute(f"UPDATE raw SET {changes} WHERE {is_padded}")
+    if not number:
+        return ""
     had = "1 cell had" if number == 1 else f"{number:,} cells had"
     return f"{had} spaces before or after the text, which were removed. See line {first}."
 

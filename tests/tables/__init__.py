@@ -1,0 +1,1 @@
+"""Odd tables, with what a person who reads them would expect."""
