@@ -27,7 +27,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 # The suite of the wrapper: what it promises, every engine keeps.
 ON_EVERY_ENGINE = {
-    "test_client", "test_credentials", "test_lifetime", "test_links", "test_never_twice",
+    "test_client", "test_credentials", "test_dry_run", "test_ensure", "test_lifetime", "test_links", "test_never_twice",
     "test_problems", "test_look_up", "test_reconcile_run", "test_telemetry", "test_transports", "test_values",
 }  # fmt: skip
 

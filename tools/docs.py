@@ -28,7 +28,7 @@ ASSETS = ROOT / "mock_server" / "payex_billing_mock" / "console_assets"
 MENU = {
     "Start": ["tutorial"],
     "How to": [
-        "howto/credentials", "howto/nightly", "howto/errors", "howto/testing", "howto/going-live",
+        "howto/credentials", "howto/library", "howto/nightly", "howto/errors", "howto/testing", "howto/going-live",
         "howto/customer-file",
     ],
     "Look up": ["reference", "commands", "problems", "contract"],
@@ -41,7 +41,11 @@ GROUPS = {
         "CustomerHandle", "SubscriptionsHandle", "SubscriptionHandle", "RecurringProductsHandle",
         "AsyncCustomerHandle", "AsyncSubscriptionsHandle", "AsyncSubscriptionHandle", "AsyncRecurringProductsHandle",
     ],
-    "Values": ["Customer", "Subscription", "Charge", "RecurringProduct", "Operation", "JsonValue", "UNSET", "Unset"],
+    "Values": [
+        "Customer", "Subscription", "Charge", "RecurringProduct", "CustomerCharge", "Operation", "JsonValue", "UNSET",
+        "Unset",
+    ],
+    "What a client tells": ["ResponseInfo", "RecordedWrite", "__version__"],
     "Lost creations": ["LostCreation", "NaturalKey", "LookUpResult", "Outcome"],
     "Transports": ["Transport", "AsyncTransport", "Request", "Response", "Failure"],
 }  # fmt: skip

@@ -6,6 +6,8 @@
         with reconcile.read("charges.csv") as table:
             report = await reconcile.apply(billing, table, journal=Path("charges.journal"))
 
+In a script, `apply_sync` and `plan_sync` do the same with a `Billing`.
+
 Needs the extra `payex-billing[tables]`. On the command line it is `payex-billing plan` and `payex-billing apply`.
 """
 
@@ -21,6 +23,7 @@ from ._report import Report
 from ._run import GuardStopped, apply, plan
 from ._selection import Shard
 from ._sources import TableError
+from ._sync import apply_sync, plan_sync
 from ._tables import Rejection, Row, Table, read
 
 __all__ = [
@@ -46,7 +49,9 @@ __all__ = [
     "Table",
     "TableError",
     "apply",
+    "apply_sync",
     "difference",
     "plan",
+    "plan_sync",
     "read",
 ]
