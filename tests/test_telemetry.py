@@ -355,7 +355,7 @@ def test_on_response_may_use_the_client(faulty: MockServer, places: int) -> None
 
 
 @pytest.mark.parametrize("hook", ["on_response", "on_attempt"])
-@pytest.mark.parametrize("wrong", [1, "print", [], object()], ids=repr)
+@pytest.mark.parametrize("wrong", [1, "print", [], pytest.param(object(), id="object")], ids=repr)
 def test_a_hook_is_a_function(hook: str, wrong: Any) -> None:
     with pytest.raises(pb.ConfigurationError, match=f"{hook} must be a function"):
         Billing(token="t", owner_no="1", **{hook: wrong})

@@ -28,6 +28,7 @@ class Pace:
         self._held_until = 0.0
         self._lowered: float | None = None  # requests a second, at `_lowered_at`
         self._lowered_at = 0.0
+        self._burst, self._burst_seconds, self._least = 0, WINDOW, LEAST  # requests before a 429, less the refused ones
         self._began, self._count = 0.0, 0  # the window that is counted now
         self._previous_began, self._previous_count = 0.0, 0
         self._lock = threading.Lock()
@@ -41,25 +42,35 @@ class Pace:
             self._count += 1
             if not self._gap and self._lowered is None and now >= self._held_until:
                 return 0.0
-            place = max(self._next, now, self._held_until)
-            self._next = place + max(self._gap, self._lowered_gap(now))
-            return place - now
+            return self._place(now)
+
+    def again(self, now: float) -> float:
+        """Return the seconds to wait when a place has come: a 429 may have come in between."""
+        with self._lock:
+            return self._place(now) if now < self._held_until else 0.0
+
+    def _place(self, now: float) -> float:
+        place = max(self._next, now, self._held_until)
+        self._next = place + max(self._gap, self._lowered_gap(now))
+        return place - now
 
     def slow_down(self, now: float, seconds: float) -> None:
         """Hold back every request for so many seconds, because the server sent a 429.
 
-        Several requests of one burst get a 429 each: they lower the rate once.
+        Requests of one burst get a 429 each. What is left of the burst was accepted, and is the measure of the rate.
         """
         with self._lock:
             if now >= self._held_until:
-                accepted, elapsed = self._count, now - self._began
+                self._burst, elapsed = self._count, now - self._began
                 if elapsed < WINDOW and now - self._previous_began < 3 * WINDOW:
-                    accepted, elapsed = accepted + self._previous_count, now - self._previous_began
-                rate = max(LOWERED * accepted / max(elapsed, seconds, WINDOW), LEAST)
-                if self._lowered is not None:
-                    rate = max(rate, self._rate(self._lowered, now) / 2)
-                self._lowered, self._lowered_at = rate, now + seconds
+                    self._burst, elapsed = self._burst + self._previous_count, now - self._previous_began
+                self._burst_seconds = max(elapsed, seconds, WINDOW)
+                before = self._burst / self._burst_seconds
+                self._least = (before if self._lowered is None else self._rate(self._lowered, now)) / 4
+            self._burst -= 1
+            self._lowered = max(LOWERED * self._burst / self._burst_seconds, self._least, LEAST)
             self._held_until = max(self._held_until, now + seconds)
+            self._lowered_at = self._held_until
 
     def _lowered_gap(self, now: float) -> float:
         if self._lowered is None:

@@ -132,9 +132,12 @@ class _Run(Generic[T]):
         """Attempt until there is a result or an error."""
         refreshed = False
         while True:
-            pause, left = self.turn()
-            if pause > 0:
+            pause = self.environment.pace.reserve(self.environment.now())
+            while pause > 0:
+                self.time_left(pause)
                 yield Wait(pause)
+                pause = self.environment.pace.again(self.environment.now())
+            left = self.time_left()
             if self.options.before_write is not None and self.request.method != "GET":
                 self.options.before_write()
             reply = _believable((yield Send(self.outgoing(self.request, token), left)))
@@ -163,14 +166,16 @@ class _Run(Generic[T]):
             if wait > 0:
                 yield Wait(wait)
 
-    def turn(self) -> tuple[float, float]:
-        """Seconds to wait for the pace, and seconds that the attempt may take then."""
-        now = self.environment.now()
-        pause = self.environment.pace.reserve(now)
-        left = self.deadline - now - pause
+    def time_left(self, pause: float = 0.0) -> float:
+        """Seconds that the next attempt may take after a pause.
+
+        Raises:
+            BillingError: the deadline comes first.
+        """
+        left = self.deadline - self.environment.now() - pause
         if left <= 0:
             raise self.out_of_time()
-        return pause, min(self.options.timeout, left)
+        return min(self.options.timeout, left)
 
     def outgoing(self, request: PreparedRequest, token: Secret) -> Request:
         """The request as it leaves."""
@@ -194,8 +199,9 @@ class _Run(Generic[T]):
 
     def is_refused(self, token: Secret) -> Generator[Step, object, bool]:
         """Return whether the server also refuses the token for a read on a new connection."""
+        pause = self.environment.pace.reserve(self.environment.now())
         try:
-            pause, left = self.turn()
+            left = self.time_left(pause)
         except errors.DeadlineExceeded:
             return False
         if pause > 0:
