@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from payex_billing import Billing
 from payex_billing_mock import MockServer, Store
 from payex_billing_mock.app import Answer, Request
 
 from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, TOKEN, open_client
 
+# A busy machine is no failure of a property.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 _OUTSIDE = ("PAYEX_", "SSL_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 

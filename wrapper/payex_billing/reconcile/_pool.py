@@ -25,6 +25,7 @@ from ..errors import (
 T = TypeVar("T")
 PATIENCE = 300.0  # seconds
 IN_A_ROW = 20  # calls that never got through before all work waits
+FEW, SOON = 3, 2.0  # so many are enough if nothing else got through for so many seconds
 TRIES = 5  # times that one customer is tried while others get through
 LONGEST = 30.0  # seconds between two tries
 # Errors that every customer would meet: there is no sense in going on.
@@ -53,9 +54,9 @@ def got_through(error: BillingError) -> bool:
 class Brake:
     """Judges calls that did not get through.
 
-    While single calls fail, their customers are tried again later. When 20 calls in a row never got through, all work
-    waits: one customer at a time is tried, after longer and longer pauses, until a call gets through or the patience
-    ends.
+    While single calls fail, their customers are tried again later. When 20 calls in a row never got through, or a few
+    and nothing else for some seconds, all work waits: one customer at a time is tried, after longer and longer pauses,
+    until a call gets through or the patience ends.
 
     Args:
         patience: seconds to wait for a server that cannot be reached.
@@ -71,22 +72,22 @@ class Brake:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.for_all = FOR_ALL
+        self.is_on = False  # whether all work waits
+        self.turn = asyncio.Lock()  # one customer at a time is tried while all work waits
         self._patience = patience
         self._notice = notice
         self._now = now
         self._in_a_row = 0
         self._since = 0.0
-        self._tries: dict[str, int] = {}
-        self.turn = asyncio.Lock()  # one customer at a time is tried while all work waits
-
-    @property
-    def is_on(self) -> bool:
-        """Whether all work waits."""
-        return self._in_a_row >= IN_A_ROW
+        self._pauses = 0
+        self._releases = 0
+        self._tries: dict[str, tuple[int, int]] = {}  # of a customer, and the releases at the last of them
 
     def release(self) -> None:
         """A call got through."""
         self._in_a_row = 0
+        self.is_on = False
+        self._releases += 1
 
     def failed(self, customer_no: str, error: BillingError) -> Later | None:
         """Judge a call that failed: try the customer again later, or, for None, let the row fail.
@@ -102,22 +103,32 @@ class Brake:
         if not self._in_a_row:
             self._since = self._now()
         self._in_a_row += 1
-        if self._now() - self._since >= self._patience and self.is_on:
-            raise Stopped(
-                f"the server could not be reached for {self._patience:g} seconds: {type(error).__name__}: {error}"
-            ) from error
-        if self._in_a_row == IN_A_ROW and self._notice is not None:
-            self._notice(f"The server cannot be reached ({error}). Waiting up to {self._patience:g} seconds for it.")
-        tries = self._tries[customer_no] = self._tries.get(customer_no, 0) + (not self.is_on)
-        if tries >= TRIES and not self.is_on:
+        self._judge(error)
+        tries, releases = self._tries.get(customer_no, (0, -1))
+        if releases != self._releases:  # a try counts if others got through since the last one
+            tries += 1
+        self._tries[customer_no] = tries, self._releases
+        if tries >= TRIES:
             return None
         asked = getattr(error, "retry_after", None) or 0.0
         return Later(min(LONGEST, max(asked, 2.0 ** (tries - 1))))
 
-    @property
+    def _judge(self, error: BillingError) -> None:
+        waited = self._now() - self._since
+        if self._in_a_row >= FEW and waited >= self._patience:
+            raise Stopped(
+                f"the server could not be reached for {self._patience:g} seconds: {type(error).__name__}: {error}"
+            ) from error
+        if self.is_on or (self._in_a_row < IN_A_ROW and not (self._in_a_row >= FEW and waited >= SOON)):
+            return
+        self.is_on, self._pauses = True, 0
+        if self._notice is not None:
+            self._notice(f"The server cannot be reached ({error}). Waiting up to {self._patience:g} seconds for it.")
+
     def pause(self) -> float:
         """Seconds to pause before the next try while all work waits."""
-        return min(LONGEST, 2.0 ** min(self._in_a_row - IN_A_ROW, 10))
+        self._pauses += 1
+        return min(LONGEST, 2.0 ** min(self._pauses - 1, 10), max(0.0, self._since + self._patience - self._now()))
 
 
 class Pool(Generic[T]):
@@ -194,7 +205,7 @@ class Pool(Generic[T]):
         if not self._brake.is_on:
             return False
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), self._brake.pause)
+            await asyncio.wait_for(self._stop.wait(), self._brake.pause())
         return True
 
     async def _next(self, source: Iterator[T], work: Callable[[T], Awaitable[Later | None]]) -> bool:
