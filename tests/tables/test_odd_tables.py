@@ -62,11 +62,15 @@ def test_a_file_is_read_as_its_verdict_says(name: str) -> None:
         assert table.total == len(verdict.get("rows", [])) + len({place.split()[0] for place, _, _ in expected})
 
 
-# In the rejects file of the first the decimal commas are gone that made the point suspicious. It can only be a decimal
-# point. The row of the second is no longer there twice.
-ACCEPTED_LATER = {"semicolon-both-signs.csv", "same-row-twice.csv"}
-
-
+# How many rows of a rejects file are right although nobody corrected them: a point or comma that only another cell, or an
+# option that is not given again, made suspicious and that can be nothing but a decimal sign, and a row that is no longer
+# there twice.
+ACCEPTED_LATER = {
+    ("semicolon-both-signs.csv", False): 1,
+    ("same-row-twice.csv", False): 1,
+    ("semicolon-option-comma.csv", False): 1,
+    ("semicolon-option-point.csv", False): 1,
+}
 REJECTED = [name for name in READABLE if "rejected" in VERDICTS[name]]
 
 
@@ -81,12 +85,14 @@ def test_rejected_rows_are_rejected_again_until_somebody_corrects_them(
     with reconcile.read(FILES / name, **VERDICTS[name].get("options", {})) as table:
         reasons = table.reasons()
         table.write_rejects(tmp_path / "rejects.csv", reasons)
+    accepted = ACCEPTED_LATER.get((name, bool(options)), 0)
     for _turn in range(2):
         with reconcile.read(tmp_path / "rejects.csv", **options) as table:
-            assert table.total == len(reasons)
-            assert len(table.rejected_lines) == (0 if name in ACCEPTED_LATER else len(reasons))
             assert table.is_rejects_file
+            assert table.total == len(reasons)
+            assert table.count() == accepted
             assert table.with_rejected_rows() >= {number for number, _ in table.rows()}
-            table.write_rejects(tmp_path / "rejects.csv", table.reasons())
-        if name in ACCEPTED_LATER:
-            return
+            reasons = table.reasons()
+            assert table.total == accepted + len(reasons)
+            table.write_rejects(tmp_path / "rejects.csv", reasons)
+        accepted = 0

@@ -138,3 +138,19 @@ def test_many_rejections_take_one_pass(tmp_path: Path) -> None:
         assert [each.line for each in table.rejections] == list(range(2, 40_002))
         table.write_rejects(tmp_path / "rejects.csv", table.reasons())
     assert len((tmp_path / "rejects.csv").read_text(encoding="utf-8").splitlines()) == 40_001
+
+
+def test_the_output_shows_the_first_rejections_and_counts_the_others(run: Run, tmp_path: Path) -> None:
+    lines = [f"{number},P,x,a\u202eb" for number in range(30)] + [" 31 ,P,1,x"]
+    (tmp_path / "charges.csv").write_text(
+        "customer_no,product_code,unit_price,text\n" + "\n".join(lines), encoding="utf-8"
+    )
+    shown = run("apply", "charges.csv").stderr.splitlines()
+    assert shown[0] == "charges.csv: 1 cell had spaces before or after the text, which were removed. See line 32."
+    assert shown[1] == "charges.csv: line 2, column unit_price: 'x' is not a number"
+    assert shown[2] == r"charges.csv: line 2, column text: 'a\u202eb' has the invisible character U+202E"
+    assert shown[21:] == [
+        "charges.csv: 20 more: column unit_price: is not a number",
+        "charges.csv: 20 more: column text: has the invisible character U+202E",
+        "charges.csv: --rejects FILE writes all rejected rows, with the reason.",
+    ]

@@ -17,6 +17,8 @@ from ._columns import CellKind
 UNREADABLE = "\ufffd"
 # The digits that every 64-bit float keeps. More are noise: 0.1 + 0.2 is 0.30000000000000004.
 _DIGITS = 15
+NO_NUMBER = "is not a number"
+DECIMALS_IN_TEXT = "is a number with decimals; write it as a text"
 TOO_MANY_DIGITS = f"has more than {_DIGITS} digits, which a floating-point number does not keep"
 
 
@@ -71,14 +73,16 @@ def decimal_of(value: float) -> Decimal:
 
 
 def _float(value: float, kind: CellKind, sign: str) -> str | Fault:
+    if not math.isfinite(value):
+        return Fault(str(value), NO_NUMBER)
     if abs(value) >= 10**_DIGITS:
         return Fault(repr(value), TOO_MANY_DIGITS)
-    return _number(decimal_of(value) if math.isfinite(value) else Decimal(value), kind, sign)
+    return _number(decimal_of(value), kind, sign)
 
 
 def _number(value: Decimal, kind: CellKind, sign: str) -> str | Fault:
     if not value.is_finite():
-        return Fault(str(value), "is not a number")
+        return Fault(str(value), NO_NUMBER)
     if not -40 < value.adjusted() < 40:  # written out it could fill the memory
         return Fault(str(value), "is not a number that can be billed")
     if not value:
@@ -86,7 +90,7 @@ def _number(value: Decimal, kind: CellKind, sign: str) -> str | Fault:
     if value == value.to_integral_value():
         return format(value.to_integral_value(), "f")
     if kind is CellKind.TEXT:
-        return Fault(str(value), "is a number with decimals; write it as a text")
+        return Fault(str(value), DECIMALS_IN_TEXT)
     return format(value, "f").rstrip("0").replace(".", sign)
 
 

@@ -25,7 +25,9 @@ def stage(rows: Any, header: Header, staging: Staging, sign: str) -> None:
     except TypeError:
         numbered = None
     if numbered is None or isinstance(rows, Mapping | str | bytes):
-        raise TableError(f"{header.source}: a {type(rows).__name__} is no table: give a path, rows or a data frame")
+        raise TableError(
+            f"{header.source}: a value of the type {type(rows).__name__} is no table; give a path, rows or data"
+        )
     for number, row in numbered:
         if not isinstance(row, Mapping):
             raise TableError(

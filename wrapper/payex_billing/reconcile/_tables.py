@@ -294,6 +294,9 @@ def read(
             sign = DecimalSign()
         else:
             sign = DecimalSign(comma=True, is_sure=False, decide=found.is_text)
+        if decimal_comma and found.delimiter == "," and delimiter is None:
+            # In a comma-separated file that somebody reads without the option, the sign would be the point.
+            found = attrs.evolve(found, delimiter=";")
         notes = [*found.notes, trim(database.connection, header, is_csv=found.is_text)]
         if header.is_rejects_file:
             notes.append(f"The table has the column {REASON}: it is a part of another table, so nothing is removed.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from ._cells import TOO_MANY_DIGITS, UNREADABLE
+from ._cells import DECIMALS_IN_TEXT, NO_NUMBER, TOO_MANY_DIGITS, UNREADABLE
 from ._columns import CellKind, Header, TableError
 
 if TYPE_CHECKING:
@@ -72,9 +72,9 @@ def load(
         if header.kinds[place] is not None and kind.startswith(("DOUBLE", "DECIMAL")):
             database.execute(
                 f"INSERT INTO faults SELECT line, {place}, CASE "
-                f"WHEN regexp_matches(c{place}, 'nan|inf') THEN 'is not a number' "
+                f"WHEN regexp_matches(c{place}, 'nan|inf') THEN '{NO_NUMBER}' "
                 f"WHEN regexp_matches(c{place}, 'e') THEN '{TOO_MANY_DIGITS}' "
-                f"ELSE 'is a number with decimals; write it as a text' END "
+                f"ELSE '{DECIMALS_IN_TEXT}' END "
                 f"FROM raw WHERE starts_with(c{place}, '{UNREADABLE}')"
             )
 
