@@ -107,9 +107,7 @@ def test_a_run_that_waits_for_settle_ends_at_once_when_told(how: str, night: Nig
     run = night.start_apply()
     # The other customer is applied, now or already before the kill; then the run can only wait.
     other = customers(2)[1].content
-    wait_until(
-        lambda: night.contents[other] == 1 and bool(night.proxy.sent("GET", since=len(night.proxy.log) - 1)), "C001"
-    )
+    wait_until(lambda: night.contents[other] == 1 and night.proxy.log[-1].reached is not None, "C001 is applied")
     getattr(run, how)()
     ended = run.wait(60)
     assert ended.code == 130, ended
