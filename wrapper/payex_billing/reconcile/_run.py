@@ -129,6 +129,7 @@ async def _planned(
     result.figures.rejected = len(result.rejected)
     result.figures.source_modified = table.source_modified
     result.figures.ledger = result.ledger
+    result.figures.digest = table.digest
     result.columns = tuple(name for name in COLUMNS if name in table.managed)
     result.is_part = table.is_rejects_file
     return result
@@ -230,7 +231,7 @@ async def apply(
         if not (report.interrupted or report.stopped):
             notes.finish()
             if not applying.is_part:
-                memory.keep_run(shard, made.figures.to_json())
+                memory.keep_run(shard, made.figures.to_json(samples=False))
         applying.end(made, report, notes)
     return report
 
