@@ -249,6 +249,11 @@ def apply(
             try:
                 report = _run(work, can_stop=True)
             except GuardStopped as error:
+                if table is not None:
+                    show_rejections(table)
+                    if chosen.rejects is not None:
+                        with writing("--rejects", chosen.rejects):
+                            table.write_rejects(chosen.rejects, table.reasons())
                 show_stops(error, file)
                 return GUARDED
             plain = report.to_json() | {"journal": str(name)}
