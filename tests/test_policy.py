@@ -463,3 +463,19 @@ def test_representations_show_neither_token_nor_body_nor_headers() -> None:
     response = Response(200, {"a": secret}, secret.encode())
     for value in (full, prepared, Send(full, 1.0), GetToken(Secret(secret)), response):
         assert secret not in repr(value)
+
+
+@pytest.mark.parametrize(("method", "calls"), [("POST", 2), ("PATCH", 2), ("DELETE", 2), ("GET", 0)])
+def test_a_write_is_stamped_right_before_each_attempt(method: str, calls: int) -> None:
+    stamps: list[float] = []
+    options = Options(wait_on_writes=True, before_write=lambda: stamps.append(run.now))
+    run = Run.__new__(Run)
+    run.__init__([answer(429, retry_after="7"), answer(200)], method=method, options=options)  # type: ignore[misc]
+    assert len(run.sent) == 2
+    assert stamps == [0.0, 7.0][:calls]
+
+
+def test_a_429_does_not_use_up_the_retry_budget() -> None:
+    budget = RetryBudget()
+    Run([answer(429, retry_after="1"), answer(429, retry_after="1"), answer(200)], budget=budget)
+    assert budget.left == 20.0

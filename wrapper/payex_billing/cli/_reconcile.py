@@ -385,7 +385,8 @@ def _sentences() -> Iterator[None]:
         except (TableError, JournalError, Refused, Stopped) as error:
             raise click.ClickException(str(error)) from None
         except OSError as error:
-            raise click.ClickException(f"{error.filename}: {error.strerror}") from None
+            where = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(f"{where}{error.strerror or error}") from None
 
 
 def _run(work: Callable[[asyncio.Event, Show], Any], *, can_stop: bool) -> Any:

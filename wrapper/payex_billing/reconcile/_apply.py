@@ -186,7 +186,7 @@ class Applier:
         except BillingError as error:
             self._judge(intent, step, error, work)
         else:
-            self._brake.release()
+            self._brake.release(step.customer_no)
             self._journal.settle(intent, Result.DONE, charge.id if step.kind is Kind.CREATE and charge else None)
             if charge is not None and step.charge is not None:
                 self._learn(charge, step.charge)

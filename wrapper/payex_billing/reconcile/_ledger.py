@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -128,6 +128,10 @@ class Memory:
             sent: the fields that were sent, or left out of a creation, with their values.
             charge: the charge as the server shows it.
         """
+        with suppress(sqlite3.Error):  # what is forgotten is sent empty once more
+            self._learn(charge_id, sent, charge)
+
+    def _learn(self, charge_id: str, sent: Mapping[str, Any], charge: AnyCharge) -> None:
         for name in OF_MASTER:
             if name not in sent or sent[name] is not None:
                 continue
@@ -144,7 +148,17 @@ class Memory:
         return None if found is None else json.loads(found[0])
 
     def keep_run(self, shard: Shard | None, figures: Mapping[str, Any]) -> None:
-        """Keep the figures of a finished run, for the guards of the next one."""
+        """Keep the figures of a finished run, for the guards of the next one.
+
+        Raises:
+            Refused: they cannot be written.
+        """
+        try:
+            self._keep(shard, figures)
+        except sqlite3.Error as error:
+            raise Refused(f"the figures of the run cannot be kept: {error}") from None
+
+    def _keep(self, shard: Shard | None, figures: Mapping[str, Any]) -> None:
         self._db.execute("INSERT OR REPLACE INTO last_run VALUES (?, ?)", (str(shard or ""), json.dumps(figures)))
 
     def close(self) -> None:

@@ -83,8 +83,10 @@ class Brake:
         self._releases = 0
         self._tries: dict[str, tuple[int, int]] = {}  # of a customer, and the releases at the last of them
 
-    def release(self) -> None:
-        """A call got through."""
+    def release(self, customer_no: str | None = None) -> None:
+        """A call got through; with a customer, a write to it."""
+        if customer_no is not None:
+            self._tries.pop(customer_no, None)
         self._in_a_row = 0
         self.is_on = False
         self._releases += 1

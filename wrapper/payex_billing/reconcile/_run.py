@@ -200,7 +200,7 @@ async def apply(
     with ExitStack() as stack:
         if locked:
             stack.enter_context(lock(ledger, shard))
-        notes = stack.enter_context(Journal(journal, ledger, limit=billing.settings.timeout))
+        notes = stack.enter_context(Journal(journal, ledger, limit=billing._options.timeout))
         memory = stack.enter_context(Memory(ledger))
         brake = Brake(patience, notice=on_notice)
         applying: _ApplyPlan | _ApplyTable
@@ -231,7 +231,10 @@ async def apply(
         if not (report.interrupted or report.stopped):
             notes.finish()
             if not applying.is_part:
-                memory.keep_run(shard, made.figures.to_json(samples=False))
+                try:
+                    memory.keep_run(shard, made.figures.to_json(samples=False))
+                except Refused as error:
+                    report.notes.append(f"The next run cannot be compared with this one: {error}")
         applying.end(made, report, notes)
     return report
 
@@ -333,8 +336,11 @@ class _ApplyTable:
                 for planned in made.customers
                 if planned.customer_no not in unsure and (not planned.steps or notes.is_finished(planned.customer_no))
             )
-            while chunk := list(islice(done, 10_000)):
-                self._cache.update(chunk, prune=self._prune)
+            try:
+                while chunk := list(islice(done, 10_000)):
+                    self._cache.update(chunk, prune=self._prune)
+            except TableError as error:
+                report.notes.append(f"The next run reads more customers: {error}")
         if self._prune and self._source.rejected_without_customer and not self.is_part:
             report.notes.append(
                 "Nothing was removed: the customer of a rejected row is not certain, so the row may ask for any charge."

@@ -84,12 +84,21 @@ class State:
         cursor.close()
 
     def update(self, customers: list[str], *, prune: bool) -> None:
-        """Remember that the rows of these customers were applied."""
-        self._database.execute(
-            "INSERT OR REPLACE INTO state.customers SELECT customer_no, rows, digest, $pruned FROM digests "
-            "SEMI JOIN (SELECT unnest($numbers::VARCHAR[]) AS customer_no) USING (customer_no)",
-            {"pruned": prune, "numbers": customers},
-        )
+        """Remember that the rows of these customers were applied.
+
+        Raises:
+            TableError: the cache cannot be written.
+        """
+        import duckdb  # noqa: PLC0415 - an extra
+
+        try:
+            self._database.execute(
+                "INSERT OR REPLACE INTO state.customers SELECT customer_no, rows, digest, $pruned FROM digests "
+                "SEMI JOIN (SELECT unnest($numbers::VARCHAR[]) AS customer_no) USING (customer_no)",
+                {"pruned": prune, "numbers": customers},
+            )
+        except duckdb.Error as error:
+            raise TableError(f"the state cache cannot be written: {str(error).splitlines()[0]}") from None
 
     def close(self) -> None:
         """Write it out."""
