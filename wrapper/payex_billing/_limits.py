@@ -24,6 +24,7 @@ class Pace:
 
     def __init__(self, rate: float | None = None) -> None:
         self._gap = 0.0 if rate is None else 1.0 / rate
+        self._is_free = rate is None  # no request waits: there is no limit, and was no 429
         self._next = 0.0
         self._held_until = 0.0
         self._lowered: float | None = None  # requests a second, at `_lowered_at`
@@ -35,6 +36,9 @@ class Pace:
 
     def reserve(self, now: float) -> float:
         """Take the next place; returns the seconds until it comes."""
+        if self._is_free and now - self._began < WINDOW:
+            self._count += 1  # unlocked on purpose: the count is an estimate, and this is every call
+            return 0.0
         with self._lock:
             if now - self._began >= WINDOW:
                 self._previous_began, self._previous_count = self._began, self._count
@@ -67,6 +71,7 @@ class Pace:
                 self._burst_seconds = max(elapsed, seconds, WINDOW)
                 before = self._burst / self._burst_seconds
                 self._least = (before if self._lowered is None else self._rate(self._lowered, now)) / 4
+            self._is_free = False
             self._burst -= 1
             self._lowered = max(LOWERED * self._burst / self._burst_seconds, self._least, LEAST)
             self._held_until = max(self._held_until, now + seconds)
@@ -77,7 +82,7 @@ class Pace:
             return 0.0
         rate = self._rate(self._lowered, now)
         if rate >= MOST:
-            self._lowered = None
+            self._lowered, self._is_free = None, not self._gap
             return 0.0
         return 1.0 / rate
 

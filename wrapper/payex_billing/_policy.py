@@ -220,11 +220,11 @@ class _Run(Generic[T]):
         self.environment.pace.slow_down(self.environment.now(), held)
 
     def already_removed(self, reply: Response) -> bool:
-        """What an unanswered earlier attempt has removed is not there any more."""
+        """Return whether a 404 means that an earlier attempt, whose response was lost, has removed the charge."""
         return self.request.method == "DELETE" and reply.status == 404 and self.may_have_happened
 
     def wait_before_retry(self, reply: Reply) -> float | None:
-        """Seconds to wait before the next attempt; None when there must be none."""
+        """Return the seconds to wait before the next attempt; None if the call ends here."""
         if not self.request.repeatable and not self.did_nothing(reply):
             wait = None
         elif isinstance(reply, Response):
@@ -243,7 +243,7 @@ class _Run(Generic[T]):
         return wait if is_paced or self.budget.take() else None
 
     def did_nothing(self, reply: Reply) -> bool:
-        """Whether the request surely took no effect."""
+        """Return whether the request provably took no effect."""
         if not isinstance(reply, Response):
             return reply.phase is Phase.NEVER_SENT
         status = reply.status
@@ -252,7 +252,7 @@ class _Run(Generic[T]):
         return status in REFUSING_PROBLEMS and read_problem(status, reply.body).code == REFUSING_PROBLEMS[status]
 
     def wait_after(self, reply: Response) -> float | None:
-        """The same after a response that may be retried: of a repeatable request, or one that took no effect."""
+        """Return the seconds to wait after a response; None if the call ends here."""
         retry_after = self.retry_after(reply)
         bare = reply.status == 503 and retry_after is None and read_problem(503, reply.body).code is None
         if bare or reply.status in RETRIED_STATUSES:
@@ -268,7 +268,7 @@ class _Run(Generic[T]):
         return retry_after
 
     def jitter(self) -> float:
-        """Full jitter: anything from nothing to the exponential backoff."""
+        """Full jitter: a random wait between 0 and the exponential backoff."""
         ceiling = self.options.backoff * 2.0 ** len(self.attempts)
         return self.environment.random() * min(self.options.backoff_cap, ceiling)
 
@@ -290,7 +290,7 @@ class _Run(Generic[T]):
             self.environment.on_attempt(request, attempt, reply if isinstance(reply, Response) else None)
 
     def error(self, reply: Reply) -> errors.BillingError:
-        """The error that an attempt ends the call with."""
+        """Return the error with which the call ends."""
         if isinstance(reply, Response):
             problem = read_problem(reply.status, reply.body)
             if not self.request.repeatable and not self.did_nothing(reply):
@@ -309,7 +309,7 @@ class _Run(Generic[T]):
         return self.unknown(reply.reason, None)
 
     def unreadable(self, reply: Response, error: Unreadable) -> errors.BillingError:
-        """The error for a success that is not what the contract says."""
+        """Return the error for a success that breaks the contract."""
         reason = f"the server answered {reply.status}, but {error.reason}"
         if not self.request.repeatable:
             return self.unknown(reason, None)
@@ -337,7 +337,7 @@ class _Run(Generic[T]):
 
 
 def parse_retry_after(value: str | None, epoch: Callable[[], float]) -> float | None:
-    """Seconds from a Retry-After header, given in seconds or as an HTTP date; None when it says neither."""
+    """Return the seconds of a Retry-After header, given in seconds or as an HTTP date; None if it is neither."""
     if value is None:
         return None
     text = value.strip()
@@ -358,9 +358,9 @@ def _token(reply: object) -> Secret:
 
 
 def _believable(reply: object) -> Reply:
-    """A refusal with unexpected bytes behind it may be the response to an earlier request: it counts as lost.
+    """Return the reply, or a lost response for a refusal with unexpected bytes behind it.
 
-    A success is believed if its values are those that were asked for.
+    Such a refusal can be the response to an earlier request. A success is compared with its request later.
     """
     if isinstance(reply, Response):
         return _DOUBTFUL if reply.followed and not succeeded(reply) else reply

@@ -1,4 +1,4 @@
-"""What an error of httpcore2 means: the phase it tells of, in words that repeat no byte of the server's."""
+"""Classify errors of httpcore2: the phase, and a sentence that repeats no byte of the server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ._interface import TOO_LARGE, Failure
 from ._network import TooMuch
 
 _TIMED_OUT = (TimeoutError, httpcore2.TimeoutException)
-# What is shown of an error. Its own text can hold bytes that the server sent, a token or a customer number among them.
+# The sentence for each class of error. The text of the error itself can hold bytes of the server, such as a token.
 _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (TooMuch, TOO_LARGE.reason),
     (socket.gaierror, "the host name could not be resolved"),
@@ -37,9 +37,9 @@ _ENDED = ("Server disconnected", "peer closed connection", "peer unexpectedly cl
 
 
 def classify(error: Exception, *, written: bool, used: bool) -> Failure:
-    """The failure that an error stands for.
+    """Return the failure for an error.
 
-    Its phase does not depend on the class of the error, but on whether a byte of the request was given to the system.
+    The phase depends on whether a byte of the request was given to the system, and not on the class of the error.
 
     Args:
         error: what was raised.
@@ -56,10 +56,10 @@ def classify(error: Exception, *, written: bool, used: bool) -> Failure:
     if advice is None:
         return Failure(phase, reason)
     if used:
-        # The handshake has succeeded once. What the server refuses now it may refuse after it has read the request.
+        # The handshake succeeded before. The server may have read the request before it refused the certificate.
         return Failure(phase, f"{reason}; {advice}")
-    # The first use of the connection. In TLS 1.3 the server judges our certificate when the request is already on its
-    # way; it has not read the request when it refuses.
+    # The first use of the connection. In TLS 1.3 the client sends the request before the server checks the certificate.
+    # A server that refuses the certificate has not read the request.
     return Failure(Phase.NEVER_SENT, advice, certificate=True)
 
 
