@@ -14,7 +14,7 @@ INSTALL := -m pip --disable-pip-version-check --no-input install --quiet
 PIP := $(PY) $(INSTALL)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo mock test nightly generate check-generated contract contract-diff contract-score lint types docs-provenance bench docs dist matrix lock wheel-test clean
+.PHONY: help demo mock test nightly generate check-generated contract contract-diff contract-score guard-score lint types docs-provenance bench docs dist matrix lock wheel-test clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,7 +45,7 @@ test: $(DEV_STAMP) ## Everything that must pass: lint, types, generated drift, t
 	@$(BIN)/pytest --numprocesses 3 --dist worksteal --quiet --hypothesis-seed=$(SEED)
 	@$(MAKE) --no-print-directory wheel-test
 
-nightly: $(DEV_STAMP) ## The long runs: 2,000 schedules of faults on each engine, 200 kills of apply, all clients, instructions counted
+nightly: $(DEV_STAMP) ## The long runs: 2,000 schedules of faults and 16 campaigns on each engine, 200 kills of apply, all clients, instructions counted
 	@NIGHTLY=1 $(BIN)/pytest --numprocesses 2 --quiet tests/test_never_twice.py tests/test_apply_killed.py tests/test_cost.py tests/chaos
 
 generate: $(DEV_STAMP) ## Make generated_client and docs/provenance.md from openapi.yaml
@@ -64,6 +64,9 @@ contract-diff: $(DEV_STAMP) ## Compare openapi.yaml with another description: OT
 
 contract-score: $(DEV_STAMP) ## Plant every fault, see which our suite and stock Schemathesis catch; writes docs/contract-score.md
 	@$(PY) -m contract_tests.score $(ARGS)
+
+guard-score: $(DEV_STAMP) ## Human errors and honest nights, and which the guards of apply stop; writes docs/guard-score.md
+	@$(PY) -m tests.guard_score $(ARGS)
 
 lint: $(DEV_STAMP) ## ruff and import-linter
 	@$(BIN)/ruff check --quiet .

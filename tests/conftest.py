@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from payex_billing import Billing
 from payex_billing_mock import MockServer, Store
 from payex_billing_mock.app import Answer, Request
 
 from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, TOKEN, open_client
 
+# A busy machine is no failure of a property.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 _OUTSIDE = ("PAYEX_", "SSL_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting, proxy or trust store of the machine reaches a test."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting, proxy, trust store or state directory of the machine reaches a test."""
     for name in os.environ:
         if name.upper().startswith(_OUTSIDE):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state-home"))
 
 
 # The suite of the wrapper: what it promises, every engine keeps.
 ON_EVERY_ENGINE = {
-    "test_client", "test_credentials", "test_lifetime", "test_links", "test_never_twice",
+    "test_client", "test_credentials", "test_dry_run", "test_ensure", "test_lifetime", "test_links", "test_never_twice",
     "test_problems", "test_look_up", "test_reconcile_run", "test_telemetry", "test_transports", "test_values",
 }  # fmt: skip
 

@@ -133,7 +133,7 @@ class Killer:
 
 def command(mock: MockServer, *arguments: str) -> tuple[list[str], dict[str, str]]:
     line = [sys.executable, "-m", "payex_billing", *arguments]
-    own = {"PAYEX_TOKEN": TOKEN, "PAYEX_OWNER_NO": LEDGER, "PAYEX_BASE_URL": mock.url}
+    own = {"PAYEX_TOKEN": TOKEN, "PAYEX_OWNER_NO": LEDGER, "PAYEX_BASE_URL": mock.url, "PAYEX_TIMEOUT": "2"}
     return line, {**os.environ, **own}
 
 
@@ -148,7 +148,9 @@ def test_every_charge_is_there_exactly_once(tmp_path: Path, monkeypatch: pytest.
         wanted = write_table(file, chance)
         with MockServer({LEDGER: TOKEN}, faults=Faults(*NETWORK, seed=chance.randrange(10**6))) as mock:
             killer = Killer(mock, monkeypatch, chance)
-            arguments, environment = command(mock, "apply", str(file), "--allow-duplicates", "--settle", str(SETTLE))
+            arguments, environment = command(
+                mock, "apply", str(file), "--allow-duplicates", "--first-run", "--settle", str(SETTLE)
+            )
             for sitting in range(60):
                 process = subprocess.Popen(
                     arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

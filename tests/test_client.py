@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from payex_billing import Billing, Charge, Operation
-from payex_billing_mock import MockServer
+from payex_billing_mock import MockServer, Store
+from payex_billing_mock.app import Answer, Request
 
 from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, PREFIX, TOKEN, ScriptedServer, http_answer, open_client
 
@@ -495,3 +496,72 @@ def test_requests_say_who_is_calling_and_what_is_understood() -> None:
     assert "user-agent: payex-billing/" in head
     assert "accept: application/json, application/problem+json" in head
     assert f"authorization: bearer {TOKEN}" in head
+
+
+# all charges of a customer
+
+
+def fill(mock: MockServer) -> None:
+    mock.store.create_customer(LEDGER, {"customerNo": "1"})
+    for subscription in ("46/1", "47", "48"):
+        mock.store.create_subscription(LEDGER, "1", {"subscriptionNo": subscription})
+    for subscription, code in (("", "P01"), ("", "P02"), ("46/1", "P03"), ("48", "P04"), ("48", "P04")):
+        mock.store.create_charge(LEDGER, "1", subscription, {"productCode": code})
+
+
+def test_all_charges_are_those_of_the_customer_and_of_every_subscription(billing: Billing, mock: MockServer) -> None:
+    fill(mock)
+    customer = billing.customer("1")
+    places = list(customer.all_charges())
+    assert [(place.subscription_no, place.product.product_code) for place in places] == [
+        (None, "P01"), (None, "P02"), ("46/1", "P03"), ("48", "P04"), ("48", "P04"),
+    ]  # fmt: skip
+    assert places[2].product == next(iter(customer.subscription("46/1").recurring_products.list()))
+
+
+def test_a_subscription_that_disappears_while_they_are_read_is_left_out(
+    billing: Billing, mock: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(mock)
+    handle = mock.app.handle
+
+    def disappearing(request: Request) -> Answer:
+        if request.raw_path.endswith(b"/48/recurring-products"):
+            mock.store.delete_subscription(LEDGER, "1", "48")
+        return handle(request)
+
+    monkeypatch.setattr(mock.app, "handle", disappearing)
+    found = [place.subscription_no for place in billing.customer("1").all_charges()]
+    assert found == [None, None, "46/1"]
+
+
+def test_a_customer_that_disappears_while_they_are_read_is_an_error(
+    billing: Billing, mock: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(mock)
+    handle = mock.app.handle
+
+    def disappearing(request: Request) -> Answer:
+        if request.raw_path.endswith(b"/48/recurring-products"):
+            mock.app.store = Store()
+        return handle(request)
+
+    monkeypatch.setattr(mock.app, "handle", disappearing)
+    with pytest.raises(pb.CustomerNotFound):
+        list(billing.customer("1").all_charges())
+
+
+def test_all_charges_of_nobody_is_an_error_and_of_an_empty_customer_nothing(billing: Billing) -> None:
+    with pytest.raises(pb.CustomerNotFound):
+        list(billing.customer("1").all_charges())
+    billing.customer("1").create()
+    assert list(billing.customer("1").all_charges()) == []
+
+
+def test_all_charges_ask_for_nothing_before_they_are_iterated(mock: MockServer, asked: list[Request]) -> None:
+    fill(mock)
+    with Billing(token=TOKEN, owner_no=LEDGER, base_url=mock.url) as billing:
+        places = billing.customer("1").all_charges()
+        assert asked == []
+        next(places)
+        assert len(asked) == 1

@@ -25,16 +25,16 @@ from tests.support import ROOT
 PUBLIC = {
     "AlreadyExists", "AnswerLost", "AsyncBilling", "AsyncCustomerHandle", "AsyncRecurringProductsHandle",
     "AsyncSubscriptionHandle", "AsyncSubscriptionsHandle", "AsyncTransport", "Attempt", "Billing",
-    "BillingError", "CertificateRejected", "Charge", "ConfigurationError", "Customer", "CustomerAlreadyExists",
-    "CustomerHandle", "CustomerNotFound", "DeadlineExceeded", "Failure", "Forbidden", "InvalidArgument", "JsonValue",
+    "BillingError", "CertificateRejected", "Charge", "ConfigurationError", "ConflictingCharge",
+    "Customer", "CustomerAlreadyExists", "CustomerCharge", "CustomerHandle", "CustomerNotFound", "DeadlineExceeded", "Failure", "Forbidden", "InvalidArgument", "JsonValue",
     "LedgerNotConfigured", "LookUpResult", "LostCreation", "MalformedResponse", "NaturalKey", "NeverSent", "NotFound",
     "Operation", "Outcome",
-    "OutcomeUnknown", "Phase", "Problem", "ProblemError", "RateLimited", "RecurringProduct",
-    "RecurringProductNotFound", "RecurringProductsHandle", "Request", "RequestRefused", "Response", "ServerFailed",
+    "OutcomeUnknown", "Phase", "Problem", "ProblemError", "RateLimited", "RecordedWrite", "RecurringProduct",
+    "RecurringProductNotFound", "RecurringProductsHandle", "Request", "RequestRefused", "Response", "ResponseInfo", "ServerFailed",
     "ServiceUnavailable",
     "Settings", "Subscription", "SubscriptionAlreadyExists", "SubscriptionHandle", "SubscriptionNotFound",
     "SubscriptionsHandle", "Transport", "TransportError", "UNSET", "Unauthorized", "UnexpectedStatus", "Unprocessable",
-    "UnsafeLink", "Unset", "ValidationFailed",
+    "UnsafeLink", "Unset", "ValidationFailed", "__version__",
 }  # fmt: skip
 ERRORS = [getattr(errors, name) for name in errors.__all__ if name not in {"Attempt", "Phase", "Problem"}]
 
@@ -49,7 +49,7 @@ def test_a_name_is_loaded_from_where_a_type_checker_finds_it() -> None:
     imported = {
         alias.name: node.module
         for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.level
+        if isinstance(node, ast.ImportFrom) and node.module and node.level
         for alias in node.names
     }
     assert imported == pb._HOME_OF
@@ -65,9 +65,12 @@ def test_a_name_that_does_not_exist_is_an_error() -> None:
 def test_the_version_is_the_one_of_the_project() -> None:
     import tomllib
 
-    from payex_billing._version import __version__
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == pb.__version__
 
-    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == __version__
+
+@pytest.mark.parametrize("module", ["config", "errors", "models", "reconcile", "testing"])
+def test_a_public_module_is_there_after_a_plain_import(module: str) -> None:
+    assert f"payex_billing.{module}" in loaded_by(f"import payex_billing\npayex_billing.{module}.__all__")
 
 
 @pytest.mark.parametrize("package", [pb, payex_billing_mock], ids=lambda package: package.__name__)
@@ -84,7 +87,11 @@ def test_every_public_module_has_a_sorted_all() -> None:
 
 
 def test_every_public_name_has_a_docstring() -> None:
-    undocumented = [name for name in PUBLIC - {"JsonValue", "Unset", "UNSET"} if not inspect.getdoc(getattr(pb, name))]
+    undocumented = [
+        name
+        for name in PUBLIC - {"JsonValue", "Unset", "UNSET", "__version__"}
+        if not inspect.getdoc(getattr(pb, name))
+    ]
     assert undocumented == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -78,7 +79,7 @@ def test_a_kept_plan_is_applied_and_refused_when_out_of_date(run: Run, file: Pat
     assert "payex-billing apply plan.jsonl" in run("plan", "charges.csv", "--out", "plan.jsonl").stdout
     mock.store.create_customer(LEDGER, {"customerNo": "2"})
     refused = run("apply", "plan.jsonl")
-    assert (refused.returncode, "have changed since it was planned" in refused.stderr) == (1, True)
+    assert (refused.returncode, "1 customer has changed since the plan was made: 2" in refused.stderr) == (1, True)
     run("plan", "charges.csv", "--out", "plan.jsonl")
     assert "2 applied" in run("apply", "plan.jsonl").stdout
 
@@ -89,15 +90,15 @@ def test_failed_rows_of_a_plan_can_be_fed_again(
     run("plan", "charges.csv", "--out", "plan.jsonl")
     handle = mock.app.handle
     with monkeypatch.context() as broken:
-        refused = Answer(403, {"Content-Length": "0"}, b"")
+        refused = Answer(422, {"Content-Length": "0"}, b"")
         broken.setattr(
             mock.app,
             "handle",
             lambda request: refused if b"/2/" in request.raw_path and request.method == "POST" else handle(request),
         )
         assert run("apply", "plan.jsonl", "--rejects", "rejects.csv").returncode == 3
-    assert (tmp_path / "rejects.csv").read_text().splitlines()[1].startswith("2,,P01,2,,,,,,Forbidden: ")
-    assert "1 applied" in run("apply", "rejects.csv", "--ignore", "reason").stdout
+    assert (tmp_path / "rejects.csv").read_text().splitlines()[1].startswith("2,P01,2,,Unprocessable: ")
+    assert "1 applied" in run("apply", "rejects.csv").stdout
 
 
 def test_progress_is_shown_where_somebody_looks(file: Path, tmp_path: Path, mock: MockServer) -> None:
@@ -114,7 +115,8 @@ def test_progress_is_shown_where_somebody_looks(file: Path, tmp_path: Path, mock
     os.close(terminal)
     assert process.communicate(timeout=30)[0].startswith(b"40 rows: 0 unchanged, 40 applied")
     assert process.returncode == 0, shown
-    assert b"applying" in shown
+    assert b"planning" in shown
+    assert b"writing" in shown
     assert b"/40" in shown
     assert b"rows/s" in shown
 
@@ -130,7 +132,7 @@ def test_bad_cells_are_told_and_the_rejects_can_be_mended_and_fed_again(
     assert (report["unchanged"], report["applied"], list(report["rejected"]), report["failed"]) == (0, 2, ["4"], {})
     rejects = tmp_path / "rejects.csv"
     rejects.write_text(rejects.read_text().replace(";0;x;", ";1;1,50;"))
-    assert "1 applied" in run("apply", "rejects.csv", "--ignore", "reason").stdout
+    assert "1 applied" in run("apply", "rejects.csv").stdout
     assert mock.store.charges(LEDGER, "3")
 
 
@@ -215,11 +217,93 @@ def test_a_mistake_is_a_sentence(
     assert "Traceback" not in result.stderr
 
 
-def test_a_server_that_is_not_there_fails_every_row_with_a_reason(run: Run, file: Path) -> None:
-    result = run("plan", "charges.csv", PAYEX_BASE_URL="http://127.0.0.1:1", PAYEX_DEADLINE="2")
-    assert result.returncode == 3
-    assert "line 2: " in result.stderr
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_a_server_that_is_not_there_ends_it_with_a_sentence(run: Run, file: Path, command: str) -> None:
+    result = run(command, "charges.csv", "--patience", "1", PAYEX_BASE_URL="http://127.0.0.1:1", PAYEX_DEADLINE="2")
+    assert result.returncode == 1
+    assert "the server could not be reached for 1 seconds: NeverSent: " in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_guard_stops_apply_before_the_first_write_and_its_digest_lets_it_through(
+    run: Run, file: Path, mock: MockServer
+) -> None:
+    assert run("apply", "charges.csv").returncode == 0
+    held = mock.store.charges(LEDGER, "1").copy()
+    file.write_text(GOOD.replace("10,50", "1050,00"), encoding="utf-8")
+    stopped = run("apply", "charges.csv")
+    assert (stopped.returncode, mock.store.charges(LEDGER, "1")) == (4, held)
+    assert "price_factor: " in stopped.stderr
+    assert "line 2, customer 1" in stopped.stderr
+    digest = stopped.stderr.rpartition("--approve ")[2].strip()
+    assert run("apply", "charges.csv", "--approve", "0" * 12).returncode == 4
+    approved = run("apply", "charges.csv", "--approve", digest)
+    assert (approved.returncode, "1 applied" in approved.stdout) == (0, True)
+
+
+def test_the_digest_of_a_plan_is_that_of_apply(run: Run, file: Path) -> None:
+    assert run("apply", "charges.csv").returncode == 0
+    file.write_text(GOOD.replace("10,50", "1050,00"), encoding="utf-8")
+    digest = json.loads(run("plan", "charges.csv", "--json").stdout)["digest"]
+    assert run("apply", "charges.csv", "--approve", digest).returncode == 0
+
+
+def test_what_the_first_customers_do_not_show_stops_the_rest(
+    run: Run, file: Path, mock: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that confirms a creation and keeps nothing."""
+    file.write_text(HEADER + "".join(f"{number};P01;1;1,00\n" for number in range(100, 140)), encoding="utf-8")
+    handle = mock.app.handle
+
+    def forgetful(request: Request) -> Answer:
+        answer = handle(request)
+        if request.method == "POST" and request.raw_path.endswith(b"recurring-products"):
+            mock.store.charges(LEDGER, request.raw_path.split(b"/")[6].decode()).clear()
+        return answer
+
+    monkeypatch.setattr(mock.app, "handle", forgetful)
+    result = run("apply", "charges.csv", "--report", "report.json")
+    assert result.returncode == 1
+    assert "was written and read back, and does not show it: create (line 2)" in result.stderr
+    assert len(list(mock.store.customers(LEDGER))) == 20
+
+
+def test_one_output_may_not_be_another_file_of_the_command(run: Run, file: Path) -> None:
+    content = file.read_text()
+    for arguments in (
+        ("apply", "charges.csv", "--rejects", "charges.csv"),
+        ("plan", "charges.csv", "--out", "./charges.csv"),
+        ("apply", "charges.csv", "--rejects", "x", "--report", "x"),
+        ("apply", "charges.csv", "--report", "charges.csv.journal"),
+    ):
+        result = run(*arguments)
+        assert result.returncode == 1
+        assert "is the same file as" in result.stderr
+    assert file.read_text() == content
+
+
+def test_an_open_creation_is_decided_by_hand(run: Run, file: Path, tmp_path: Path, mock: MockServer) -> None:
+    """The response was lost, the process was killed, and somebody added an equal charge."""
+    assert run("apply", "charges.csv").returncode == 0
+    with sqlite3.connect(tmp_path / "charges.csv.journal") as journal:
+        journal.execute("UPDATE run SET finished = NULL")
+        journal.execute("DELETE FROM customer WHERE customer = '2'")
+        journal.execute(
+            "UPDATE intent SET result = NULL, charge = NULL, sent = 1 WHERE customer = '2' AND kind = 'create'"
+        )
+    journal.close()
+    first = next(iter(mock.store.charges(LEDGER, "2")))
+    mock.store.create_charge(LEDGER, "2", "", {"productCode": "P01", "quantity": 2})
+    failed = run("apply", "charges.csv")
+    assert failed.returncode == 3
+    assert "payex-billing runs resolve charges.csv.journal --customer 2" in failed.stderr
+    listed = run("runs", "resolve", "charges.csv.journal")
+    assert (listed.returncode, "line 3: customer 2, product P01" in listed.stdout) == (2, True)
+    decided = run("runs", "resolve", "charges.csv.journal", "--customer", "2", "--created", first)
+    assert (decided.returncode, "No creation is open" in decided.stdout) == (0, True)
+    again = run("apply", "charges.csv")
+    assert again.returncode == 0, again.stderr
+    assert len(mock.store.charges(LEDGER, "2")) == 2
 
 
 # one thing at a time

@@ -42,9 +42,9 @@ class Place:
 
     def run(self, work: Callable[[AsyncBilling, reconcile.Table], Awaitable[T]], **reading: Any) -> T:
         async def main() -> T:
-            async with AsyncBilling(token=TOKEN, owner_no=LEDGER, base_url=self.mock.url) as billing:
+            async with AsyncBilling(token=TOKEN, owner_no=LEDGER, base_url=self.mock.url, timeout=2) as billing:
                 with reconcile.read(self.folder / "charges.csv", **reading) as table:
-                    return await work(billing.with_options(wait_on_writes=True), table)
+                    return await work(billing, table)
 
         return asyncio.run(main())
 
@@ -52,7 +52,7 @@ class Place:
         return self.run(lambda billing, table: reconcile.plan(billing, table, **options))
 
     def apply(self, source: Plan | None = None, **options: Any) -> Report:
-        options = {"journal": self.journal, "settle": 0.2} | options
+        options = {"journal": self.journal, "settle": 0.2, "first_run": True} | options
         return self.run(lambda billing, table: reconcile.apply(billing, source or table, **options))
 
     def held(self) -> Counter[tuple[str, str, str, str]]:
@@ -147,7 +147,7 @@ def test_a_plan_that_was_out_of_date_stays_so(place: Place, asked: list[Request]
     plan = place.plan()
     place.mock.store.create_customer(LEDGER, {"customerNo": "2"})
     for _ in range(2):
-        with pytest.raises(Refused, match="have changed since"):
+        with pytest.raises(Refused, match=r"1 customer has changed since the plan was made: 2\."):
             place.apply(plan)
     assert {request.method for request in asked} == {"GET"}
 
@@ -156,13 +156,13 @@ def test_a_removal_that_fails_is_told_and_is_no_row(place: Place, monkeypatch: p
     place.apply()
     place.table("1,,P01,1,10.00,2026-01-01,\n")
     handle = place.mock.app.handle
-    refused = Answer(403, {"Content-Length": "0"}, b"")
+    refused = Answer(422, {"Content-Length": "0"}, b"")
     monkeypatch.setattr(
         place.mock.app, "handle", lambda request: refused if request.method == "DELETE" else handle(request)
     )
     report = place.apply(prune=True, max_removals="100%")
     assert (counts(report), report.is_complete, len(report.not_removed)) == ((1, 0, 0, 0), True, 1)
-    assert "Forbidden" in report.not_removed[0]
+    assert "Unprocessable" in report.not_removed[0].reason
 
 
 def test_a_pruning_plan_with_a_rejected_row_is_applied(place: Place) -> None:
@@ -234,7 +234,7 @@ def test_a_plan_is_refused_when_a_customer_has_changed_since(place: Place, asked
     plan = place.plan()
     place.mock.store.create_customer(LEDGER, {"customerNo": "2"})
     asked.clear()
-    with pytest.raises(Refused, match=r"1 customers have changed since it was planned: 2\."):
+    with pytest.raises(Refused, match=r"1 customer has changed since the plan was made: 2\."):
         place.apply(plan)
     assert {request.method for request in asked} == {"GET"}
 
@@ -313,7 +313,7 @@ def test_a_cache_that_lies_never_leads_to_a_double(place: Place) -> None:
 def test_a_customer_that_failed_is_not_cached(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     state = place.folder / "state.db"
     with monkeypatch.context() as broken:
-        broken.setattr(place.mock.app, "handle", lambda request: Answer(403, {"Content-Length": "0"}, b""))
+        broken.setattr(place.mock.app, "handle", lambda request: Answer(422, {"Content-Length": "0"}, b""))
         assert counts(place.apply(state=state)) == (0, 0, 0, 3)
     assert counts(place.apply(state=state)) == (0, 3, 0, 0)
 
@@ -356,7 +356,7 @@ def test_two_runs_on_one_journal_at_once_are_refused(place: Place) -> None:
 
 def test_a_journal_of_another_ledger_is_refused(place: Place) -> None:
     with reconcile._journal.Journal(place.journal, OTHER_LEDGER) as journal:
-        journal.begin("x")
+        journal.begin("x", "plan", resumed=False)
     with pytest.raises(JournalError, match="is of ledger"):
         place.apply()
 
@@ -391,12 +391,9 @@ def test_an_interrupted_run_goes_on_where_it_stopped(place: Place, asked: list[R
 
     async def work(billing: AsyncBilling, table: reconcile.Table) -> Report:
         stop = asyncio.Event()
-        done = 0
 
-        def progress(rows: int) -> None:
-            nonlocal done
-            done += rows
-            if done >= 5:
+        def progress(phase: str, done: int, total: int) -> None:
+            if phase == "writing" and done >= 5:
                 stop.set()
 
         return await reconcile.apply(
@@ -442,7 +439,8 @@ def test_when_it_cannot_be_told_the_row_fails_and_nothing_is_sent(place: Place, 
     charge.document, charge.rendered = {"productCode": "P01", "quantity": 7}, None  # like it, but not it
     asked.clear()
     report = place.apply()
-    assert "it is not known whether an earlier creation took effect" in report.failed[4]
+    assert "it is not known whether a creation took effect" in report.failed[4]
+    assert f"payex-billing runs resolve {place.journal} --customer 2" in report.failed[4]
     assert {request.method for request in asked} == {"GET"}
 
 

@@ -247,3 +247,128 @@ def test_no_source_file_logs_a_path_or_prints() -> None:
         text = Path(path).read_text(encoding="utf-8")
         assert "print(" not in text, path
         assert "request.path" not in text or path.name in {"_policy.py", "_operations.py"}, path
+
+
+# on_response
+
+
+def test_on_response_sees_every_response_with_its_headers(make: Any, faulty: MockServer) -> None:
+    seen: list[pb.ResponseInfo] = []
+    billing = make(on_response=seen.append)
+    faulty.faults.queue("503=0:GET", "reset-before:GET")
+    with pytest.raises(pb.CustomerNotFound):
+        billing.customer(SECRET_NUMBER).get()
+    billing.customer(SECRET_NUMBER).create()
+    assert [(each.operation, each.method, each.route, each.status, each.attempt) for each in seen] == [
+        ("get_customer", "GET", "/{ownerNo}/customers/{customerNo}", 503, 1),
+        ("get_customer", "GET", "/{ownerNo}/customers/{customerNo}", 404, 3),
+        ("create_customer", "POST", "/{ownerNo}/customers", 201, 1),
+    ]
+    assert seen[0].headers["retry-after"] == "0"
+    assert seen[2].headers["content-type"] == "application/json"
+    assert all(name == name.lower() for each in seen for name in each.headers)
+    assert all(0 <= each.elapsed < 60 for each in seen)
+    assert SECRET_NUMBER not in repr(seen)
+    assert pickle.loads(pickle.dumps(seen)) == seen
+
+
+def test_elapsed_is_the_time_of_the_attempt_alone() -> None:
+    """Not the waits between attempts, nor the time of the token function."""
+    from payex_billing._calls import PreparedRequest
+    from payex_billing._responses import observed
+    from payex_billing._steps import GetToken, Send, Wait
+    from payex_billing._transport import Failure, Request, Response
+
+    now = 0.0
+    seen: list[pb.ResponseInfo] = []
+    request = PreparedRequest("get_customer", "GET", "/1/customers/1", "/{ownerNo}/customers/{customerNo}")
+    send = Send(Request("GET", "https://host/1", {}), 1.0)
+
+    def policy() -> Any:
+        for step in (GetToken(), send, Wait(8.0), send, send):
+            assert (yield step) is not step
+        return "result"
+
+    steps = observed(policy(), request, seen.append, lambda: now)
+    replies: list[Any] = [None, "token", Response(503, {}, b""), None, Failure(pb.Phase.ANSWER_LOST, "reset")]
+    for reply, duration in zip(replies, [0.0, 5.0, 0.25, 8.0, 0.5], strict=True):
+        now += duration
+        steps.send(reply)
+    now += 0.125
+    with pytest.raises(StopIteration) as end:
+        steps.send(Response(200, {}, b""))
+    assert end.value.value == "result"
+    assert [(each.status, each.elapsed, each.attempt) for each in seen] == [(503, 0.25, 1), (200, 0.125, 3)]
+
+
+def test_on_response_never_sees_a_token() -> None:
+    answer = http_answer(404, b"", f"X-Echo: Bearer {SECRET_TOKEN}", "X-Other: 1")
+    seen: list[pb.ResponseInfo] = []
+    with ScriptedServer([answer]) as server:
+        with Billing(token=SECRET_TOKEN, owner_no=LEDGER, base_url=server.url, on_response=seen.append) as billing:
+            with pytest.raises(pb.NotFound):
+                billing.customer("1").get()
+    assert seen[0].headers["x-echo"] == "***"
+    assert seen[0].headers["x-other"] == "1"
+    assert SECRET_TOKEN not in repr(pickle.dumps(seen))
+
+
+def test_the_check_of_a_refused_token_is_told_apart(make: Any, faulty: MockServer) -> None:
+    seen: list[pb.ResponseInfo] = []
+    tokens = iter(["wrong", SECRET_TOKEN])
+    billing = make(token=lambda: next(tokens), on_response=seen.append)
+    billing.customer("1").create()
+    assert [(each.operation, each.method, each.status, each.attempt) for each in seen] == [
+        ("create_customer", "POST", 401, 1),
+        ("check_token", "GET", 401, 1),
+        ("create_customer", "POST", 201, 2),
+    ]
+
+
+@pytest.mark.parametrize("hook", ["on_response", "on_attempt"])
+def test_a_hook_that_raises_changes_nothing_and_is_logged(
+    make: Any, faulty: MockServer, caplog: pytest.LogCaptureFixture, hook: str
+) -> None:
+    def fail(*_seen: object) -> None:
+        raise RuntimeError("mine")
+
+    billing = make(**{hook: fail})
+    assert billing.customer("1").create().customer_no == "1"
+    assert faulty.app.store.customers(LEDGER)
+    assert f"{hook} raised an exception, which is ignored" in caplog.messages
+
+
+@pytest.mark.parametrize("places", [1, 100])
+def test_on_response_may_use_the_client(faulty: MockServer, places: int) -> None:
+    faulty.app.store = Store()
+    found: list[str] = []
+
+    def read(response: pb.ResponseInfo) -> None:
+        if response.operation == "create_customer":
+            found.append(billing.customer("1").get().customer_no)
+
+    with Billing(
+        token=SECRET_TOKEN, owner_no=LEDGER, base_url=faulty.url, on_response=read, max_concurrency=places
+    ) as billing:
+        billing.customer("1").create()
+    assert found == ["1"]
+
+
+@pytest.mark.parametrize("hook", ["on_response", "on_attempt"])
+@pytest.mark.parametrize("wrong", [1, "print", [], pytest.param(object(), id="object")], ids=repr)
+def test_a_hook_is_a_function(hook: str, wrong: Any) -> None:
+    with pytest.raises(pb.ConfigurationError, match=f"{hook} must be a function"):
+        Billing(token="t", owner_no="1", **{hook: wrong})
+
+
+@pytest.mark.parametrize("hook", ["on_response", "on_attempt"])
+def test_an_async_hook_is_refused_because_nobody_would_await_it(hook: str) -> None:
+    async def asynchronous(*_seen: object) -> None: ...
+
+    class Callable_:  # noqa: N801
+        async def __call__(self, *_seen: object) -> None: ...
+
+    for wrong in (asynchronous, Callable_()):
+        for kind in (Billing, pb.AsyncBilling):
+            with pytest.raises(pb.ConfigurationError, match=f"{hook} must be a plain function"):
+                kind(token="t", owner_no="1", **{hook: wrong})  # type: ignore[arg-type]

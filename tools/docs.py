@@ -28,11 +28,11 @@ ASSETS = ROOT / "mock_server" / "payex_billing_mock" / "console_assets"
 MENU = {
     "Start": ["tutorial"],
     "How to": [
-        "howto/credentials", "howto/nightly", "howto/errors", "howto/testing", "howto/going-live",
+        "howto/credentials", "howto/library", "howto/nightly", "howto/errors", "howto/testing", "howto/going-live",
         "howto/customer-file",
     ],
     "Look up": ["reference", "commands", "problems", "contract"],
-    "Trust": ["safety", "provenance", "contract-score", "benchmarks", "architecture", "changelog"],
+    "Trust": ["safety", "provenance", "contract-score", "guard-score", "benchmarks", "architecture", "changelog"],
 }  # fmt: skip
 # The public names, group by group; a test sees to it that none is missing.
 GROUPS = {
@@ -41,7 +41,11 @@ GROUPS = {
         "CustomerHandle", "SubscriptionsHandle", "SubscriptionHandle", "RecurringProductsHandle",
         "AsyncCustomerHandle", "AsyncSubscriptionsHandle", "AsyncSubscriptionHandle", "AsyncRecurringProductsHandle",
     ],
-    "Values": ["Customer", "Subscription", "Charge", "RecurringProduct", "Operation", "JsonValue", "UNSET", "Unset"],
+    "Values": [
+        "Customer", "Subscription", "Charge", "RecurringProduct", "CustomerCharge", "Operation", "JsonValue", "UNSET",
+        "Unset",
+    ],
+    "What a client tells": ["ResponseInfo", "RecordedWrite", "__version__"],
     "Lost creations": ["LostCreation", "NaturalKey", "LookUpResult", "Outcome"],
     "Transports": ["Transport", "AsyncTransport", "Request", "Response", "Failure"],
 }  # fmt: skip

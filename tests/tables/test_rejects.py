@@ -145,7 +145,7 @@ def test_the_output_shows_the_first_rejections_and_counts_the_others(run: Run, t
     (tmp_path / "charges.csv").write_text(
         "customer_no,product_code,unit_price,text\n" + "\n".join(lines), encoding="utf-8"
     )
-    shown = run("apply", "charges.csv").stderr.splitlines()
+    shown = run("plan", "charges.csv").stderr.splitlines()
     assert shown[0] == "charges.csv: 1 cell had spaces before or after the text, which were removed. See line 32."
     assert shown[1] == "charges.csv: line 2, column unit_price: 'x' is not a number"
     assert shown[2] == r"charges.csv: line 2, column text: 'a\u202eb' has the invisible character U+202E"

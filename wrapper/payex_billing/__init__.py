@@ -13,14 +13,21 @@ in `payex_billing.errors`.
 
 TYPE_CHECKING = False  # as type checkers know it, without loading `typing`
 if TYPE_CHECKING:
+    from . import config as config
+    from . import errors as errors
+    from . import models as models
+    from . import reconcile as reconcile
+    from . import testing as testing
     from ._aio_routes import (
         AsyncCustomerHandle,
         AsyncRecurringProductsHandle,
         AsyncSubscriptionHandle,
         AsyncSubscriptionsHandle,
     )
+    from ._responses import ResponseInfo
     from ._routes import CustomerHandle, RecurringProductsHandle, SubscriptionHandle, SubscriptionsHandle
     from ._transport import AsyncTransport, Failure, Request, Response, Transport
+    from ._version import __version__
     from .aio import AsyncBilling
     from .client import Billing
     from .config import Settings
@@ -31,6 +38,7 @@ if TYPE_CHECKING:
         BillingError,
         CertificateRejected,
         ConfigurationError,
+        ConflictingCharge,
         CustomerAlreadyExists,
         CustomerNotFound,
         DeadlineExceeded,
@@ -62,12 +70,14 @@ if TYPE_CHECKING:
         UNSET,
         Charge,
         Customer,
+        CustomerCharge,
         JsonValue,
         LookUpResult,
         LostCreation,
         NaturalKey,
         Operation,
         Outcome,
+        RecordedWrite,
         RecurringProduct,
         Subscription,
         Unset,
@@ -89,8 +99,10 @@ __all__ = [
     "CertificateRejected",
     "Charge",
     "ConfigurationError",
+    "ConflictingCharge",
     "Customer",
     "CustomerAlreadyExists",
+    "CustomerCharge",
     "CustomerHandle",
     "CustomerNotFound",
     "DeadlineExceeded",
@@ -112,12 +124,14 @@ __all__ = [
     "Problem",
     "ProblemError",
     "RateLimited",
+    "RecordedWrite",
     "RecurringProduct",
     "RecurringProductNotFound",
     "RecurringProductsHandle",
     "Request",
     "RequestRefused",
     "Response",
+    "ResponseInfo",
     "ServerFailed",
     "ServiceUnavailable",
     "Settings",
@@ -134,46 +148,53 @@ __all__ = [
     "UnsafeLink",
     "Unset",
     "ValidationFailed",
+    "__version__",
 ]
 
 # Where each name lives. A module is loaded when one of its names is first asked for, so that a command that only
 # wants to say how it is used starts fast. A test compares this with what is imported above.
 _HOMES = {
     "_aio_routes": "AsyncCustomerHandle AsyncRecurringProductsHandle AsyncSubscriptionHandle AsyncSubscriptionsHandle",
+    "_responses": "ResponseInfo",
     "_transport": "AsyncTransport Failure Request Response Transport",
     "_routes": "CustomerHandle RecurringProductsHandle SubscriptionHandle SubscriptionsHandle",
+    "_version": "__version__",
     "aio": "AsyncBilling",
     "client": "Billing",
     "config": "Settings",
     "errors": (
         "AlreadyExists AnswerLost Attempt BillingError CertificateRejected "
-        "ConfigurationError CustomerAlreadyExists CustomerNotFound DeadlineExceeded Forbidden InvalidArgument "
-        "LedgerNotConfigured MalformedResponse NeverSent NotFound OutcomeUnknown Phase Problem ProblemError "
-        "RateLimited RecurringProductNotFound RequestRefused ServerFailed ServiceUnavailable "
+        "ConfigurationError ConflictingCharge CustomerAlreadyExists CustomerNotFound DeadlineExceeded Forbidden "
+        "InvalidArgument LedgerNotConfigured MalformedResponse NeverSent NotFound OutcomeUnknown Phase Problem "
+        "ProblemError RateLimited RecurringProductNotFound RequestRefused ServerFailed ServiceUnavailable "
         "SubscriptionAlreadyExists SubscriptionNotFound TransportError Unauthorized UnexpectedStatus "
         "Unprocessable UnsafeLink ValidationFailed"
     ),
     "models": (
-        "UNSET Charge Customer JsonValue LookUpResult LostCreation NaturalKey Operation Outcome RecurringProduct "
-        "Subscription Unset"
+        "UNSET Charge Customer CustomerCharge JsonValue LookUpResult LostCreation NaturalKey Operation Outcome "
+        "RecordedWrite RecurringProduct Subscription Unset"
     ),
 }
+# `payex_billing.reconcile` works after `import payex_billing`. The modules are not in `__all__`: an import of `*` would
+# need their extras.
+_MODULES = frozenset({"config", "errors", "models", "reconcile", "testing"})
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 
 if not TYPE_CHECKING:  # or a checker would let any name pass
 
     def __getattr__(name: str) -> object:
-        """Load a public name."""
-        module = _HOME_OF.get(name)
+        """Load a public name or module."""
+        module = name if name in _MODULES else _HOME_OF.get(name)
         if module is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module  # noqa: PLC0415 - not needed to start
 
-        value = getattr(import_module(f".{module}", __name__), name)
+        loaded = import_module(f".{module}", __name__)
+        value = loaded if name in _MODULES else getattr(loaded, name)
         globals()[name] = value
         return value
 
     def __dir__() -> list[str]:
-        """The public names, loaded or not."""
-        return sorted({*globals(), *__all__})
+        """The public names and modules, loaded or not."""
+        return sorted({*globals(), *__all__, *_MODULES})

@@ -49,11 +49,13 @@ class Call(Generic[T]):
         request: the request.
         parse: reads a response of the 2xx kind; raises `Unreadable`.
         creates: what it creates.
+        known: for a charge, ids of the charges that were there before, if they were read.
     """
 
     request: PreparedRequest
     parse: Callable[[Response], T]
     creates: PlainKey | None = attrs.field(default=None, repr=False)  # it names a customer
+    known: frozenset[str] | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen

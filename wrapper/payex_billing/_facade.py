@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import platform
 import random
 import time
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from pathlib import Path
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 from urllib.parse import urlsplit
 
 import attrs
 
-from . import _look_up, _options, _policy
+from . import _headers, _look_up, _options, _policy
 from ._calls import Call, Unreadable
+from ._dry_run import Recorder
+from ._ensure import ChargeEnsurer
 from ._limits import Pace, RetryBudget
 from ._look_up import Steps
 from ._memory import Memory, PlainKey
+from ._operations import Parent
 from ._options import Options
+from ._responses import ResponseHook, observed
 from ._secret import Secret
 from ._steps import Environment, Step
-from ._telemetry import AttemptHook, Telemetry
+from ._telemetry import AttemptHook, Telemetry, plain_function
 from ._transport import Response
 from .config import AsyncTokenProvider, Settings
-from .errors import BillingError, DeadlineExceeded, InvalidArgument, OutcomeUnknown
-from .models import LookUpResult, LostCreation, NaturalKey, RecurringProduct
+from .errors import BillingError, ConfigurationError, DeadlineExceeded, InvalidArgument, OutcomeUnknown
+from .models import Charge, LookUpResult, LostCreation, NaturalKey, RecordedWrite, RecurringProduct
 
 T = TypeVar("T")
 Provider = TypeVar("Provider", bound=AsyncTokenProvider)
@@ -59,8 +61,14 @@ class Facade(Generic[Provider, TransportT]):
         engine: str | None = None,
         transport: TransportT | None = None,
         on_attempt: AttemptHook | None = None,
+        on_response: ResponseHook | None = None,
+        headers: Mapping[str, str] | None = None,
+        app_info: str | tuple[str, str] | None = None,
+        dry_run: bool = False,
     ) -> None:
         # A traceback with captured locals shows the arguments of this function.
+        masked = _headers.masked(headers)
+        headers = None
         token, client_key_password, proxy = Secret.of(token), Secret.of(client_key_password), Secret.of(proxy)
         base_url = Secret.of(base_url) if isinstance(base_url, str) else base_url  # it may wrongly hold a password
         self.settings = Settings.load(
@@ -86,17 +94,25 @@ class Facade(Generic[Provider, TransportT]):
         self._budget = RetryBudget()
         self._memory = Memory()
         host = urlsplit(self.settings.base_url).hostname or ""
+        on_attempt = plain_function("on_attempt", on_attempt)
+        self._on_response = plain_function("on_response", on_response)
         self._telemetry = Telemetry(on_attempt, tracing=self.settings.tracing, host=host)
+        if not isinstance(dry_run, bool):  # a text such as "false" would count as true
+            raise ConfigurationError(f"dry_run must be True or False, not {type(dry_run).__name__}")
+        if dry_run:
+            self.settings = attrs.evolve(self.settings, dry_run=True)
+        self._recorder = Recorder(self.settings.base_url, self.settings.ledger_prefix) if dry_run else None
         self._environment = Environment(
             now=time.monotonic,
             random=random.random,
             epoch=time.time,
             base=self.settings.base_url + self.settings.prefix,
-            headers={"Accept": ACCEPT, "User-Agent": user_agent()},
-            reserve=Pace(self.settings.max_rate).reserve if self.settings.max_rate else None,
+            headers=_headers.all_headers(masked, app_info),
+            pace=Pace(self.settings.max_rate),
             on_attempt=self._telemetry.attempt,
             look_up=self.look_up,
         )
+        self._own_transport = transport is not None
         self._connect(transport)
 
     def _connect(self, transport: TransportT | None) -> None:
@@ -106,6 +122,16 @@ class Facade(Generic[Provider, TransportT]):
     def look_up(self, lost: LostCreation, *, settle: float = 60.0) -> object:
         """Look up a lost creation; see `Billing.look_up` and `AsyncBilling.look_up`."""
         raise NotImplementedError
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether writes are recorded and not sent."""
+        return self.settings.dry_run
+
+    @property
+    def recorded(self) -> tuple[RecordedWrite, ...]:
+        """The writes that a client with `dry_run=True` did not send, in their order."""
+        return () if self._recorder is None else self._recorder.writes
 
     @property
     def _token_source(self) -> str | Path | AsyncTokenProvider:
@@ -150,23 +176,33 @@ class Facade(Generic[Provider, TransportT]):
         )
         return twin
 
+    def _with(self, **changes: Any) -> Self:
+        """The same client with other options, also those that `with_options` does not take."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._options = attrs.evolve(self._options, **changes)
+        return twin
+
     def __repr__(self) -> str:
         if "settings" not in self.__dict__:  # in a traceback with captured locals
             return f"{type(self).__name__}(…)"
-        return f"{type(self).__name__}({self.settings.base_url}{self.settings.ledger_prefix})"
+        dry_run = ", dry run" if self._recorder is not None else ""
+        return f"{type(self).__name__}({self.settings.base_url}{self.settings.ledger_prefix}{dry_run})"
 
-    def _policy(
-        self, call: Call[T], mark: int, known: Collection[str] | None, token: Secret | None
-    ) -> Generator[Step, object, T]:
+    def _policy(self, call: Call[T], mark: int, token: Secret | None) -> Generator[Step, object, T]:
         """The steps of a call; the token is None if it must be fetched."""
         if call.creates is None:
-            return _policy.run(call, self._options, self._budget, self._environment, token=token)
-        lost = partial(self._lost, call.creates, mark, known)
-        checked = Call(call.request, partial(self._parse_new, call.parse, mark, known), call.creates)
-        return _policy.run(checked, self._options, self._budget, self._environment, lost, token)
+            steps = _policy.run(call, self._options, self._budget, self._environment, token=token)
+        else:
+            lost = partial(self._lost, call.creates, mark, call.known)
+            checked = Call(call.request, partial(self._parse_new, call.parse, mark, call.known), call.creates)
+            steps = _policy.run(checked, self._options, self._budget, self._environment, lost, token)
+        if self._on_response is None:
+            return steps
+        return observed(steps, call.request, self._on_response, self._environment.now)
 
     def _parse_new(
-        self, parse: Callable[[Response], T], mark: int, known: Collection[str] | None, response: Response
+        self, parse: Callable[[Response], T], mark: int, known: frozenset[str] | None, response: Response
     ) -> T:
         """Read the response to a creation. A charge that was there before is the response to an earlier creation."""
         created = parse(response)
@@ -176,21 +212,29 @@ class Facade(Generic[Provider, TransportT]):
             raise Unreadable("the response is that of another request: it shows an older charge", foreign=True)
         return created
 
-    def _lost(self, key: PlainKey, mark: int, known: Collection[str] | None, sent_at: float) -> LostCreation:
+    def _lost(self, key: PlainKey, mark: int, known: frozenset[str] | None, sent_at: float) -> LostCreation:
         customer_no, subscription_no, charge = key
         return LostCreation(
             key=NaturalKey(customer_no=customer_no, subscription_no=subscription_no, charge=charge),
             sent_at=sent_at,
             known=known,
-            ledger=self.settings.ledger,
+            ledger=self.settings.base_url + self.settings.ledger_prefix,
             mark=mark,
             memory=self._memory.name,
         )
 
-    def _remember_failure(self, mark: int, error: BillingError) -> None:
+    def _remember_failure(self, call: Call[T], mark: int, error: BaseException) -> None:
         """A call has failed: a creation that may have taken effect stays open."""
-        if mark and not isinstance(error, OutcomeUnknown):
+        if call.creates is None:
+            return
+        if isinstance(error, OutcomeUnknown):
+            self._memory.lose(error.lost)
+        elif isinstance(error, BillingError):
             self._memory.end(mark)
+        elif not isinstance(error, Exception):
+            # Cancelled or interrupted: on reqwest the request may go on until its time limit.
+            sent_at = self._environment.epoch() + self._options.timeout
+            self._memory.lose(self._lost(call.creates, mark, call.known, sent_at))
 
     def _remember(self, mark: int, result: object) -> None:
         """A call has succeeded."""
@@ -202,11 +246,20 @@ class Facade(Generic[Provider, TransportT]):
     def _look_up_steps(self, lost: LostCreation, settle: float) -> Steps[LookUpResult]:
         if not isinstance(lost, LostCreation):
             raise InvalidArgument("lost", "must be a LostCreation: pass error.lost")
-        if not _options.number(settle) >= 0:
-            raise InvalidArgument("settle", "must be a number of seconds, 0 or more")
+        settle = _settle(settle)
         # What this client has seen says nothing about the creations of another.
         memory = self._memory if lost.memory == self._memory.name else None
         return _look_up.look_up(lost, self.settings, memory, self._environment.epoch(), settle)
+
+    def _ensure_steps(self, parent: Parent, charge: Charge, settle: float, since: float) -> Steps[RecurringProduct]:
+        until = since + self._options.deadline
+        ensurer = ChargeEnsurer(self.settings, self._memory, self._environment, _settle(settle), until)
+        return ensurer.steps(parent, charge)
+
+    def _no_turn(self) -> DeadlineExceeded:
+        return DeadlineExceeded(
+            f"the deadline of {self._options.deadline:g} s has passed while another ensure() of the same parent ran"
+        )
 
     def _with_less_time(self, spent: float) -> Self:
         """A twin for the next of several calls that share one deadline.
@@ -222,19 +275,11 @@ class Facade(Generic[Provider, TransportT]):
         left = self._options.deadline - spent
         if left <= 0:
             raise DeadlineExceeded(f"the deadline of {self._options.deadline:g} s has passed")
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__)
-        twin._options = attrs.evolve(self._options, deadline=left)
-        return twin
+        return self._with(deadline=left)
 
 
-ACCEPT = "application/json, application/problem+json"
-
-
-def user_agent() -> str:
-    """Who is calling."""
-    try:
-        own = version("payex-billing")
-    except PackageNotFoundError:
-        own = "0"
-    return f"payex-billing/{own} Python/{platform.python_version()}"
+def _settle(seconds: float) -> float:
+    number = _options.number(seconds)
+    if not number >= 0:
+        raise InvalidArgument("settle", "must be a number of seconds, 0 or more")
+    return number

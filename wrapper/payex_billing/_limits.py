@@ -4,24 +4,89 @@ from __future__ import annotations
 
 import threading
 
+WINDOW = 1.0  # seconds over which requests are counted
+LOWERED = 0.9  # a lowered rate is this share of what the server accepted
+STEADY = 30.0  # seconds after a 429 during which the rate rises slowly
+SLOW_RISE, FAST_RISE = 1.01, 1.1  # factor a second
+LEAST, MOST = 0.5, 10_000.0  # requests a second
+
 
 class Pace:
-    """At most `rate` requests a second. Pure: it says how long to wait, and does not wait itself.
+    """How many requests a second a client sends. Pure: `reserve` returns how long to wait, and does not wait itself.
 
-    Safe to share between threads.
+    A 429 holds back every request of the client until its Retry-After has passed. After that the client sends fewer
+    requests a second than the server accepted before the 429. The rate rises by 1 % a second, after 30 seconds by 10 %,
+    until the next 429. Safe to share between threads.
+
+    Args:
+        rate: requests a second at most; None for no limit as long as the server sends no 429.
     """
 
-    def __init__(self, rate: float) -> None:
-        self._gap = 1.0 / rate
+    def __init__(self, rate: float | None = None) -> None:
+        self._gap = 0.0 if rate is None else 1.0 / rate
         self._next = 0.0
+        self._held_until = 0.0
+        self._lowered: float | None = None  # requests a second, at `_lowered_at`
+        self._lowered_at = 0.0
+        self._burst, self._burst_seconds, self._least = 0, WINDOW, LEAST  # requests before a 429, less the refused ones
+        self._began, self._count = 0.0, 0  # the window that is counted now
+        self._previous_began, self._previous_count = 0.0, 0
         self._lock = threading.Lock()
 
     def reserve(self, now: float) -> float:
         """Take the next place; returns the seconds until it comes."""
         with self._lock:
-            place = max(self._next, now)
-            self._next = place + self._gap
-            return place - now
+            if now - self._began >= WINDOW:
+                self._previous_began, self._previous_count = self._began, self._count
+                self._began, self._count = now, 0
+            self._count += 1
+            if not self._gap and self._lowered is None and now >= self._held_until:
+                return 0.0
+            return self._place(now)
+
+    def again(self, now: float) -> float:
+        """Return the seconds to wait when a place has come: a 429 may have come in between."""
+        with self._lock:
+            return self._place(now) if now < self._held_until else 0.0
+
+    def _place(self, now: float) -> float:
+        place = max(self._next, now, self._held_until)
+        self._next = place + max(self._gap, self._lowered_gap(now))
+        return place - now
+
+    def slow_down(self, now: float, seconds: float) -> None:
+        """Hold back every request for so many seconds, because the server sent a 429.
+
+        Requests of one burst get a 429 each. What is left of the burst was accepted, and is the measure of the rate.
+        """
+        with self._lock:
+            if now >= self._held_until:
+                self._burst, elapsed = self._count, now - self._began
+                if elapsed < WINDOW and now - self._previous_began < 3 * WINDOW:
+                    self._burst, elapsed = self._burst + self._previous_count, now - self._previous_began
+                self._burst_seconds = max(elapsed, seconds, WINDOW)
+                before = self._burst / self._burst_seconds
+                self._least = (before if self._lowered is None else self._rate(self._lowered, now)) / 4
+            self._burst -= 1
+            self._lowered = max(LOWERED * self._burst / self._burst_seconds, self._least, LEAST)
+            self._held_until = max(self._held_until, now + seconds)
+            self._lowered_at = self._held_until
+
+    def _lowered_gap(self, now: float) -> float:
+        if self._lowered is None:
+            return 0.0
+        rate = self._rate(self._lowered, now)
+        if rate >= MOST:
+            self._lowered = None
+            return 0.0
+        return 1.0 / rate
+
+    def _rate(self, lowered: float, now: float) -> float:
+        """The rate as it has risen since it was lowered."""
+        elapsed = max(0.0, now - self._lowered_at)
+        slow, fast = min(elapsed, STEADY), min(max(0.0, elapsed - STEADY), 300.0)
+        risen: float = lowered * SLOW_RISE**slow * FAST_RISE**fast
+        return min(risen, MOST)
 
 
 class RetryBudget:

@@ -1,6 +1,6 @@
 """Looks up a lost creation: a POST of which it is not known whether it took effect.
 
-Pure: it yields calls and receives their results.
+Pure: it yields calls, and waits, and receives the results of the calls.
 """
 
 from __future__ import annotations
@@ -13,15 +13,9 @@ from . import _operations
 from ._calls import Call, Page
 from ._memory import Memory
 from ._operations import Parent
+from ._steps import Wait
 from .config import Settings
-from .errors import (
-    AlreadyExists,
-    BillingError,
-    CustomerNotFound,
-    NotFound,
-    OutcomeUnknown,
-    SubscriptionNotFound,
-)
+from .errors import BillingError, CustomerNotFound, SubscriptionNotFound
 from .models import (
     Charge,
     Customer,
@@ -34,34 +28,7 @@ from .models import (
 )
 
 T = TypeVar("T")
-Steps = Generator[Call[Any], Any, T]
-ENSURE_ROUNDS = 3
-
-
-def ensure(create: Call[T], read: Call[T]) -> Steps[T]:
-    """Create, or read what exists.
-
-    The number makes the creation harmless to repeat: the server answers a second one with 409. So a lost creation is
-    read, and created again if it is not there.
-    """
-    rounds = 0
-    while True:
-        try:
-            created: T = yield create
-        except AlreadyExists:
-            existing: T = yield read
-            return existing
-        except OutcomeUnknown as lost:
-            rounds += 1
-            try:
-                found: T = yield read
-            except NotFound:
-                if rounds == ENSURE_ROUNDS:
-                    raise lost from None
-            else:
-                return found
-        else:
-            return created
+Steps = Generator[Call[Any] | Wait, Any, T]
 
 
 def look_up(
@@ -106,7 +73,7 @@ def _charge(
     lost: LostCreation, key: NaturalKey, charge: Charge, settings: Settings, memory: Memory | None
 ) -> Steps[LookUpResult | None]:
     """What the charges of the parent say; None when none of them can be it."""
-    held = yield from _list(Parent(settings.owner_no, key.customer_no, key.subscription_no), settings)
+    held = yield from held_charges(Parent(settings.owner_no, key.customer_no, key.subscription_no), settings)
     known = lost.known or frozenset()
     new = [
         product
@@ -129,7 +96,8 @@ def _charge(
     return LookUpResult(outcome=Outcome.CREATED, reason="a new charge has the same content", resource=exact[0])
 
 
-def _list(parent: Parent, settings: Settings) -> Steps[list[RecurringProduct]]:
+def held_charges(parent: Parent, settings: Settings) -> Steps[list[RecurringProduct]]:
+    """Read the charges of a parent, all pages."""
     held: dict[str, RecurringProduct] = {}  # a list that moves while it is read can show a charge twice
     pages = _operations.Pages(_operations.list_charges(parent), settings)
     while pages.following is not None:
@@ -155,11 +123,11 @@ def _may_be(product: RecurringProduct, charge: Charge, *, sure_to_be_new: bool) 
     The server may have filled in what was not sent, and may write a text in another way. What surely was not there
     before, of the same product, is suspicious however it looks: nothing says that the server keeps every value.
     """
-    if sure_to_be_new and _plain(product.product_code) == _plain(charge.product_code):
+    if sure_to_be_new and plain(product.product_code) == plain(charge.product_code):
         return True
-    return all(
-        value is None or _plain(getattr(product, name)) == _plain(value) for name, value in _sent(charge)
-    ) and all(product.extra.get(name) == value for name, value in charge.extra.items())
+    return all(value is None or plain(getattr(product, name)) == plain(value) for name, value in _sent(charge)) and all(
+        product.extra.get(name) == value for name, value in charge.extra.items()
+    )
 
 
 def _has_sent_values(product: RecurringProduct, charge: Charge) -> bool:
@@ -174,6 +142,6 @@ def _sent(charge: Charge) -> list[tuple[str, Any]]:
     return [(name, getattr(charge, name)) for name in names]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A text without what a server may change of it: case, outer spaces, compatibility forms of Unicode."""
     return unicodedata.normalize("NFKC", value).casefold().strip() if isinstance(value, str) else value

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from .models import Charge, NaturalKey, RecurringProduct
+from .models import Charge, LostCreation, NaturalKey, RecurringProduct
 
 PlainKey: TypeAlias = tuple[str, str | None, Charge | None]
 """What a `NaturalKey` is made of. Every creation has one; a key is made only of those whose answer is lost."""
@@ -32,6 +32,7 @@ class Memory:
         self._clock = 0
         self._seen: OrderedDict[str, tuple[int, int | None]] = OrderedDict()
         self._open: dict[int, PlainKey] = {}
+        self._lost: dict[int, LostCreation] = {}  # of those that are open, the ones whose call has ended
         self.complete = True
 
     def begin(self, key: PlainKey) -> int:
@@ -49,9 +50,23 @@ class Memory:
         """It is known what became of a creation: this resource, or nothing. Only charges are remembered."""
         with self._lock:
             self._open.pop(mark, None)
+            if self._lost:
+                self._lost.pop(mark, None)
             if isinstance(created, RecurringProduct):
                 seen, _ = self._seen.get(created.id, (self._clock, None))
                 self._remember(created.id, seen, mark)
+
+    def lose(self, lost: LostCreation) -> None:
+        """A creation has ended without a result; it stays open."""
+        with self._lock:
+            if lost.mark in self._open:
+                self._lost[lost.mark] = lost
+
+    def lost_charges(self, customer_no: str, subscription_no: str | None) -> list[LostCreation]:
+        """The creations of charges of one parent that have ended without a result, oldest first."""
+        parent = (customer_no, subscription_no)
+        with self._lock:
+            return [lost for mark, lost in sorted(self._lost.items()) if self._open[mark][:2] == parent]
 
     def rivals(self, key: NaturalKey, mark: int) -> int:
         """How many other creations of the same thing are open: under way, or never found out about."""

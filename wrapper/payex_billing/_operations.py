@@ -113,14 +113,16 @@ def list_charges(parent: Parent) -> Call[Page[RecurringProduct]]:
     return _list(module, parent.ids, _charge(parent))
 
 
-def create_charge(parent: Parent, charge: Charge) -> Call[RecurringProduct]:
-    """Add a charge."""
+def create_charge(parent: Parent, charge: Charge, known: frozenset[str] | None = None) -> Call[RecurringProduct]:
+    """Add a charge; `known` are ids of the charges that were there before, if they were read."""
     if not isinstance(charge, Charge):
         raise InvalidArgument("charge", f"must be a Charge, not {type(charge).__name__}")
     module = _level(parent, create_customer_recurring_product, create_subscription_recurring_product)
     body = _convert.new_recurring_product(charge)
     key = (parent.customer_no, parent.subscription_no, charge)
-    return _call(module, parent.ids, _charge(parent, content=charge), body, key)
+    call = _call(module, parent.ids, _charge(parent, content=charge), body, key)
+    call.known = known
+    return call
 
 
 def get_charge(parent: Parent, charge_id: str) -> Call[RecurringProduct]:

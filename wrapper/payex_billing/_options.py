@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import attrs
 
@@ -21,6 +22,7 @@ class Options:
         backoff_cap: seconds any wait takes at most.
         retry_after_cap: seconds of Retry-After that are waited for; more is kept on the error instead.
         wait_on_writes: whether writes too wait for a 429 or 503 with Retry-After.
+        before_write: called right before each attempt of a request that is no read, after all waits for the pace.
     """
 
     timeout: float = 30.0
@@ -30,6 +32,7 @@ class Options:
     backoff_cap: float = 8.0
     retry_after_cap: float = 30.0
     wait_on_writes: bool = False
+    before_write: Callable[[], None] | None = None
 
 
 def changed(options: Options, **changes: float | bool | None) -> Options:

@@ -97,15 +97,6 @@ def succeeded(reply: Response) -> bool:
     return 200 <= reply.status < 300
 
 
-def outgoing(request: PreparedRequest, options: Options, environment: Environment, token: Secret) -> Request:
-    """The request as it leaves."""
-    headers = {**environment.headers, **request.headers, "Authorization": Secret("Bearer " + token)}
-    made = Request(request.method, environment.base + request.path, headers, request.body)
-    if options.wait_on_writes and not request.repeatable:
-        made.listen_after = BUSY_STATUSES
-    return made
-
-
 class _Run(Generic[T]):
     """One call on its way."""
 
@@ -141,9 +132,14 @@ class _Run(Generic[T]):
         """Attempt until there is a result or an error."""
         refreshed = False
         while True:
-            pause, left = self.turn()
-            if pause > 0:
+            pause = self.environment.pace.reserve(self.environment.now())
+            while pause > 0:
+                self.time_left(pause)
                 yield Wait(pause)
+                pause = self.environment.pace.again(self.environment.now())
+            left = self.time_left()
+            if self.options.before_write is not None and self.request.method != "GET":
+                self.options.before_write()
             reply = _believable((yield Send(self.outgoing(self.request, token), left)))
             if isinstance(reply, Response):
                 if succeeded(reply) or self.already_removed(reply):
@@ -170,17 +166,19 @@ class _Run(Generic[T]):
             if wait > 0:
                 yield Wait(wait)
 
-    def turn(self) -> tuple[float, float]:
-        """Seconds to wait for the pace, and seconds that the attempt may take then."""
-        now, pause = self.environment.now(), 0.0
-        if self.environment.reserve is not None:
-            pause = self.environment.reserve(now)
-        left = self.deadline - now - pause
+    def time_left(self, pause: float = 0.0) -> float:
+        """Seconds that the next attempt may take after a pause.
+
+        Raises:
+            BillingError: the deadline comes first.
+        """
+        left = self.deadline - self.environment.now() - pause
         if left <= 0:
             raise self.out_of_time()
-        return pause, min(self.options.timeout, left)
+        return min(self.options.timeout, left)
 
     def outgoing(self, request: PreparedRequest, token: Secret) -> Request:
+        """The request as it leaves."""
         environment = self.environment
         headers = {**environment.headers, **request.headers, "Authorization": Secret("Bearer " + token)}
         made = Request(request.method, environment.base + request.path, headers, request.body)
@@ -201,8 +199,9 @@ class _Run(Generic[T]):
 
     def is_refused(self, token: Secret) -> Generator[Step, object, bool]:
         """Return whether the server also refuses the token for a read on a new connection."""
+        pause = self.environment.pace.reserve(self.environment.now())
         try:
-            pause, left = self.turn()
+            left = self.time_left(pause)
         except errors.DeadlineExceeded:
             return False
         if pause > 0:
@@ -213,6 +212,12 @@ class _Run(Generic[T]):
         reply = _believable((yield Send(sent, left)))
         self.tell(check, _attempt(reply, None), reply)
         return isinstance(reply, Response) and reply.status == 401
+
+    def slow_down(self, reply: Response) -> None:
+        """Hold back the other requests of the client, too. A long Retry-After is left to the caller."""
+        seconds = self.retry_after(reply) or 0.0
+        held = seconds if seconds <= self.options.retry_after_cap else 0.0
+        self.environment.pace.slow_down(self.environment.now(), held)
 
     def already_removed(self, reply: Response) -> bool:
         """What an unanswered earlier attempt has removed is not there any more."""
@@ -231,9 +236,11 @@ class _Run(Generic[T]):
             wait = self.jitter()
         if wait is None or len(self.attempts) + 1 >= self.options.attempts:
             return None
-        if self.environment.now() + wait >= self.deadline or not self.budget.take():
+        if self.environment.now() + wait >= self.deadline:
             return None
-        return wait
+        # After a 429 the pace of the client keeps the retries from adding to the load.
+        is_paced = isinstance(reply, Response) and reply.status == 429
+        return wait if is_paced or self.budget.take() else None
 
     def did_nothing(self, reply: Reply) -> bool:
         """Whether the request surely took no effect."""
@@ -271,6 +278,8 @@ class _Run(Generic[T]):
     def note(self, reply: Reply, wait: float | None) -> None:
         attempt = _attempt(reply, wait)
         self.attempts.append(attempt)
+        if isinstance(reply, Response) and reply.status == 429:
+            self.slow_down(reply)
         # A request may leave at any moment of its attempt: the end is the latest at which it can have been sent.
         if not self.request.repeatable:
             self.sent_at = self.environment.epoch()

@@ -7,8 +7,9 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
-from . import _checks, _look_up, _operations
-from .models import UNSET, Charge, Customer, JsonValue, RecurringProduct, Subscription, Unset
+from . import _checks, _ensure, _operations
+from .errors import SubscriptionNotFound
+from .models import UNSET, Charge, Customer, CustomerCharge, JsonValue, RecurringProduct, Subscription, Unset
 
 if TYPE_CHECKING:
     from .client import Billing
@@ -54,7 +55,7 @@ class CustomerHandle:
         """
         create = _operations.create_customer(self._owner_no, self.no)
         read = _operations.get_customer(self._owner_no, self.no)
-        return self._billing._steps(_look_up.ensure(create, read))
+        return self._billing._steps(_ensure.ensure(create, read))
 
     @property
     def subscriptions(self) -> SubscriptionsHandle:
@@ -73,6 +74,27 @@ class CustomerHandle:
     def recurring_products(self) -> RecurringProductsHandle:
         """The route of its own charges; those of its subscriptions hang on them."""
         return RecurringProductsHandle(self._billing, self.no, None)
+
+    def all_charges(self) -> Iterator[CustomerCharge]:
+        """Read all charges of the customer: its own, then those of each subscription, one after the other.
+
+        A subscription that disappears while the charges are read is left out. A charge that is added or moved meanwhile
+        may be missed. The deadline is that of each list: one for the customer, one for the subscriptions, and one for
+        each subscription.
+
+        Raises:
+            CustomerNotFound: the customer does not exist.
+        """
+        for product in self.recurring_products.list():
+            yield CustomerCharge(subscription_no=None, product=product)
+        numbers = [subscription.subscription_no for subscription in self.subscriptions.list()]
+        for number in dict.fromkeys(numbers):  # a list that moves while it is read can show a subscription twice
+            parent = _operations.Parent(self._owner_no, self.no, _checks.segment("subscription_no", number))
+            try:
+                for product in self._billing._pages(_operations.list_charges(parent)):
+                    yield CustomerCharge(subscription_no=number, product=product)
+            except SubscriptionNotFound:
+                continue
 
 
 class SubscriptionsHandle:
@@ -135,7 +157,7 @@ class SubscriptionHandle:
             OutcomeUnknown: the responses to three creations were lost.
         """
         create, read = _operations.create_subscription(*self._ids), _operations.get_subscription(*self._ids)
-        return self._billing._steps(_look_up.ensure(create, read))
+        return self._billing._steps(_ensure.ensure(create, read))
 
     def delete(self) -> None:
         """Remove the subscription and its charges.
@@ -179,7 +201,34 @@ class RecurringProductsHandle:
             ids: frozenset[str] | None = frozenset(product.id for product in self.list())
         else:
             ids = _checks.known(known)
-        return self._billing._run(_operations.create_charge(self._parent, charge), ids)
+        return self._billing._run(_operations.create_charge(self._parent, charge, ids))
+
+    def ensure(self, charge: Charge, *, settle: float = 60.0) -> RecurringProduct:
+        """Add a charge, or return the equal one that exists. Idempotent as long as one process at a time calls it.
+
+        The charges are read first. An existing charge is equal if it has every value that `charge` gives, and the same
+        end date. A value that `charge` leaves out is equal to any value, because Billing may show the master product's;
+        no end date means open-ended. Of several equal charges the most similar one is returned, and none is removed. A
+        charge that differs in a value that `charge` gives is another one: it stays, and the new one is added.
+
+        If the response to the creation is lost, `ensure` looks it up, with waits until the deadline, and creates it
+        again only when the look-up says *absent*: at most three times. It also looks up a creation of such a charge
+        that this client has lost before. In one client, threads and tasks that ensure charges of the same customer or
+        subscription take turns.
+
+        Args:
+            charge: what to bill.
+            settle: treat a request as finished when this many seconds have passed since it was sent.
+
+        Raises:
+            ConflictingCharge: a charge is the same but for its end date, and bills some of the same days.
+            OutcomeUnknown: it is still not known whether the charge was added. Call `ensure` again later.
+            CustomerNotFound: the customer does not exist.
+            SubscriptionNotFound: the customer has no such subscription.
+            Unprocessable: a business rule refuses it.
+            InvalidArgument: `charge` is no `Charge`, or `settle` no number of seconds.
+        """
+        return self._billing._ensure(self._parent, charge, settle)
 
     def get(self, id: str) -> RecurringProduct:  # noqa: A002 - it is what the value calls it
         """Read a charge.

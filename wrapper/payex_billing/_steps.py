@@ -9,6 +9,7 @@ import attrs
 
 from ._calls import PreparedRequest
 from ._evidence import Attempt
+from ._limits import Pace
 from ._secret import Secret
 from ._transport import Request, Response
 
@@ -53,7 +54,7 @@ class Environment:
         epoch: seconds since 1970, for a Retry-After given as a date, and for when a lost POST was sent.
         base: the origin and the API's prefix, which every path is added to.
         headers: the header fields of every request.
-        reserve: takes the next place in the pace of requests, given the time; the seconds until it comes.
+        pace: how many requests a second the client sends.
         on_attempt: called after every attempt with the request, the attempt, and the response if there was one.
         look_up: looks up a lost creation, for `OutcomeUnknown.look_up`.
     """
@@ -63,6 +64,6 @@ class Environment:
     epoch: Callable[[], float]
     base: str = ""
     headers: Mapping[str, str] = attrs.field(factory=dict)
-    reserve: Callable[[float], float] | None = None
+    pace: Pace = attrs.field(factory=Pace)
     on_attempt: Callable[[PreparedRequest, Attempt, Response | None], None] | None = None
     look_up: Callable[..., object] | None = None

@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, TypeAlias
+from inspect import iscoroutinefunction
+from typing import Any, TypeAlias, TypeVar
 
 from ._calls import PreparedRequest
 from ._transport import Response
@@ -23,11 +24,40 @@ _NUMBERS = ("content-length", "retry-after")
 _MEDIA_TYPES = frozenset({"application/json", "application/problem+json", "text/html", "text/plain"})
 
 
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def plain_function(name: str, hook: F | None) -> F | None:
+    """A function of the caller's that the client calls and does not await.
+
+    Raises:
+        ConfigurationError: it cannot be called, or it is an async function.
+    """
+    if hook is None:
+        return None
+    if not callable(hook):
+        raise ConfigurationError(f"{name} must be a function, not {type(hook).__name__}")
+    if iscoroutinefunction(hook) or iscoroutinefunction(getattr(hook, "__call__", None)):  # noqa: B004 - of an object
+        raise ConfigurationError(f"{name} must be a plain function: the client does not await it")
+    return hook
+
+
+def call_hook(name: str, hook: Callable[..., object], *arguments: object) -> None:
+    """Call a function of the caller's. An exception is logged and ignored.
+
+    The result of the call must not be lost with it, or a charge could be added again.
+    """
+    try:
+        hook(*arguments)
+    except Exception:
+        logger.exception("%s raised an exception, which is ignored", name)
+
+
 class Telemetry:
     """Reports one client's requests.
 
     Args:
-        hook: the caller's function.
+        hook: the caller's function, checked by `plain_function`.
         tracing: whether to make OpenTelemetry spans.
         host: the server, for the spans.
 
@@ -55,10 +85,7 @@ class Telemetry:
         if attempt.wait is not None or logger.isEnabledFor(logging.DEBUG):
             _log(request, attempt, response)
         if self._hook is not None:
-            try:
-                self._hook(request.operation, attempt)
-            except Exception:  # the result of the call must not be lost with it, or a charge could be added again
-                logger.exception("on_attempt raised an exception, which is ignored")
+            call_hook("on_attempt", self._hook, request.operation, attempt)
         if self._tracer is not None:
             event = {"payex.phase": attempt.phase.value}
             if attempt.status is not None:

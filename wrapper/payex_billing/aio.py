@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+import asyncio
+from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self, TypeVar
 
 from . import _drive, _operations, _tokens
 from ._aio_routes import AsyncCustomerHandle
 from ._calls import Call, Page
+from ._dry_run import AsyncDryRunSender
 from ._facade import Facade
 from ._look_up import Steps
-from ._operations import Pages
+from ._operations import Pages, Parent
+from ._steps import Wait
 from ._transport import AsyncTransport
 from ._transport._sender import AsyncSender
+from ._turns import Turns
 from .config import AsyncTokenProvider
 from .errors import BillingError
-from .models import JsonValue, LookUpResult, LostCreation, Operation, RecurringProduct
+from .models import Charge, JsonValue, LookUpResult, LostCreation, Operation, RecurringProduct
 
 T = TypeVar("T")
 __all__ = ["AsyncBilling"]
@@ -52,6 +56,15 @@ class AsyncBilling(Facade[AsyncTokenProvider, AsyncTransport]):
         transport: your own `AsyncTransport` in place of an engine; connections, certificates and proxies are then its
             business.
         on_attempt: called after every attempt with the operation's name and the `Attempt`.
+        on_response: called with a `ResponseInfo` for every response, before the client judges it, in the thread or task
+            of the call. The client ignores and logs an exception of either function, and awaits neither.
+        headers: header fields to send with every request, such as the key of a gateway. Not those that the client or
+            the transport sets.
+        app_info: your program, for the User-Agent: `"crm-sync/2.1"` or `("crm-sync", "2.1")`.
+        dry_run: whether to record writes in `recorded` in place of sending them. Reads go to the server, and show the
+            recorded writes as if they had taken effect; a charge that is added gets an id such as `dry-run-1`. A write
+            to a customer, a subscription or a charge that does not exist raises the usual error, so each write costs
+            one read. The server's own business rules are not known here.
 
     Raises:
         ConfigurationError: a setting is missing or wrong.
@@ -59,7 +72,11 @@ class AsyncBilling(Facade[AsyncTokenProvider, AsyncTransport]):
 
     def _connect(self, transport: AsyncTransport | None) -> None:
         self._tokens = _tokens.AsyncTokenSource(self._token_source)
-        self._sender = AsyncSender(self.settings, repr(self), transport)
+        if self._recorder is None:
+            self._sender = AsyncSender(self.settings, repr(self), transport)
+        else:
+            self._sender = AsyncDryRunSender(self._recorder, self.settings, repr(self), transport)
+        self._turns = Turns(asyncio.Lock)
 
     def customer(self, customer_no: str) -> AsyncCustomerHandle:
         """The route of a customer. Sends nothing.
@@ -95,7 +112,7 @@ class AsyncBilling(Facade[AsyncTokenProvider, AsyncTransport]):
         Returns:
             Created with the resource, absent, or still unknown with the reason. Never raises for a failed look-up.
         """
-        return await self._steps(self._look_up_steps(lost, settle), deadline=True)
+        return await self._steps(self._look_up_steps(lost, settle), since=self._environment.now())
 
     async def close(self) -> None:
         """Close the connections."""
@@ -109,30 +126,33 @@ class AsyncBilling(Facade[AsyncTokenProvider, AsyncTransport]):
     ) -> None:
         await self.close()
 
-    async def _run(self, call: Call[T], known: Collection[str] | None = None) -> T:
+    async def _run(self, call: Call[T]) -> T:
         """Run a call, and remember which charges it has shown or created."""
         mark = 0 if call.creates is None else self._memory.begin(call.creates)
-        policy = self._policy(call, mark, known, self._tokens.ready())
+        policy = self._policy(call, mark, self._tokens.ready())
         try:
             if self._telemetry.tracing:
                 with self._telemetry.span(call.request):
                     result = await _drive.drive_async(policy, self._sender, self._tokens)
             else:
                 result = await _drive.drive_async(policy, self._sender, self._tokens)
-        except BillingError as error:
-            self._remember_failure(mark, error)
+        except BaseException as error:
+            self._remember_failure(call, mark, error)
             raise
         self._remember(mark, result)
         return result
 
-    async def _steps(self, steps: Steps[T], *, deadline: bool = False) -> T:
-        """Run calls that depend on each other; on request the deadline is that of all of them together."""
-        began = self._environment.now()
+    async def _steps(self, steps: Steps[T], *, since: float | None = None) -> T:
+        """Run calls that depend on each other; from `since` on, if it is given, they have one deadline together."""
         try:
             call = next(steps)
             while True:
+                if isinstance(call, Wait):
+                    await _drive._sleep(call.seconds)
+                    call = next(steps)
+                    continue
                 try:
-                    client = self._with_less_time(self._environment.now() - began) if deadline else self
+                    client = self if since is None else self._with_less_time(self._environment.now() - since)
                     result = await client._run(call)
                 except BillingError as error:
                     call = steps.throw(error)
@@ -141,6 +161,20 @@ class AsyncBilling(Facade[AsyncTokenProvider, AsyncTransport]):
         except StopIteration as stop:
             value: T = stop.value
             return value
+
+    async def _ensure(self, parent: Parent, charge: Charge, settle: float) -> RecurringProduct:
+        """Add a charge if there is no equal one. Two at once for one parent would both find none, and both add one."""
+        since = self._environment.now()
+        turn = self._turns.of(parent.ids)
+        try:
+            async with asyncio.timeout(self._options.deadline):
+                await turn.acquire()
+        except TimeoutError:
+            raise self._no_turn() from None
+        try:
+            return await self._steps(self._ensure_steps(parent, charge, settle, since), since=since)
+        finally:
+            turn.release()
 
     async def _pages(self, first: Call[Page[T]]) -> AsyncIterator[T]:
         pages = Pages(first, self.settings)

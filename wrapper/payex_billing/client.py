@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import threading
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self, TypeVar
 
 from . import _drive, _operations, _tokens
 from ._calls import Call, Page
+from ._dry_run import DryRunSender
 from ._facade import Facade
 from ._look_up import Steps
-from ._operations import Pages
+from ._operations import Pages, Parent
 from ._routes import CustomerHandle
+from ._steps import Wait
 from ._transport import Transport
 from ._transport._sender import Sender
+from ._turns import Turns
 from .config import TokenProvider
 from .errors import BillingError
-from .models import JsonValue, LookUpResult, LostCreation, Operation, RecurringProduct
+from .models import Charge, JsonValue, LookUpResult, LostCreation, Operation, RecurringProduct
 
 T = TypeVar("T")
 __all__ = ["Billing"]
@@ -51,6 +55,15 @@ class Billing(Facade[TokenProvider, Transport]):
         transport: your own `Transport` in place of an engine; connections, certificates and proxies are then its
             business.
         on_attempt: called after every attempt with the operation's name and the `Attempt`.
+        on_response: called with a `ResponseInfo` for every response, before the client judges it, in the thread or task
+            of the call. The client ignores and logs an exception of either function, and awaits neither.
+        headers: header fields to send with every request, such as the key of a gateway. Not those that the client or
+            the transport sets.
+        app_info: your program, for the User-Agent: `"crm-sync/2.1"` or `("crm-sync", "2.1")`.
+        dry_run: whether to record writes in `recorded` in place of sending them. Reads go to the server, and show the
+            recorded writes as if they had taken effect; a charge that is added gets an id such as `dry-run-1`. A write
+            to a customer, a subscription or a charge that does not exist raises the usual error, so each write costs
+            one read. The server's own business rules are not known here.
 
     Raises:
         ConfigurationError: a setting is missing or wrong.
@@ -58,7 +71,11 @@ class Billing(Facade[TokenProvider, Transport]):
 
     def _connect(self, transport: Transport | None) -> None:
         self._tokens = _tokens.TokenSource(self._token_source)
-        self._sender = Sender(self.settings, repr(self), transport)
+        if self._recorder is None:
+            self._sender = Sender(self.settings, repr(self), transport)
+        else:
+            self._sender = DryRunSender(self._recorder, self.settings, repr(self), transport)
+        self._turns = Turns(threading.Lock)
 
     def customer(self, customer_no: str) -> CustomerHandle:
         """The route of a customer. Sends nothing.
@@ -94,7 +111,7 @@ class Billing(Facade[TokenProvider, Transport]):
         Returns:
             Created with the resource, absent, or still unknown with the reason. Never raises for a failed look-up.
         """
-        return self._steps(self._look_up_steps(lost, settle), deadline=True)
+        return self._steps(self._look_up_steps(lost, settle), since=self._environment.now())
 
     def close(self) -> None:
         """Close the connections."""
@@ -108,30 +125,33 @@ class Billing(Facade[TokenProvider, Transport]):
     ) -> None:
         self.close()
 
-    def _run(self, call: Call[T], known: Collection[str] | None = None) -> T:
+    def _run(self, call: Call[T]) -> T:
         """Run a call, and remember which charges it has shown or created."""
         mark = 0 if call.creates is None else self._memory.begin(call.creates)
-        policy = self._policy(call, mark, known, self._tokens.ready())
+        policy = self._policy(call, mark, self._tokens.ready())
         try:
             if self._telemetry.tracing:
                 with self._telemetry.span(call.request):
                     result = _drive.drive(policy, self._sender, self._tokens)
             else:
                 result = _drive.drive(policy, self._sender, self._tokens)
-        except BillingError as error:
-            self._remember_failure(mark, error)
+        except BaseException as error:
+            self._remember_failure(call, mark, error)
             raise
         self._remember(mark, result)
         return result
 
-    def _steps(self, steps: Steps[T], *, deadline: bool = False) -> T:
-        """Run calls that depend on each other; on request the deadline is that of all of them together."""
-        began = self._environment.now()
+    def _steps(self, steps: Steps[T], *, since: float | None = None) -> T:
+        """Run calls that depend on each other; from `since` on, if it is given, they have one deadline together."""
         try:
             call = next(steps)
             while True:
+                if isinstance(call, Wait):
+                    _drive._pause(call.seconds)
+                    call = next(steps)
+                    continue
                 try:
-                    client = self._with_less_time(self._environment.now() - began) if deadline else self
+                    client = self if since is None else self._with_less_time(self._environment.now() - since)
                     result = client._run(call)
                 except BillingError as error:
                     call = steps.throw(error)
@@ -140,6 +160,17 @@ class Billing(Facade[TokenProvider, Transport]):
         except StopIteration as stop:
             value: T = stop.value
             return value
+
+    def _ensure(self, parent: Parent, charge: Charge, settle: float) -> RecurringProduct:
+        """Add a charge if there is no equal one. Two at once for one parent would both find none, and both add one."""
+        since = self._environment.now()
+        turn = self._turns.of(parent.ids)
+        if not turn.acquire(timeout=min(self._options.deadline, threading.TIMEOUT_MAX)):
+            raise self._no_turn()
+        try:
+            return self._steps(self._ensure_steps(parent, charge, settle, since), since=since)
+        finally:
+            turn.release()
 
     def _pages(self, first: Call[Page[T]]) -> Iterator[T]:
         pages = Pages(first, self.settings)

@@ -68,6 +68,7 @@ class Settings:
         tracing: whether to make OpenTelemetry spans.
         engine: what requests are sent with: `reqwest` (the extra `fast`), `httpx`, or `auto`, the first of them that is
             installed.
+        dry_run: whether writes are recorded and not sent. Not a variable: a program must not be silenced from outside.
         origins: for each setting `argument`, the name of the environment variable, or `default`.
     """
 
@@ -87,6 +88,7 @@ class Settings:
     max_rate: float | None = None
     tracing: bool = False
     engine: str = "auto"
+    dry_run: bool = False
     origins: Mapping[str, str] = attrs.field(factory=dict, repr=False, eq=False)
 
     @classmethod
@@ -134,8 +136,12 @@ class Settings:
 
     @property
     def ledger(self) -> str:
-        """The address of the ledger. The number alone can be the same in the sandbox and in production."""
-        return self.base_url + self.ledger_prefix
+        """The address of the ledger. The number alone can be the same in the sandbox and in production.
+
+        A dry run has an address of its own, so that nothing that it leaves is taken for that of a real run: a journal,
+        a plan or a state cache.
+        """
+        return self.base_url + self.ledger_prefix + ("#dry-run" if self.dry_run else "")
 
 
 def _given(environ: Mapping[str, str] | None, arguments: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, str]]:

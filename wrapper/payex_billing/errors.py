@@ -4,6 +4,7 @@
     ├── ConfigurationError              a setting is missing or wrong                     nothing was sent
     ├── InvalidArgument                 a value the contract forbids; also a ValueError   nothing was sent
     ├── UnsafeLink                      a link leads away from the configured API         nothing was sent
+    ├── ConflictingCharge               `ensure`: a charge differs in its end date only   nothing was sent
     ├── TransportError                  no complete response
     │   ├── NeverSent                   the request provably did not reach the server
     │   │   ├── CertificateRejected     a certificate, ours or the server's, was refused
@@ -47,7 +48,7 @@ from ._evidence import Attempt, Phase, Problem
 from ._text import cut, printable
 
 if TYPE_CHECKING:
-    from .models import LostCreation
+    from .models import LostCreation, RecurringProduct
 
 __all__ = [
     "AlreadyExists",
@@ -56,6 +57,7 @@ __all__ = [
     "BillingError",
     "CertificateRejected",
     "ConfigurationError",
+    "ConflictingCharge",
     "CustomerAlreadyExists",
     "CustomerNotFound",
     "DeadlineExceeded",
@@ -124,6 +126,21 @@ class InvalidArgument(BillingError, ValueError):
 
 class UnsafeLink(BillingError):
     """A link that leads away from the configured API. It was not followed, so no token went to it."""
+
+
+class ConflictingCharge(BillingError):
+    """`ensure` found a charge that is the same but for its end date, and bills some of the same days.
+
+    Nothing was added: another charge would bill these days twice. Change the end date of the existing charge with
+    `update`, or pass a `start_date` that is later than its end date.
+
+    Attributes:
+        candidates: the existing charges.
+    """
+
+    def __init__(self, message: str, *, candidates: tuple[RecurringProduct, ...] = ()) -> None:
+        super().__init__(message)
+        self.candidates = candidates
 
 
 class _RequestError(BillingError):

@@ -1,4 +1,7 @@
-"""The values users handle. All are frozen; money is `Decimal`, dates are `date`, absence is `None`."""
+"""The values users handle. All are frozen; money is `Decimal`, dates are `date`, absence is `None`.
+
+`to_dict` writes each of them as a dict, `from_dict` reads most of them back.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,21 @@ from typing import Final, Literal, TypeAlias
 import attrs
 
 from . import _checks
+from ._dicts import ReadableValue, Value
 from .errors import InvalidArgument
 
 __all__ = [
     "UNSET",
     "Charge",
     "Customer",
+    "CustomerCharge",
     "JsonValue",
     "LookUpResult",
     "LostCreation",
     "NaturalKey",
     "Operation",
     "Outcome",
+    "RecordedWrite",
     "RecurringProduct",
     "Subscription",
     "Unset",
@@ -61,7 +67,7 @@ def _optional_vat(value: Decimal | int | None) -> Decimal | None:
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class Operation:
+class Operation(ReadableValue):
     """Something that may be done with a resource now, as the server says.
 
     Attributes:
@@ -78,7 +84,7 @@ class Operation:
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class Customer:
+class Customer(ReadableValue):
     """A customer of the ledger.
 
     Attributes:
@@ -99,7 +105,7 @@ class Customer:
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class Subscription:
+class Subscription(ReadableValue):
     """A subscription of a customer.
 
     Attributes:
@@ -118,7 +124,7 @@ class Subscription:
 
 
 @attrs.frozen(kw_only=True)
-class Charge:
+class Charge(ReadableValue):
     """The content of a recurring product: what you want billed.
 
     None means: use the value of the master product that `product_code` names. For dates: no limit. The limits are those
@@ -162,7 +168,7 @@ class Charge:
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class RecurringProduct:
+class RecurringProduct(ReadableValue):
     """A charge as Billing holds it. Its content is not checked against the limits of `Charge`: it is what is there.
 
     Attributes:
@@ -225,13 +231,43 @@ class RecurringProduct:
         )
 
 
+@attrs.frozen(kw_only=True, slots=False)
+class CustomerCharge(ReadableValue):
+    """A charge of a customer, and where it hangs.
+
+    Attributes:
+        subscription_no: the subscription; None for a charge of the customer itself.
+        product: the charge.
+    """
+
+    subscription_no: str | None
+    product: RecurringProduct
+
+
+@attrs.frozen(kw_only=True)
+class RecordedWrite(Value):
+    """A write that a client with `dry_run=True` did not send.
+
+    Attributes:
+        method: the HTTP method.
+        path: the path, such as `/billing/customer/v1/1234/customers/15615616`.
+        body: the body as plain JSON; None when there is none.
+        description: what the write does, in a sentence. Like `path` and `body` it names the customer.
+    """
+
+    method: str
+    path: str = attrs.field(repr=False)
+    body: JsonValue = attrs.field(repr=False, hash=False)
+    description: str = attrs.field(repr=False)
+
+
 def _masked(value: str | None) -> str:
     """A customer number can be a personal number, so logs show its last two characters only."""
     return "None" if value is None else f"'…{value[-2:]}'"
 
 
 @attrs.frozen(kw_only=True)
-class NaturalKey:
+class NaturalKey(ReadableValue):
     """What a request was to create.
 
     Attributes:
@@ -260,7 +296,7 @@ def _ids(known: Iterable[str] | None) -> frozenset[str] | None:
 
 
 @attrs.frozen(kw_only=True)
-class LostCreation:
+class LostCreation(ReadableValue):
     """A POST of which it is not known whether it took effect: all that a look-up needs. Plain data, also for a journal.
 
     Attributes:
@@ -292,7 +328,7 @@ class Outcome(Enum):
 
 
 @attrs.frozen(kw_only=True)
-class LookUpResult:
+class LookUpResult(Value):
     """What a look-up found.
 
     Attributes:

@@ -30,13 +30,14 @@ def run() -> int:
 
 # Commands in modules of their own, loaded when they are asked for, with what the help says of them.
 COMMANDS = {
-    "apply": ("._reconcile", "Write what is needed so that Billing holds what a table says."),
+    "apply": ("._reconcile", "Make Billing hold what a table says."),
     "charges": ("._charges", "List, add, update, end and remove charges."),
     "contract": ("._contract", "The contract that this package is built on."),
     "customer": ("._charges", "Read and create customers."),
     "doctor": ("._doctor", "Check settings, certificate, TLS, token and ledger."),
-    "plan": ("._reconcile", "Say what would be written so that Billing holds what a table says."),
+    "plan": ("._reconcile", "Show what apply would change."),
     "problems": ("._problems", "Explain a problem type."),
+    "runs": ("._runs", "Look after interrupted runs of apply."),
 }
 
 

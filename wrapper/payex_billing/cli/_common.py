@@ -18,10 +18,10 @@ from ..errors import BillingError
 if TYPE_CHECKING:
     from ..client import Billing
 
-DONE, ERROR, PENDING, ROWS_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 3, 64, 130
+DONE, ERROR, PENDING, ROWS_FAILED, GUARDED, USAGE, INTERRUPTED = 0, 1, 2, 3, 4, 64, 130
 EXIT_CODES = (
     "Exit codes: 0 done or nothing to do, 1 error, 2 changes pending (plan --detailed-exitcode), "
-    "3 some rows rejected or failed, 64 wrong usage, 130 interrupted."
+    "3 some rows rejected or failed, 4 a guard stopped apply before the first write, 64 wrong usage, 130 interrupted."
 )
 F = TypeVar("F", bound=Callable[..., Any])
 

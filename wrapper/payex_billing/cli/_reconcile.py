@@ -6,37 +6,54 @@ import asyncio
 import json
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import attrs
 import click
 
+from .._text import printable
 from ..aio import AsyncBilling
 from ..errors import InvalidArgument
-from ..reconcile import JournalError, Plan, Refused, Report, Shard, Table, TableError, read
+from ..reconcile import (
+    GuardStopped,
+    JournalError,
+    Limits,
+    Plan,
+    Refused,
+    Report,
+    Shard,
+    Stopped,
+    Table,
+    TableError,
+    read,
+)
 from ..reconcile import apply as apply_table
 from ..reconcile import plan as plan_table
 from ..reconcile._apply import SETTLE
 from ..reconcile._plan import FORMAT
+from ..reconcile._pool import PATIENCE
 from ..reconcile._private import open_private
-from ..reconcile._run import MAX_REMOVALS
+from ..reconcile._run import MAX_REMOVALS, RECHECK
 from ._common import (
     DONE,
     ERROR,
     EXIT_CODES,
+    GUARDED,
     INTERRUPTED,
     PENDING,
     ROWS_FAILED,
     client_options,
-    is_terminal,
     json_option,
     say_json,
     told,
 )
-from ._show import report_text, show_failures, show_plan, show_rejections
+from ._outputs import check_outputs, writing
+from ._progress import Show, progress
+from ._show import report_text, show_failures, show_plan, show_rejections, show_stops
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 FILE = click.argument("file", type=click.Path(path_type=Path))
 
 
@@ -73,6 +90,14 @@ def table_options(command: Any) -> Any:
             help="Cache of what was last applied: only changed customers are read.",
         ),
         click.option("--refresh", is_flag=True, help="Read all customers, whatever the cache says."),
+        click.option(
+            "--patience",
+            type=click.FloatRange(min=0),
+            default=PATIENCE,
+            show_default=True,
+            metavar="SECONDS",
+            help="Wait this long for a server that cannot be reached.",
+        ),
         click.option("--shard", metavar="I/N", help="Only a stable part of the customers, such as 3/8."),
         click.option(
             "--concurrency", type=click.IntRange(1, 256), default=16, show_default=True, help="Customers at once."
@@ -92,36 +117,40 @@ def table_options(command: Any) -> Any:
     f"  payex-billing plan charges.csv --out plan.jsonl\n\n{EXIT_CODES}"
 )
 @FILE
-@click.option("--out", type=click.Path(path_type=Path), help="Keep the plan there, for apply.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the plan there, for apply.")
 @click.option("--details", is_flag=True, help="A table for every customer.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes.")
 @table_options
 @client_options
 @json_option
 def plan(file: Path, out: Path | None, details: bool, detailed_exitcode: bool, as_json: bool, **options: Any) -> int:
-    """Say what would be written so that Billing holds what FILE says. Nothing is written."""
+    """Read the current charges and show what apply would change."""
     chosen = _Options.of(options)
-    with _sentences(), chosen.open(file) as table:
-        if (stopped := chosen.strict_stop(table)) is not None:
-            return stopped
+    with _sentences():
+        check_outputs({"FILE": file, "--state": chosen.state}, {"--out": out, "--rejects": chosen.rejects})
+        with chosen.open(file) as table:
+            if (stopped := chosen.strict_stop(table)) is not None:
+                return stopped
 
-        async def work(stop: asyncio.Event, progress: Callable[[int], object]) -> Plan:
-            async with chosen.client() as billing:
-                return await plan_table(billing, table, on_progress=progress, **chosen.common)
+            async def work(stop: asyncio.Event, show: Show) -> Plan:
+                async with chosen.client() as billing:
+                    return await plan_table(billing, table, on_progress=show, on_notice=_notice, **chosen.common)
 
-        found = _run(work, table.total, "planning")
-        if out is not None:
-            found.write(out)
-        if chosen.rejects is not None:
-            table.write_rejects(chosen.rejects, found.rejected | found.failed)
-        if as_json:
-            say_json(_plan_as_json(found))
-        else:
-            show_rejections(table)
-            show_failures(file, found.failed)
-            show_plan(found, details=details)
+            found = _run(work, can_stop=False)
             if out is not None:
-                click.echo(f"Kept in {out}. To apply it: payex-billing apply {out}")
+                with writing("--out", out):
+                    found.write(out)
+            if chosen.rejects is not None:
+                with writing("--rejects", chosen.rejects):
+                    table.write_rejects(chosen.rejects, found.rejected | found.failed)
+            if as_json:
+                say_json(_plan_as_json(found))
+            else:
+                show_rejections(table)
+                show_failures(file, found.failed)
+                show_plan(found, details=details)
+                if out is not None:
+                    click.echo(f"Written to {out}. To apply it: payex-billing apply {out}")
     if found.rejected or found.failed:
         return ROWS_FAILED
     return PENDING if detailed_exitcode and found.changes else DONE
@@ -132,24 +161,35 @@ def plan(file: Path, out: Path | None, details: bool, detailed_exitcode: bool, a
     f"  payex-billing apply charges.parquet --state state.db --shard 3/8\n\n{EXIT_CODES}"
 )
 @FILE
-@click.option(
-    "--journal", type=click.Path(path_type=Path), help="Where each write is noted; FILE.journal if not given."
-)
+@click.option("--journal", type=click.Path(path_type=Path), help="Note each write there; FILE.journal by default.")
 @click.option("--report", "report_file", type=click.Path(path_type=Path), help="Write the report there as JSON.")
 @click.option(
     "--max-removals",
     default=MAX_REMOVALS,
     show_default=True,
     metavar="N|P%",
-    help="With --prune: more, and nothing is written.",
+    help="Abort if --prune would remove more than this.",
 )
+@click.option("--guards", type=click.Path(path_type=Path), help="Limits of the guards, a TOML file.")
+@click.option("--first-run", is_flag=True, help="The first run for this ledger: there is nothing to compare with.")
+@click.option("--approve", metavar="DIGEST", help="Write the plan with this digest, although a guard stops it.")
 @click.option(
     "--settle",
     type=click.FloatRange(min=0),
     default=SETTLE,
     show_default=True,
-    help="Seconds after which an unanswered request has ended.",
+    metavar="SECONDS",
+    help="Treat a request that was sent as finished after this many seconds.",
 )
+@click.option(
+    "--recheck",
+    type=click.FloatRange(min=0),
+    default=RECHECK,
+    show_default=True,
+    metavar="SECONDS",
+    help="Read the finished customers of an interrupted run again after this many seconds.",
+)
+@click.option("--no-lock", is_flag=True, help="Run beside another run for the same ledger.")
 @table_options
 @client_options
 @json_option
@@ -158,49 +198,65 @@ def apply(
     journal: Path | None,
     report_file: Path | None,
     max_removals: str,
+    guards: Path | None,
+    first_run: bool,
+    approve: str | None,
     settle: float,
+    recheck: float,
+    no_lock: bool,
     as_json: bool,
     **options: Any,
 ) -> int:
     """Write what is needed so that Billing holds what FILE, a table or a plan, says.
 
-    Ctrl-C finishes the writes under way and stops. With the same journal the next run goes on.
+    Ctrl-C and SIGTERM finish the writes under way and stop. With the same journal the next run goes on.
     """
     chosen = _Options.of(options)
     with _sentences():
+        name = journal or file.with_name(
+            f"{file.name}{'' if chosen.shard is None else f'.{chosen.shard.index}of{chosen.shard.count}'}.journal"
+        )
+        check_outputs(
+            {"FILE": file, "--state": chosen.state, "--journal": name, "--guards": guards},
+            {"--report": report_file, "--rejects": chosen.rejects},
+        )
+        limits = Limits() if guards is None else Limits.load(guards)
         planned = Plan.load(file) if _is_plan(file) else None
-        with chosen.open(file) if planned is None else _nothing() as table:
+        with chosen.open(file) if planned is None else closing(planned) as source:
+            table = source if isinstance(source, Table) else None
             if table is not None and (stopped := chosen.strict_stop(table)) is not None:
                 return stopped
-            source = planned or table
-            assert source is not None  # noqa: S101 - one of the two was opened
-            name = journal or file.with_name(
-                f"{file.name}{'' if chosen.shard is None else f'.{chosen.shard.index}of{chosen.shard.count}'}.journal"
-            )
 
-            async def work(stop: asyncio.Event, progress: Callable[[int], object]) -> Report:
+            async def work(stop: asyncio.Event, show: Show) -> Report:
                 async with chosen.client() as billing:
                     return await apply_table(
                         billing,
                         source,
                         journal=name,
                         max_removals=max_removals,
+                        limits=limits,
+                        first_run=first_run,
+                        approve=approve,
                         settle=settle,
+                        recheck=recheck,
+                        locked=not no_lock,
                         stop=stop,
-                        on_progress=progress,
+                        on_progress=show,
+                        on_notice=_notice,
                         **chosen.common,
                     )
 
-            total = planned.rows if planned is not None else table.total if table is not None else 0
-            report = _run(work, total, "applying")
-            if chosen.rejects is not None and planned is not None:
-                planned.write_rejects(chosen.rejects, report.rejected | report.failed)
-            elif chosen.rejects is not None and table is not None:
-                table.write_rejects(chosen.rejects, report.rejected | report.failed)
-            plain = attrs.asdict(report) | {"journal": str(name)}
-            if report_file is not None:
-                with open_private(report_file) as written:
-                    written.write(json.dumps(plain, indent=2, default=str) + "\n")
+            try:
+                report = _run(work, can_stop=True)
+            except GuardStopped as error:
+                if table is not None:
+                    show_rejections(table)
+                    if chosen.rejects is not None:
+                        with writing("--rejects", chosen.rejects):
+                            table.write_rejects(chosen.rejects, table.reasons())
+                show_stops(error, file)
+                return GUARDED
+            plain = report.to_json() | {"journal": str(name)}
             if as_json:
                 say_json(plain)
             else:
@@ -208,14 +264,32 @@ def apply(
                     show_rejections(table)
                 show_failures(file, report.failed, report.not_removed)
                 click.echo(report_text(report))
-                if report.interrupted:
-                    click.echo("Interrupted. The same command goes on where it stopped.", err=True)
+                for note in report.notes:
+                    click.echo(note)
+            if chosen.rejects is not None:
+                with writing("--rejects", chosen.rejects):
+                    source.write_rejects(chosen.rejects, report.rejected | report.failed)
+            if report_file is not None:
+                with writing("--report", report_file), open_private(report_file) as written:
+                    written.write(json.dumps(plain, indent=2, default=str) + "\n")
+    return _exit_code(report)
+
+
+def _exit_code(report: Report) -> int:
+    if report.stopped:
+        click.echo(f"Stopped: {printable(report.stopped)}\nThe same command goes on where it stopped.", err=True)
+        return ERROR
     if report.interrupted:
+        click.echo("Interrupted. The same command goes on where it stopped.", err=True)
         return INTERRUPTED
     if not report.is_complete:
         click.echo("The report is incomplete: rows have no outcome. Run the same command again.", err=True)
         return ERROR
     return ROWS_FAILED if report.rejected or report.failed or report.not_removed else DONE
+
+
+def _notice(sentence: str) -> None:
+    click.echo(printable(sentence), err=True)
 
 
 @attrs.frozen(kw_only=True)
@@ -235,6 +309,7 @@ class _Options:
     refresh: bool
     shard: Shard | None
     concurrency: int
+    patience: float
     rate: float | None
     rejects: Path | None
     owner_no: str | None
@@ -283,15 +358,15 @@ class _Options:
         return ROWS_FAILED
 
     def client(self) -> AsyncBilling:
-        """The client; it waits for a limit of rate on writes too, for nobody sits and waits for an answer."""
-        billing = AsyncBilling(
+        """The client."""
+        return AsyncBilling(
             owner_no=self.owner_no, environment=self.environment, base_url=self.base_url, max_rate=self.rate
         )
-        return billing.with_options(wait_on_writes=True)
 
     @property
     def common(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("prune", "state", "refresh", "shard", "concurrency")}
+        names = ("prune", "state", "refresh", "shard", "concurrency", "patience")
+        return {name: getattr(self, name) for name in names}
 
 
 def _is_plan(file: Path) -> bool:
@@ -303,64 +378,37 @@ def _is_plan(file: Path) -> bool:
 
 
 @contextmanager
-def _nothing() -> Iterator[None]:
-    yield None
-
-
-@contextmanager
 def _sentences() -> Iterator[None]:
     with told():
         try:
             yield
-        except (TableError, JournalError, Refused) as error:
+        except (TableError, JournalError, Refused, Stopped) as error:
             raise click.ClickException(str(error)) from None
         except OSError as error:
             raise click.ClickException(f"{error.filename}: {error.strerror}") from None
 
 
-def _run(work: Callable[[asyncio.Event, Callable[[int], object]], Any], total: int, what: str) -> Any:
-    """Run with a progress bar where somebody looks; the first Ctrl-C asks to stop, the second stops."""
+def _run(work: Callable[[asyncio.Event, Show], Any], *, can_stop: bool) -> Any:
+    """Run with progress. The first Ctrl-C or SIGTERM asks to stop, the second stops at once."""
 
-    async def main(progress: Callable[[int], object]) -> Any:
+    async def main(show: Show) -> Any:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
 
-        def interrupted() -> None:
+        def stopping() -> None:
             stop.set()
             click.echo("\nStopping: writes under way are finished first. Ctrl-C again stops at once.", err=True)
-            loop.remove_signal_handler(signal.SIGINT)
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
 
-        if what == "applying":
-            loop.add_signal_handler(signal.SIGINT, interrupted)
-        return await work(stop, progress)
+        if can_stop:
+            with suppress(NotImplementedError):  # on Windows, Ctrl-C stops at once
+                for number in _SIGNALS:
+                    loop.add_signal_handler(number, stopping)
+        return await work(stop, show)
 
-    try:
-        if not is_terminal():
-            return asyncio.run(main(lambda _rows: None))
-        from rich.console import Console  # noqa: PLC0415 - loaded only when something is drawn
-        from rich.progress import (  # noqa: PLC0415
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            ProgressColumn,
-            Task,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-        from rich.text import Text  # noqa: PLC0415
-
-        class Speed(ProgressColumn):
-            """Rows a second, once it is known."""
-
-            def render(self, task: Task) -> Text:
-                return Text(f"{task.speed or 0:,.0f} rows/s")
-
-        columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), Speed(), TimeRemainingColumn()
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(what, total=total)
-            return asyncio.run(main(lambda rows: bar.advance(task, rows)))
-    except BaseExceptionGroup as group:
-        raise group.exceptions[0] from None
+    with progress() as show:
+        return asyncio.run(main(show))
 
 
 def _plan_as_json(plan: Plan) -> dict[str, Any]:
@@ -377,5 +425,6 @@ def _plan_as_json(plan: Plan) -> dict[str, Any]:
             "after": str(plan.after),
             "rows_without_price": plan.without_price,
         },
-        "suspicious": sorted(line for each in plan.customers for line in each.suspicious),
+        "suspicious": sorted(line for planned in plan.customers for line in planned.suspicious),
+        "digest": plan.digest,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -10,7 +11,7 @@ from pathlib import Path
 import click
 
 from .._text import printable
-from ..reconcile import Kind, Plan, PlannedCustomer, Report, Step, Table
+from ..reconcile import GuardStopped, Kind, Plan, PlannedCustomer, RemovalFailed, Report, Step, Table
 from ._common import price, table
 
 SHOWN = 20  # rejections, and largest changes, before the rest is only counted
@@ -43,12 +44,34 @@ def show_rejections(source: Table) -> None:
         click.echo(f"{source.path}: --rejects FILE writes all rejected rows, with the reason.", err=True)
 
 
-def show_failures(file: Path, failed: Mapping[int, str], not_removed: Iterable[str] = ()) -> None:
-    """What could not be written, on standard error."""
+def show_failures(file: Path, failed: Mapping[int, str], not_removed: Iterable[RemovalFailed] = ()) -> None:
+    """What could not be written, on standard error: rows that failed for the same reason in one line."""
+    by_reason: dict[str, list[int]] = {}
     for line, reason in sorted(failed.items()):
-        click.echo(f"{file}: line {line}: {reason}", err=True)
-    for reason in not_removed:
-        click.echo(f"{file}: not removed: {reason}", err=True)
+        by_reason.setdefault(reason, []).append(line)
+    for reason, lines in list(by_reason.items())[:SHOWN]:
+        click.echo(f"{file}: {_lines(lines)}: {printable(reason)}", err=True)
+    if left := sum(map(len, list(by_reason.values())[SHOWN:])):
+        click.echo(f"{file}: {left:,} more rows failed; --report and --rejects list them all", err=True)
+    for removal in not_removed:
+        click.echo(f"{file}: not removed: {printable(str(removal))}", err=True)
+
+
+def _lines(lines: list[int]) -> str:
+    if len(lines) == 1:
+        return f"line {lines[0]}"
+    shown = ", ".join(map(str, lines[:5]))
+    return f"lines {shown}" + (f" and {len(lines) - 5:,} more" if len(lines) > 5 else "")
+
+
+def show_stops(error: GuardStopped, file: Path) -> None:
+    """Why the guards stopped a run, with the worst rows, on standard error."""
+    click.echo(f"{file}: nothing was written.", err=True)
+    for stop in error.stops:
+        click.echo(f"{stop.guard}: {printable(stop.reason)}", err=True)
+        for row in stop.worst:
+            click.echo(f"    {printable(row)}", err=True)
+    click.echo(f"If all of this is meant, add: --approve {error.digest}", err=True)
 
 
 def show_plan(plan: Plan, *, details: bool) -> None:
@@ -73,32 +96,49 @@ def show_plan(plan: Plan, *, details: bool) -> None:
     if plan.without_price:
         click.echo(f"{plan.without_price} rows take their price from the master product and are not in these sums.")
     if plan.surplus and not plan.prune:
-        click.echo(f"{plan.surplus} charges are held that no row asks for. They stay; --prune removes them.")
-    suspicious = sorted(line for each in plan.customers for line in each.suspicious)
+        click.echo(not_in_file(plan.surplus))
+    _show_suspicious(plan)
+    if details:
+        for planned in plan.customers:
+            if planned.steps:
+                table(
+                    ["step", "subscription", "product", "was", "becomes"],
+                    [_row(step) for step in planned.steps],
+                    title=f"Customer {planned.customer_no}",
+                )
+    elif plan.changes:
+        _largest(plan.customers)
+    if plan.changes:
+        click.echo(f"Digest of the plan: {plan.digest}")
+
+
+def _show_suspicious(plan: Plan) -> None:
+    """Show rows that add a charge beside an open one of the same product."""
+    suspicious = sorted(line for planned in plan.customers for line in planned.suspicious)
     if suspicious:
         shown = ", ".join(map(str, suspicious[:SHOWN])) + (" …" if len(suspicious) > SHOWN else "")
         click.echo(
             f"Look at lines {shown}: each adds a charge of a product of which an open one is held with another start. "
             "Both will be billed."
         )
-    if details:
-        for each in plan.customers:
-            if each.steps:
-                table(
-                    ["step", "subscription", "product", "was", "becomes"],
-                    [_row(step) for step in each.steps],
-                    title=f"Customer {each.customer_no}",
-                )
-    elif plan.changes:
-        _largest(plan.customers)
+
+
+def not_in_file(charges: int) -> str:
+    """Say how many charges no row asks for."""
+    if charges == 1:
+        return "1 existing charge is not in the file. It is kept; --prune would remove it."
+    return f"{charges} existing charges are not in the file. They are kept; --prune would remove them."
 
 
 def _show_reopened(plan: Plan) -> None:
     """Show how many charges lose their end date, and their monthly amount."""
-    reopened = [step for each in plan.customers for step in each.steps if _reopens(step)]
-    if reopened:
-        worth = sum((_worth(step.charge) for step in reopened), Decimal(0))
-        charges = "1 charge loses its" if len(reopened) == 1 else f"{len(reopened)} charges lose their"
+    count, worth = 0, Decimal(0)
+    for planned in plan.customers:
+        for step in planned.steps:
+            if _reopens(step):
+                count, worth = count + 1, worth + _worth(step.charge)
+    if count:
+        charges = "1 charge loses its" if count == 1 else f"{count} charges lose their"
         click.echo(f"{charges} end date and will be billed without end: {price(worth)} a month.")
 
 
@@ -106,15 +146,11 @@ def _signed(change: Decimal) -> str:
     return ("+" if change >= 0 else "") + price(change)
 
 
-def _largest(customers: list[PlannedCustomer]) -> None:
-    steps = [
-        step
-        for each in customers
-        for step in each.steps
-        if step.kind not in {Kind.CREATE_CUSTOMER, Kind.CREATE_SUBSCRIPTION}
-    ]
-    steps.sort(key=lambda step: (not _reopens(step), -abs(_weight(step))))
-    rows = [[step.customer_no, *_row(step), price(_weight(step))] for step in steps[:5]]
+def _largest(customers: Iterable[PlannedCustomer]) -> None:
+    parents = {Kind.CREATE_CUSTOMER, Kind.CREATE_SUBSCRIPTION}
+    steps = (step for planned in customers for step in planned.steps if step.kind not in parents)
+    largest = heapq.nsmallest(5, steps, key=lambda step: (not _reopens(step), -abs(_weight(step))))
+    rows = [[step.customer_no, *_row(step), price(_weight(step))] for step in largest]
     headers = ["customer", "step", "subscription", "product", "was", "becomes", "per month"]
     table(headers, rows, right=frozenset({"per month"}), title="Largest changes")
 
@@ -167,6 +203,8 @@ def report_text(report: Report) -> str:
         f"{len(report.rejected)} rejected, {len(report.failed)} failed"
     ]
     lines += [f"{report.steps[kind.value]:>10} × {kind.value}" for kind in _KINDS if report.steps.get(kind.value)]
-    if not report.interrupted and not report.steps and not report.failed:
+    if report.not_in_file:
+        lines.append(not_in_file(report.not_in_file))
+    if report.is_complete and not report.steps and not report.failed:
         lines.append("Nothing to do.")
     return "\n".join(lines)

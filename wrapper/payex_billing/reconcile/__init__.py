@@ -6,33 +6,52 @@
         with reconcile.read("charges.csv") as table:
             report = await reconcile.apply(billing, table, journal=Path("charges.journal"))
 
+In a script, `apply_sync` and `plan_sync` do the same with a `Billing`.
+
 Needs the extra `payex-billing[tables]`. On the command line it is `payex-billing plan` and `payex-billing apply`.
 """
 
-from ._apply import Report
-from ._journal import JournalError
-from ._match import Held, Kind, Step, difference
+from ._figures import Figures
+from ._guards import Stop
+from ._journal import JournalError, RemovalFailed
+from ._ledger import Refused
+from ._limits import Limits
+from ._match import Content, Held, Kind, Level, Step, difference
 from ._plan import Plan, PlannedCustomer
-from ._run import Refused, Shard, apply, plan
+from ._pool import Stopped
+from ._report import Report
+from ._run import GuardStopped, apply, plan
+from ._selection import Shard
 from ._sources import TableError
+from ._sync import apply_sync, plan_sync
 from ._tables import Rejection, Row, Table, read
 
 __all__ = [
+    "Content",
+    "Figures",
+    "GuardStopped",
     "Held",
     "JournalError",
     "Kind",
+    "Level",
+    "Limits",
     "Plan",
     "PlannedCustomer",
     "Refused",
     "Rejection",
+    "RemovalFailed",
     "Report",
     "Row",
     "Shard",
     "Step",
+    "Stop",
+    "Stopped",
     "Table",
     "TableError",
     "apply",
+    "apply_sync",
     "difference",
     "plan",
+    "plan_sync",
     "read",
 ]

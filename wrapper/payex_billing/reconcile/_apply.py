@@ -1,64 +1,45 @@
-"""Brings Billing to what a table or a plan says: customer by customer, each read again before it is written to."""
+"""Writes what a plan says: customer by customer, each read again right before it is written to."""
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
-
-import attrs
+from typing import TYPE_CHECKING
 
 from ..errors import BillingError, InvalidArgument, OutcomeUnknown, RecurringProductNotFound
 from ..models import LookUpResult, LostCreation, Outcome, RecurringProduct
-from ._journal import Done, Journal
-from ._match import Held, Kind, Step, difference
-from ._plan import PlannedCustomer, Progress, over
+from ._journal import Done, Journal, RemovalFailed, Result
+from ._ledger import Memory
+from ._match import Content, Kind, Level, Step
+from ._plan import PlannedCustomer
+from ._planning import Resolved, said
+from ._pool import Brake, Later, got_through
+from ._progress import CHANGED, progress, unwritten
 from ._reading import held
-from ._tables import Row
 
 if TYPE_CHECKING:
     from ..aio import AsyncBilling
 
 ROUNDS = 5  # times that a creation is sent that is known not to have taken effect
-SETTLE = 60.0  # seconds after which a request that was not answered is taken to have ended
-Sleep = Callable[[float], Awaitable[Any]]
+SETTLE = 60.0  # seconds
+LOOK_UPS = 5  # times that a look-up which fails is repeated
 
 
-class _CannotTell(Exception):
+class _Wait(Exception):
+    """The customer must wait before anything more is written to it."""
+
+    def __init__(self, later: Later) -> None:
+        super().__init__()
+        self.later = later
+
+
+class _Stop(Exception):
+    """The run was asked to stop."""
+
+
+class _Unknown(Exception):
     """Whether a creation took effect cannot be told; the text says why."""
-
-
-@attrs.define(kw_only=True)
-class Report:
-    """What a run came to; `unchanged + applied + rejected + failed` is the number of rows, unless it was interrupted.
-
-    Attributes:
-        rows: rows of the table, in this shard.
-        unchanged: rows that were as they should be.
-        applied: rows that were written.
-        rejected: lines of rows that break a rule, with the reason.
-        failed: lines of rows whose write failed or is not known to have taken effect, with the reason.
-        not_removed: charges that should have been removed and could not be, with the reason.
-        steps: writes that were done, by kind.
-        interrupted: whether it was stopped before its end; the same journal goes on with it.
-    """
-
-    rows: int = 0
-    unchanged: int = 0
-    applied: int = 0
-    rejected: dict[int, str] = attrs.field(factory=dict)
-    failed: dict[int, str] = attrs.field(factory=dict)
-    not_removed: list[str] = attrs.field(factory=list)
-    steps: dict[str, int] = attrs.field(factory=dict)
-    interrupted: bool = False
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every row ended as exactly one of the four."""
-        return self.unchanged + self.applied + len(self.rejected) + len(self.failed) == self.rows
 
 
 class Applier:
@@ -67,203 +48,284 @@ class Applier:
     Args:
         billing: the client.
         journal: where each write is noted before it is sent.
-        settle: seconds after which a request that was not answered is taken to have ended.
-        sleep: how to wait.
+        memory: what is remembered of the ledger.
+        brake: judges calls that do not get through.
+        is_stopping: whether no more writes may be begun.
+        settle: seconds after which a request that was sent is treated as finished.
         now: seconds since 1970.
     """
 
-    def __init__(self, billing: AsyncBilling, journal: Journal, *, settle: float = SETTLE, sleep: Sleep = asyncio.sleep,
-        now: Callable[[], float] = time.time,
-    ) -> None:  # fmt: skip
-        self._billing = billing
-        self._journal = journal
-        self._settle = settle
-        self._sleep = sleep
-        self._now = now
-        self.stop = asyncio.Event()
-        self.done: list[str] = []  # customers of whom every row is as it should be
-
-    async def rows(
-        self, customers: Iterable[tuple[str, list[Row]]], *, prune: bool, unsure: Collection[str], concurrency: int,
-        on_progress: Progress | None = None,
-    ) -> None:  # fmt: skip
-        """Apply a table. `unsure` are customers of whom nothing is removed, because a row of theirs was rejected."""
-
-        async def one(customer: tuple[str, list[Row]]) -> None:
-            number, rows = customer
-            if not self._journal.is_through_with(number):
-                await self._customer(number, rows, prune=prune and number not in unsure)
-            if on_progress is not None:
-                on_progress(len(rows))
-
-        await over(customers, one, concurrency, self.stop)
-
-    async def plan(
+    def __init__(
         self,
-        customers: Iterable[PlannedCustomer],
+        billing: AsyncBilling,
+        journal: Journal,
+        memory: Memory,
+        brake: Brake,
         *,
-        concurrency: int,
-        on_progress: Progress | None = None,
+        is_stopping: Callable[[], bool],
+        settle: float = SETTLE,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        """Apply what was planned; a customer who has changed since fails, and is not written to."""
+        # A 429 for a creation is not retried by the client: the customer is read again first, because the 429 can be
+        # the response to an earlier request. Other writes are harmless to repeat.
+        self._creating = billing.with_options(wait_on_writes=False)
+        self._billing = billing.with_options(wait_on_writes=True)
+        self._journal = journal
+        self._memory = memory
+        self._brake = brake
+        self._is_stopping = is_stopping
+        self._settle = settle
+        self._now = now
+        self._lost: dict[int, LostCreation] = {}  # of this process, with what its client had seen
+        self._failed_look_ups: dict[int, int] = {}
+        self._touched = journal.touched()
 
-        async def one(planned: PlannedCustomer) -> None:
-            if not self._journal.is_through_with(planned.customer_no):
-                await self._planned(planned)
-            if on_progress is not None:
-                on_progress(len({step.line for step in planned.steps} - {None}) + len(planned.unchanged))
+    # earlier writes
 
-        await over(customers, one, concurrency, self.stop)
+    async def resolve(self, customer_no: str) -> Resolved:
+        """Look up the writes to a customer whose result is not known."""
+        if customer_no not in self._touched:
+            return Resolved()
+        blocked: dict[Level, str] = {}
+        for intent in self._journal.open(customer_no):
+            if intent.lost is None:  # harmless to repeat, and the customer is read again
+                self._journal.settle(intent.id, Result.REPEATED)
+                continue
+            try:
+                await self._decide(intent.id, intent.step, self._lost.get(intent.id, intent.lost))
+            except _Wait as wait:
+                return Resolved(later=wait.later)
+            except _Unknown as error:
+                blocked[intent.step.subscription_no] = str(error)
+        return Resolved(blocked=blocked, written=self._journal.written_lines(customer_no))
 
-    async def _customer(self, number: str, rows: list[Row], *, prune: bool) -> None:
-        try:
-            await self._resolve(number)
-            state = await held(self._billing, number, {row.subscription_no for row in rows}, everything=prune)
-        except (BillingError, _CannotTell) as error:
-            self._fail(number, {row.line: _said(error) for row in rows})
-            return
-        result = difference(number, rows, state, prune=prune)
-        await self._do(number, result.steps, result.unchanged, state)
+    async def _decide(self, intent: int, step: Step, lost: LostCreation) -> str | None:
+        """Look up a creation, and note the result. Returns the id of the charge; None if it took no effect.
 
-    async def _planned(self, planned: PlannedCustomer) -> None:
+        Raises:
+            _Wait: the server may still be working on it.
+            _Unknown: it cannot be told.
+        """
+        result = await self._billing.look_up(lost, settle=self._settle)
+        if result.outcome is Outcome.UNKNOWN:
+            raise self._undecided(intent, step, lost, result)
+        self._lost.pop(intent, None)
+        charge = result.resource if isinstance(result.resource, RecurringProduct) else None
+        charge_id = None if charge is None else charge.id
+        self._journal.settle(intent, Result(result.outcome.value), charge_id)
+        if charge is not None and step.charge is not None:
+            self._learn(charge, step.charge)
+        return charge_id
+
+    def _undecided(self, intent: int, step: Step, lost: LostCreation, result: LookUpResult) -> Exception:
+        if not result.candidates:
+            left = lost.sent_at + self._settle - self._now()
+            if left > 0:
+                return _Wait(Later(min(left, self._settle) + 0.01))
+            failed = self._failed_look_ups[intent] = self._failed_look_ups.get(intent, 0) + 1
+            if failed < LOOK_UPS:  # the look-up itself failed
+                return _Wait(Later(2.0**failed))
+        return _Unknown(
+            f"it is not known whether a creation took effect: {result.reason}. To decide by hand: payex-billing runs "
+            f"resolve {self._journal.path} --customer {step.customer_no}"
+        )
+
+    # writing
+
+    async def customer(self, planned: PlannedCustomer) -> Later | None:
+        """Write what is planned for a customer.
+
+        Raises:
+            Stopped: nothing more can be done for any customer.
+        """
         number = planned.customer_no
-        steps = planned.steps
-        if not steps:
-            same = Done(unchanged=len(planned.unchanged), applied=0, failed={}, steps={})
-            self._journal.through_with(number, same)
-            return
-        lines = [step.line for step in steps if step.line is not None]
+        if not planned.steps or self._journal.is_finished(number):
+            return None
+        self._touched.add(number)
+        resolved = await self.resolve(number)
+        if resolved.later is not None:
+            return resolved.later
         try:
-            await self._resolve(number)
-            state = await held(self._billing, number, planned.subscriptions, everything=planned.whole)
-        except (BillingError, _CannotTell) as error:
-            self._fail(number, dict.fromkeys(lines, _said(error)))
-            return
-        if state.fingerprint == planned.fingerprint:
-            left = list(steps)
-        elif written := self._journal.written(number):
-            # This run has changed the customer itself, before it was interrupted: what it has done is not done again.
-            left = [step for step in steps if not _taken_from(written, step)]
+            state = await held(self._billing, number, planned.levels, everything=planned.whole)
+        except BillingError as error:
+            later = self._brake.failed(number, error)
+            if later is None:
+                self._fail(planned, said(error))
+            return later
+        self._brake.release()
+        result = progress(planned, state, self._journal.of_plan(number), resolved.blocked)
+        for intent, charge_id in result.adopted.items():
+            self._journal.settle(intent, Result.CREATED, charge_id)
+        work = _Work(planned, result.done, resolved.blocked)
+        if result.changed:
+            work.changed()
+        ids = {level: {charge.id for charge in charges} for level, charges in state.charges.items()}
+        try:
+            for position in result.left:
+                step = planned.steps[position]
+                if not work.may_write(step):
+                    continue
+                await self._step(position, step, ids.setdefault(step.subscription_no, set()), work)
+        except _Wait as wait:
+            return wait.later
+        except _Stop:
+            return None
+        self._journal.finish_customer(number, work.done())
+        return None
+
+    async def _step(self, position: int, step: Step, known: set[str], work: _Work) -> None:
+        if self._is_stopping():
+            raise _Stop
+        intent = self._journal.intend(position, step, known)
+        try:
+            charge = await self._send(intent, step, known)
+        except OutcomeUnknown as error:
+            self._lost[intent] = error.lost
+            self._journal.stamp(intent, error.lost.sent_at)
+            await self._after_loss(intent, position, step, error.lost, known, work)
+        except BillingError as error:
+            self._judge(intent, step, error, work)
         else:
-            self._fail(number, dict.fromkeys(lines, "the customer has changed since it was planned"))
+            self._brake.release()
+            self._journal.settle(intent, Result.DONE, charge.id if step.kind is Kind.CREATE and charge else None)
+            if charge is not None and step.charge is not None:
+                self._learn(charge, step.charge)
+            if charge is not None:
+                known.add(charge.id)
+            work.wrote(position)
+
+    def _judge(self, intent: int, step: Step, error: BillingError, work: _Work) -> None:
+        """Decide what follows from a write that did not take effect, or is harmless to repeat."""
+        if got_through(error) and not isinstance(error, self._brake.for_all):
+            self._brake.release()
+            self._journal.settle(intent, Result.FAILED)
+            work.failed(step, said(error))
             return
-        await self._do(number, left, [*planned.unchanged, *(line for line in lines if line not in _lines(left))], state)
+        self._journal.settle(intent, Result.REFUSED if step.kind is Kind.CREATE else Result.REPEATED)
+        later = self._brake.failed(step.customer_no, error)
+        if later is not None:
+            raise _Wait(later)
+        work.failed(step, said(error))
 
-    def _fail(self, number: str, failed: dict[int, str]) -> None:
-        self._journal.through_with(number, Done(unchanged=0, applied=0, failed=failed, steps={}))
-
-    async def _do(self, number: str, steps: Iterable[Step], unchanged: Collection[int], state: Held) -> None:
-        """Write the steps of a customer, and note how it went. `unchanged` are the lines of rows that need none."""
-        failed: dict[int, str] = {}
-        counts: Counter[str] = Counter()
-        lost: set[str | None] = set()  # levels on which nothing more may be written
-        wrong = ""
-        # Rows that an earlier sitting of this run wrote are as they should be now, and were applied by it.
-        applied = len(set(unchanged) & {step.line for step in self._journal.written(number)})
-        same = len(unchanged) - applied
-        ids = {level: {each.id for each in charges} for level, charges in state.charges.items()}
-        for step in steps:
-            if self.stop.is_set():
-                return  # the customer is not through: the next run reads it again
-            if None in lost or step.subscription_no in lost:
-                if step.line is not None:
-                    failed[step.line] = wrong
-                continue
+    async def _after_loss(
+        self, intent: int, position: int, step: Step, lost: LostCreation, known: set[str], work: _Work
+    ) -> None:
+        charge_id = None
+        if step.kind is Kind.CREATE:
             try:
-                charge_id = await self._write(step, ids.setdefault(step.subscription_no, set()))
-            except (BillingError, _CannotTell) as error:
-                wrong = _said(error)
-                if step.line is not None:
-                    failed[step.line] = wrong
-                if step.kind is Kind.CREATE_CUSTOMER:
-                    lost.add(None)
-                elif step.kind is Kind.CREATE_SUBSCRIPTION or isinstance(error, _CannotTell):
-                    lost.add(step.subscription_no)
-                if step.kind is Kind.REMOVE:  # no row asks for it: kept apart by a number that is no line
-                    failed[-len(failed) - 1] = f"customer {number}, charge {step.charge_id}: {wrong}"
-                continue
-            counts[step.kind.value] += 1
-            applied += step.line is not None
-            if charge_id is not None:
-                ids[step.subscription_no].add(charge_id)
-        self._journal.through_with(number, Done(unchanged=same, applied=applied, failed=failed, steps=dict(counts)))
-        if not failed:
-            self.done.append(number)
+                charge_id = await self._decide(intent, step, lost)
+            except _Unknown as error:
+                work.failed(step, str(error))
+                work.block(step.subscription_no, str(error))
+                return
+        else:  # a customer or a subscription has a number, so its creation is harmless to repeat
+            self._journal.settle(intent, Result.REPEATED)
+        if charge_id is not None:
+            known.add(charge_id)
+            work.wrote(position)
+            return
+        rounds = sum(each.position == position for each in self._journal.of_plan(step.customer_no))
+        if rounds >= ROUNDS:
+            work.failed(step, f"its response was lost {rounds} times; it was not created")
+            return
+        raise _Wait(Later(0.0))  # the customer is read again before it is sent again
 
-    async def _write(self, step: Step, known: Collection[str]) -> str | None:
-        """Send one write, with its intent noted before and its result after; returns the id of a new charge."""
-        for _ in range(ROUNDS):
-            intent = self._journal.intend(step, known)
-            try:
-                charge_id = await self._send(step, known)
-            except OutcomeUnknown as error:
-                result = await self._look_up(error.lost)
-                if result.outcome is Outcome.UNKNOWN:
-                    raise _CannotTell(f"it is not known whether it was created: {result.reason}") from None
-                self._journal.settle(intent, result.outcome.value, getattr(result.resource, "id", None))
-                if result.outcome is Outcome.CREATED:
-                    return getattr(result.resource, "id", None)
-            except BillingError as error:
-                self._journal.settle(intent, f"failed: {type(error).__name__}")
-                raise
-            else:
-                self._journal.settle(intent, "done", charge_id)
-                return charge_id
-        raise _CannotTell(f"its response was lost {ROUNDS} times; it was not created")
-
-    async def _send(self, step: Step, known: Collection[str]) -> str | None:
+    async def _send(self, intent: int, step: Step, known: Collection[str]) -> RecurringProduct | None:
         customer = self._billing.customer(step.customer_no)
         handle = customer if step.subscription_no is None else customer.subscription(step.subscription_no)
         match step.kind:
             case Kind.CREATE_CUSTOMER | Kind.CREATE_SUBSCRIPTION:
                 await handle.ensure()
             case Kind.CREATE if step.charge is not None:
-                created: RecurringProduct = await handle.recurring_products.create(step.charge, known=known)
-                return created.id
+                creating = self._creating._with(before_write=lambda: self._journal.stamp(intent))
+                customer = creating.customer(step.customer_no)
+                handle = customer if step.subscription_no is None else customer.subscription(step.subscription_no)
+                return await handle.recurring_products.create(step.charge.to_charge(), known=known)
             case Kind.UPDATE | Kind.END if step.charge_id is not None:
-                await handle.recurring_products.update(step.charge_id, **step.changes)
+                return await handle.recurring_products.update(step.charge_id, **step.changes)
             case Kind.REMOVE if step.charge_id is not None:
-                with suppress(RecurringProductNotFound):  # somebody was faster, or an earlier sitting
+                with suppress(RecurringProductNotFound):  # an earlier attempt removed it
                     await handle.recurring_products.delete(step.charge_id)
             case _:
                 raise InvalidArgument("step", "is not whole")
         return None
 
-    async def _look_up(self, lost: LostCreation) -> LookUpResult:
-        """Look up a lost creation, and once more when the server can no longer be working on it."""
-        result = await self._billing.look_up(lost, settle=self._settle)
-        if result.outcome is Outcome.UNKNOWN and not result.candidates:
-            await self._sleep(max(0.0, lost.sent_at + self._settle - self._now()) + 0.01)
-            result = await self._billing.look_up(lost, settle=self._settle)
-        return result
+    def _learn(self, charge: RecurringProduct, content: Content) -> None:
+        values = {name: getattr(content, name) for name in ("quantity", "unit_price", "vat_rate", "text")}
+        self._memory.learn(charge.id, values, charge)
 
-    async def _resolve(self, customer_no: str) -> None:
-        """Look up the writes of an earlier run whose result was not noted.
+    def _fail(self, planned: PlannedCustomer, reason: str) -> None:
+        work = _Work(planned, {}, {})
+        for step in planned.steps:
+            work.failed(step, reason)
+        self._journal.finish_customer(planned.customer_no, work.done())
+
+    async def is_as_written(self, planned: PlannedCustomer) -> list[Step]:
+        """Read a customer back; returns the steps that were confirmed and cannot be seen.
 
         Raises:
-            _CannotTell: the look-up of one of them does not decide.
+            BillingError: it cannot be read.
         """
-        for intent in self._journal.open(customer_no):
-            if intent.lost is None:
-                self._journal.settle(intent.id, "looked up")  # harmless to repeat, and the customer is read again
-                continue
-            result = await self._look_up(intent.lost)
-            if result.outcome is Outcome.UNKNOWN:
-                raise _CannotTell(f"it is not known whether an earlier creation took effect: {result.reason}")
-            self._journal.settle(intent.id, result.outcome.value, getattr(result.resource, "id", None))
+        state = await held(self._billing, planned.customer_no, planned.levels, everything=planned.whole)
+        return list(unwritten(planned, state, self._journal.of_plan(planned.customer_no)))
 
 
-def _taken_from(written: list[Step], step: Step) -> bool:
-    """Whether a step was written; takes it out, so that of two equal ones each counts once."""
-    if step in written:
-        written.remove(step)
-        return True
-    return False
+class _Work:
+    """The rows of one customer while it is written to."""
 
+    def __init__(self, planned: PlannedCustomer, done: Iterable[int], blocked: Mapping[Level, str]) -> None:
+        self._planned = planned
+        self._applied = {planned.steps[position].line for position in done} - {None}
+        self._blocked = dict(blocked)
+        self._nothing = ""
+        self._failed: dict[int, str] = {}
+        self._not_removed: list[RemovalFailed] = []
 
-def _lines(steps: Iterable[Step]) -> set[int | None]:
-    return {step.line for step in steps}
+    def changed(self) -> None:
+        """Let nothing be written: somebody else has changed the customer."""
+        self._nothing = CHANGED
 
+    def may_write(self, step: Step) -> bool:
+        """Whether a step may be sent; if not, its row fails."""
+        reason = self._blocked.get(step.subscription_no) or self._nothing
+        if reason:
+            self._note(step, reason)
+        return not reason
 
-def _said(error: Exception) -> str:
-    return str(error) if isinstance(error, _CannotTell) else f"{type(error).__name__}: {error}"
+    def wrote(self, position: int) -> None:
+        """A step was done."""
+        self._applied.add(self._planned.steps[position].line)
+
+    def failed(self, step: Step, reason: str) -> None:
+        """A step failed. Without a parent its children cannot be written."""
+        self._note(step, reason)
+        if step.kind is Kind.CREATE_CUSTOMER:
+            self._nothing = reason
+        elif step.kind is Kind.CREATE_SUBSCRIPTION:
+            self.block(step.subscription_no, reason)
+
+    def block(self, level: Level, reason: str) -> None:
+        """Let nothing more be written to a level."""
+        self._blocked[level] = reason
+
+    def _note(self, step: Step, reason: str) -> None:
+        if step.line is not None:
+            self._failed[step.line] = reason
+        elif step.kind is Kind.REMOVE and step.charge_id is not None:
+            self._not_removed.append(
+                RemovalFailed(
+                    customer_no=step.customer_no,
+                    subscription_no=step.subscription_no,
+                    charge_id=step.charge_id,
+                    reason=reason,
+                )
+            )
+
+    def done(self) -> Done:
+        """What came of the rows."""
+        return Done(
+            unchanged=len(self._planned.unchanged),
+            applied=len(self._applied - {None}),
+            failed=self._failed,
+            not_removed=tuple(self._not_removed),
+        )

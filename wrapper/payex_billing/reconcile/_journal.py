@@ -1,6 +1,6 @@
 """The journal of a run: the intent before each write, the result after it. SQLite, so that a kill loses neither.
 
-A write without a result is looked up when the run is resumed, and never sent again before that.
+A creation without a result is looked up before anything else is written to its customer. It is never sent again before.
 """
 
 from __future__ import annotations
@@ -8,92 +8,162 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
-from datetime import date
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from typing import Any, Self
 
 import attrs
 
 from ..errors import BillingError
-from ..models import Charge, LostCreation, NaturalKey
-from ._match import FIELDS, Kind, Step
+from ..models import LostCreation, NaturalKey
+from ._json import step_from_json, step_to_json
+from ._match import Kind, Level, Step
 from ._private import make_private
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS run (id INTEGER PRIMARY KEY, input TEXT, ledger TEXT, started REAL, finished REAL);
-CREATE TABLE IF NOT EXISTS intent (
-    id INTEGER PRIMARY KEY, run INTEGER, customer TEXT, step TEXT, known TEXT, sent REAL, result TEXT, charge TEXT
+_VERSION = 3
+_SCHEMA = f"""
+CREATE TABLE run (
+    id INTEGER PRIMARY KEY, input TEXT, plan TEXT, ledger TEXT, started REAL, seen REAL, finished REAL
 );
-CREATE INDEX IF NOT EXISTS intent_of ON intent (customer, run);
-CREATE TABLE IF NOT EXISTS customer (
-    run INTEGER, customer TEXT, unchanged INTEGER, applied INTEGER, failed TEXT, counts TEXT,
+CREATE TABLE intent (
+    id INTEGER PRIMARY KEY, run INTEGER, plan TEXT, customer TEXT, position INTEGER, kind TEXT, line INTEGER,
+    step TEXT, known TEXT, sent REAL, result TEXT, charge TEXT
+);
+CREATE INDEX intent_of ON intent (customer, run);
+CREATE TABLE customer (
+    run INTEGER, customer TEXT, unchanged INTEGER, applied INTEGER, failed TEXT, not_removed TEXT,
     PRIMARY KEY (run, customer)
 ) WITHOUT ROWID;
+PRAGMA user_version = {_VERSION};
 """
 
 
 class JournalError(BillingError):
-    """The journal cannot be used: another run has it, or it is of another ledger. The text is a sentence."""
+    """The journal cannot be used: another run has it, it is of another ledger, or the disk is full."""
+
+
+class Result(Enum):
+    """What became of a write.
+
+    DONE: the server confirmed it. CREATED: a look-up found it. ABSENT: a look-up found that it took no effect.
+    REFUSED: the server refused it, or it never got through; it may be sent again. FAILED: its row failed. REPEATED: its
+    response was lost, and it is harmless to repeat.
+    """
+
+    DONE = "done"
+    CREATED = "created"
+    ABSENT = "absent"
+    REFUSED = "refused"
+    FAILED = "failed"
+    REPEATED = "repeated"
+
+
+_WRITTEN = (Result.DONE.value, Result.CREATED.value)
 
 
 @attrs.frozen(kw_only=True)
 class Intent:
-    """A write whose result is not known.
+    """A write that was noted.
 
     Attributes:
         id: its number in the journal.
-        step: what was about to be written.
-        lost: the creation of a charge, for a look-up; None for a write that is harmless to repeat.
+        position: the number of its step in the plan of its customer.
+        step: the write.
+        lost: for a look-up, if it creates a charge; None for a write that is harmless to repeat.
+        result: what became of it; None if that is unknown.
+        charge_id: the charge that it created.
     """
 
     id: int
+    position: int
     step: Step
     lost: LostCreation | None
+    result: Result | None = None
+    charge_id: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class RemovalFailed:
+    """A charge that should have been removed and could not be.
+
+    Attributes:
+        customer_no: its customer.
+        subscription_no: its subscription; None at customer level.
+        charge_id: the charge.
+        reason: why, in words.
+    """
+
+    customer_no: str
+    subscription_no: Level
+    charge_id: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"customer {self.customer_no}, charge {self.charge_id}: {self.reason}"
 
 
 @attrs.frozen(kw_only=True)
 class Done:
-    """A customer that a run is through with.
+    """What a run has done: to one customer, or in all.
 
     Attributes:
-        unchanged: rows that were as they should be.
+        unchanged: rows that needed no write.
         applied: rows that were written.
-        failed: what failed, by line.
-        steps: how many writes of each kind were done.
+        failed: the reason for each row that failed, by line number.
+        not_removed: charges that could not be removed.
     """
 
-    unchanged: int
-    applied: int
-    failed: dict[int, str]
-    steps: dict[str, int]
+    unchanged: int = 0
+    applied: int = 0
+    failed: dict[int, str] = attrs.field(factory=dict)
+    not_removed: tuple[RemovalFailed, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing failed."""
+        return not self.failed and not self.not_removed
 
 
 class Journal:
-    """One journal file, held by one process at a time.
+    """One journal file, used by one process at a time. A symbolic link names the same journal as its target.
 
     Args:
         path: the file; made if it does not exist.
-        ledger: whose charges these are.
+        ledger: the address of the ledger; None for the one that the journal names.
+        limit: seconds that an attempt may take: a write can leave so long after it was noted.
         now: seconds since 1970.
 
     Raises:
-        JournalError: another process has it, it is of another ledger, or is no journal.
+        JournalError: another process has it, it is of another ledger or version, or is no journal.
     """
 
-    def __init__(self, path: Path, ledger: str, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, path: Path, ledger: str | None, *, limit: float = 30.0, now: Callable[[], float] = time.time
+    ) -> None:
         self.path = path
         self._now = now
+        self._limit = limit
+        self._ledger = ledger or ""
+        self._run = 0
+        self._plan = ""
         try:
+            path = path.resolve()  # SQLite names its other files after the link
             make_private(path)
-        except OSError as error:
-            raise JournalError(f"{path}: cannot be used as a journal: {error.strerror or error}") from None
-        try:
             self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        except OSError as error:
+            raise JournalError(f"{self.path}: cannot be used as a journal: {error.strerror or error}") from None
         except sqlite3.Error as error:
-            raise JournalError(f"{path}: cannot be used as a journal: {error}") from None
+            raise JournalError(f"{self.path}: cannot be used as a journal: {error}") from None
+        try:
+            self._open()
+        except BaseException:
+            self._db.close()
+            raise
+        self._opened_at = now()
+
+    def _open(self) -> None:
         try:
             # The first write takes the lock, and the process keeps it to its end, however it ends.
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -101,166 +171,200 @@ class Journal:
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("COMMIT")
-            self._db.executescript(_SCHEMA)
+            tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            if not tables:
+                self._db.executescript(_SCHEMA)
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.OperationalError as error:
-            self._db.close()
             if "locked" in str(error):
-                raise JournalError(f"{path}: another run is using this journal; wait for it, or name another") from None
-            raise JournalError(f"{path}: cannot be used as a journal: {error}") from None
+                raise JournalError(
+                    f"{self.path}: another run is using this journal; wait for it, or name another"
+                ) from None
+            raise JournalError(f"{self.path}: cannot be used as a journal: {error}") from None
         except sqlite3.DatabaseError:
-            self._db.close()
-            raise JournalError(f"{path}: is not a journal") from None
+            raise JournalError(f"{self.path}: is not a journal") from None
+        if version != _VERSION:
+            raise JournalError(
+                f"{self.path}: is a journal of another version of payex-billing; finish its run with that version, "
+                "or name another file"
+            )
         found = self._db.execute("SELECT ledger FROM run ORDER BY id DESC LIMIT 1").fetchone()
-        if found is not None and found[0] != ledger:
-            self._db.close()
-            raise JournalError(f"{path}: is of ledger {found[0]}, not {ledger}")
-        self._ledger = ledger
-        self._run = 0
+        if found is not None and not self._ledger:
+            self._ledger = found[0]
+        elif found is not None and found[0] != self._ledger:
+            raise JournalError(f"{self.path}: is of ledger {found[0]}, not {self._ledger}")
 
-    def _interrupted(self, source: str) -> int | None:
-        last = self._db.execute("SELECT id, input, finished FROM run ORDER BY id DESC LIMIT 1").fetchone()
-        return int(last[0]) if last is not None and last[1] == source and last[2] is None else None
+    @property
+    def plan_path(self) -> Path:
+        """Where the plan of the run is kept until the run is finished."""
+        return self.path.with_name(self.path.name + ".plan")
 
-    def would_go_on(self, source: str) -> bool:
-        """Whether a run of this input was begun and interrupted."""
-        return self._interrupted(source) is not None
+    # the run
 
-    def begin(self, source: str) -> None:
-        """Start a run of this input, or go on with it if one was interrupted.
+    def interrupted_for(self, source: str) -> float | None:
+        """Seconds since an interrupted run of this input last wrote something; None if there is no such run."""
+        last = self._db.execute("SELECT input, seen, finished FROM run ORDER BY id DESC LIMIT 1").fetchone()
+        if last is None or last[0] != source or last[2] is not None:
+            return None
+        return max(0.0, self._now() - float(last[1]))
 
-        Only after all that may refuse it: what was begun is taken to have been allowed.
+    def resume(self) -> None:
+        """Take the interrupted run as the one that goes on."""
+        run, plan = self._db.execute("SELECT id, plan FROM run ORDER BY id DESC LIMIT 1").fetchone()
+        self._run, self._plan = int(run), plan
+
+    def is_of_plan(self, digest: str) -> bool:
+        """Whether the interrupted run writes the plan with this digest."""
+        return self._plan == digest
+
+    def begin(self, source: str, plan: str, *, resumed: bool) -> None:
+        """Start writing what a plan says: in a new run, or in the interrupted one.
+
+        Only after all that may stop it: what was begun is taken to have been allowed.
         """
-        interrupted = self._interrupted(source)
-        if interrupted is not None:
-            self._run = interrupted
-            return
-        cursor = self._db.execute(
-            "INSERT INTO run (input, ledger, started) VALUES (?, ?, ?)", (source, self._ledger, self._now())
-        )
-        self._run = int(cursor.lastrowid or 0)
-        # What earlier runs have settled says nothing any more; what they left open does.
-        self._db.execute("DELETE FROM intent WHERE result IS NOT NULL")
-        self._db.execute("DELETE FROM customer")
+        with self._sentence():
+            if not resumed:
+                now = self._now()
+                cursor = self._db.execute(
+                    "INSERT INTO run (input, plan, ledger, started, seen) VALUES (?, ?, ?, ?, ?)",
+                    (source, plan, self._ledger, now, now),
+                )
+                self._run = int(cursor.lastrowid or 0)
+                # What earlier runs have settled means nothing any more. What they left open does.
+                self._db.execute("DELETE FROM intent WHERE result IS NOT NULL")
+                self._db.execute("DELETE FROM customer")
+            elif plan != self._plan:
+                self._db.execute("UPDATE run SET plan = ? WHERE id = ?", (plan, self._run))
+                self._db.execute("DELETE FROM customer")  # the new plan counts their rows
+            self._plan = plan
 
     def finish(self) -> None:
-        """The run is through; the next one starts anew."""
-        self._db.execute("UPDATE run SET finished = ? WHERE id = ?", (self._now(), self._run))
+        """Note that the run is finished: the next one starts anew."""
+        with self._sentence():
+            self._db.execute("UPDATE run SET finished = ? WHERE id = ?", (self._now(), self._run))
 
-    def intend(self, step: Step, known: Iterable[str]) -> int:
+    # writes
+
+    def intend(self, position: int, step: Step, known: Iterable[str]) -> int:
         """Note a write that is about to be sent; returns its number."""
-        cursor = self._db.execute(
-            "INSERT INTO intent (run, customer, step, known, sent) VALUES (?, ?, ?, ?, ?)",
-            (self._run, step.customer_no, json.dumps(step_to_json(step)), json.dumps(sorted(known)), self._now()),
-        )
+        with self._sentence():
+            cursor = self._db.execute(
+                "INSERT INTO intent (run, plan, customer, position, kind, line, step, known, sent) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    self._run, self._plan, step.customer_no, position, step.kind.value, step.line,
+                    json.dumps(step_to_json(step)), json.dumps(sorted(known)), self._now() + self._limit,
+                ),
+            )  # fmt: skip
         return int(cursor.lastrowid or 0)
 
-    def settle(self, intent: int, result: str, charge_id: str | None = None) -> None:
+    def stamp(self, intent: int, sent_at: float | None = None) -> None:
+        """Note by when an attempt of a write has left: `sent_at`, or the attempt's limit from now on."""
+        with self._sentence():
+            latest = self._now() + self._limit if sent_at is None else sent_at
+            self._db.execute("UPDATE intent SET sent = ? WHERE id = ?", (latest, intent))
+
+    def settle(self, intent: int, result: Result, charge_id: str | None = None) -> None:
         """Note what became of a write."""
-        self._db.execute("UPDATE intent SET result = ?, charge = ? WHERE id = ?", (result, charge_id, intent))
+        with self._sentence():
+            self._db.execute("UPDATE intent SET result = ?, charge = ? WHERE id = ?", (result.value, charge_id, intent))
 
-    def open(self, customer_no: str) -> list[Intent]:
-        """The writes to a customer whose result is not known, oldest first."""
-        found = self._db.execute(
-            "SELECT id, step, known, sent FROM intent WHERE customer = ? AND result IS NULL ORDER BY id", (customer_no,)
+    def open(self, customer_no: str | None = None) -> list[Intent]:
+        """The writes without a result, oldest first: to one customer, or to all."""
+        condition, values = ("", ()) if customer_no is None else (" AND customer = ?", (customer_no,))
+        return self._intents(f"result IS NULL{condition}", values)
+
+    def of_plan(self, customer_no: str) -> list[Intent]:
+        """The writes to a customer that the present plan asked for, oldest first."""
+        return self._intents("customer = ? AND run = ? AND plan = ?", (customer_no, self._run, self._plan))
+
+    def _intents(self, condition: str, values: tuple[Any, ...]) -> list[Intent]:
+        query = f"SELECT id, position, step, known, sent, result, charge FROM intent WHERE {condition} ORDER BY id"
+        return [self._intent(*record) for record in self._db.execute(query, values)]
+
+    def _intent(
+        self, number: int, position: int, step: str, known: str, sent: float, result: str | None, charge: str | None
+    ) -> Intent:
+        noted = step_from_json(json.loads(step))
+        lost = None
+        if noted.kind is Kind.CREATE and noted.charge is not None:
+            key = NaturalKey(
+                customer_no=noted.customer_no, subscription_no=noted.subscription_no, charge=noted.charge.to_charge()
+            )
+            # A clock that was ahead at a crash must not make the next run wait until then.
+            sent_at = min(sent, self._opened_at + self._limit)
+            lost = LostCreation(key=key, sent_at=sent_at, known=json.loads(known), ledger=self._ledger)
+        return Intent(
+            id=number,
+            position=position,
+            step=noted,
+            lost=lost,
+            result=None if result is None else Result(result),
+            charge_id=charge,
         )
-        return [
-            _intent(number, step_from_json(json.loads(step)), json.loads(known), sent)
-            for number, step, known, sent in found
-        ]
 
-    def written(self, customer_no: str) -> list[Step]:
-        """What this run has written to a customer so far, in this sitting and before."""
-        query = "SELECT step FROM intent WHERE customer = ? AND run = ? AND result IN ('done', 'created')"
-        found = self._db.execute(query, (customer_no, self._run))
-        return [step_from_json(json.loads(step)) for (step,) in found]
+    def written_lines(self, customer_no: str) -> frozenset[int]:
+        """Lines of the rows of a customer that this run has written so far."""
+        query = "SELECT line FROM intent WHERE customer = ? AND run = ? AND line IS NOT NULL AND result IN (?, ?)"
+        found = self._db.execute(query, (customer_no, self._run, *_WRITTEN))
+        return frozenset(line for (line,) in found)
 
-    def through_with(self, customer_no: str, done: Done) -> None:
-        """Note that a customer is done."""
+    def touched(self) -> set[str]:
+        """Customers that this run has written to, or that an earlier one left open."""
+        query = "SELECT DISTINCT customer FROM intent WHERE run = ? OR result IS NULL"
+        return {customer for (customer,) in self._db.execute(query, (self._run,))}
+
+    # customers
+
+    def finish_customer(self, customer_no: str, done: Done) -> None:
+        """Note that the run is through with a customer."""
         failed = json.dumps(done.failed) if done.failed else None
-        self._db.execute(
-            "INSERT OR REPLACE INTO customer VALUES (?, ?, ?, ?, ?, ?)",
-            (self._run, customer_no, done.unchanged, done.applied, failed, json.dumps(done.steps)),
-        )
+        not_removed = json.dumps([attrs.asdict(each) for each in done.not_removed]) if done.not_removed else None
+        with self._sentence():
+            self._db.execute(
+                "INSERT OR REPLACE INTO customer VALUES (?, ?, ?, ?, ?, ?)",
+                (self._run, customer_no, done.unchanged, done.applied, failed, not_removed),
+            )
+            self._db.execute("UPDATE run SET seen = ? WHERE id = ?", (self._now(), self._run))
 
-    def is_through_with(self, customer_no: str) -> bool:
-        """Whether this run has done a customer."""
-        query = "SELECT 1 FROM customer WHERE run = ? AND customer = ? AND failed IS NULL"
+    def is_finished(self, customer_no: str) -> bool:
+        """Whether this run is through with a customer, and nothing failed."""
+        query = "SELECT 1 FROM customer WHERE run = ? AND customer = ? AND failed IS NULL AND not_removed IS NULL"
         return self._db.execute(query, (self._run, customer_no)).fetchone() is not None
 
     def totals(self) -> Done:
-        """What this run has come to, earlier sittings included."""
-        unchanged = applied = 0
+        """What this run has done to the customers that it is through with."""
+        query = "SELECT coalesce(sum(unchanged), 0), coalesce(sum(applied), 0) FROM customer WHERE run = ?"
+        unchanged, applied = self._db.execute(query, (self._run,)).fetchone()
         failed: dict[int, str] = {}
-        steps: Counter[str] = Counter()
-        query = "SELECT unchanged, applied, failed, counts FROM customer WHERE run = ?"
-        for same, written, wrong, counts in self._db.execute(query, (self._run,)):
-            unchanged, applied = unchanged + same, applied + written
-            failed |= {int(line): reason for line, reason in json.loads(wrong or "{}").items()}
-            steps.update(json.loads(counts))
-        return Done(unchanged=unchanged, applied=applied, failed=failed, steps=dict(steps))
+        not_removed: list[RemovalFailed] = []
+        query = "SELECT failed, not_removed FROM customer WHERE run = ? AND coalesce(failed, not_removed) IS NOT NULL"
+        for lines, removals in self._db.execute(query, (self._run,)):
+            failed |= {int(line): reason for line, reason in json.loads(lines or "{}").items()}
+            not_removed += [RemovalFailed(**plain) for plain in json.loads(removals or "[]")]
+        return Done(unchanged=unchanged, applied=applied, failed=failed, not_removed=tuple(not_removed))
+
+    def steps(self) -> dict[str, int]:
+        """How many writes of each kind this run has done."""
+        query = "SELECT kind, count(*) FROM intent WHERE run = ? AND result IN (?, ?) GROUP BY kind"
+        return dict(self._db.execute(query, (self._run, *_WRITTEN)).fetchall())
 
     def close(self) -> None:
-        """Let the next run have it."""
+        """Close the file: the next run can use it."""
         self._db.close()
+
+    @contextmanager
+    def _sentence(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise JournalError(
+                f"{self.path}: cannot be written: {error}. Nothing more is sent. Make room, and run the same command "
+                "again"
+            ) from None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _intent(number: int, step: Step, known: Iterable[str], sent: float) -> Intent:
-    if step.kind is not Kind.CREATE:
-        return Intent(id=number, step=step, lost=None)
-    key = NaturalKey(customer_no=step.customer_no, subscription_no=step.subscription_no, charge=step.charge)
-    return Intent(id=number, step=step, lost=LostCreation(key=key, sent_at=sent, known=known))
-
-
-def step_to_json(step: Step) -> dict[str, Any]:
-    """A step as plain JSON; money as text, so that no digit is lost."""
-    plain: dict[str, Any] = {
-        "kind": step.kind.value,
-        "customer": step.customer_no,
-        "subscription": step.subscription_no,
-    }
-    plain |= {"charge": _charge_to_json(step.charge), "before": _charge_to_json(step.before)}
-    plain |= {"id": step.charge_id, "line": step.line}
-    return {name: value for name, value in plain.items() if value is not None}
-
-
-def step_from_json(plain: dict[str, Any]) -> Step:
-    """The step again.
-
-    Raises:
-        ValueError: it is none. So is a KeyError or TypeError.
-    """
-    return Step(
-        kind=Kind(plain["kind"]),
-        customer_no=plain["customer"],
-        subscription_no=plain.get("subscription"),
-        charge=_charge_from_json(plain.get("charge")),
-        before=_charge_from_json(plain.get("before")),
-        charge_id=plain.get("id"),
-        line=plain.get("line"),
-    )
-
-
-def _charge_to_json(charge: Charge | None) -> dict[str, Any] | None:
-    if charge is None:
-        return None
-    values = {name: getattr(charge, name) for name in FIELDS}
-    return {
-        name: str(value) if isinstance(value, Decimal) else value.isoformat() if isinstance(value, date) else value
-        for name, value in values.items()
-        if value is not None
-    }
-
-
-def _charge_from_json(plain: dict[str, Any] | None) -> Charge | None:
-    if plain is None:
-        return None
-    kinds: dict[str, Callable[[str], Any]] = {
-        "unit_price": Decimal, "vat_rate": Decimal, "start_date": date.fromisoformat, "end_date": date.fromisoformat,
-    }  # fmt: skip
-    return Charge(**{name: kinds[name](value) if name in kinds else value for name, value in plain.items()})

@@ -2,60 +2,163 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import hashlib
 import json
+import tempfile
+import weakref
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, Any, Self
 
 import attrs
 
 from ..errors import BillingError
-from ._journal import step_from_json, step_to_json
-from ._match import FIELDS, Held, Kind, Step, difference, money
-from ._private import open_private
-from ._reading import held
+from ..models import RecurringProduct
+from ._columns import REASON
+from ._figures import Figures
+from ._json import step_from_json, step_to_json
+from ._match import FIELDS, Held, Kind, Level, Shown, Step, content_of, difference, money, nothing_shown
+from ._private import make_private, open_private
 from ._sources import TableError
-from ._tables import Row, Table
+from ._tables import Row
 from ._validation import COLUMNS
 
-if TYPE_CHECKING:
-    from ..aio import AsyncBilling
-
-FORMAT = "payex-billing plan 2"
-T = TypeVar("T")
-Customer = tuple[str, list[Row]]
-Progress = Callable[[int], object]
+FORMAT = "payex-billing plan 3"
+_IN_MEMORY = 1024 * 1024  # bytes of a plan before it goes to disk
+_CHUNK = 1 << 20
 
 
 @attrs.frozen(kw_only=True)
 class PlannedCustomer:
-    """What a plan has for one customer.
+    """The plan for one customer.
 
     Attributes:
         customer_no: the customer.
-        fingerprint: of what was held when it was planned; the plan is refused when it has changed.
-        subscriptions: what was read; None is the customer's own level.
-        whole: whether all its subscriptions were read, because other charges of the customer are removed.
-        unchanged: lines of rows that are as they should be.
-        steps: what is to be written.
+        exists: whether it existed when it was planned.
+        levels: the levels that were read.
+        whole: whether all its subscriptions were read, because charges in no row are removed.
+        digests: of each charge that was held, by level and id; only if there are steps. A customer that has changed
+            since is not written to.
+        unchanged: lines of the rows that need no write.
+        steps: the writes.
         surplus: how many charges are held and in no row.
         suspicious: lines of rows that would add a charge of a product of which an open one is held in no row.
     """
 
     customer_no: str
-    fingerprint: str
-    subscriptions: tuple[str | None, ...]
+    exists: bool
+    levels: tuple[Level, ...]
     whole: bool
+    digests: Mapping[Level, Mapping[str, str]]
     unchanged: tuple[int, ...]
     steps: tuple[Step, ...]
     surplus: int = 0
     suspicious: tuple[int, ...] = ()
+
+    @property
+    def lines(self) -> tuple[int, ...]:
+        """Lines of the rows that need a write."""
+        return tuple(step.line for step in self.steps if step.line is not None)
+
+
+def digest_of(charge: RecurringProduct) -> str:
+    """A digest that changes when the content of a charge changes."""
+    return hashlib.sha256(repr(content_of(charge)).encode()).hexdigest()[:16]
+
+
+def digests_of(held: Held) -> dict[Level, dict[str, str]]:
+    """A digest of each charge, by level and id."""
+    return {level: {charge.id: digest_of(charge) for charge in charges} for level, charges in held.charges.items()}
+
+
+def _to_line(planned: PlannedCustomer) -> bytes:
+    plain = attrs.asdict(planned, recurse=False)
+    plain["digests"] = list(planned.digests.items())  # a key of JSON cannot be null
+    plain["steps"] = [step_to_json(step) for step in planned.steps]
+    return (json.dumps(plain, ensure_ascii=False) + "\n").encode()
+
+
+def _from_line(line: bytes) -> PlannedCustomer:
+    plain = json.loads(line)
+    tuples: dict[str, Any] = {name: tuple(plain.pop(name)) for name in ("levels", "unchanged", "suspicious")}
+    steps = tuple(map(step_from_json, plain.pop("steps")))
+    digests = {level: dict(charges) for level, charges in plain.pop("digests")}
+    return PlannedCustomer(steps=steps, digests=digests, **tuples, **plain)
+
+
+class PlannedCustomers:
+    """The customers of a plan, in a file: a plan of millions of rows costs no memory.
+
+    Args:
+        file: the open file; a temporary one by default.
+        start: where the customers begin in it.
+    """
+
+    def __init__(self, file: IO[bytes] | None = None, start: int = 0) -> None:
+        self._file = file if file is not None else tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
+        self._close = weakref.finalize(self, self._file.close)
+        self._start = start
+        self._end = start
+        self._sum = 0
+        self._count = 0
+
+    def append(self, planned: PlannedCustomer) -> None:
+        """Add a customer at the end."""
+        self._file.seek(self._end)
+        line = _to_line(planned)
+        self._file.write(line)
+        self._note(line)
+
+    def _note(self, line: bytes) -> None:
+        self._end += len(line)
+        self._count += 1
+        self._sum += int.from_bytes(hashlib.sha256(line).digest(), "big")
+
+    @property
+    def digest(self) -> str:
+        """A digest of all customers, in any order."""
+        return hashlib.sha256(f"{self._count} {self._sum}".encode()).hexdigest()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[PlannedCustomer]:
+        return map(_from_line, self.raw())
+
+    def raw(self) -> Iterator[bytes]:
+        """The lines as they are written."""
+        offset = self._start
+        while offset < self._end:
+            self._file.seek(offset)
+            lines = self._file.readlines(_CHUNK)
+            if not lines:
+                raise TableError("the file of the plan was cut while it was read")
+            offset += sum(map(len, lines))
+            yield from lines
+
+    def read_to_end(self) -> Iterator[PlannedCustomer]:
+        """Read what the file holds, and take it as the customers of this plan."""
+        while True:
+            self._file.seek(self._end)
+            lines = self._file.readlines(_CHUNK)
+            if not lines:
+                return
+            for line in lines:
+                self._note(line)
+                yield _from_line(line)
+
+    def close(self) -> None:
+        """Close the file; a temporary one is removed."""
+        self._close()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PlannedCustomers) and self.digest == other.digest
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 @attrs.define(kw_only=True)
@@ -63,33 +166,46 @@ class Plan:
     """What would be done.
 
     Attributes:
-        ledger: whose charges.
+        ledger: the address of the ledger.
+        prune: whether charges in no row are removed.
+        columns: the columns of the table.
+        is_part: whether the table holds rejected rows of another one, and not the whole.
         rows: rows of the table, in this shard.
-        rejected: lines of rows that are not applied, with the reason.
-        failed: lines of rows that could not be planned, with the reason.
-        unchanged: rows that are as they should be.
-        customers: those that were read, or whose plan was loaded.
+        rejected: the reason for each rejected row, by line number.
+        failed: the reason for each row that could not be planned, by line number.
+        unchanged: rows that need no write.
+        at_rest: of these, rows of customers that need no write at all.
+        applied_before: rows that an interrupted run has written already.
+        customers: the customers that were read.
         held: charges that are held by them.
+        surplus: charges that are held by them and in no row.
         counts: steps by kind.
         before: major currency units a month of what is held, as far as it has prices of its own.
         after: the same when the plan is applied.
         without_price: charges of the table that take their price from the master product.
-        prune: whether what no row asks for is removed.
+        unfinished: customers of whom a row failed.
+        figures: what the guards look at.
     """
 
     ledger: str
     prune: bool = False
+    columns: tuple[str, ...] = tuple(COLUMNS)
+    is_part: bool = False
     rows: int = 0
     rejected: dict[int, str] = attrs.field(factory=dict)
     failed: dict[int, str] = attrs.field(factory=dict)
     unchanged: int = 0
+    at_rest: int = 0
+    applied_before: int = 0
     held: int = 0
     surplus: int = 0
-    customers: list[PlannedCustomer] = attrs.field(factory=list)
+    customers: PlannedCustomers = attrs.field(factory=PlannedCustomers)
     counts: Counter[str] = attrs.field(factory=Counter)
     before: Decimal = Decimal(0)
     after: Decimal = Decimal(0)
     without_price: int = 0
+    unfinished: set[str] = attrs.field(factory=set, eq=False)
+    figures: Figures = attrs.field(factory=Figures, eq=False)
 
     @property
     def changes(self) -> int:
@@ -101,11 +217,27 @@ class Plan:
         """How many charges it removes."""
         return self.counts[Kind.REMOVE.value]
 
-    def add(self, customer_no: str, rows: list[Row], found: Held, *, prune: bool, today: date) -> PlannedCustomer:
-        """Plan one customer."""
-        result = difference(customer_no, rows, found, prune=prune)
+    @property
+    def digest(self) -> str:
+        """A short digest of all that the plan would write; `apply --approve` takes it."""
+        return self.customers.digest[:12]
+
+    def add(
+        self,
+        customer_no: str,
+        rows: list[Row],
+        found: Held,
+        *,
+        prune: bool,
+        today: date,
+        shown: Shown = nothing_shown,
+        written: frozenset[int] = frozenset(),
+    ) -> PlannedCustomer:
+        """Plan one customer. `written` are lines of rows that the interrupted run has written already."""
+        result = difference(customer_no, rows, found, prune=prune, today=today, shown=shown)
+        self.figures.add(customer_no, rows, found, result, today)
         open_surplus = {
-            (number, each.product_code) for number, each in result.surplus if not _ended(each.end_date, today)
+            (level, charge.product_code) for level, charge in result.surplus if not _ended(charge.end_date, today)
         }
         suspicious = tuple(
             step.line
@@ -113,196 +245,139 @@ class Plan:
             if not prune and step.kind is Kind.CREATE and step.charge is not None and step.line is not None
             and (step.subscription_no, step.charge.product_code) in open_surplus
         )  # fmt: skip
+        unchanged = tuple(line for line in result.unchanged if line not in written)
         planned = PlannedCustomer(
             customer_no=customer_no,
-            fingerprint=found.fingerprint,
-            subscriptions=tuple(dict.fromkeys(row.subscription_no for row in rows)),
+            exists=found.exists,
+            levels=tuple(dict.fromkeys(row.subscription_no for row in rows)),
             whole=prune,
-            unchanged=result.unchanged,
+            digests=digests_of(found) if result.steps else {},
+            unchanged=unchanged,
             steps=result.steps,
             surplus=len(result.surplus),
             suspicious=suspicious,
         )
+        self.applied_before += len(result.unchanged) - len(unchanged)
+        self.customers.append(planned)
         self._count(planned)
         everything = [charge for charges in found.charges.values() for charge in charges]
         self.held += len(everything)
         before, _ = money(everything, today)
         after, without = money([*result.wanted, *(() if prune else (each for _, each in result.surplus))], today)
-        self.before, self.after, self.without_price = (
-            self.before + before,
-            self.after + after,
-            self.without_price + without,
-        )
+        self.before += before
+        self.after += after
+        self.without_price += without
         return planned
 
     def _count(self, planned: PlannedCustomer) -> None:
-        self.customers.append(planned)
         self.unchanged += len(planned.unchanged)
+        if not planned.steps:
+            self.at_rest += len(planned.unchanged)
         self.surplus += planned.surplus
         self.counts.update(step.kind.value for step in planned.steps)
 
+    def skip(self, customer_no: str, rows: int) -> None:
+        """Count the rows of a customer that need no look, because they were applied before and did not change."""
+        self.figures.skip(customer_no, rows)
+        self.rows += rows
+        self.unchanged += rows
+        self.at_rest += rows
+
     def write(self, path: Path) -> None:
-        """Keep it as JSON Lines, to be looked at, and applied later."""
+        """Write it as JSON Lines, to be looked at, and applied later."""
         head = {
             "format": FORMAT,
             "customers": len(self.customers),
-            "digest": _digest(self._lines()),
+            "digest": self.customers.digest,
             "ledger": self.ledger,
             "prune": self.prune,
+            "columns": self.columns,
+            "is_part": self.is_part,
             "rows": self.rows,
             "rejected": self.rejected,
             "failed": self.failed,
             "held": self.held,
-            "unchanged_unread": self.unchanged - sum(len(each.unchanged) for each in self.customers),
+            "unchanged": self.unchanged,
+            "at_rest": self.at_rest,
+            "applied_before": self.applied_before,
             "before": str(self.before),
             "after": str(self.after),
             "without_price": self.without_price,
+            "figures": self.figures.to_json(),
         }
-        with open_private(path) as file:
-            file.write(json.dumps(head) + "\n")
-            file.writelines(self._lines())
-
-    def _lines(self) -> Iterator[str]:
-        """The customers as they are written. Made anew for each use: the text of a million takes a gigabyte."""
-        for planned in self.customers:
-            plain = attrs.asdict(planned, recurse=False) | {"steps": [step_to_json(step) for step in planned.steps]}
-            yield json.dumps(plain, ensure_ascii=False) + "\n"
+        make_private(path)
+        with path.open("wb") as file:
+            file.write(json.dumps(head).encode() + b"\n")
+            file.writelines(self.customers.raw())
 
     def write_rejects(self, path: Path, reasons: Mapping[int, str]) -> None:
-        """Write the rows of these lines, as far as the plan knows them, with a column `reason`."""
-        steps = {step.line: step for each in self.customers for step in each.steps if step.line is not None}
+        """Write the rows of these lines with a column `payex_reason`, to be corrected and read again.
+
+        The plan knows no cells of a row that was rejected: of such a row there is only the reason.
+        """
+        steps = {step.line: step for planned in self.customers for step in planned.steps if step.line in reasons}
         with open_private(path, newline="") as file:
             writer = csv.writer(file)
-            writer.writerow([*COLUMNS, "reason"])
+            writer.writerow([*self.columns, REASON])
             for line, reason in sorted(reasons.items()):
                 step = steps.get(line)
                 if step is None or step.charge is None:
-                    writer.writerow([*("" for _ in COLUMNS), f"line {line} {reason}"])
+                    writer.writerow([*("" for _ in self.columns), f"line {line}: {reason}"])
                     continue
-                values = [getattr(step.charge, name) for name in FIELDS]
-                cells = ["" if each is None else str(each) for each in values]
-                writer.writerow([step.customer_no, step.subscription_no or "", *cells, reason])
+                values = {"customer_no": step.customer_no, "subscription_no": step.subscription_no}
+                values |= {name: getattr(step.charge, name) for name in FIELDS}
+                cells = [values[name] for name in self.columns]
+                writer.writerow([*("" if cell is None else str(cell) for cell in cells), reason])
 
     @classmethod
-    def load(cls, path: Path) -> Plan:
-        """Read a plan that was kept.
+    def load(cls, path: Path) -> Self:
+        """Read a plan that was written.
 
         Raises:
-            TableError: it is none, or is cut short.
+            TableError: it is no plan of this version, or is not whole.
         """
         try:
-            with path.open(encoding="utf-8") as file:
-                head = json.loads(file.readline() or "null")
-                if not isinstance(head, dict) or head.get("format") != FORMAT:
-                    raise TableError(f"{path}: is not a plan of this version")
-                plan = cls(ledger=head["ledger"], prune=head["prune"], rows=head["rows"])
-                plan.rejected = {int(line): reason for line, reason in head["rejected"].items()}
-                plan.failed = {int(line): reason for line, reason in head["failed"].items()}
-                plan.held, plan.unchanged = head["held"], head["unchanged_unread"]
-                plan.before, plan.after = Decimal(head["before"]), Decimal(head["after"])
-                plan.without_price = head["without_price"]
-                start = file.tell()
-                digest = _digest(file)
-                file.seek(start)
-                for line in file:
-                    plain = json.loads(line)
-                    steps = tuple(map(step_from_json, plain.pop("steps")))
-                    lists: dict[str, Any] = {
-                        name: tuple(plain.pop(name)) for name in ("subscriptions", "unchanged", "suspicious")
-                    }
-                    plan._count(PlannedCustomer(steps=steps, **lists, **plain))
-                if (len(plan.customers), digest) != (head["customers"], head["digest"]):
-                    raise TableError(
-                        f"{path}: is not a whole plan: it has {len(plan.customers)} of {head['customers']} customers, "
-                        "or was changed. Make a new plan"
-                    )
+            file = path.open("rb")
         except OSError as error:
             raise TableError(f"{path}: cannot be read: {error.strerror}") from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise TableError(f"{path}: is not a plan that can be read: {error}") from None
+        try:
+            return cls._read(path, file)
+        except BaseException as error:
+            file.close()
+            if isinstance(error, OSError):
+                raise TableError(f"{path}: cannot be read: {error.strerror}") from None
+            if isinstance(error, ValueError | KeyError | TypeError) and not isinstance(error, BillingError):
+                raise TableError(f"{path}: is not a plan that can be read: {error}") from None
+            raise
+
+    @classmethod
+    def _read(cls, path: Path, file: IO[bytes]) -> Self:
+        head = json.loads(file.readline() or "null")
+        if not isinstance(head, dict) or head.get("format") != FORMAT:
+            raise TableError(f"{path}: is not a plan of this version")
+        plan = cls(ledger=head["ledger"], prune=head["prune"], rows=head["rows"], is_part=head["is_part"])
+        plan.columns = tuple(head["columns"])
+        plan.rejected = {int(line): reason for line, reason in head["rejected"].items()}
+        plan.failed = {int(line): reason for line, reason in head["failed"].items()}
+        plan.held, plan.applied_before = head["held"], head["applied_before"]
+        plan.before, plan.after = Decimal(head["before"]), Decimal(head["after"])
+        plan.without_price = head["without_price"]
+        plan.figures = Figures.from_json(head["figures"])
+        plan.customers = PlannedCustomers(file, file.tell())
+        for planned in plan.customers.read_to_end():
+            plan._count(planned)
+        if (len(plan.customers), plan.customers.digest) != (head["customers"], head["digest"]):
+            raise TableError(
+                f"{path}: is not a whole plan: it has {len(plan.customers)} of {head['customers']} customers, "
+                "or was changed. Make a new plan"
+            )
+        plan.unchanged, plan.at_rest = head["unchanged"], head["at_rest"]
         return plan
 
-
-def _digest(lines: Iterable[str]) -> str:
-    """Return a digest of the lines of a plan that hold its customers."""
-    digest = hashlib.sha256()
-    for line in lines:
-        digest.update(line.encode())
-    return digest.hexdigest()
+    def close(self) -> None:
+        """Close the file of the plan."""
+        self.customers.close()
 
 
 def _ended(end: date | None, today: date) -> bool:
     return end is not None and end < today
-
-
-async def make(
-    billing: AsyncBilling,
-    table: Table,
-    *,
-    where: str = "",
-    prune: bool = False,
-    concurrency: int = 16,
-    today: date | None = None,
-    on_progress: Progress | None = None,
-) -> Plan:
-    """Read the customers of a table, and say what would be written. Nothing is.
-
-    Args:
-        billing: the client.
-        table: the desired charges.
-        where: which rows, as a condition of SQL; see `Table.rows`.
-        prune: whether the table is the whole truth for its customers, so that other charges of theirs are removed.
-        concurrency: customers read at once.
-        today: for what is still billed; the day it is if not given.
-        on_progress: called with the number of rows after each customer.
-    """
-    plan = Plan(ledger=billing.settings.ledger, prune=prune)
-    unsure = table.with_rejected_rows()
-    day = today or date.today()
-
-    async def one(customer: Customer) -> None:
-        number, rows = customer
-        pruned = prune and number not in unsure
-        try:
-            state = await held(billing, number, {row.subscription_no for row in rows}, everything=pruned)
-        except BillingError as error:
-            plan.failed |= {row.line: f"{type(error).__name__}: {error}" for row in rows}
-        else:
-            plan.add(number, rows, state, prune=pruned, today=day)
-        plan.rows += len(rows)
-        if on_progress is not None:
-            on_progress(len(rows))
-
-    await over(table.rows(where), one, concurrency)
-    plan.customers.sort(key=lambda each: each.customer_no)
-    return plan
-
-
-async def over(
-    items: Iterable[T], work: Callable[[T], Awaitable[None]], concurrency: int, stop: asyncio.Event | None = None
-) -> None:
-    """Do work for each item, so many at once: workers over an iterator, so that a million items cost no memory."""
-    source: Iterator[T] = iter(items)
-
-    async def worker() -> None:
-        for item in source:
-            if stop is not None and stop.is_set():
-                return
-            await work(item)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(concurrency):
-            group.create_task(worker())
-
-
-async def changed_since(billing: AsyncBilling, plan: Plan, concurrency: int) -> list[str]:
-    """The customers of whom something is other than when the plan was made."""
-    changed: list[str] = []
-
-    async def one(planned: PlannedCustomer) -> None:
-        state = await held(billing, planned.customer_no, planned.subscriptions, everything=planned.whole)
-        if state.fingerprint != planned.fingerprint:
-            changed.append(planned.customer_no)
-
-    await over([each for each in plan.customers if each.steps], one, concurrency)
-    return sorted(changed)

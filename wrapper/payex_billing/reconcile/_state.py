@@ -6,10 +6,12 @@ because a customer is read again before it is written to.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from ._private import make_private
+from ._selection import Selection, Shard
 from ._sources import TableError
 from ._tables import Table
 
@@ -70,6 +72,17 @@ class State:
             f"(SELECT * FROM state.customers WHERE true{same}) USING (customer_no, rows, digest)"
         )
 
+    def unchanged(self, shard: Shard | None) -> Iterator[tuple[str, int]]:
+        """The customers that need not be read, with their number of rows."""
+        condition = Selection(shard=shard).condition
+        cursor = self._database.cursor()
+        cursor.execute(
+            "SELECT customer_no, rows FROM digests ANTI JOIN changed USING (customer_no)"
+            f"{' WHERE ' + condition if condition else ''} ORDER BY customer_no"
+        )
+        yield from (record for chunk in iter(lambda: cursor.fetchmany(10_000), []) for record in chunk)
+        cursor.close()
+
     def update(self, customers: list[str], *, prune: bool) -> None:
         """Remember that the rows of these customers were applied."""
         self._database.execute(
@@ -82,3 +95,9 @@ class State:
         """Write it out."""
         self._database.execute("DROP TABLE digests")
         self._database.execute("DETACH state")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

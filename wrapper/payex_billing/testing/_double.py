@@ -15,6 +15,7 @@ from payex_billing_mock.app import Answer
 from payex_billing_mock.app import Request as Received
 from payex_billing_mock.traffic import Traffic
 
+from .._responses import ResponseHook
 from .._telemetry import AttemptHook
 from .._transport import _choice
 from ..aio import AsyncBilling
@@ -41,6 +42,10 @@ class ClientOptions(TypedDict, total=False):
     max_rate: float
     tracing: bool
     on_attempt: AttemptHook
+    on_response: ResponseHook
+    headers: Mapping[str, str]
+    app_info: str | tuple[str, str]
+    dry_run: bool
 
 
 @attrs.frozen

@@ -1,0 +1,341 @@
+"""`dry_run`: writes are recorded, not sent, and later reads show them as if they had taken effect.
+
+`Recorder` is pure. For each request it says what to ask the server first, and makes the response from what comes back.
+The client's own code above it stays the same: values are checked, requests are built and responses are read as always.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import attrs
+
+from ._definition import parse_json
+from ._evidence import Phase
+from ._problems import read_problem
+from ._recorded import describe
+from ._transport import AsyncTransport, Failure, Reply, Request, Response, Transport
+from ._transport._sender import AsyncSender, Sender
+from .config import Settings
+from .models import RecordedWrite
+
+# The collections in a path, and what the last one holds.
+_KINDS = {
+    ("customers",): "customer",
+    ("customers", "subscriptions"): "subscription",
+    ("customers", "recurring-products"): "recurring-product",
+    ("customers", "subscriptions", "recurring-products"): "recurring-product",
+}
+_NUMBERS = {"customer": "customerNo", "subscription": "subscriptionNo", "recurring-product": "recurringProductId"}
+# Statuses by which a gateway, and not the API, ends a request.
+_ABANDONED = frozenset({408, 425, 460, 499})
+_RECORDED = 204
+
+
+@attrs.frozen
+class _Route:
+    """What a path means.
+
+    Attributes:
+        path: the path without its query, in one spelling.
+        collections: the collections in it, such as `customers`; none for a path that the contract does not have.
+        numbers: the numbers in the path.
+        is_list: whether it is the path of a collection.
+        parents: the paths of the resources that it hangs on, the farthest one first.
+    """
+
+    path: str
+    collections: tuple[str, ...]
+    numbers: tuple[str, ...]
+    is_list: bool
+    parents: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        """What it names: `customer`, `subscription` or `recurring-product`; empty if the contract has no such path."""
+        return _KINDS.get(self.collections, "")
+
+
+class Recorder:
+    """What a client with `dry_run` has not sent, and how the ledger would look afterwards.
+
+    Safe to share between threads.
+
+    Args:
+        origin: the origin of the server.
+        ledger: the path of the ledger, percent-encoded.
+    """
+
+    def __init__(self, origin: str, ledger: str) -> None:
+        self._origin = origin
+        self._ledger = ledger
+        self._lock = threading.Lock()
+        self._writes: list[RecordedWrite] = []
+        self._made: dict[str, dict[str, Any]] = {}  # by path, in the order of their creation
+        self._changed: dict[str, dict[str, Any]] = {}
+        self._removed: set[str] = set()
+        self._count = 0
+
+    @property
+    def writes(self) -> tuple[RecordedWrite, ...]:
+        """The writes so far, in their order."""
+        with self._lock:
+            return tuple(self._writes)
+
+    def before(self, request: Request) -> Request | Response:
+        """What to do for a request: a read to send, or the response, if the server need not be asked."""
+        subject = self._subject(request)
+        if subject is None:
+            return request if request.method == "GET" else Response(_RECORDED, {}, b"")
+        with self._lock:
+            known = self._known(subject)
+        if known is not None or request.method == "GET":
+            return known or request
+        headers = {name: value for name, value in request.headers.items() if name != "Content-Type"}
+        return Request("GET", self._origin + subject.path, headers)
+
+    def after(self, request: Request, reply: Reply) -> Reply:
+        """The response to a request.
+
+        Args:
+            request: the request of the client.
+            reply: what came of `before`.
+        """
+        subject = self._subject(request)
+        if request.method == "GET":
+            shown = isinstance(reply, Response) and reply.status == 200 and subject is not None
+            return self._shown(subject, reply) if shown else reply  # type: ignore[arg-type]
+        if isinstance(reply, Failure):
+            return attrs.evolve(reply, phase=Phase.NEVER_SENT, reason=_not_read(reply.reason))
+        with self._lock:
+            # Another thread may have created or removed the same in the meantime.
+            known = None if subject is None else self._known(subject)
+            return self._write(request, subject, known or reply)
+
+    # writes
+
+    def _write(self, request: Request, subject: _Route | None, reply: Response) -> Reply:
+        """The response to a write. `reply` says whether the resource that it depends on exists."""
+        route = self._route(request)
+        exists = 200 <= reply.status < 300
+        creates = request.method == "POST" and subject is not None
+        if creates and subject is not None and subject.numbers != route.numbers:  # a customer or a subscription
+            if exists:
+                return _problem(409, f"{route.kind}-already-exists")
+            exists = reply.status == 404 and _code(reply) in {None, "not-found", f"{route.kind}-not-found"}
+        if not exists:
+            if 400 <= reply.status < 500 and reply.status not in _ABANDONED:
+                return reply
+            return Failure(Phase.NEVER_SENT, _not_read(f"the server answered {reply.status}"))
+        body: Any = parse_json(request.body) if request.body else None
+        self._writes.append(
+            RecordedWrite(
+                method=request.method,
+                path=urlsplit(request.url).path,
+                body=body,
+                description=describe(
+                    request.method, urlsplit(request.url).path, route.collections, route.numbers, body
+                ),
+            )
+        )
+        if creates:
+            return self._create(route, body)
+        if request.method == "PATCH" and subject is not None and isinstance(body, dict):
+            return self._change(route, body, reply)
+        if request.method == "DELETE":
+            self._remove(route.path)
+        return Response(_RECORDED, {}, b"")
+
+    def _create(self, route: _Route, body: dict[str, Any]) -> Response:
+        if route.kind == "recurring-product":
+            self._count += 1
+            number = f"dry-run-{self._count}"
+        else:
+            number = body[_NUMBERS[route.kind]]
+        path = _under(route.path, number)
+        made = {"@id": path, _NUMBERS[route.kind]: number, **body}
+        if route.kind != "recurring-product":
+            made["recurringProducts"] = f"{path}/recurring-products"
+        if route.kind == "customer":
+            made["subscriptions"] = f"{path}/subscriptions"
+        self._removed.discard(path)
+        self._made[path] = made
+        return _json(201, made)
+
+    def _change(self, route: _Route, body: dict[str, Any], reply: Response) -> Response:
+        """Change a charge. `reply` shows it as the server holds it."""
+        if route.path in self._made:
+            self._made[route.path] |= body
+            return _json(200, self._made[route.path])
+        self._changed[route.path] = self._changed.get(route.path, {}) | body
+        shown = _document(reply)
+        return reply if shown is None else _json(200, self._overlaid(route.path, shown))
+
+    def _remove(self, path: str) -> None:
+        for known in (self._made, self._changed):
+            for other in [other for other in known if other == path or other.startswith(f"{path}/")]:
+                del known[other]
+        self._removed.add(path)
+
+    # reads
+
+    def _known(self, route: _Route) -> Response | None:
+        """The response to a read, if it follows from the recorded writes; None if the server must be asked."""
+        made = False
+        for path in route.parents:
+            # Whatever is below something that was created was created, too, or does not exist.
+            if path in self._removed or (made and path not in self._made):
+                return _problem(404, f"{self._read(path).kind}-not-found")
+            made = path in self._made
+        if not route.is_list:
+            if route.path in self._made:
+                return _json(200, self._made[route.path])
+            return _problem(404, f"{route.kind}-not-found") if made or route.path in self._removed else None
+        # `_shown` adds what was created.
+        return _json(200, {"items": [], "navigation": {"@id": route.path}}) if made else None
+
+    def _shown(self, route: _Route, reply: Response) -> Response:
+        """What the server shows, with the recorded writes in it."""
+        document = _document(reply)
+        items = None if document is None else document.get("items")
+        with self._lock:
+            if document is None:
+                return reply
+            if not route.is_list:
+                return _json(200, self._overlaid(route.path, document)) if route.path in self._changed else reply
+            if not isinstance(items, list):
+                return reply
+            paths = [
+                _under(route.path, str(item.get(_NUMBERS[route.kind]))) if isinstance(item, dict) else ""
+                for item in items
+            ]
+            shown = [
+                self._overlaid(path, item)
+                for path, item in zip(paths, items, strict=True)
+                if path not in self._removed and path not in self._made
+            ]
+            navigation = document.get("navigation")
+            if not (isinstance(navigation, dict) and navigation.get("next")):
+                shown += self._items(route)
+        return reply if shown == items else _json(200, document | {"items": shown})
+
+    def _overlaid(self, path: str, document: Any) -> Any:
+        change = self._changed.get(path)
+        return document if change is None else document | change
+
+    def _items(self, route: _Route) -> list[dict[str, Any]]:
+        """What was created in a collection."""
+        return [made for path, made in self._made.items() if path.rpartition("/")[0] == route.path]
+
+    # routes
+
+    def _route(self, request: Request) -> _Route:
+        return self._read(urlsplit(request.url).path)
+
+    def _read(self, path: str) -> _Route:
+        inside = path.removeprefix(f"{self._ledger}/") if path.startswith(f"{self._ledger}/") else ""
+        segments = list(map(unquote, inside.split("/")))
+        collections = tuple(segments[::2])
+        spelled = [
+            f"{self._ledger}/" + "/".join(quote(segment, safe="") for segment in segments[:end])
+            for end in range(1, len(segments) + 1)
+        ]
+        return _Route(
+            path=spelled[-1],
+            collections=collections if collections in _KINDS else (),
+            numbers=tuple(segments[1::2]),
+            is_list=len(segments) % 2 == 1,
+            parents=tuple(spelled[1:-1:2]),
+        )
+
+    def _subject(self, request: Request) -> _Route | None:
+        """What is to be read for a request; None if the contract has no such operation.
+
+        A charge is created if its parent exists; a customer or a subscription, if it does not exist itself.
+        """
+        route = self._route(request)
+        if not route.kind:
+            return None
+        if request.method == "GET":
+            return route
+        if request.method in {"PATCH", "DELETE"}:
+            return None if route.is_list else route
+        if request.method != "POST" or not route.is_list:
+            return None
+        body = _document_of(request.body)
+        if route.kind == "recurring-product":
+            return None if body is None else self._read(route.parents[-1])
+        number = None if body is None else body.get(_NUMBERS[route.kind])
+        return self._read(_under(route.path, number)) if isinstance(number, str) and number else None
+
+
+class DryRunSender(Sender):
+    """Sends reads, and records writes.
+
+    Args:
+        recorder: what records them.
+        settings: as for `Sender`.
+        owner: as for `Sender`.
+        transport: as for `Sender`.
+    """
+
+    def __init__(self, recorder: Recorder, settings: Settings, owner: str, transport: Transport | None) -> None:
+        super().__init__(settings, owner, transport)
+        self._recorder = recorder
+
+    def send(self, request: Request, timeout: float) -> Reply:
+        """Send once what the recorder asks for, and give what it says."""
+        asked = self._recorder.before(request)
+        reply = super().send(asked, timeout) if isinstance(asked, Request) else asked
+        return self._recorder.after(request, reply)
+
+
+class AsyncDryRunSender(AsyncSender):
+    """The same for the tasks of an event loop."""
+
+    def __init__(self, recorder: Recorder, settings: Settings, owner: str, transport: AsyncTransport | None) -> None:
+        super().__init__(settings, owner, transport)
+        self._recorder = recorder
+
+    async def send(self, request: Request, timeout: float) -> Reply:  # noqa: ASYNC109 - of one attempt
+        """Send once what the recorder asks for, and give what it says."""
+        asked = self._recorder.before(request)
+        reply = await super().send(asked, timeout) if isinstance(asked, Request) else asked
+        return self._recorder.after(request, reply)
+
+
+def _under(path: str, number: str) -> str:
+    return f"{path}/{quote(number, safe='')}"
+
+
+def _not_read(reason: str) -> str:
+    return f"the dry run could not read what the write depends on: {reason}"
+
+
+def _code(response: Response) -> str | None:
+    return read_problem(response.status, response.body).code
+
+
+def _document(response: Response) -> dict[str, Any] | None:
+    return _document_of(response.body)
+
+
+def _document_of(body: bytes | None) -> dict[str, Any] | None:
+    try:
+        value = parse_json(body or b"")
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _json(status: int, value: object, media_type: str = "application/json") -> Response:
+    return Response(status, {"content-type": media_type}, json.dumps(value).encode())
+
+
+def _problem(status: int, code: str) -> Response:
+    title = f"{code.replace('-', ' ').capitalize()}, says the dry run"
+    problem = {"type": f"billing/customer/problems/{code}", "title": title, "status": status}
+    return _json(status, problem, "application/problem+json")

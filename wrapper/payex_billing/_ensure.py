@@ -1,0 +1,194 @@
+"""Creates what does not exist yet, and never twice.
+
+Pure: it yields calls, and waits, and receives the results of the calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
+from typing import TypeVar
+
+import attrs
+
+from . import _operations
+from ._calls import Call
+from ._evidence import Attempt
+from ._look_up import Steps, held_charges, look_up, plain
+from ._memory import Memory
+from ._operations import Parent
+from ._steps import Environment, Wait
+from .config import Settings
+from .errors import AlreadyExists, ConflictingCharge, NotFound, OutcomeUnknown
+from .models import Charge, LookUpResult, LostCreation, Outcome, RecurringProduct
+
+T = TypeVar("T")
+ROUNDS = 3  # times that a creation is sent that is known not to have taken effect
+# Seconds between two look-ups of a creation that is not there yet.
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 16.0
+
+
+def ensure(create: Call[T], read: Call[T]) -> Steps[T]:
+    """Create a customer or a subscription, or read it when it exists.
+
+    The number makes the creation harmless to repeat: the server answers a second one with 409. So a lost creation is
+    read, and created again if it is not there.
+    """
+    rounds = 0
+    while True:
+        try:
+            created: T = yield create
+        except AlreadyExists:
+            existing: T = yield read
+            return existing
+        except OutcomeUnknown as lost:
+            rounds += 1
+            try:
+                found: T = yield read
+            except NotFound:
+                if rounds == ROUNDS:
+                    raise lost from None
+            else:
+                return found
+        else:
+            return created
+
+
+@attrs.frozen
+class ChargeEnsurer:
+    """Adds a charge if its parent has no equal one.
+
+    Nothing but the content tells a charge from another, so the caller must see to it that no other `ensure` of the same
+    parent runs at the same time.
+
+    Attributes:
+        settings: whose ledger it is.
+        memory: what the client has seen, and the creations that it has lost.
+        environment: clocks, and the function for `OutcomeUnknown.look_up`.
+        settle: treat a request as finished when this many seconds have passed since it was sent.
+        until: when the deadline passes, by `environment.now`.
+    """
+
+    settings: Settings
+    memory: Memory
+    environment: Environment
+    settle: float
+    until: float
+
+    def steps(self, parent: Parent, charge: Charge) -> Steps[RecurringProduct]:
+        """Return the equal charge, or the new one."""
+        create = _operations.create_charge(parent, charge)  # a wrong charge is found before anything is sent
+        rounds = 0
+        while True:
+            held = yield from held_charges(parent, self.settings)
+            existing = equal_charge(held, charge)
+            if existing is not None:
+                return existing
+            refuse_conflict(held, charge, datetime.fromtimestamp(self.environment.epoch()).date())
+            lost = self._lost(parent, charge)
+            own = lost is None
+            attempts: tuple[Attempt, ...] = ()
+            if lost is None:
+                create.known = frozenset(product.id for product in held)
+                try:
+                    created: RecurringProduct = yield create
+                except OutcomeUnknown as error:
+                    lost, attempts = error.lost, error.attempts
+                    rounds += 1
+                else:
+                    return created
+            result = yield from self._resolve(lost)
+            if own and isinstance(result.resource, RecurringProduct):
+                return result.resource
+            if result.outcome is Outcome.UNKNOWN or rounds == ROUNDS:
+                raise OutcomeUnknown(
+                    f"it is not known whether a creation of this charge took effect: {result.reason}",
+                    operation=create.request.operation,
+                    attempts=attempts,
+                    lost=lost,
+                    look_up=self.environment.look_up,
+                )
+
+    def _lost(self, parent: Parent, charge: Charge) -> LostCreation | None:
+        """A creation that this client has lost earlier, and that may have created the charge."""
+        for lost in self.memory.lost_charges(parent.customer_no, parent.subscription_no):
+            sent = lost.key.charge if lost.key is not None else None
+            if sent is None or _may_be_equal(sent, charge):
+                return lost
+        return None
+
+    def _resolve(self, lost: LostCreation) -> Steps[LookUpResult]:
+        """Look up a lost creation until the look-up decides, as long as there is time."""
+        pause = FIRST_PAUSE
+        while True:
+            now = self.environment.epoch()
+            result = yield from look_up(lost, self.settings, self.memory, now, self.settle)
+            if result.outcome is not Outcome.UNKNOWN or result.candidates:
+                return result
+            left = lost.sent_at + self.settle - now
+            wait = min(pause, left + 0.01) if left > 0 else pause
+            if self.environment.now() + wait >= self.until:
+                return result
+            yield Wait(wait)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def equal_charge(held: Iterable[RecurringProduct], charge: Charge) -> RecurringProduct | None:
+    """The charge that bills what `charge` says, if there is one; of several the one that is the most alike.
+
+    A value that `charge` leaves out is equal to whatever is held, because the server may show the master product's, or
+    the day from which it bills. No end date is a value: it means open-ended.
+    """
+    equal = [product for product in held if product.end_date == charge.end_date and _has_given(product, charge)]
+    exact = [product for product in equal if product.has_content_of(charge)]
+    return next(iter(exact or equal), None)
+
+
+def refuse_conflict(held: Iterable[RecurringProduct], charge: Charge, today: date) -> None:
+    """Refuse to add a charge that would bill days that a charge with another end date bills already.
+
+    Raises:
+        ConflictingCharge: it would.
+    """
+    first, last = charge.start_date or today, charge.end_date or date.max
+    found = tuple(
+        product
+        for product in held
+        if _has_given(product, charge)
+        and (product.start_date or date.min) <= last
+        and first <= (product.end_date or date.max)
+    )
+    if found:
+        charges = "1 existing charge is" if len(found) == 1 else f"{len(found)} existing charges are"
+        raise ConflictingCharge(
+            f"{charges} the same but for the end date: change the end date with update(), or pass a later start_date. "
+            "No write was sent",
+            candidates=found,
+        )
+
+
+_GIVEN: tuple[tuple[str, Callable[[object], object]], ...] = (
+    ("product_code", lambda value: value),
+    ("quantity", lambda value: value),
+    ("unit_price", lambda value: value),
+    ("vat_rate", lambda value: value),
+    ("text", plain),  # a server may store it in another form
+    ("start_date", lambda value: value),
+)
+
+
+def _has_given(product: RecurringProduct, charge: Charge) -> bool:
+    """Whether a charge has every value that is given, the end date aside; the server may drop what it does not know."""
+    for name, form in _GIVEN:
+        given = getattr(charge, name)
+        if given is not None and form(getattr(product, name)) != form(given):
+            return False
+    return all(product.extra.get(name, value) == value for name, value in charge.extra.items())
+
+
+def _may_be_equal(sent: Charge, charge: Charge) -> bool:
+    """Whether what was sent can be seen as the charge, once it is held: no value that both give differs."""
+    return sent.end_date == charge.end_date and all(
+        None in {(one := getattr(sent, name)), (other := getattr(charge, name))} or form(one) == form(other)
+        for name, form in _GIVEN
+    )

@@ -1,0 +1,44 @@
+"""Checks the files that a command is going to write, before the first request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from ..reconcile._private import make_private
+
+
+def check_outputs(inputs: Mapping[str, Path | None], outputs: Mapping[str, Path | None]) -> None:
+    """Make each output file, and find out that it can be written.
+
+    Args:
+        inputs: files that must not be overwritten, by option.
+        outputs: files that will be written, by option.
+
+    Raises:
+        ClickException: one cannot be written, or is another file of the same command.
+    """
+    taken = {path.resolve(): option for option, path in inputs.items() if path is not None}
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        other = taken.setdefault(path.resolve(), option)
+        if other != option:
+            raise click.ClickException(f"{option} {path} is the same file as {other}: name another")
+        try:
+            make_private(path)
+            path.open("ab").close()
+        except OSError as error:
+            raise click.ClickException(f"{option} {path} cannot be written: {error.strerror or error}") from None
+
+
+@contextmanager
+def writing(option: str, path: Path) -> Iterator[None]:
+    """Make a sentence of an error while the file of an option is written."""
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(f"{option} {path} cannot be written: {error.strerror or error}") from None

@@ -1,0 +1,383 @@
+"""What a run is about to do, in numbers of bounded size: the material that the guards judge. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final, Self
+
+from ._match import AnyCharge, Difference, Held, Kind, Step
+from ._product_figures import ProductFigures, sentence
+from ._samples import Samples, Sketch
+from ._tables import Row
+
+MOST_PRODUCTS: Final = 2_000  # codes; a file that has more has something else in that column
+MOST_GROUPS: Final = 5_000
+MOST_NEW_NUMBERS: Final = 200
+MOST_SERIES: Final = 200
+MOST_DIGESTS: Final = 400  # runs
+OTHERS: Final = "(other codes)"
+ZERO: Final = Decimal(0)
+COUNTS: Final = (
+    "customers", "rows", "skipped_customers", "skipped_rows", "held", "touched", "creations", "ends", "removals",
+    "cleared", "customers_up", "customers_down",
+)  # fmt: skip
+MONEY: Final = ("before", "up", "down", "carried")
+
+
+class Figures:
+    """What one run is about to do. Add each customer while the plan is made, then call `check`.
+
+    The memory does not grow with the table, but for the samples, which have a limit.
+
+    Attributes:
+        ledger: the address of the ledger.
+        source_modified: when the file was last changed, in seconds since 1970; None if that is not known.
+        digest: a digest of the file's right rows in any order, as `Table.digest`; empty if that is not known.
+        rejected: rows that were rejected.
+        customers: customers that were read.
+        rows: their rows.
+        skipped_customers: customers whose rows are those of the last run, so that they were not read.
+        skipped_rows: their rows.
+        held: charges held that have not ended.
+        touched: customers that change.
+        new_customers: customers that do not exist yet.
+        creations: new charges of customers that exist.
+        ends: charges that get an end date, or an earlier one.
+        removals: charges that are removed before they have ended.
+        cleared: charges that lose their end date, or that had ended and go on.
+        before: money per month of the charges held, in major currency units.
+        up: money per month that customers will pay more.
+        down: money per month that customers will pay less.
+    """
+
+    def __init__(self) -> None:
+        self.ledger = ""
+        self.source_modified: float | None = None
+        self.digest = ""
+        self.rejected = 0
+        self.today = date.min
+        self.customers = self.rows = self.skipped_customers = self.skipped_rows = 0
+        self.held = self.touched = self.new_customers = self.creations = 0
+        self.ends = self.removals = self.cleared = self.customers_up = self.customers_down = 0
+        self.before = self.up = self.down = self.carried = ZERO
+        self.numbers = Sketch()
+        self.new_numbers: list[str] = []
+        self.highest: dict[str, int] = {}  # the highest customer number of each series
+        self.products: dict[str, ProductFigures] = {}
+        self.groups: Counter[frozenset[str]] = Counter()  # customers of whom only list values change, by what changes
+        self.samples = Samples()
+        self.digests: list[str] = []  # of the files of earlier runs
+        self.moves: dict[str, tuple[str, str, str]] = {}  # product: price from, price to, day of the last new price
+
+    def add(self, customer_no: str, rows: list[Row], held: Held, result: Difference, today: date) -> None:
+        """Count one customer.
+
+        Args:
+            customer_no: the customer.
+            rows: its rows in the file.
+            held: what Billing holds of it.
+            result: the difference of the two.
+            today: the day of the run; a charge that ended before does not count.
+        """
+        self.today = today
+        self.customers += 1
+        self.rows += len(rows)
+        self._number(customer_no)
+        products = self.products
+        before = ZERO
+        for charges in held.charges.values():
+            for charge in charges:
+                end = charge.end_date
+                if end is not None and end < today:
+                    continue
+                self.held += 1
+                code = charge.product_code
+                product = products[code] if code in products else self.product(code)
+                price = charge.unit_price
+                product.hold(price, charge.vat_rate, charge.quantity or 1)
+                if price is not None:
+                    before += price * (charge.quantity or 1)
+        self.before += before
+        if result.steps:
+            self._steps(customer_no, rows, held, result, today)
+
+    def skip(self, customer_no: str, rows: int) -> None:
+        """Count a customer whose rows are those of the last run, so that it was not read."""
+        self.skipped_customers += 1
+        self.skipped_rows += rows
+        self._number(customer_no)
+
+    def product(self, code: str) -> ProductFigures:
+        """The figures of a product; those beyond 2,000 codes share one."""
+        found = self.products.get(code)
+        if found is None:
+            if len(self.products) >= MOST_PRODUCTS:
+                code = OTHERS
+            found = self.products.setdefault(code, ProductFigures())
+        return found
+
+    def _number(self, number: str) -> None:
+        self.numbers.add(number)
+        series, place = series_of(number)
+        highest = self.highest.get(series)
+        if highest is None:
+            if len(self.highest) < MOST_SERIES:
+                self.highest[series] = place
+        elif place > highest:
+            self.highest[series] = place
+
+    def _steps(self, number: str, rows: list[Row], held: Held, result: Difference, today: date) -> None:
+        self.touched += 1
+        delta = ZERO
+        listed: set[str] | None = set()
+        new = False
+        open_surplus = _open_surplus(result, today)
+        for step in result.steps:
+            match step.kind:
+                case Kind.CREATE_CUSTOMER:
+                    new = True
+                case Kind.CREATE if step.charge is not None:
+                    delta += _monthly(step.charge, today)
+                    self._created(step, step.charge, open_surplus, today, existing=held.exists)
+                case Kind.REMOVE if step.before is not None:
+                    delta -= _monthly(step.before, today)
+                    if not _ended(step.before, today):
+                        self.removals += 1
+                        self._sample("ends_and_removals", step, _monthly(step.before, today), "is removed")
+                case Kind.UPDATE | Kind.END if step.charge is not None and step.before is not None:
+                    delta += _monthly(step.charge, today) - _monthly(step.before, today)
+                    changes = self._changed(step, step.before, step.charge, today)
+                    if listed is not None and changes is not None:
+                        listed |= changes
+                        continue
+                case _:
+                    pass
+            listed = None
+        if listed and (len(self.groups) < MOST_GROUPS or frozenset(listed) in self.groups):
+            self.groups[frozenset(listed)] += 1
+        self._customer(number, rows[0].line if rows else None, len(result.steps), delta, new=new)
+
+    def _customer(self, number: str, line: int | None, writes: int, delta: Decimal, *, new: bool) -> None:
+        """Count what a customer's writes come to."""
+        where = f"line {line}, customer {number}" if line is not None else f"customer {number}"
+        kinds = ["customers_touched"]
+        if new:
+            self.new_customers += 1
+            kinds.append("new_customers")
+            if len(self.new_numbers) < MOST_NEW_NUMBERS:
+                self.new_numbers.append(number)
+        if delta > 0:
+            self.up += delta
+            self.customers_up += 1
+            kinds.append("up")
+        elif delta < 0:
+            self.down -= delta
+            self.customers_down += 1
+            kinds.append("down")
+        score = abs(float(delta))
+        for kind in kinds:
+            worst = self.samples.wanted(kind, score)
+            if worst is not None:
+                told = "is new, " if new else ""
+                worst.put(score, f"{where}: {told}{counted(writes, 'write')}, {delta:+,.2f} a month")
+
+    def _created(self, step: Step, charge: AnyCharge, surplus: list[AnyCharge], today: date, *, existing: bool) -> None:
+        if existing:
+            self.creations += 1
+            self._sample("new_charges", step, _monthly(charge, today), "is new")
+        self.product(charge.product_code).create(step, charge.unit_price, charge.vat_rate, charge.quantity or 1)
+        self._rate(step, None, charge.vat_rate)
+        start, end = charge.start_date, charge.end_date
+        if start is not None:
+            days = (start - today).days
+            self._sample("ahead_days" if days > 0 else "back_days", step, abs(days), "is new and starts on", start)
+        if end is not None:
+            self._end(step, None, end, today)
+        for other in surplus:
+            if _one_key_differs(charge, other):
+                told = (other.product_code, "from", other.start_date, "with the same price and text stays")
+                self._sample("doubled", step, 1, "is new, and", *told)
+                break
+
+    def _changed(self, step: Step, before: AnyCharge, charge: AnyCharge, today: date) -> set[str] | None:
+        """Count a change. Returns which list values change, or None if something else does."""
+        code = charge.product_code
+        product = self.product(code)
+        listed: set[str] = set()
+        other = False
+        old, new = before.unit_price, charge.unit_price
+        if old != new:
+            listed.add(f"price {code}")
+            product.change_price(step, old, new, before.quantity or 1)
+        if before.vat_rate != charge.vat_rate:
+            listed.add(f"vat {code}")
+            product.change_rate(step, before.vat_rate, charge.vat_rate)
+            self._rate(step, before.vat_rate, charge.vat_rate)
+        was, now = before.quantity or 1, charge.quantity or 1
+        if was != now:
+            other = True
+            product.change_quantity(step, was, now)
+        if before.end_date != charge.end_date:
+            other = True
+            self._end_changed(step, before, charge, today)
+        if (before.text or None) != (charge.text or None):
+            product.change_text(before.text, charge.text)
+            if not listed:  # a new price may bring a text of its own
+                listed.add(f"text {code}")
+        return None if other or not listed else listed
+
+    def _end_changed(self, step: Step, before: AnyCharge, charge: AnyCharge, today: date) -> None:
+        old, new = before.end_date, charge.end_date
+        money = max(_monthly(before, today), _monthly(charge, today))
+        told = ("end", old, "→", new)
+        if old is not None and (new is None or old < today <= new):
+            self.cleared += 1
+            self._sample("revivals", step, money, *told)
+            if old < today:
+                self._sample("revived", step, (today - old).days, *told)
+        elif new is not None and (old is None or new < old):
+            self.ends += 1
+            self._sample("ends_and_removals", step, money, *told)
+        if new is not None:
+            self._end(step, old, new, today)
+
+    def _end(self, step: Step, old: date | None, new: date, today: date) -> None:
+        days = (new - today).days
+        if days < 0:
+            self._sample("ends_back", step, -days, "end", old, "→", new)
+        elif not (new.year >= 2099 and (new.month, new.day) == (12, 31)):
+            self._sample("end_years", step, days, "end", old, "→", new)
+
+    def _rate(self, step: Step, old: Decimal | None, new: Decimal | None) -> None:
+        if new is not None and 0 < new < 1:
+            self._sample("vat_share", step, 1, "VAT", old, "→", new)
+
+    def _sample(self, kind: str, step: Step, score: float | Decimal, *told: object) -> None:
+        score = float(score)
+        worst = self.samples.wanted(kind, score)
+        if worst is not None:
+            worst.put(score, sentence(step, *told))
+
+    def follow(self, last: Figures | None) -> None:
+        """Take over from the last run what must not be forgotten; `check` does it. Doing it twice changes nothing."""
+        if last is None:
+            return
+        earlier = [*last.digests, last.digest] if last.digest else last.digests
+        self.digests = earlier[-MOST_DIGESTS:]
+        self.moves = last.moves | self.moves
+        self.carried = last.after
+        if self.skipped_customers:
+            for code, product in last.products.items():
+                if len(self.products) < MOST_PRODUCTS or code in self.products:
+                    self.product(code).carry(product)
+        for series, place in last.highest.items():
+            self.highest[series] = max(place, self.highest.get(series, 0))
+
+    @property
+    def all_customers(self) -> int:
+        """Customers in the file, those included that were not read."""
+        return self.customers + self.skipped_customers
+
+    @property
+    def all_rows(self) -> int:
+        """Rows in the file, those included that were rejected or not read."""
+        return self.rows + self.skipped_rows + self.rejected
+
+    @property
+    def base(self) -> Decimal:
+        """Money per month before the run; where customers were not read, after the last run if that was more."""
+        return max(self.before, self.carried) if self.skipped_customers else self.before
+
+    @property
+    def after(self) -> Decimal:
+        """Money per month after the run."""
+        return self.base + self.up - self.down
+
+    def to_json(self, *, samples: bool = True) -> dict[str, Any]:
+        """Plain data for JSON.
+
+        Args:
+            samples: whether the worst rows are part of it; for the last run they are not needed.
+        """
+        largest = sorted(self.products.items(), key=lambda item: (-item[1].held - item[1].created, item[0]))
+        data: dict[str, Any] = {name: getattr(self, name) for name in (*COUNTS, "rejected", "new_customers")}
+        data |= {name: str(getattr(self, name)) for name in MONEY}
+        data |= {"ledger": self.ledger, "source_modified": self.source_modified, "digest": self.digest}
+        data |= {"today": self.today.isoformat(), "numbers": self.numbers.to_json(), "digests": self.digests}
+        data["highest"] = self.highest
+        data["products"] = {code: product.to_json(samples=samples) for code, product in largest[:300]}
+        data["moves"] = {code: list(move) for code, move in self.moves.items()}
+        if samples:
+            data["new_numbers"] = self.new_numbers
+            data["groups"] = [[sorted(group), count] for group, count in self.groups.most_common(1_000)]
+            data["samples"] = self.samples.to_json()
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Make it from plain data.
+
+        Raises:
+            ValueError, KeyError, TypeError: that is not what `to_json` made.
+        """
+        figures = cls()
+        for name in (*COUNTS, "rejected", "new_customers"):
+            setattr(figures, name, int(data[name]))
+        for name in MONEY:
+            setattr(figures, name, Decimal(data[name]))
+        figures.ledger, figures.digest = str(data["ledger"]), str(data["digest"])
+        modified = data["source_modified"]
+        figures.source_modified = None if modified is None else float(modified)
+        figures.today = date.fromisoformat(data["today"])
+        figures.numbers = Sketch.from_json(data["numbers"])
+        figures.digests = [str(digest) for digest in data["digests"]]
+        figures.highest = {str(series): int(place) for series, place in data["highest"].items()}
+        figures.products = {code: ProductFigures.from_json(product) for code, product in data["products"].items()}
+        figures.moves = {code: (str(old), str(new), str(day)) for code, (old, new, day) in data["moves"].items()}
+        figures.new_numbers = [str(number) for number in data.get("new_numbers", ())]
+        figures.groups = Counter({frozenset(group): int(count) for group, count in data.get("groups", ())})
+        figures.samples = Samples.from_json(data.get("samples", {}))
+        return figures
+
+
+def series_of(number: str) -> tuple[str, int]:
+    """The series of a customer number, such as K-####, and its place in it; 0 if no digits are at its end."""
+    letters = number.rstrip("0123456789")
+    digits = number[len(letters) :]
+    return f"{letters}{'#' * len(digits)}", int(digits or 0)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _ended(charge: AnyCharge, today: date) -> bool:
+    return charge.end_date is not None and charge.end_date < today
+
+
+def _monthly(charge: AnyCharge, today: date) -> Decimal:
+    if charge.unit_price is None or _ended(charge, today):
+        return ZERO
+    return charge.unit_price * (charge.quantity or 1)
+
+
+def _open_surplus(result: Difference, today: date) -> list[AnyCharge]:
+    """The charges in no row that stay and have no end."""
+    if not result.surplus:
+        return []
+    removed = {step.charge_id for step in result.steps if step.kind is Kind.REMOVE}
+    return [charge for _, charge in result.surplus if charge.id not in removed and charge.end_date is None]
+
+
+def _one_key_differs(charge: AnyCharge, other: AnyCharge) -> bool:
+    """Whether two charges are alike but for the product code or the start date: one of the two was mistyped."""
+    return (
+        charge.unit_price == other.unit_price
+        and (charge.quantity or 1) == (other.quantity or 1)
+        and (charge.text or None) == (other.text or None)
+        and (charge.product_code == other.product_code or charge.start_date == other.start_date)
+    )

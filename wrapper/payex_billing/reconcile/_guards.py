@@ -1,0 +1,386 @@
+"""The guards: whether what a run is about to do can be meant. Pure: `check` judges figures and writes nothing.
+
+Three kinds of guards look at a run.
+
+- Guards of shares compare it with what is held, and with the last run: money, customers, ends, rows. They do not
+  look at a first run.
+- Guards of rows look for a value that hardly anybody means: a price ten times as high, a new charge that starts in
+  2019. One such row stops the run.
+- Guards of nonsense, such as a VAT rate of 0.25 or an end in 2062, look at first runs too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from decimal import Decimal
+from typing import Final
+
+import attrs
+
+from ._figures import Figures, counted, series_of
+from ._limits import FLOORS, Limits
+from ._price_lists import listed, main_moves, one_rate_is_left, risen_again, taken_back
+from ._product_figures import ProductFigures
+from ._samples import WORST, Sketch, Worst, neighbours
+
+KNOWN: Final = 5  # charges of a product that tell its usual price
+SURE: Final = 20  # charges of a product that tell that something never happens to it
+IN_USE: Final = 0.5  # so many of the rows are charges that are held: the ledger is not new
+SAME_LEDGER: Final = 0.5  # so many of the customers are those of the last run
+TIGHT: Final = 2.5  # a product has nearly one price if its highest is at most so many times its lowest
+ABOVE: Final = 1.25  # so far above the highest of those a new price is odd; agreements are lower
+BELOW: Final = 0.6
+GROWTH: Final = 100  # a new number may be so far above the highest one
+
+
+@attrs.frozen(kw_only=True)
+class Stop:
+    """A guard that stops the run.
+
+    Attributes:
+        guard: its name, that of its limit if it has one.
+        reason: what is wrong, with numbers, the limit, and what to look at, in a sentence or two.
+        worst: at most five rows as sentences: line, customer, product, before → after.
+    """
+
+    guard: str
+    reason: str
+    worst: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class _Run:
+    """What the guards look at."""
+
+    figures: Figures
+    last: Figures | None
+    limits: Limits
+    lists: set[str]
+
+
+def check(figures: Figures, last: Figures | None, limits: Limits, *, first_run: bool) -> list[Stop]:
+    """Judge a run before its first write.
+
+    Args:
+        figures: what it is about to do. It takes over from the last run what must not be forgotten.
+        last: the figures of the last run of the same ledger and the same part of the table; None if there was none.
+        limits: what is allowed.
+        first_run: whether the user said that this is a first run. Then only nonsense stops it.
+
+    Returns:
+        What stops the run; empty if nothing does.
+    """
+    figures.follow(last)
+    run = _Run(figures=figures, last=last, limits=limits, lists=listed(figures, limits))
+    guards: list[Callable[[_Run], Iterator[Stop]]] = [_nonsense, _prices, _rates]
+    if last is None and not first_run:
+        guards = [_first_run, *guards]
+        if figures.held >= IN_USE * figures.rows:
+            guards += [_shares, _price_ranges, _rows_of_nights]
+    elif last is not None and not first_run:
+        guards += [_files, _shares, _customers, _price_ranges, _rows_of_nights]
+    stops: dict[str, Stop] = {}
+    for guard in guards:
+        for stop in guard(run):
+            stops.setdefault(stop.guard, stop)
+    if "price_factor" in stops:  # it names the same rows
+        stops.pop("price_range", None)
+    figures.moves.update(main_moves(figures, run.lists))
+    return list(stops.values())
+
+
+def _first_run(run: _Run) -> Iterator[Stop]:
+    rows, most = run.figures.all_rows, run.limits.first_run_rows
+    if rows > most:
+        yield Stop(
+            guard="first_run_rows",
+            reason=f"{counted(rows, 'row')}, and no earlier run of this ledger to compare with; a run of more than "
+            f"{most:,} needs to be called a first run.",
+        )
+
+
+def _nonsense(run: _Run) -> Iterator[Stop]:
+    figures, limits = run.figures, run.limits
+    share = figures.samples.of("vat_share")
+    if share.count:
+        yield Stop(
+            guard="vat_share",
+            reason=f"{counted(share.count, 'row')} with a VAT rate below 1 %. VAT is in percent: 25, not 0.25.",
+            worst=share.sentences(),
+        )
+    years = limits.end_years
+    yield from _beyond(
+        run, "end_years", 366 * years, f"end more than {years} years from now. To leave the end open, empty the cell."
+    )
+    yield from _beyond(run, "ends_back", 366 * 10, "end more than 10 years ago. Look at the century.")
+    for field, number in (("ahead_days", 366 * 10), ("back_days", 366 * 50)):
+        worst = figures.samples.of(field)
+        if worst.items and worst.items[-1][0] > number:
+            yield _stop_of_rows(field, worst, number, "start decades away. Look at the year.")
+    rejected, rows = figures.rejected, figures.all_rows
+    if rejected > FLOORS["rejected_rows"] and rejected > limits.rejected_rows * rows:
+        yield Stop(
+            guard="rejected_rows",
+            reason=f"{rejected:,} of {rows:,} rows are rejected, more than {_percent(limits.rejected_rows)}. What is "
+            "wrong with them is likely to be wrong with the others too.",
+        )
+
+
+def _prices(run: _Run) -> Iterator[Stop]:
+    """Prices and quantities of single rows, compared with the same charge, and with others of the product."""
+    factor, times = run.limits.price_factor, run.limits.quantity_factor
+    price, sign, empty, zero, quantity = Worst(), Worst(), Worst(), Worst(), Worst()
+    for product in run.figures.products.values():
+        of = product.samples.of
+        most = max(product.most, 1)
+        _take(price, of("ratio"), lambda ratio, _: ratio >= factor)
+        _take(sign, of("sign"))
+        _take(zero, of("zero"))
+        _take(quantity, of("quantity_down"), lambda ratio, _: ratio >= times)
+        _take(quantity, of("quantity_up"), _higher(times, most))
+        if product.priced >= KNOWN:
+            middle = float(product.median)
+            _take(price, of("new_high"), _from(max(factor * middle, float(product.high) * 1.001)))
+            _take(price, of("new_low"), _from(max(-middle / factor, float(-product.low) * 0.999)))
+            _take(quantity, of("created_quantity"), _from(times * most))
+        if product.priced >= KNOWN and not product.unpriced:
+            _take(empty, of("emptied"))
+        if product.priced >= SURE:
+            if not product.negative:
+                _take(sign, of("new_negative"))
+            if not product.positive:
+                _take(sign, of("new_positive"))
+    if price.count:
+        yield _stop_of_rows("price_factor", price, factor, "have a unit price {} times as high or as low as before, or "
+                            "as others of the product. Look at the decimal point, and at sorted columns.")  # fmt: skip
+    if sign.count:
+        yield _stop_of_rows("price_sign", sign, 0, "turn a charge into a credit, or a credit into a charge. Look for "
+                            "lost minus signs.")  # fmt: skip
+    if empty.count:
+        yield _stop_of_rows("price_empty", empty, 0, "have no unit price, though every charge of the product has one. "
+                            "The price of the master product would be billed.")  # fmt: skip
+    if zero.count > FLOORS["zero_prices"]:
+        yield _stop_of_rows("price_zero", zero, 0, "get the unit price 0.")
+    if quantity.count:
+        yield _stop_of_rows("quantity_factor", quantity, times, "have a quantity {} times as high or as low as before, "
+                            "or as others of the product.")  # fmt: skip
+
+
+def _price_ranges(run: _Run) -> Iterator[Stop]:
+    """Prices far outside those of a product that costs nearly the same for everybody."""
+    found = Worst()
+    for code, product in run.figures.products.items():
+        low, high = float(product.low), float(product.high)
+        if product.priced < SURE or high > TIGHT * low or f"price {code}" in run.lists:
+            continue
+        for kind in ("new", "to"):
+            _take(found, product.samples.of(f"{kind}_high"), _from(ABOVE * high))
+            _take(found, product.samples.of(f"{kind}_low"), _from(-BELOW * low))
+    if found.count:
+        yield _stop_of_rows("price_range", found, 0, "have a unit price far outside those of all other charges of the "
+                            "product.")  # fmt: skip
+
+
+def _rates(run: _Run) -> Iterator[Stop]:
+    figures = run.figures
+    known: set[Decimal | None] = {*run.limits.vat_rates, None}
+    for product in (*figures.products.values(), *(run.last.products.values() if run.last else ())):
+        known |= set(product.rates)
+    unknown, odd, none = Worst(), Worst(), Worst()
+    for code, product in figures.products.items():
+        for rate, worst in product.new_rates.items():
+            if rate is not None and 0 < rate < 1:
+                continue  # nonsense, which has a guard of its own
+            if rate not in known:
+                _take(unknown, worst)
+            elif _is_odd(product, rate) and f"vat {code}" not in run.lists:
+                _take(odd if rate else none, worst)
+    if unknown.count:
+        yield _stop_of_rows("vat_rates", unknown, 0, "have a VAT rate that no charge of the ledger has.")
+    if none.count > FLOORS["vat_of_product"]:
+        _take(odd, none)
+    if one_rate_is_left(figures):
+        yield Stop(guard="one_vat_rate", reason="All charges would have the same VAT rate, and they do not now.")
+    if odd.count:
+        yield _stop_of_rows("vat_of_product", odd, 0, "have a VAT rate that no charge of the product has.")
+
+
+def _is_odd(product: ProductFigures, rate: Decimal | None) -> bool:
+    return product.held >= SURE and rate not in product.rates
+
+
+def _files(run: _Run) -> Iterator[Stop]:
+    """Whether the file is the right one."""
+    figures, last = run.figures, run.last
+    assert last is not None  # noqa: S101 - `check` says so
+    modified, earlier = figures.source_modified, last.source_modified
+    if modified is not None and earlier is not None and modified < earlier:
+        yield Stop(guard="old_file", reason="The file is older than the last run's. Look at its name and its date.")
+    elif figures.digest and figures.digest != last.digest and figures.digest in figures.digests and _singly(run):
+        ago = len(figures.digests) - max(at for at, each in enumerate(figures.digests) if each == figures.digest)
+        yield Stop(guard="old_file", reason=f"The file has exactly the rows of the run {ago} runs ago.")
+    if last.ledger and figures.ledger and last.ledger != figures.ledger:
+        yield Stop(guard="ledger", reason=f"The last run was of {last.ledger}, this one is of {figures.ledger}.")
+    gone, new, common = _overlap(figures.numbers, last.numbers)
+    if new > SAME_LEDGER * (common + new) and gone > SAME_LEDGER * (common + gone):
+        yield Stop(
+            guard="other_customers",
+            reason=f"Only {_percent(common / (common + new))} of the customers in the file were in the last run's. "
+            "Is the file of this ledger, and is its customer number the right column?",
+            worst=figures.samples.of("new_customers").sentences(),
+        )
+    missing = max(0, last.all_rows - figures.all_rows)
+    limit = run.limits.rows_gone
+    lost = round(last.all_customers * gone / (gone + common)) if gone + common else 0
+    for number, noun, of in ((missing, "row", last.all_rows), (lost, "customer", last.all_customers)):
+        if number > limit * of and (number > FLOORS["rows_gone"] or number == of):
+            yield Stop(
+                guard="rows_gone",
+                reason=f"{counted(number, noun)} of the last run's {of:,} {'is' if number == 1 else 'are'} not in the "
+                f"file, more than {_percent(limit)}. Is the file whole, and is it the right one?",
+            )
+            break
+
+
+def _singly(run: _Run) -> int:
+    """How many customers change not only by a list. The end of a campaign alone gives an earlier file too."""
+    figures = run.figures
+    return figures.touched - sum(count for group, count in figures.groups.items() if group <= run.lists)
+
+
+def _overlap(ours: Sketch, theirs: Sketch) -> tuple[int, int, int]:
+    """How many customers are gone, new, and in both, as far as the sketches are complete."""
+    place = ours.both_below(theirs)
+    now, before = ours.below(place), theirs.below(place)
+    return len(before - now), len(now - before), len(now & before)
+
+
+def _shares(run: _Run) -> Iterator[Stop]:
+    figures, limits = run.figures, run.limits
+    for kind, money, customers in (
+        ("up", figures.up, figures.customers_up),
+        ("down", figures.down, figures.customers_down),
+    ):
+        if money > Decimal(limits.money_change) * figures.base and customers > FLOORS["money_change"]:
+            by = f" ({_percent(float(money / figures.base))})" if figures.base > 0 else ""
+            verb = "more" if kind == "up" else "less"
+            yield Stop(
+                guard="money_change",
+                reason=f"{counted(customers, 'customer')} would pay {money:,.2f}{by} a month {verb}; "
+                f"{_percent(limits.money_change)} of {figures.base:,.2f} is allowed.",
+                worst=figures.samples.of(kind).sentences(),
+            )
+    held = figures.held + figures.skipped_rows
+    customers = figures.all_customers
+    for guard, number, of, noun, told in (
+        ("customers_touched", _singly(run), customers, "customers in the file", "would change"),
+        ("new_customers", figures.new_customers, customers, "customers in the file", "do not exist yet"),
+        ("ends_and_removals", figures.ends + figures.removals + figures.cleared, held, "charges held",
+         "would be ended, removed or revived"),
+        ("revivals", figures.cleared, held, "charges held", "would lose their end"),
+        ("new_charges", figures.creations, held, "charges held", "would be added to existing customers"),
+    ):  # fmt: skip
+        limit = getattr(limits, guard)
+        if run.last is None and guard in {"customers_touched", "new_customers"}:
+            continue
+        if number > limit * of and number > FLOORS[guard]:
+            yield Stop(
+                guard=guard,
+                reason=f"{number:,} {told}; there are {of:,} {noun}, and {_percent(limit)} of them is allowed.",
+                worst=figures.samples.of(guard).sentences(),
+            )
+    for code, move in sorted(main_moves(figures, run.lists).items()):
+        earlier = run.last.moves.get(code) if run.last else None
+        if earlier is None:
+            continue
+        told = f"The unit price of {code} goes from {move[0]} to {move[1]}"
+        if taken_back(earlier, move, limits):
+            yield Stop(guard="old_prices", reason=f"{told}, as it was before {earlier[2]}. Is the price list old?")
+        elif risen_again(earlier, move, limits):
+            yield Stop(guard="risen_again", reason=f"{told}, and has risen from {earlier[0]} on {earlier[2]} already.")
+
+
+def _customers(run: _Run) -> Iterator[Stop]:
+    """A new number that is like one that has just gone is the same customer, mistyped."""
+    figures, last = run.figures, run.last
+    assert last is not None  # noqa: S101 - `check` says so
+    place = figures.numbers.both_below(last.numbers)
+    gone = last.numbers.below(place) - figures.numbers.below(place)
+    if not gone:
+        return
+    mistyped = []
+    for number in figures.new_numbers:
+        series, at = series_of(number)
+        if series in last.highest and 0 < at - last.highest[series] <= GROWTH:
+            continue
+        near = next((each for each in neighbours(number) if Sketch.digest(each) in gone), None)
+        if near is not None:
+            mistyped.append(f"customer {number} is new, and {near} is gone")
+    if mistyped:
+        yield Stop(
+            guard="mistyped_customer",
+            reason=f"{counted(len(mistyped), 'new customer number')} nearly like one that is gone. A mistyped number "
+            "creates a customer that cannot be removed.",
+            worst=tuple(mistyped[:WORST]),
+        )
+
+
+def _rows_of_nights(run: _Run) -> Iterator[Stop]:
+    """Rows that a ledger in use hardly ever gets."""
+    figures, limits = run.figures, run.limits
+    back, ahead = limits.back_days, limits.ahead_days
+    day = figures.today - timedelta(days=back) if figures.today.toordinal() > back else figures.today
+    yield from _beyond(run, "back_days", back, f"are new and start before {day}, so that they are billed back.")
+    yield from _beyond(run, "ahead_days", ahead, f"are new and start more than {ahead} days from now.")
+    yield from _beyond(run, "ends_back", back, f"get an end before {day}. What was billed since would be paid back.")
+    yield from _beyond(run, "revived", back, f"go on though they ended before {day}.")
+    doubled = figures.samples.of("doubled")
+    if doubled.count:
+        yield _stop_of_rows("doubled", doubled, 0, "are new, while the same charge with another product code or start "
+                            "stays and is in no row: both would be billed.")  # fmt: skip
+    known = {code for code, product in figures.products.items() if product.held}
+    known |= set(run.last.products) if run.last else set()
+    new = sorted(code for code in figures.products if code not in known)
+    if len(new) > limits.new_products:
+        yield Stop(
+            guard="new_products",
+            reason=f"{len(new)} product codes that no charge had before: {', '.join(new[:10])}; "
+            f"{limits.new_products} are allowed.",
+        )
+
+
+def _beyond(run: _Run, guard: str, limit: float, told: str) -> Iterator[Stop]:
+    """Stop if one of the worst rows of a kind is beyond a limit."""
+    found = Worst()
+    _take(found, run.figures.samples.of(guard), lambda score, _: score > limit)
+    if found.count:
+        yield _stop_of_rows(guard, found, limit, told)
+
+
+def _take(target: Worst, source: Worst, allowed: Callable[[float, float], bool] | None = None) -> None:
+    """Take over items that a condition holds for. Only five are known of those that it does not hold for all."""
+    items = [item for item in source.items if allowed is None or allowed(item[0], item[2])]
+    whole = allowed is None or len(items) == len(source.items) == source.count
+    target.count += source.count if whole else len(items)
+    for item in items:
+        target.put(*item)
+
+
+def _from(least: float) -> Callable[[float, float], bool]:
+    return lambda score, _: score >= least
+
+
+def _higher(times: float, most: float) -> Callable[[float, float], bool]:
+    """The condition for a quantity that grows by a factor to more than any charge of the product has."""
+    return lambda ratio, quantity: ratio >= times and quantity > most
+
+
+def _stop_of_rows(guard: str, worst: Worst, limit: float, told: str) -> Stop:
+    number = counted(worst.count, "row") if worst.count < WORST else f"{worst.count:,} or more rows"
+    reason = f"{number} {told.format(f'{limit:g}')}" if "{}" in told else f"{number} {told}"
+    return Stop(guard=guard, reason=reason, worst=worst.sentences())
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}".replace(".0%", "%").replace("%", " %")

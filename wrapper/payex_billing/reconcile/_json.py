@@ -1,0 +1,65 @@
+"""Steps as plain JSON, for plans and journals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from ._match import FIELDS, Content, Kind, Step
+
+_KINDS: dict[str, Callable[[str], Any]] = {
+    "unit_price": Decimal,
+    "vat_rate": Decimal,
+    "start_date": date.fromisoformat,
+    "end_date": date.fromisoformat,
+}
+
+
+def step_to_json(step: Step) -> dict[str, Any]:
+    """A step as plain JSON. Money is text, so that no digit is lost."""
+    plain: dict[str, Any] = {
+        "kind": step.kind.value,
+        "customer": step.customer_no,
+        "subscription": step.subscription_no,
+        "charge": _content_to_json(step.charge),
+        "before": _content_to_json(step.before),
+        "id": step.charge_id,
+        "line": step.line,
+    }
+    return {name: value for name, value in plain.items() if value is not None}
+
+
+def step_from_json(plain: Mapping[str, Any]) -> Step:
+    """The step that `step_to_json` wrote.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is no step.
+    """
+    return Step(
+        kind=Kind(plain["kind"]),
+        customer_no=plain["customer"],
+        subscription_no=plain.get("subscription"),
+        charge=_content_from_json(plain.get("charge")),
+        before=_content_from_json(plain.get("before")),
+        charge_id=plain.get("id"),
+        line=plain.get("line"),
+    )
+
+
+def _content_to_json(content: Content | None) -> dict[str, Any] | None:
+    if content is None:
+        return None
+    values = {name: getattr(content, name) for name in FIELDS}
+    return {
+        name: str(value) if isinstance(value, Decimal) else value.isoformat() if isinstance(value, date) else value
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def _content_from_json(plain: Mapping[str, Any] | None) -> Content | None:
+    if plain is None:
+        return None
+    return Content(**{name: _KINDS[name](value) if name in _KINDS else value for name, value in plain.items()})

@@ -1,0 +1,158 @@
+r"""What the user's state directory keeps for each ledger: the lock of a run, the last run, and what the server shows.
+
+The directory is `$XDG_STATE_HOME/payex-billing` (`~/.local/state/payex-billing`), on Windows
+`%LOCALAPPDATA%\payex-billing`. Losing it is safe: the guards have no last run to compare with, and values of master
+products are cleared once more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from ..errors import BillingError
+from ._match import OF_MASTER, AnyCharge, text_of
+from ._private import make_private
+from ._selection import Shard
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS shown (charge TEXT, field TEXT, value TEXT, PRIMARY KEY (charge, field)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS last_run (shard TEXT PRIMARY KEY, figures TEXT);
+"""
+
+
+class Refused(BillingError):
+    """The run did not start: another run has the ledger, the plan is out of date, or too much would be removed."""
+
+
+def directory(ledger: str) -> Path:
+    """The directory of a ledger, which is made if it does not exist. `ledger` is its address.
+
+    Raises:
+        Refused: it cannot be made.
+    """
+    base = os.environ.get("LOCALAPPDATA") if os.name == "nt" else os.environ.get("XDG_STATE_HOME")
+    try:
+        root = Path(base) if base else Path.home() / ".local" / "state"
+        path = root / "payex-billing" / hashlib.sha256(ledger.encode()).hexdigest()[:16]
+        for folder in (*reversed(path.parents), path):
+            folder.mkdir(exist_ok=True, mode=0o700)  # `parents=True` would make the others readable for all
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise Refused(
+            f"the user's state directory cannot be used: {reason}. Set XDG_STATE_HOME to a writable directory"
+        ) from None
+    return path
+
+
+@contextmanager
+def lock(ledger: str, shard: Shard | None) -> Iterator[None]:
+    """Keep other runs of the ledger away while the block runs, also those of other processes of this user.
+
+    Runs of different shards of the same count may go on side by side. The operating system drops the lock with the
+    process, however that ends.
+
+    Raises:
+        Refused: another run has the ledger.
+    """
+    folder = directory(ledger)
+    with ExitStack() as stack:
+        # A whole run has `whole` for itself; runs of shards share it, and each has a file of its own.
+        _take(stack, folder / "whole.lock", ledger, shared=shard is not None)
+        if shard is not None:
+            own = folder / f"{shard.index}-of-{shard.count}.lock"
+            _take(stack, own, ledger)
+            for other in folder.glob("*-of-*.lock"):
+                if not other.name.endswith(f"-of-{shard.count}.lock"):
+                    # Shards of another count overlap with this one.
+                    with ExitStack() as probe:
+                        _take(probe, other, ledger)
+        yield
+
+
+def _take(stack: ExitStack, path: Path, ledger: str, *, shared: bool = False) -> None:
+    try:
+        make_private(path)
+        connection = stack.enter_context(closing(sqlite3.connect(path, timeout=0, isolation_level=None)))
+        connection.execute("BEGIN" if shared else "BEGIN EXCLUSIVE")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            raise Refused(f"{path}: cannot be used as a lock: {error}") from None
+        raise Refused(
+            f"another run writes to {ledger} at this moment; wait for its end. If you are sure that there is none, or "
+            "that it writes to other customers, use --no-lock"
+        ) from None
+    except (sqlite3.Error, OSError) as error:
+        raise Refused(f"{path}: cannot be used as a lock: {error}") from None
+
+
+class Memory:
+    """What is remembered of a ledger from run to run.
+
+    Args:
+        ledger: its address.
+
+    Raises:
+        Refused: the state directory cannot be used.
+    """
+
+    def __init__(self, ledger: str) -> None:
+        path = directory(ledger) / "ledger.db"
+        try:
+            make_private(path)
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.executescript(_SCHEMA)
+        except (sqlite3.Error, OSError) as error:
+            raise Refused(f"{path}: cannot be used: {error}. Remove the file: it is made anew") from None
+
+    def shown(self, charge_id: str, name: str) -> str | None:
+        """What the server showed for a field of a charge after the field was sent empty; None if that is unknown."""
+        query = "SELECT value FROM shown WHERE charge = ? AND field = ?"
+        found = self._db.execute(query, (charge_id, name)).fetchone()
+        return None if found is None else str(found[0])
+
+    def learn(self, charge_id: str, sent: Mapping[str, Any], charge: AnyCharge) -> None:
+        """Remember what the server shows for fields that were sent empty: the value of the master product.
+
+        Args:
+            charge_id: the charge.
+            sent: the fields that were sent, or left out of a creation, with their values.
+            charge: the charge as the server shows it.
+        """
+        for name in OF_MASTER:
+            if name not in sent or sent[name] is not None:
+                continue
+            value = getattr(charge, name)
+            if value is None or value == "":
+                self._db.execute("DELETE FROM shown WHERE charge = ? AND field = ?", (charge_id, name))
+            else:
+                self._db.execute("INSERT OR REPLACE INTO shown VALUES (?, ?, ?)", (charge_id, name, text_of(value)))
+
+    def last_run(self, shard: Shard | None) -> dict[str, Any] | None:
+        """The figures of the last finished run of this shard."""
+        query = "SELECT figures FROM last_run WHERE shard = ?"
+        found = self._db.execute(query, (str(shard or ""),)).fetchone()
+        return None if found is None else json.loads(found[0])
+
+    def keep_run(self, shard: Shard | None, figures: Mapping[str, Any]) -> None:
+        """Keep the figures of a finished run, for the guards of the next one."""
+        self._db.execute("INSERT OR REPLACE INTO last_run VALUES (?, ?)", (str(shard or ""), json.dumps(figures)))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

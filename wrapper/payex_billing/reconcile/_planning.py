@@ -1,0 +1,134 @@
+"""Makes a plan: reads the customers of a table, many at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import date
+from typing import TYPE_CHECKING, TypeAlias
+
+import attrs
+
+from ..errors import BillingError
+from ._match import Level, Shown, nothing_shown
+from ._plan import Plan
+from ._pool import Brake, Later, Pool
+from ._reading import held
+from ._tables import Row, Table
+
+if TYPE_CHECKING:
+    from ..aio import AsyncBilling
+
+Progress: TypeAlias = Callable[[str, int, int], object]
+Customer: TypeAlias = tuple[str, list[Row]]
+
+
+@attrs.frozen(kw_only=True)
+class Resolved:
+    """What a look at the open writes of a customer found.
+
+    Attributes:
+        blocked: why nothing may be written to a level, by level.
+        later: how long the customer must wait before it can be told; None if it need not.
+        written: lines of rows that the interrupted run has written already.
+    """
+
+    blocked: Mapping[Level, str] = attrs.field(factory=dict)
+    later: Later | None = None
+    written: frozenset[int] = frozenset()
+
+
+Resolve: TypeAlias = Callable[[str], Awaitable[Resolved]]
+
+
+async def nothing_open(customer_no: str) -> Resolved:
+    """No write of an earlier run is open."""
+    return Resolved()
+
+
+class Planner:
+    """Plans the customers of a table.
+
+    Args:
+        billing: the client.
+        table: the desired charges.
+        prune: whether charges in no row are removed.
+        shown: what the server showed for fields that were sent empty.
+        resolve: looks up the open writes of a customer.
+        brake: judges calls that do not get through.
+        today: the day it is.
+        on_progress: called with `planning`, the rows that are planned, and the rows in all.
+    """
+
+    def __init__(
+        self,
+        billing: AsyncBilling,
+        table: Table,
+        *,
+        prune: bool,
+        brake: Brake,
+        shown: Shown = nothing_shown,
+        resolve: Resolve = nothing_open,
+        today: date | None = None,
+        on_progress: Progress | None = None,
+    ) -> None:
+        self.result = Plan(ledger=billing.settings.ledger, prune=prune)
+        self._billing = billing
+        self._table = table
+        # A row that was rejected may ask for any charge of its customer, or of a customer that cannot be told.
+        self._prune = prune and not table.rejected_without_customer
+        self._unsure = table.with_rejected_rows()
+        self._shown = shown
+        self._resolve = resolve
+        self._brake = brake
+        self._today = today or date.today()
+        self._on_progress = on_progress
+        self._rows = table.total
+
+    async def run(self, where: str, concurrency: int, stop: asyncio.Event) -> Plan:
+        """Plan the rows that meet an SQL condition.
+
+        Raises:
+            Stopped: the customers cannot be read.
+        """
+        await Pool[Customer](concurrency, stop, self._brake).run(self._table.rows(where), self._one)
+        return self.result
+
+    async def _one(self, customer: Customer) -> Later | None:
+        number, rows = customer
+        resolved = await self._resolve(number)
+        if resolved.later is not None:
+            return resolved.later
+        prune = self._prune and number not in self._unsure and not resolved.blocked
+        try:
+            state = await held(self._billing, number, {row.subscription_no for row in rows}, everything=prune)
+        except BillingError as error:
+            later = self._brake.failed(number, error)
+            if later is None:
+                self.result.failed |= {row.line: said(error) for row in rows}
+                self.result.unfinished.add(number)
+                self._count(rows)
+            return later
+        self._brake.release()
+        failed = {
+            row.line: resolved.blocked[row.subscription_no] for row in rows if row.subscription_no in resolved.blocked
+        }
+        if failed:
+            self.result.failed |= failed
+            self.result.unfinished.add(number)
+        self.result.add(
+            number, [row for row in rows if row.line not in failed], state,
+            prune=prune, today=self._today, shown=self._shown, written=resolved.written,
+        )  # fmt: skip
+        self._count(rows)
+        return None
+
+    def _count(self, rows: list[Row]) -> None:
+        self.result.rows += len(rows)
+        if self._on_progress is not None:
+            self._on_progress("planning", self.result.rows, self._rows)
+
+
+def said(error: BillingError) -> str:
+    """An error as the reason of a row."""
+    return f"{type(error).__name__}: {error}"

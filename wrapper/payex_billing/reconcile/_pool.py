@@ -1,0 +1,238 @@
+"""Works on many customers at once; a customer that must wait is parked, and the others go on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+import attrs
+
+from ..errors import (
+    BillingError,
+    CertificateRejected,
+    ConfigurationError,
+    Forbidden,
+    LedgerNotConfigured,
+    ProblemError,
+    TransportError,
+    Unauthorized,
+)
+
+T = TypeVar("T")
+PATIENCE = 300.0  # seconds
+IN_A_ROW = 20  # calls that never got through before all work waits
+FEW, SOON = 3, 2.0  # so many are enough if nothing else got through for so many seconds
+TRIES = 5  # times that one customer is tried while others get through
+LONGEST = 30.0  # seconds between two tries
+# Errors that every customer would meet: there is no sense in going on.
+FOR_ALL = (Unauthorized, Forbidden, LedgerNotConfigured, CertificateRejected, ConfigurationError)
+GATEWAY = frozenset({429, 502, 503, 504})
+
+
+class Stopped(BillingError):
+    """The run was stopped, because no further customer could be done. The same command goes on where it stopped."""
+
+
+@attrs.frozen
+class Later:
+    """The item must wait for so many seconds, and is then tried again. The others go on."""
+
+    seconds: float
+
+
+def got_through(error: BillingError) -> bool:
+    """Whether the server, and not a gateway or nobody, answered a call that ended with this error."""
+    if isinstance(error, ProblemError):
+        return error.status not in GATEWAY
+    return not isinstance(error, TransportError)
+
+
+class Brake:
+    """Judges calls that did not get through.
+
+    While single calls fail, their customers are tried again later. When 20 calls in a row never got through, or a few
+    and nothing else for some seconds, all work waits: one customer at a time is tried, after longer and longer pauses,
+    until a call gets through or the patience ends.
+
+    Args:
+        patience: seconds to wait for a server that cannot be reached.
+        notice: called with a sentence when all work begins to wait.
+        now: a monotonic clock.
+    """
+
+    def __init__(
+        self,
+        patience: float = PATIENCE,
+        *,
+        notice: Callable[[str], object] | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.for_all = FOR_ALL
+        self.is_on = False  # whether all work waits
+        self.turn = asyncio.Lock()  # one customer at a time is tried while all work waits
+        self._patience = patience
+        self._notice = notice
+        self._now = now
+        self._in_a_row = 0
+        self._since = 0.0
+        self._pauses = 0
+        self._releases = 0
+        self._tries: dict[str, tuple[int, int]] = {}  # of a customer, and the releases at the last of them
+
+    def release(self) -> None:
+        """A call got through."""
+        self._in_a_row = 0
+        self.is_on = False
+        self._releases += 1
+
+    def failed(self, customer_no: str, error: BillingError) -> Later | None:
+        """Judge a call that failed: try the customer again later, or, for None, let the row fail.
+
+        Raises:
+            Stopped: nothing more can be done.
+        """
+        if isinstance(error, FOR_ALL):
+            raise Stopped(f"{type(error).__name__}: {error}") from error
+        if got_through(error):
+            self.release()
+            return None
+        if not self._in_a_row:
+            self._since = self._now()
+        self._in_a_row += 1
+        self._judge(error)
+        tries, releases = self._tries.get(customer_no, (0, -1))
+        if releases != self._releases:  # a try counts if others got through since the last one
+            tries += 1
+        self._tries[customer_no] = tries, self._releases
+        if tries >= TRIES:
+            return None
+        asked = getattr(error, "retry_after", None) or 0.0
+        return Later(min(LONGEST, max(asked, 2.0 ** (tries - 1))))
+
+    def _judge(self, error: BillingError) -> None:
+        waited = self._now() - self._since
+        if self._in_a_row >= FEW and waited >= self._patience:
+            raise Stopped(
+                f"the server could not be reached for {self._patience:g} seconds: {type(error).__name__}: {error}"
+            ) from error
+        if self.is_on or (self._in_a_row < IN_A_ROW and not (self._in_a_row >= FEW and waited >= SOON)):
+            return
+        self.is_on, self._pauses = True, 0
+        if self._notice is not None:
+            self._notice(f"The server cannot be reached ({error}). Waiting up to {self._patience:g} seconds for it.")
+
+    def pause(self) -> float:
+        """Seconds to pause before the next try while all work waits."""
+        self._pauses += 1
+        return min(LONGEST, 2.0 ** min(self._pauses - 1, 10), max(0.0, self._since + self._patience - self._now()))
+
+
+class Pool(Generic[T]):
+    """Does the work of many items, so many at once.
+
+    Workers draw from an iterator, so that a million items cost no memory. An item whose work returns `Later` is parked.
+
+    Args:
+        concurrency: items at once.
+        stop: when set, no more work is begun.
+        brake: whether all work waits.
+    """
+
+    def __init__(self, concurrency: int, stop: asyncio.Event, brake: Brake) -> None:
+        self._concurrency = concurrency
+        self._stop = stop
+        self._brake = brake
+        self._ready: deque[T] = deque()
+        self._parked = 0
+        self._active = 0
+        self._wake = asyncio.Event()
+        self._error: BillingError | None = None
+
+    async def run(self, items: Iterable[T], work: Callable[[T], Awaitable[Later | None]]) -> None:
+        """Do the work of each item.
+
+        The first item is done alone: an error that all would meet is met once.
+
+        Raises:
+            Stopped: the work of an item raised it. Work under way is finished before.
+        """
+        source = iter(items)
+        loop = asyncio.get_running_loop()
+        stopping = loop.create_task(self._stop.wait())
+        stopping.add_done_callback(lambda _: self._wake.set())
+        try:
+            await self._one(source, work)
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._concurrency):
+                    group.create_task(self._worker(source, work))
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        finally:
+            stopping.cancel()
+        if self._error is not None:
+            raise self._error
+
+    @property
+    def _is_ended(self) -> bool:
+        return self._stop.is_set() or self._error is not None
+
+    async def _worker(self, source: Iterator[T], work: Callable[[T], Awaitable[Later | None]]) -> None:
+        while not self._is_ended:
+            if await self._one(source, work):
+                continue
+            if not (self._parked or self._active):
+                return
+            self._wake.clear()
+            if not (self._ready or self._is_ended):
+                await self._wake.wait()
+
+    async def _one(self, source: Iterator[T], work: Callable[[T], Awaitable[Later | None]]) -> bool:
+        """Work on one item; returns whether there was one."""
+        if self._brake.is_on:
+            async with self._brake.turn:
+                if self._is_ended:
+                    return False
+                if await self._still_waits():
+                    return await self._next(source, work)
+        return await self._next(source, work)
+
+    async def _still_waits(self) -> bool:
+        """Pause, if all work still waits."""
+        if not self._brake.is_on:
+            return False
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), self._brake.pause())
+        return True
+
+    async def _next(self, source: Iterator[T], work: Callable[[T], Awaitable[Later | None]]) -> bool:
+        if self._is_ended:
+            return False
+        if self._ready:
+            item = self._ready.popleft()
+        elif (following := next(source, None)) is not None:
+            item = following
+        else:
+            return False
+        self._active += 1
+        try:
+            later = await work(item)
+        except Stopped as error:
+            self._error = self._error or error
+            later = None
+        finally:
+            self._active -= 1
+        if later is not None and not self._is_ended:
+            self._parked += 1
+            asyncio.get_running_loop().call_later(later.seconds, self._unpark, item)
+        else:
+            self._wake.set()  # workers that wait for the last active one can end
+        return True
+
+    def _unpark(self, item: T) -> None:
+        self._parked -= 1
+        self._ready.append(item)
+        self._wake.set()

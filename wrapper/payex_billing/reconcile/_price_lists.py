@@ -1,0 +1,129 @@
+"""Tells a new price list from prices that were changed by mistake: what changes alike for a whole product. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+from ._figures import Figures
+from ._limits import Limits
+from ._product_figures import ProductFigures, plain
+
+ALIKE: Final = 0.9  # so many of the changes of a product are of one kind
+COVERED: Final = 0.5  # so many of its charges change
+MOST_COVERED: Final = 0.8  # where one price becomes another, so many of the charges with that price change
+FEWEST: Final = 3  # fewer changes are not a list
+LEAST_RISE: Final = 1  # percent; prices that all rise by less were rounded
+AGAIN: Final = 60  # days in which a product does not rise twice by the same share
+SAME_RISE: Final = 0.005
+
+
+def listed(figures: Figures, limits: Limits) -> set[str]:
+    """Return what changes as a list does: "price CODE", "vat CODE", "text CODE".
+
+    Many products may rise at once, each by at most `price_rise`. Only one product may change its price in another way,
+    and only one its VAT rate, unless all products then have the same rate. A
+    product has a new name if the same part of its texts becomes another in all of them.
+    """
+    rises = {code for code, product in figures.products.items() if _rises(figures, product, limits)}
+    moved = {
+        code for code, product in figures.products.items() if code not in rises and _moves(figures, product, limits)
+    }
+    rates = {code for code, product in figures.products.items() if _one_new_rate(figures, product)}
+    found = {f"price {code}" for code in (*rises, *(moved if len(moved) == 1 else ()))}
+    found |= {f"text {code}" for code, product in figures.products.items() if _has_new_name(product)}
+    return found | {f"vat {code}" for code in (rates if len(rates) == 1 and not one_rate_is_left(figures) else ())}
+
+
+def _has_new_name(product: ProductFigures) -> bool:
+    changes = sum(product.texts.values())
+    if changes < max(FEWEST, COVERED * product.held):
+        return False
+    ((_, new), alike), *_ = product.texts.most_common(1)
+    return alike >= ALIKE * changes and "Ã" not in new and "\ufffd" not in new  # as of a file in another encoding
+
+
+def one_rate_is_left(figures: Figures) -> bool:
+    """Whether all products come to have the same VAT rate, which is what filling a column down does."""
+    before: Counter[Decimal | None] = Counter()
+    after: Counter[Decimal | None] = Counter()
+    for product in figures.products.values():
+        before += product.rates
+        after += product.settled().rates
+    moved = sum(sum(product.rate_moves.values()) for product in figures.products.values())
+    return moved >= FEWEST and len(before) > 1 and len(after) == 1
+
+
+def _rises(figures: Figures, product: ProductFigures, limits: Limits) -> bool:
+    if product.changed < FEWEST or product.changed < COVERED * product.priced:
+        return False
+    most = round(limits.price_rise * 100)
+    alike = sum(count for percent, count in product.percents.items() if LEAST_RISE <= percent < most)
+    return alike >= ALIKE * product.changed
+
+
+def _moves(figures: Figures, product: ProductFigures, limits: Limits) -> bool:
+    """Whether each old price becomes one new price, all in one direction."""
+    pairs = _main_pairs(product.moves)
+    factor = limits.price_list_factor
+    if not _are_a_list(pairs, product.changed, lambda old: product.prices[old]):
+        return False
+    ratios = [float(new / old) for old, new in pairs]
+    return all(1 < ratio <= factor for ratio in ratios) or all(1 / factor <= ratio < 1 for ratio in ratios)
+
+
+def _one_new_rate(figures: Figures, product: ProductFigures) -> bool:
+    pairs = _main_pairs(product.rate_moves)
+    changed = sum(product.rate_moves.values())
+    return _are_a_list(pairs, changed, lambda rate: product.rates[rate]) and all(new for _, new in pairs)
+
+
+def _main_pairs(moves: Counter[Any]) -> dict[tuple[Any, Any], int]:
+    """Of each old value, the new value that most charges get."""
+    found: dict[Any, tuple[Any, int]] = {}
+    for (old, new), count in moves.items():
+        if count > found.get(old, (None, 0))[1]:
+            found[old] = (new, count)
+    return {(old, new): count for old, (new, count) in found.items()}
+
+
+def _are_a_list(pairs: dict[tuple[Any, Any], int], changed: int, held: Callable[[Any], int]) -> bool:
+    main = sum(pairs.values())
+    return (
+        changed >= FEWEST
+        and main >= ALIKE * changed
+        and main >= MOST_COVERED * sum(held(old) for old, _ in pairs)
+        and len({new for _, new in pairs}) >= len(pairs) / 2
+    )
+
+
+def main_moves(figures: Figures, found: set[str]) -> dict[str, tuple[str, str, str]]:
+    """Return the price that most charges of a product had, what it becomes, and the day, of the products in a list."""
+    day = figures.today.isoformat()
+    moves: dict[str, tuple[str, str, str]] = {}
+    for code, product in figures.products.items():
+        if f"price {code}" in found and product.moves:
+            (old, new), _ = product.moves.most_common(1)[0]
+            moves[code] = (plain(old), plain(new), day)
+    return moves
+
+
+def taken_back(earlier: tuple[str, str, str], move: tuple[str, str, str], limits: Limits) -> bool:
+    """Whether a price falls back to the one before the last rise: the price list is an old one."""
+    risen = 1 < _ratio(earlier) < 1 + limits.price_rise
+    return risen and (earlier[0], earlier[1]) == (move[1], move[0])
+
+
+def risen_again(earlier: tuple[str, str, str], move: tuple[str, str, str], limits: Limits) -> bool:
+    """Whether a product rises a second time within two months, by about the same share: the rise was applied twice."""
+    days = (date.fromisoformat(move[2]) - date.fromisoformat(earlier[2])).days
+    both = all(1 < _ratio(each) < 1 + limits.price_rise for each in (earlier, move))
+    return both and 0 <= days < AGAIN and abs(_ratio(earlier) - _ratio(move)) < SAME_RISE
+
+
+def _ratio(move: tuple[str, str, str]) -> float:
+    old = Decimal(move[0])
+    return float(Decimal(move[1]) / old) if old else 0.0

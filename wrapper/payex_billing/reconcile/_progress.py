@@ -1,0 +1,171 @@
+"""What is left to write of a planned customer, judged by what is held now. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+import attrs
+
+from ..models import RecurringProduct
+from ._journal import Intent, Result
+from ._match import OF_MASTER, Content, Held, Kind, Level, Step
+from ._plan import PlannedCustomer, digest_of
+
+CHANGED = "the customer has changed since it was planned. Run the same command again"
+
+
+@attrs.frozen(kw_only=True)
+class Progress:
+    """What was done to a customer, and what is left.
+
+    Attributes:
+        done: positions of the steps that were done, with the id of the charge that a step created.
+        left: positions of the steps that are left.
+        adopted: intents whose creation took effect although the server refused it, with the id of the charge.
+        changed: whether somebody else has changed the customer since it was planned.
+    """
+
+    done: Mapping[int, str | None]
+    left: tuple[int, ...]
+    adopted: Mapping[int, str]
+    changed: bool
+
+
+def progress(
+    planned: PlannedCustomer, held: Held, intents: Iterable[Intent], blocked: Collection[Level] = ()
+) -> Progress:
+    """Compare a planned customer with what is held now.
+
+    Args:
+        planned: the customer.
+        held: what is held of it.
+        intents: its writes that the plan asked for. They do not count as changes by somebody else.
+        blocked: levels to which nothing is written, because a creation there is not decided. They are not compared.
+    """
+    noted = list(intents)
+    tried = {intent.position for intent in noted}
+    done: dict[int, str | None] = {
+        intent.position: intent.charge_id for intent in noted if intent.result in {Result.DONE, Result.CREATED}
+    }
+    left: list[int] = []
+    changed = False
+    expected = {level: dict(digests) for level, digests in planned.digests.items() if level not in blocked}
+    present = {
+        level: {charge.id: charge for charge in charges}
+        for level, charges in held.charges.items()
+        if level not in blocked
+    }
+    for position, step in enumerate(planned.steps):
+        level = step.subscription_no
+        if level in blocked:
+            left.append(position)
+            continue
+        charge = None if step.charge_id is None else present.get(level, {}).get(step.charge_id)
+        digest = None if step.charge_id is None else expected.get(level, {}).pop(step.charge_id, None)
+        untouched = charge is not None and digest_of(charge) == digest
+        match step.kind:
+            case Kind.CREATE_CUSTOMER:
+                is_done = held.exists
+            case Kind.CREATE_SUBSCRIPTION:
+                is_done = level in held.charges
+            case Kind.CREATE:
+                is_done = position in done
+            case Kind.REMOVE:
+                is_done = charge is None
+                changed |= not (is_done or untouched)
+            case _:
+                is_done = charge is not None and _is_updated(charge, step, tried=position in tried)
+                changed |= not (is_done or untouched)
+        if is_done:
+            done.setdefault(position, None)
+        else:
+            left.append(position)
+    foreign, others_changed = _others(planned, expected, present, done)
+    adopted = _adopted(planned, noted, foreign, done, left)
+    changed = changed or others_changed or bool(foreign)
+    return Progress(done=done, left=tuple(left), adopted=adopted, changed=changed)
+
+
+def _others(
+    planned: PlannedCustomer,
+    expected: Mapping[Level, dict[str, str]],
+    present: Mapping[Level, Mapping[str, RecurringProduct]],
+    done: Mapping[int, str | None],
+) -> tuple[list[tuple[Level, RecurringProduct]], bool]:
+    """Look at the charges that no step is about.
+
+    Returns:
+        Those that were not held when the customer was planned, and whether one that was held has changed or is gone.
+    """
+    own = {charge_id for charge_id in done.values() if charge_id is not None}
+    stepped = {(step.subscription_no, step.charge_id) for step in planned.steps}
+    foreign: list[tuple[Level, RecurringProduct]] = []
+    changed = any(digests and level not in present for level, digests in expected.items())
+    for level, charges in present.items():
+        digests = expected.get(level, {})
+        for charge_id, charge in charges.items():
+            if charge_id in digests:
+                changed |= digest_of(charge) != digests.pop(charge_id)
+            elif (level, charge_id) not in stepped and charge_id not in own:
+                foreign.append((level, charge))
+        changed |= bool(digests)
+    return foreign, changed
+
+
+def _adopted(
+    planned: PlannedCustomer,
+    intents: Iterable[Intent],
+    foreign: list[tuple[Level, RecurringProduct]],
+    done: dict[int, str | None],
+    left: list[int],
+) -> dict[int, str]:
+    """Find charges that a refused creation has made all the same: the refusal belonged to another request.
+
+    They are taken out of `foreign`, and their steps are done.
+    """
+    adopted: dict[int, str] = {}
+    for intent in intents:
+        if intent.result is not Result.REFUSED or intent.position not in left or intent.step.kind is not Kind.CREATE:
+            continue
+        step = planned.steps[intent.position]
+        for level, charge in foreign:
+            if level == step.subscription_no and step.charge is not None and has_values(charge, step.charge):
+                foreign.remove((level, charge))
+                left.remove(intent.position)
+                done[intent.position] = adopted[intent.id] = charge.id
+                break
+    return adopted
+
+
+def _is_updated(charge: RecurringProduct, step: Step, *, tried: bool) -> bool:
+    """Whether an update has taken effect. After a try, a cleared field may show the value of the master product."""
+    if step.charge is None or step.before is None:
+        return False
+    for name, wanted in attrs.asdict(step.charge).items():
+        value = getattr(charge, name)
+        if value == wanted or (name == "text" and not (value or wanted)):
+            continue
+        if not (tried and wanted is None and name in OF_MASTER and name in step.changes):
+            return False
+    return True
+
+
+def has_values(charge: RecurringProduct, content: Content) -> bool:
+    """Whether a charge has every value that was sent; what was not sent may come from the master product."""
+    return all(wanted is None or getattr(charge, name) == wanted for name, wanted in attrs.asdict(content).items())
+
+
+def unwritten(planned: PlannedCustomer, held: Held, intents: Iterable[Intent]) -> tuple[Step, ...]:
+    """The steps that the server confirmed, and that cannot be seen when the customer is read again."""
+    result = progress(planned, held, intents)
+    present = {level: {charge.id: charge for charge in charges} for level, charges in held.charges.items()}
+    missing = [planned.steps[position] for position in result.left]
+    for position, charge_id in result.done.items():
+        step = planned.steps[position]
+        charge = present.get(step.subscription_no, {}).get(charge_id or step.charge_id or "")
+        if step.kind is Kind.CREATE and step.charge is not None:
+            if charge is None or not has_values(charge, step.charge):
+                missing.append(step)
+        elif step.kind in {Kind.UPDATE, Kind.END} and (charge is None or not _is_updated(charge, step, tried=True)):
+            missing.append(step)
+    return tuple(missing)

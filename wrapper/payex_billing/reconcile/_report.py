@@ -1,0 +1,49 @@
+"""What a run came to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from ._journal import RemovalFailed
+
+
+@attrs.define(kw_only=True)
+class Report:
+    """What a run came to. `unchanged + applied + rejected + failed` is `rows`, unless the run was interrupted.
+
+    Attributes:
+        rows: rows of the table, in this shard.
+        unchanged: rows that needed no write.
+        applied: rows that were written.
+        rejected: the reason for each row that breaks a rule, by line number.
+        failed: the reason for each row whose write failed or is not known to have taken effect, by line number.
+        not_removed: charges that should have been removed and could not be.
+        not_in_file: charges of the customers in the table that are held and in no row. They stay.
+        steps: writes that were done, by kind.
+        notes: sentences that a person should read.
+        interrupted: whether the run was stopped by Ctrl-C or a signal; the same command goes on with it.
+        stopped: why the run could not go on; empty if it could. The same command goes on with it.
+    """
+
+    rows: int = 0
+    unchanged: int = 0
+    applied: int = 0
+    rejected: dict[int, str] = attrs.field(factory=dict)
+    failed: dict[int, str] = attrs.field(factory=dict)
+    not_removed: tuple[RemovalFailed, ...] = ()
+    not_in_file: int = 0
+    steps: dict[str, int] = attrs.field(factory=dict)
+    notes: list[str] = attrs.field(factory=list)
+    interrupted: bool = False
+    stopped: str = ""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every row ended as exactly one of the four."""
+        return self.unchanged + self.applied + len(self.rejected) + len(self.failed) == self.rows
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain JSON."""
+        return attrs.asdict(self)

@@ -1,0 +1,155 @@
+"""Samples in bounded memory: the five worst rows of a kind, and a sketch of the customers in a file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from bisect import insort
+from collections.abc import Iterator
+from typing import Any, Final, Self
+
+WORST: Final = 5
+SKETCH: Final = 6_000
+_BYTES: Final = 5  # 40 bits: among 6,000 numbers two are alike once in 60,000 sketches
+
+
+class Worst:
+    """The items with the highest scores, each with a sentence and a second number.
+
+    Attributes:
+        count: how many items there were in all.
+        items: the worst, from the lowest score to the highest: score, sentence, number.
+    """
+
+    __slots__ = ("count", "items")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.items: list[tuple[float, str, float]] = []
+
+    def wants(self, score: float) -> bool:
+        """Count an item. Returns whether it is among the worst, so that `put` is worth its sentence."""
+        self.count += 1
+        return len(self.items) < WORST or score > self.items[0][0]
+
+    def put(self, score: float, sentence: str, number: float = 0.0) -> None:
+        """Keep an item that is wanted."""
+        insort(self.items, (score, sentence, number))
+        del self.items[:-WORST]
+
+    def sentences(self) -> tuple[str, ...]:
+        """The sentences, the worst first."""
+        return tuple(sentence for _, sentence, _ in reversed(self.items))
+
+    def to_json(self) -> list[Any]:
+        """Plain data for JSON."""
+        return [self.count, *self.items]
+
+    @classmethod
+    def from_json(cls, plain: list[Any]) -> Self:
+        """Make it from plain data."""
+        worst = cls()
+        worst.count = int(plain[0])
+        worst.items = [(float(score), str(sentence), float(number)) for score, sentence, number in plain[1:]]
+        return worst
+
+
+class Samples:
+    """The worst items by kind. A sentence is made only for an item that is kept: it costs more than all else."""
+
+    __slots__ = ("kinds",)
+
+    def __init__(self) -> None:
+        self.kinds: dict[str, Worst] = {}
+
+    def wanted(self, kind: str, score: float = 1.0) -> Worst | None:
+        """Count an item. Returns where to put it, or None if there are five that are worse."""
+        worst = self.kinds.get(kind)
+        if worst is None:
+            worst = self.kinds.setdefault(kind, Worst())
+        return worst if worst.wants(score) else None
+
+    def of(self, kind: str) -> Worst:
+        """The worst items of a kind, which may be none."""
+        return self.kinds.get(kind) or Worst()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {kind: worst.to_json() for kind, worst in self.kinds.items()}
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> Self:
+        """Make it from plain data."""
+        samples = cls()
+        samples.kinds = {kind: Worst.from_json(worst) for kind, worst in plain.items()}
+        return samples
+
+
+class Sketch:
+    """A sample of customer numbers that is the same for the same customers: those with the lowest digests.
+
+    It is the whole set up to 6,000 customers. Two sketches show which share of the customers two files have in common.
+    """
+
+    def __init__(self) -> None:
+        self._digests: list[int] = []
+        self._below: float = math.inf
+
+    @staticmethod
+    def digest(number: str) -> int:
+        """A number's place in the order of the sketch."""
+        return int.from_bytes(hashlib.blake2b(number.encode(), digest_size=_BYTES).digest())
+
+    def add(self, number: str) -> None:
+        """Add a customer."""
+        digest = self.digest(number)
+        if digest < self._below:
+            self._digests.append(digest)
+            if len(self._digests) >= 2 * SKETCH:
+                self._cut()
+
+    def _cut(self) -> None:
+        self._digests = sorted(set(self._digests))
+        if len(self._digests) > SKETCH:
+            self._below = self._digests[SKETCH]
+            del self._digests[SKETCH:]
+
+    def both_below(self, other: Sketch) -> float:
+        """The place in the order up to which both sketches are complete."""
+        self._cut()
+        other._cut()
+        return min(self._below, other._below)
+
+    def below(self, place: float) -> set[int]:
+        """The digests before a place in the order."""
+        return {digest for digest in self._digests if digest < place}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        self._cut()
+        joined = b"".join(digest.to_bytes(_BYTES) for digest in self._digests)
+        whole = math.isinf(self._below)
+        return {"digests": base64.b64encode(joined).decode(), "below": None if whole else int(self._below)}
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> Self:
+        """Make it from plain data."""
+        sketch = cls()
+        joined = base64.b64decode(plain["digests"])
+        sketch._digests = [int.from_bytes(joined[at : at + _BYTES]) for at in range(0, len(joined), _BYTES)]
+        sketch._below = math.inf if plain["below"] is None else int(plain["below"])
+        return sketch
+
+
+def neighbours(number: str) -> Iterator[str]:
+    """The numbers that one slip of a finger makes of another: a digit wrong, lost, doubled, or two exchanged."""
+    digits = "0123456789"
+    for at, character in enumerate(number):
+        yield number[:at] + number[at + 1 :]
+        if character.isdigit():
+            yield from (number[:at] + digit + number[at + 1 :] for digit in digits if digit != character)
+        if at + 1 < len(number) and number[at + 1] != character:
+            yield number[:at] + number[at + 1] + character + number[at + 2 :]
+    for at in range(len(number) + 1):
+        yield from (number[:at] + digit + number[at:] for digit in digits)
