@@ -7,7 +7,8 @@ import gzip
 import io
 import re
 import sys
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
@@ -123,8 +124,7 @@ def _is_utf_8(path: Path) -> bool:
 
 def _by_lines(path: Path, name: str) -> TextFile:
     """Choose between UTF-8 and cp1252 for a file that is not UTF-8 as a whole."""
-    fitting: list[int] = []
-    failing: list[int] = []
+    fitting, failing = array("q"), array("q")  # a list of millions of numbers would take 5 times the memory
     with _unpacked(path) as file, io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.isascii():
@@ -152,7 +152,7 @@ def _encodable(line: str) -> bool:
     return True
 
 
-def _and_more(lines: list[int]) -> str:
+def _and_more(lines: Sequence[int]) -> str:
     return f"and {len(lines) - 1:,} more " if len(lines) > 1 else ""
 
 
