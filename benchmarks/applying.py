@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import subprocess
 import sys
@@ -104,9 +105,12 @@ def apply() -> float:
         async with AsyncBilling(token=TOKEN, owner_no=LEDGER, base_url=url) as billing:
             started = time.perf_counter()
             with reconcile.read(file) as table:
-                report = await reconcile.apply(billing, table, journal=folder / "journal", concurrency=WORKERS)
+                report = await reconcile.apply(
+                    billing, table, journal=folder / "journal", concurrency=WORKERS, first_run=True
+                )
             assert report.applied == CHARGES
             return time.perf_counter() - started
 
     with mock() as url, tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_STATE_HOME"] = folder
         return asyncio.run(main(url, Path(folder)))

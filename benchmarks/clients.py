@@ -6,11 +6,11 @@ import asyncio
 import resource
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import trustme
 from payex_billing import AsyncBilling, Billing
-from payex_billing.reconcile._plan import over
 from payex_billing_mock import Faults, MockServer, Tls
 
 from benchmarks.calls import FAST, LEDGER, NUMBER, SLOW, TOKEN
@@ -26,6 +26,19 @@ TEXT = (
 CONSTRUCTIONS = 100
 CALLS, MANY = 20_000, 1_000_000
 MILLISECONDS, CONNECTIONS, MEGABYTES = 2.0, 70, 20.0
+
+
+async def over(numbers: range, work: Callable[[int], Awaitable[None]], workers: int) -> None:
+    """Do the work for each number, by so many workers over one iterator."""
+    source = iter(numbers)
+
+    async def worker() -> None:
+        for number in source:
+            await work(number)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(workers):
+            group.create_task(worker())
 
 
 def construction(engine: str) -> float:

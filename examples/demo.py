@@ -40,10 +40,11 @@ def main() -> int:
 def demonstrate(server: MockServer, file: Path, folder: Path) -> int:
     """Plan and apply, twice, and compare."""
     said = ""
-    for _ in range(2):
+    journal = ["--journal", str(folder / "journal")]
+    for first in (True, False):
         for command in ("plan", "apply"):
-            options = ["--journal", str(folder / "journal")] if command == "apply" else []
-            code, said = run(server, command, str(file), *options)
+            options = [] if command == "plan" else [*journal, "--first-run"] if first else journal
+            code, said = run(server, folder, command, str(file), *options)
             if code != 0:
                 return code
     if "Nothing to do." not in said:
@@ -58,10 +59,11 @@ def demonstrate(server: MockServer, file: Path, folder: Path) -> int:
     return 0
 
 
-def run(server: MockServer, *arguments: str) -> tuple[int, str]:
+def run(server: MockServer, folder: Path, *arguments: str) -> tuple[int, str]:
     """Run a command as one types it, and show what it says."""
     print(f"\n$ payex-billing {arguments[0]} {Path(arguments[1]).name}", flush=True)
     settings = {"PAYEX_TOKEN": TOKEN, "PAYEX_OWNER_NO": LEDGER, "PAYEX_BASE_URL": server.url}
+    settings["XDG_STATE_HOME"] = str(folder)  # the mock is gone afterwards, and so is what is remembered of it
     command = [sys.executable, "-m", "payex_billing", *arguments]
     result = subprocess.run(command, env={**os.environ, **settings}, stdout=subprocess.PIPE, text=True, check=False)
     print(result.stdout, end="", flush=True)

@@ -468,8 +468,11 @@ def test_control_and_bidi_characters_of_a_server_do_not_reach_the_terminal(run: 
     assert r"\x1b[2J\u202ex" in shown.stdout
 
 
-def test_a_plan_with_failures_is_called_incomplete(run: Run, file: Path) -> None:
-    planned = run("plan", "charges.csv", PAYEX_BASE_URL="http://127.0.0.1:9", PAYEX_TIMEOUT="1", PAYEX_DEADLINE="1")
+def test_a_plan_with_failures_is_called_incomplete(
+    run: Run, file: Path, mock: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mock.app, "handle", lambda request: Answer(422, {"Content-Length": "0"}, b""))
+    planned = run("plan", "charges.csv")
     assert planned.returncode == 3
     assert "The plan is incomplete" in planned.stdout
     assert "Nothing to do" not in planned.stdout

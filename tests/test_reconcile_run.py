@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 import pytest
 from payex_billing import AsyncBilling, InvalidArgument, reconcile
 from payex_billing.reconcile import JournalError, Plan, Refused, Report, Shard, TableError
+from payex_billing.reconcile._before import removal_limit
 from payex_billing.reconcile._private import open_private
-from payex_billing.reconcile._run import removal_limit
 from payex_billing_mock import Faults, MockServer
 from payex_billing_mock.app import Answer, Request
 

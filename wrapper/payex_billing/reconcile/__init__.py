@@ -11,6 +11,7 @@ In a script, `apply_sync` and `plan_sync` do the same with a `Billing`.
 Needs the extra `payex-billing[tables]`. On the command line it is `payex-billing plan` and `payex-billing apply`.
 """
 
+from ._before import GuardStopped
 from ._figures import Figures
 from ._guards import Stop
 from ._journal import JournalError, RemovalFailed
@@ -20,7 +21,7 @@ from ._match import Content, Held, Kind, Level, Step, difference
 from ._plan import Plan, PlannedCustomer
 from ._pool import Stopped
 from ._report import Report
-from ._run import GuardStopped, apply, plan
+from ._run import apply, plan
 from ._selection import Shard
 from ._sources import TableError
 from ._sync import apply_sync, plan_sync

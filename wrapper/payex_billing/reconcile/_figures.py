@@ -296,7 +296,7 @@ class Figures:
         """Money per month after the run."""
         return self.base + self.up - self.down
 
-    def to_json(self, *, samples: bool = True) -> dict[str, Any]:
+    def to_json(self, *, samples: bool = True) -> dict[str, object]:
         """Plain data for JSON.
 
         Args:

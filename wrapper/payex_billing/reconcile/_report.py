@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 
 from ._journal import RemovalFailed
@@ -44,6 +42,6 @@ class Report:
         """Whether every row ended as exactly one of the four."""
         return self.unchanged + self.applied + len(self.rejected) + len(self.failed) == self.rows
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """The report as plain JSON."""
         return attrs.asdict(self)

@@ -3,68 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import attrs
-
-from ..errors import BillingError, InvalidArgument
 from ._apply import SETTLE, Applier
-from ._figures import Figures
-from ._guards import Stop, check
+from ._before import guard, refuse_changed, refuse_removals
 from ._journal import Journal
 from ._ledger import Memory, Refused, lock
 from ._limits import Limits
 from ._match import Shown, nothing_shown
-from ._plan import Plan, PlannedCustomer, digests_of
-from ._planning import Planner, Progress, said
-from ._pool import PATIENCE, Brake, Later, Pool, Stopped
-from ._reading import held
+from ._plan import Plan
+from ._planning import Planner, Progress
+from ._pool import PATIENCE, Brake
 from ._report import Report
 from ._selection import Selection, Shard
 from ._sources import TableError
 from ._state import State
 from ._tables import Table
 from ._validation import COLUMNS
+from ._writing import Run, Writer
 
 if TYPE_CHECKING:
     from ..aio import AsyncBilling
 
 MAX_REMOVALS = "5%"
 RECHECK = 600.0  # seconds
-CANARY = 20  # customers that are written and read back before the rest
 Notice = Callable[[str], object]
-
-
-class GuardStopped(Refused):
-    """A guard stopped the run before the first write.
-
-    Attributes:
-        stops: each guard that stopped it, with the reason and the worst rows.
-        digest: the digest of the plan; `approve=` with it lets exactly this plan through.
-    """
-
-    def __init__(self, stops: tuple[Stop, ...], digest: str) -> None:
-        reasons = " ".join(stop.reason for stop in stops)
-        super().__init__(f"nothing was written. {reasons} If all of this is meant, approve {digest}")
-        self.stops = stops
-        self.digest = digest
-
-
-def removal_limit(text: str, held: int) -> int:
-    """How many charges may be removed: a number, or percent of those held.
-
-    Raises:
-        InvalidArgument: it is neither.
-    """
-    match = re.fullmatch(r"(\d{1,9})(%?)", text)
-    if match is None or (match[2] and int(match[1]) > 100):
-        raise InvalidArgument("max_removals", "is a number of charges, or percent of those held, such as 5%")
-    return int(match[1]) * held // 100 if match[2] else int(match[1])
 
 
 async def plan(
@@ -214,20 +181,20 @@ async def apply(
         if since is not None:
             notes.resume()
         applier = Applier(billing, notes, memory, brake, is_stopping=stopping.is_set, settle=settle)
-        run = _Run(applier, notes, memory, brake, concurrency, stopping, on_progress)
+        run = Run(applier, notes, memory, brake, concurrency, stopping, on_progress)
         made = await applying.plan(run, resumed=since is not None, fresh=since is not None and since <= recheck)
         if stopping.is_set():
             return applying.interrupted(made)
         if since is None:
-            _refuse_removals(made, max_removals)
+            refuse_removals(made, max_removals)
             if applying.is_part:
-                _guard(made, None, limits or Limits(), first_run=True, approve=approve)
+                guard(made, None, limits or Limits(), first_run=True, approve=approve)
             else:
                 last = memory.last_run(shard)
-                _guard(made, last, limits or Limits(), first_run=first_run, approve=approve)
+                guard(made, last, limits or Limits(), first_run=first_run, approve=approve)
         applying.keep(made, notes)
         notes.begin(applying.identity, made.customers.digest, resumed=since is not None)
-        report = await _Writer(made, run).run()
+        report = await Writer(made, run).run()
         if not (report.interrupted or report.stopped):
             notes.finish()
             if not applying.is_part:
@@ -239,19 +206,6 @@ async def apply(
     return report
 
 
-@attrs.frozen
-class _Run:
-    """What planning and writing of one run share."""
-
-    applier: Applier
-    notes: Journal
-    memory: Memory
-    brake: Brake
-    concurrency: int
-    stopping: asyncio.Event
-    on_progress: Progress | None
-
-
 class _ApplyPlan:
     """A run of a plan that was made before."""
 
@@ -261,14 +215,14 @@ class _ApplyPlan:
         self.identity = source.customers.digest
         self.is_part = source.is_part
 
-    async def plan(self, run: _Run, *, resumed: bool, fresh: bool) -> Plan:
+    async def plan(self, run: Run, *, resumed: bool, fresh: bool) -> Plan:
         """The plan, if no customer has changed since it was made.
 
         Raises:
             Refused: one has.
         """
         if not resumed:
-            await _refuse_changed(self._billing, self._source, run)
+            await refuse_changed(self._billing, self._source, run)
         return self._source
 
     def keep(self, made: Plan, notes: Journal) -> None:
@@ -300,7 +254,7 @@ class _ApplyTable:
         self.identity = f"{source.digest} {prune} {shard or ''}"
         self.is_part = source.is_rejects_file
 
-    async def plan(self, run: _Run, *, resumed: bool, fresh: bool) -> Plan:
+    async def plan(self, run: Run, *, resumed: bool, fresh: bool) -> Plan:
         """The plan of the interrupted run if it is fresh, else a new one."""
         self._made = _kept(run.notes) if fresh else None
         self._is_kept = self._made is not None
@@ -362,127 +316,3 @@ def _kept(notes: Journal) -> Plan | None:
         return kept
     kept.close()
     return None
-
-
-class _Writer:
-    """Writes a plan: the canary first, then the rest."""
-
-    def __init__(self, made: Plan, run: _Run) -> None:
-        self._made = made
-        self._applier = run.applier
-        self._notes = run.notes
-        self._pool = Pool[PlannedCustomer](run.concurrency, run.stopping, run.brake)
-        self._stopping = run.stopping
-        self._on_progress = run.on_progress
-        self._rows_done = 0
-        self._rows = made.rows - made.at_rest - len(made.rejected) - len(made.failed)
-
-    async def run(self) -> Report:
-        """Write; what stops it is in the report, because something was written."""
-        customers = (planned for planned in self._made.customers if planned.steps)
-        stopped = ""
-        try:
-            first = list(islice(customers, CANARY))
-            await self._pool.run(iter(first), self._one)
-            if not self._stopping.is_set():
-                rest = next(customers, None)
-                if rest is not None:
-                    await self._read_back(first)
-                    await self._pool.run(_before(rest, customers), self._one)
-        except Stopped as error:
-            stopped = str(error)
-        return self._report(stopped)
-
-    async def _one(self, planned: PlannedCustomer) -> Later | None:
-        later = await self._applier.customer(planned)
-        if later is None and self._on_progress is not None:
-            self._rows_done += len(planned.lines) + len(planned.unchanged)
-            self._on_progress("writing", self._rows_done, self._rows)
-        return later
-
-    async def _read_back(self, first: list[PlannedCustomer]) -> None:
-        finished = [planned for planned in first if self._notes.is_finished(planned.customer_no)]
-        if not finished:
-            reasons = sorted(set(self._notes.totals().failed.values()))
-            raise Stopped(f"no write to the first {len(first)} customers succeeded: {'; '.join(reasons[:3])}")
-        for planned in finished:
-            try:
-                missing = await self._applier.is_as_written(planned)
-            except BillingError as error:
-                raise Stopped(f"the first {len(first)} customers could not be read back: {said(error)}") from None
-            if missing:
-                what = ", ".join(f"{step.kind.value} (line {step.line})" for step in missing[:5])
-                raise Stopped(
-                    f"customer {planned.customer_no} was written and read back, and does not show it: {what}. "
-                    f"Only the first {len(first)} customers were written"
-                )
-
-    def _report(self, stopped: str) -> Report:
-        made, totals = self._made, self._notes.totals()
-        report = Report(
-            rows=made.rows,
-            unchanged=made.at_rest + totals.unchanged,
-            applied=made.applied_before + totals.applied,
-            rejected=dict(made.rejected),
-            failed=made.failed | totals.failed,
-            not_removed=totals.not_removed,
-            not_in_file=0 if made.prune else made.surplus,
-            steps=self._notes.steps(),
-            stopped=stopped,
-        )
-        report.interrupted = self._stopping.is_set() and not stopped and not report.is_complete
-        return report
-
-
-def _before(first: PlannedCustomer, rest: Iterator[PlannedCustomer]) -> Iterator[PlannedCustomer]:
-    yield first
-    yield from rest
-
-
-def _guard(made: Plan, plain: dict[str, Any] | None, limits: Limits, *, first_run: bool, approve: str | None) -> None:
-    """Compare a plan with the figures of the last run.
-
-    Raises:
-        GuardStopped: a guard stops it, and it is not approved.
-    """
-    last = None
-    if plain is not None:
-        with suppress(KeyError, ValueError, TypeError):  # of another version of this package
-            last = Figures.from_json(plain)
-    stops = check(made.figures, last, limits, first_run=first_run)  # also when approved: it learns from the last run
-    if stops and approve != made.digest:
-        raise GuardStopped(tuple(stops), made.digest)
-
-
-def _refuse_removals(made: Plan, max_removals: str) -> None:
-    limit = removal_limit(max_removals, made.held)
-    if made.removals > limit:
-        raise Refused(
-            f"{made.removals} of {made.held} charges would be removed, more than {max_removals} allows ({limit}). "
-            "If that is meant, allow more with --max-removals"
-        )
-
-
-async def _refuse_changed(billing: AsyncBilling, made: Plan, run: _Run) -> None:
-    """Refuse a plan if one of its customers has changed since it was made."""
-    changed: list[str] = []
-
-    async def one(planned: PlannedCustomer) -> Later | None:
-        try:
-            state = await held(billing, planned.customer_no, planned.levels, everything=planned.whole)
-        except BillingError as error:
-            later = run.brake.failed(planned.customer_no, error)
-            if later is None:
-                raise
-            return later
-        run.brake.release()
-        if (state.exists, digests_of(state)) != (planned.exists, planned.digests):
-            changed.append(planned.customer_no)
-        return None
-
-    customers = (planned for planned in made.customers if planned.steps)
-    await Pool[PlannedCustomer](run.concurrency, run.stopping, run.brake).run(customers, one)
-    if changed:
-        count = "1 customer has" if len(changed) == 1 else f"{len(changed)} customers have"
-        shown = ", ".join(sorted(changed)[:10]) + (" and more" if len(changed) > 10 else "")
-        raise Refused(f"{count} changed since the plan was made: {shown}. Make a new plan")

@@ -1,0 +1,96 @@
+"""Decides before the first write whether a plan may be written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+
+from ..aio import AsyncBilling
+from ..errors import BillingError, InvalidArgument
+from ._figures import Figures
+from ._guards import Stop, check
+from ._ledger import Refused
+from ._limits import Limits
+from ._plan import Plan, PlannedCustomer, digests_of
+from ._pool import Later, Pool
+from ._reading import held
+from ._writing import Run
+
+
+class GuardStopped(Refused):
+    """A guard stopped the run before the first write.
+
+    Attributes:
+        stops: each guard that stopped it, with the reason and the worst rows.
+        digest: the digest of the plan; `approve=` with it lets exactly this plan through.
+    """
+
+    def __init__(self, stops: tuple[Stop, ...], digest: str) -> None:
+        reasons = " ".join(stop.reason for stop in stops)
+        super().__init__(f"nothing was written. {reasons} If all of this is meant, approve {digest}")
+        self.stops = stops
+        self.digest = digest
+
+
+def removal_limit(text: str, held: int) -> int:
+    """How many charges may be removed: a number, or percent of those held.
+
+    Raises:
+        InvalidArgument: it is neither.
+    """
+    match = re.fullmatch(r"(\d{1,9})(%?)", text)
+    if match is None or (match[2] and int(match[1]) > 100):
+        raise InvalidArgument("max_removals", "is a number of charges, or percent of those held, such as 5%")
+    return int(match[1]) * held // 100 if match[2] else int(match[1])
+
+
+def guard(
+    made: Plan, plain: Mapping[str, object] | None, limits: Limits, *, first_run: bool, approve: str | None
+) -> None:
+    """Compare a plan with the figures of the last run.
+
+    Raises:
+        GuardStopped: a guard stops it, and it is not approved.
+    """
+    last = None
+    if plain is not None:
+        with suppress(KeyError, ValueError, TypeError):  # of another version of this package
+            last = Figures.from_json(plain)
+    stops = check(made.figures, last, limits, first_run=first_run)  # also when approved: it learns from the last run
+    if stops and approve != made.digest:
+        raise GuardStopped(tuple(stops), made.digest)
+
+
+def refuse_removals(made: Plan, max_removals: str) -> None:
+    limit = removal_limit(max_removals, made.held)
+    if made.removals > limit:
+        raise Refused(
+            f"{made.removals} of {made.held} charges would be removed, more than {max_removals} allows ({limit}). "
+            "If that is meant, allow more with --max-removals"
+        )
+
+
+async def refuse_changed(billing: AsyncBilling, made: Plan, run: Run) -> None:
+    """Refuse a plan if one of its customers has changed since it was made."""
+    changed: list[str] = []
+
+    async def one(planned: PlannedCustomer) -> Later | None:
+        try:
+            state = await held(billing, planned.customer_no, planned.levels, everything=planned.whole)
+        except BillingError as error:
+            later = run.brake.failed(planned.customer_no, error)
+            if later is None:
+                raise
+            return later
+        run.brake.release()
+        if (state.exists, digests_of(state)) != (planned.exists, planned.digests):
+            changed.append(planned.customer_no)
+        return None
+
+    customers = (planned for planned in made.customers if planned.steps)
+    await Pool[PlannedCustomer](run.concurrency, run.stopping, run.brake).run(customers, one)
+    if changed:
+        count = "1 customer has" if len(changed) == 1 else f"{len(changed)} customers have"
+        shown = ", ".join(sorted(changed)[:10]) + (" and more" if len(changed) > 10 else "")
+        raise Refused(f"{count} changed since the plan was made: {shown}. Make a new plan")

@@ -1,0 +1,108 @@
+"""Writes a plan: a canary of customers first, then the rest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from itertools import islice
+
+import attrs
+
+from ..errors import BillingError
+from ._apply import Applier
+from ._journal import Journal
+from ._ledger import Memory
+from ._plan import Plan, PlannedCustomer
+from ._planning import Progress, said
+from ._pool import Brake, Later, Pool, Stopped
+from ._report import Report
+
+CANARY = 20  # customers that are written and read back before the rest
+
+
+@attrs.frozen
+class Run:
+    """What planning and writing of one run share."""
+
+    applier: Applier
+    notes: Journal
+    memory: Memory
+    brake: Brake
+    concurrency: int
+    stopping: asyncio.Event
+    on_progress: Progress | None
+
+
+class Writer:
+    """Writes a plan: the canary first, then the rest."""
+
+    def __init__(self, made: Plan, run: Run) -> None:
+        self._made = made
+        self._applier = run.applier
+        self._notes = run.notes
+        self._pool = Pool[PlannedCustomer](run.concurrency, run.stopping, run.brake)
+        self._stopping = run.stopping
+        self._on_progress = run.on_progress
+        self._rows_done = 0
+        self._rows = made.rows - made.at_rest - len(made.rejected) - len(made.failed)
+
+    async def run(self) -> Report:
+        """Write; what stops it is in the report, because something was written."""
+        customers = (planned for planned in self._made.customers if planned.steps)
+        stopped = ""
+        try:
+            first = list(islice(customers, CANARY))
+            await self._pool.run(iter(first), self._one)
+            if not self._stopping.is_set():
+                rest = next(customers, None)
+                if rest is not None:
+                    await self._read_back(first)
+                    await self._pool.run(_before(rest, customers), self._one)
+        except Stopped as error:
+            stopped = str(error)
+        return self._report(stopped)
+
+    async def _one(self, planned: PlannedCustomer) -> Later | None:
+        later = await self._applier.customer(planned)
+        if later is None and self._on_progress is not None:
+            self._rows_done += len(planned.lines) + len(planned.unchanged)
+            self._on_progress("writing", self._rows_done, self._rows)
+        return later
+
+    async def _read_back(self, first: list[PlannedCustomer]) -> None:
+        finished = [planned for planned in first if self._notes.is_finished(planned.customer_no)]
+        if not finished:
+            reasons = sorted(set(self._notes.totals().failed.values()))
+            raise Stopped(f"no write to the first {len(first)} customers succeeded: {'; '.join(reasons[:3])}")
+        for planned in finished:
+            try:
+                missing = await self._applier.is_as_written(planned)
+            except BillingError as error:
+                raise Stopped(f"the first {len(first)} customers could not be read back: {said(error)}") from None
+            if missing:
+                what = ", ".join(f"{step.kind.value} (line {step.line})" for step in missing[:5])
+                raise Stopped(
+                    f"customer {planned.customer_no} was written and read back, and does not show it: {what}. "
+                    f"Only the first {len(first)} customers were written"
+                )
+
+    def _report(self, stopped: str) -> Report:
+        made, totals = self._made, self._notes.totals()
+        report = Report(
+            rows=made.rows,
+            unchanged=made.at_rest + totals.unchanged,
+            applied=made.applied_before + totals.applied,
+            rejected=dict(made.rejected),
+            failed=made.failed | totals.failed,
+            not_removed=totals.not_removed,
+            not_in_file=0 if made.prune else made.surplus,
+            steps=self._notes.steps(),
+            stopped=stopped,
+        )
+        report.interrupted = self._stopping.is_set() and not stopped and not report.is_complete
+        return report
+
+
+def _before(first: PlannedCustomer, rest: Iterator[PlannedCustomer]) -> Iterator[PlannedCustomer]:
+    yield first
+    yield from rest
