@@ -12,7 +12,6 @@ Needs the extra `payex-billing[tables]`. On the command line it is `payex-billin
 """
 
 from ._before import GuardStopped
-from ._figures import Figures
 from ._guards import Stop
 from ._journal import JournalError, RemovalFailed
 from ._ledger import Refused
@@ -29,7 +28,6 @@ from ._tables import Rejection, Row, Table, read
 
 __all__ = [
     "Content",
-    "Figures",
     "GuardStopped",
     "Held",
     "JournalError",
