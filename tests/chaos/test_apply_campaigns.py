@@ -327,7 +327,7 @@ class Storm:
         for kind in kinds:
             self._plan_violence(kind, run)
         approval: tuple[str, ...] = ()
-        while True:
+        for _ in range(3):
             run[:] = [started := night.start_apply(*self.campaign.options, *approval, file=self._file)]
             if self.campaign.twice:
                 self._start_second(started)
@@ -336,6 +336,7 @@ class Storm:
             # A guard looks at all changes of the table together; a person would approve them.
             if not (approval := approval_in(ended)):
                 return
+        self.judge.wrong.append(f"what was approved is stopped again: {ended}")
 
     def _plan_violence(self, kind: str, run: list[Run]) -> None:
         """Let something happen at a moment that the seed chooses."""
