@@ -416,8 +416,8 @@ class Night:
     def apply_approved(self, *options: str | Path, **more: Any) -> Ended:
         """Run `apply` to its end; if a guard stops the run, let exactly this plan through by the digest it names."""
         ended = self.apply(*options, **more)
-        found = re.search(r"--approve[ =]+([0-9A-Za-z:]+)", ended.output)
-        return ended if ended.code != 4 or found is None else self.apply(*options, "--approve", found[1], **more)
+        approval = approval_in(ended)
+        return self.apply(*options, *approval, **more) if approval else ended
 
     def command(self, command: str, *options: str | Path) -> Ended:
         """Run another command to its end."""
@@ -483,6 +483,12 @@ def night_on(mock: Mock, ledger: str, folder: Path, **options: Any) -> Iterator[
             yield night
         finally:
             night.end()
+
+
+def approval_in(ended: Ended) -> tuple[str, ...]:
+    """The option that lets the plan through which a guard stopped; empty if no guard did."""
+    found = re.search(r"--approve[ =]+([0-9A-Za-z:]+)", ended.output)
+    return ("--approve", found[1]) if ended.code == 4 and found is not None else ()
 
 
 def changed(rows: list[Row], index: int, **values: Any) -> list[Row]:
