@@ -261,7 +261,8 @@ class Run:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "payex_billing", *arguments],
                 cwd=night.folder,
-                env=night.environment,
+                # A process with a small limit would cut the bytecode files that later processes read.
+                env=night.environment | ({} if limit_file_size is None else {"PYTHONDONTWRITEBYTECODE": "1"}),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,

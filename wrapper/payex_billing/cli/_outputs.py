@@ -21,13 +21,15 @@ def check_outputs(inputs: Mapping[str, Path | None], outputs: Mapping[str, Path 
     Raises:
         ClickException: one cannot be written, or is another file of the same command.
     """
-    taken = {path.resolve(): option for option, path in inputs.items() if path is not None}
-    for option, path in outputs.items():
+    taken: dict[Path, str] = {}
+    for option, path in (*inputs.items(), *outputs.items()):
         if path is None:
             continue
         other = taken.setdefault(path.resolve(), option)
         if other != option:
             raise click.ClickException(f"{option} {path} is the same file as {other}: name another")
+        if option in inputs:
+            continue
         try:
             make_private(path)
             path.open("ab").close()
@@ -36,9 +38,12 @@ def check_outputs(inputs: Mapping[str, Path | None], outputs: Mapping[str, Path 
 
 
 @contextmanager
-def writing(option: str, path: Path) -> Iterator[None]:
-    """Make a sentence of an error while the file of an option is written."""
+def writing(option: str, path: Path, problems: list[click.ClickException] | None = None) -> Iterator[None]:
+    """Make a sentence of an error while the file of an option is written: raise it, or add it to `problems`."""
     try:
         yield
     except OSError as error:
-        raise click.ClickException(f"{option} {path} cannot be written: {error.strerror or error}") from None
+        sentence = click.ClickException(f"{option} {path} cannot be written: {error.strerror or error}")
+        if problems is None:
+            raise sentence from None
+        problems.append(sentence)

@@ -197,6 +197,15 @@ def apply(
                 show_stops(error, file)
                 return GUARDED
             plain = report.to_json() | {"journal": str(name)}
+            # The files come first: if standard output cannot be written, they are there. An error of one waits for the
+            # display.
+            problems: list[click.ClickException] = []
+            if chosen.rejects is not None:
+                with writing("--rejects", chosen.rejects, problems):
+                    source.write_rejects(chosen.rejects, report.rejected | report.failed)
+            if report_file is not None:
+                with writing("--report", report_file, problems), open_private(report_file) as written:
+                    written.write(json.dumps(plain, indent=2, default=str) + "\n")
             if as_json:
                 say_json(plain)
             else:
@@ -206,12 +215,8 @@ def apply(
                 click.echo(report_text(report))
                 for note in report.notes:
                     click.echo(note)
-            if chosen.rejects is not None:
-                with writing("--rejects", chosen.rejects):
-                    source.write_rejects(chosen.rejects, report.rejected | report.failed)
-            if report_file is not None:
-                with writing("--report", report_file), open_private(report_file) as written:
-                    written.write(json.dumps(plain, indent=2, default=str) + "\n")
+            if problems:
+                raise problems[0]
     return _exit_code(report)
 
 
@@ -259,11 +264,17 @@ def _run(work: Callable[[asyncio.Event, Show], Any], *, can_stop: bool) -> Any:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
 
+        task = asyncio.current_task()
+
         def stopping() -> None:
-            stop.set()
-            click.echo("\nStopping: writes under way are finished first. Ctrl-C again stops at once.", err=True)
+            if not stop.is_set():
+                stop.set()
+                click.echo("\nStopping: writes under way are finished first. Ctrl-C again stops at once.", err=True)
+                return
             for number in _SIGNALS:
                 loop.remove_signal_handler(number)
+            if task is not None:
+                task.cancel()
 
         if can_stop:
             with suppress(NotImplementedError):  # on Windows, Ctrl-C stops at once
@@ -272,7 +283,10 @@ def _run(work: Callable[[asyncio.Event, Show], Any], *, can_stop: bool) -> Any:
         return await work(stop, show)
 
     with progress() as show:
-        return asyncio.run(main(show))
+        try:
+            return asyncio.run(main(show))
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
 
 
 def _plan_as_json(plan: Plan) -> dict[str, Any]:

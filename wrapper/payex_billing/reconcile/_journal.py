@@ -173,7 +173,7 @@ class Journal:
             self._db.execute("COMMIT")
             tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             if not tables:
-                self._db.executescript(_SCHEMA)
+                self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")  # all of it, or nothing on a full disk
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
