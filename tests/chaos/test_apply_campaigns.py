@@ -181,8 +181,6 @@ SHORT = {
     "killed while writes take effect late",
     "stopped and continued while writes take effect late",
     "interrupted and terminated on a lossy network",
-    "the server restarts",
-    "two at once",
     "a plan is killed",
     "everything at once",
 }

@@ -228,7 +228,7 @@ def big_table(path: Path, customers: int, rows: int) -> None:
 
 @pytest.mark.skipif(NIGHTLY, reason="the full sizes are tried below")
 def test_a_plan_of_more_rows_does_not_need_the_memory_of_all_of_them(night: Night) -> None:
-    """From 2,000 to 22,000 rows; 1,000,000 rows in 600 MB leave less than 600 bytes for each."""
+    """From 2,000 to 22,000 rows. All of them in memory took 33 MB; the same run varies by 10 MB."""
     night.environment["PAYEX_BASE_URL"] = night.mock.url  # this proxy would take longer than the plan
     peaks = []
     for rows in (2_000, 22_000):
@@ -236,7 +236,7 @@ def test_a_plan_of_more_rows_does_not_need_the_memory_of_all_of_them(night: Nigh
         run = night.command("plan", night.table, "--out", f"plan-{rows}.jsonl")
         assert run.code == 0, run
         peaks.append(run.peak)
-    assert peaks[1] - peaks[0] < 20_000 * 600, [f"{peak / 1e6:.0f} MB" for peak in peaks]
+    assert peaks[1] - peaks[0] < 25_000_000, [f"{peak / 1e6:.0f} MB" for peak in peaks]
 
 
 @pytest.mark.skipif(not NIGHTLY, reason="minutes")
