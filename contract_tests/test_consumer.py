@@ -296,7 +296,7 @@ def test_every_answer_the_contract_allows_is_understood(
     scripted: Scripted, operation: str, status: int, media_type: str, schema: dict[str, Any]
 ) -> None:
     with Billing(token=TOKEN, owner_no=LEDGER, base_url=scripted.url) as billing:
-        call = _calls(billing.with_options(attempts=1))[operation]
+        call = _calls(billing.with_options(attempts=1, retry_after_cap=0.001))[operation]
 
         @settings(max_examples=8, deadline=None, suppress_health_check=QUIET)
         @given(instances(schema) if schema else st.none())

@@ -137,7 +137,7 @@ def test_a_lost_answer_took_effect(payex: PayexMock) -> None:
 
 def test_faults_end_with_their_block(payex: PayexMock) -> None:
     with payex.billing() as billing:
-        once = billing.with_options(attempts=1)
+        once = billing.with_options(attempts=1, retry_after_cap=1)
         with payex.rate_limiting(retry_after=7), pytest.raises(pb.RateLimited) as caught:
             once.customer("1").get()
         assert caught.value.retry_after == 7

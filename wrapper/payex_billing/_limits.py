@@ -8,15 +8,15 @@ WINDOW = 1.0  # seconds over which requests are counted
 LOWERED = 0.9  # a lowered rate is this share of what the server accepted
 STEADY = 30.0  # seconds after a 429 during which the rate rises slowly
 SLOW_RISE, FAST_RISE = 1.01, 1.1  # factor a second
-LEAST, MOST = 0.5, 10_000.0  # requests a second
+LEAST, MOST = 5.0, 10_000.0  # requests a second
 
 
 class Pace:
     """How many requests a second a client sends. Pure: `reserve` returns how long to wait, and does not wait itself.
 
-    A 429 holds back every request of the client until its Retry-After has passed. After that the client sends fewer
-    requests a second than the server accepted before the 429. The rate rises by 1 % a second, after 30 seconds by 10 %,
-    until the next 429. Safe to share between threads.
+    A 429 holds back every request that may wait until its Retry-After has passed. After that the client sends fewer
+    requests a second than the server accepted before the 429, but at least 5. The rate rises by 1 % a second, after 30
+    seconds by 10 %, until the next 429. Safe to share between threads.
 
     Args:
         rate: requests a second at most; None for no limit as long as the server sends no 429.
@@ -34,8 +34,8 @@ class Pace:
         self._previous_began, self._previous_count = 0.0, 0
         self._lock = threading.Lock()
 
-    def reserve(self, now: float) -> float:
-        """Take the next place; returns the seconds until it comes."""
+    def reserve(self, now: float, *, may_wait: bool = True) -> float:
+        """Take the next place; returns the seconds until it comes. A request that may not wait is not held back."""
         if self._is_free and now - self._began < WINDOW:
             self._count += 1  # unlocked on purpose: the count is an estimate, and this is every call
             return 0.0
@@ -44,9 +44,11 @@ class Pace:
                 self._previous_began, self._previous_count = self._began, self._count
                 self._began, self._count = now, 0
             self._count += 1
-            if not self._gap and self._lowered is None and now >= self._held_until:
-                return 0.0
-            return self._place(now)
+            if may_wait and (self._lowered is not None or now < self._held_until):
+                return self._place(now)
+            place = max(self._next, now) if self._gap else now
+            self._next = max(self._next, place + self._gap)
+            return place - now
 
     def again(self, now: float) -> float:
         """Return the seconds to wait when a place has come: a 429 may have come in between."""
@@ -59,10 +61,13 @@ class Pace:
         return place - now
 
     def slow_down(self, now: float, seconds: float) -> None:
-        """Hold back every request for so many seconds, because the server sent a 429.
+        """Hold back the requests that may wait for so many seconds, because the server sent a 429.
 
-        Requests of one burst get a 429 each. What is left of the burst was accepted, and is the measure of the rate.
+        Requests of one burst get a 429 each. What is left of the burst was accepted, and is the measure of the rate. A
+        429 without a Retry-After says nothing about the rate.
         """
+        if seconds <= 0:
+            return
         with self._lock:
             if now >= self._held_until:
                 self._burst, elapsed = self._count, now - self._began

@@ -22,6 +22,7 @@ class Options:
         backoff_cap: seconds any wait takes at most.
         retry_after_cap: seconds of Retry-After that are waited for; more is kept on the error instead.
         wait_on_writes: whether writes too wait for a 429 or 503 with Retry-After.
+        repeat_refused: whether a POST is sent again after a 429 or 503 that it may wait for.
         before_write: called right before each attempt of a request that is no read, after all waits for the pace.
     """
 
@@ -32,6 +33,7 @@ class Options:
     backoff_cap: float = 8.0
     retry_after_cap: float = 30.0
     wait_on_writes: bool = False
+    repeat_refused: bool = True
     before_write: Callable[[], None] | None = None
 
 

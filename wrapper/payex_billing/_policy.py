@@ -132,11 +132,12 @@ class _Run(Generic[T]):
         """Attempt until there is a result or an error."""
         refreshed = False
         while True:
-            pause = self.environment.pace.reserve(self.environment.now())
+            pace, may_wait = self.environment.pace, self.request.method == "GET" or self.options.wait_on_writes
+            pause = pace.reserve(self.environment.now(), may_wait=may_wait)
             while pause > 0:
                 self.time_left(pause)
                 yield Wait(pause)
-                pause = self.environment.pace.again(self.environment.now())
+                pause = pace.again(self.environment.now()) if may_wait else 0.0
             left = self.time_left()
             if self.options.before_write is not None and self.request.method != "GET":
                 self.options.before_write()
@@ -264,6 +265,8 @@ class _Run(Generic[T]):
         if retry_after is None:
             return self.jitter() if is_read else None
         if retry_after > self.options.retry_after_cap or not (is_read or self.options.wait_on_writes):
+            return None
+        if not (self.request.repeatable or self.options.repeat_refused):
             return None
         return retry_after
 

@@ -68,8 +68,8 @@ class Applier:
     ) -> None:
         # A 429 for a creation is not retried by the client: the customer is read again first, because the 429 can be
         # the response to an earlier request. Other writes are harmless to repeat.
-        self._creating = billing.with_options(wait_on_writes=False)
         self._billing = billing.with_options(wait_on_writes=True)
+        self._creating = self._billing._with(repeat_refused=False)
         self._journal = journal
         self._memory = memory
         self._brake = brake
