@@ -444,6 +444,25 @@ def test_when_it_cannot_be_told_the_row_fails_and_nothing_is_sent(place: Place, 
     assert {request.method for request in asked} == {"GET"}
 
 
+def test_a_creation_that_was_refused_often_and_then_lost_is_sent_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A 429 does not count as a lost response."""
+    handle, answers = place.mock.app.handle, iter([429] * 6 + [502])
+
+    def busy(request: Request) -> Answer:
+        if request.method == "POST" and request.raw_path.endswith(b"/2/recurring-products"):
+            status = next(answers, None)
+            if status is not None:
+                return Answer(status, {"Content-Length": "0", "Retry-After": "0"}, b"")
+        return handle(request)
+
+    monkeypatch.setattr(place.mock.app, "handle", busy)
+    monkeypatch.setattr("payex_billing.reconcile._pool.LONGEST", 0.01)
+    report = place.apply()
+    assert (counts(report), place.held()) == ((0, 3, 0, 0), ALL)
+
+
 @pytest.mark.parametrize("fault", ["lose-answer:POST", "reset-after:POST", "500-after:POST", "reset-before:POST"])
 def test_lost_answers_are_found_out_about_within_the_run(tmp_path: Path, fault: str) -> None:
     with MockServer({LEDGER: TOKEN}, faults=Faults()) as mock:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ROUNDS = 5  # times that a creation is sent that is known not to have taken effect
 SETTLE = 60.0  # seconds
+_WITHOUT_EFFECT = (Result.ABSENT, Result.REPEATED)
 LOOK_UPS = 5  # times that a look-up which fails is repeated
 
 
@@ -224,7 +225,8 @@ class Applier:
             known.add(charge_id)
             work.wrote(position)
             return
-        rounds = sum(each.position == position for each in self._journal.of_plan(step.customer_no))
+        noted = self._journal.of_plan(step.customer_no)
+        rounds = sum(each.position == position and each.result in _WITHOUT_EFFECT for each in noted)
         if rounds >= ROUNDS:
             work.failed(step, f"its response was lost {rounds} times; it was not created")
             return
@@ -255,9 +257,12 @@ class Applier:
         self._memory.learn(charge.id, values, charge)
 
     def _fail(self, planned: PlannedCustomer, reason: str) -> None:
-        work = _Work(planned, {}, {})
-        for step in planned.steps:
-            work.failed(step, reason)
+        noted = self._journal.of_plan(planned.customer_no)
+        done = {intent.position for intent in noted if intent.result in {Result.DONE, Result.CREATED}}
+        work = _Work(planned, done, {})
+        for position, step in enumerate(planned.steps):
+            if position not in done:
+                work.failed(step, reason)
         self._journal.finish_customer(planned.customer_no, work.done())
 
     async def is_as_written(self, planned: PlannedCustomer) -> list[Step]:

@@ -18,6 +18,7 @@ from ..errors import (
     Forbidden,
     LedgerNotConfigured,
     ProblemError,
+    RateLimited,
     TransportError,
     Unauthorized,
 )
@@ -27,6 +28,7 @@ PATIENCE = 300.0  # seconds
 IN_A_ROW = 20  # calls that never got through before all work waits
 FEW, SOON = 3, 2.0  # so many are enough if nothing else got through for so many seconds
 TRIES = 5  # times that one customer is tried while others get through
+TRIES_AFTER_429 = 50  # the same if the server asks to wait
 LONGEST = 30.0  # seconds between two tries
 # Errors that every customer would meet: there is no sense in going on.
 FOR_ALL = (Unauthorized, Forbidden, LedgerNotConfigured, CertificateRejected, ConfigurationError)
@@ -110,10 +112,10 @@ class Brake:
         if releases != self._releases:  # a try counts if others got through since the last one
             tries += 1
         self._tries[customer_no] = tries, self._releases
-        if tries >= TRIES:
+        if tries >= (TRIES_AFTER_429 if isinstance(error, RateLimited) else TRIES):
             return None
         asked = getattr(error, "retry_after", None) or 0.0
-        return Later(min(LONGEST, max(asked, 2.0 ** (tries - 1))))
+        return Later(min(LONGEST, max(asked, 2.0 ** min(tries - 1, 5))))
 
     def _judge(self, error: BillingError) -> None:
         waited = self._now() - self._since
