@@ -241,6 +241,18 @@ def test_a_guard_stops_apply_before_the_first_write_and_its_digest_lets_it_throu
     assert (approved.returncode, "1 applied" in approved.stdout) == (0, True)
 
 
+def test_a_guard_does_not_stop_a_run_that_has_nothing_to_write(run: Run, file: Path) -> None:
+    """Half a file: it is told, and the next whole file is compared with the last whole one."""
+    whole = HEADER + "".join(f"{number};P01;1;1,00\n" for number in range(100, 130))
+    file.write_text(whole, encoding="utf-8")
+    assert run("apply", "charges.csv").returncode == 0
+    file.write_text("".join(whole.splitlines(keepends=True)[:16]), encoding="utf-8")
+    half = run("apply", "charges.csv")
+    assert (half.returncode, "rows_gone: 15 rows of the last run's 30 are not in the file" in half.stdout) == (0, True)
+    file.write_text(whole, encoding="utf-8")
+    assert run("apply", "charges.csv").stdout.startswith("30 rows: 30 unchanged")
+
+
 def test_the_digest_of_a_plan_is_that_of_apply(run: Run, file: Path) -> None:
     assert run("apply", "charges.csv").returncode == 0
     file.write_text(GOOD.replace("10,50", "1050,00"), encoding="utf-8")

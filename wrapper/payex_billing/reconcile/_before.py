@@ -47,19 +47,23 @@ def removal_limit(text: str, held: int) -> int:
 
 def guard(
     made: Plan, plain: Mapping[str, object] | None, limits: Limits, *, first_run: bool, approve: str | None
-) -> None:
+) -> list[Stop]:
     """Compare a plan with the figures of the last run.
 
+    Returns:
+        What would have stopped a plan that has nothing to write.
+
     Raises:
-        GuardStopped: a guard stops it, and it is not approved.
+        GuardStopped: a guard stops the plan, and it is not approved.
     """
     last = None
     if plain is not None:
         with suppress(KeyError, ValueError, TypeError):  # of another version of this package
             last = Figures.from_json(plain)
     stops = check(made.figures, last, limits, first_run=first_run)  # also when approved: it learns from the last run
-    if stops and approve != made.digest:
+    if stops and made.changes and approve != made.digest:
         raise GuardStopped(tuple(stops), made.digest)
+    return [] if made.changes else stops
 
 
 def refuse_removals(made: Plan, max_removals: str) -> None:

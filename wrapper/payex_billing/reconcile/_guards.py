@@ -378,6 +378,9 @@ def _higher(times: float, most: float) -> Callable[[float, float], bool]:
 
 def _stop_of_rows(guard: str, worst: Worst, limit: float, told: str) -> Stop:
     number = counted(worst.count, "row") if worst.count < WORST else f"{worst.count:,} or more rows"
+    if worst.count == 1:
+        verb, space, rest = told.partition(" ")
+        told = f"{ {'have': 'has', 'go': 'goes', 'are': 'is'}.get(verb, verb + 's') }{space}{rest}"
     reason = f"{number} {told.format(f'{limit:g}')}" if "{}" in told else f"{number} {told}"
     return Stop(guard=guard, reason=reason, worst=worst.sentences())
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ._apply import SETTLE, Applier
 from ._before import guard, refuse_changed, refuse_removals
+from ._guards import Stop
 from ._journal import Journal
 from ._ledger import Memory, Refused, lock
 from ._limits import Limits
@@ -185,23 +186,23 @@ async def apply(
         made = await applying.plan(run, resumed=since is not None, fresh=since is not None and since <= recheck)
         if stopping.is_set():
             return applying.interrupted(made)
+        doubts: list[Stop] = []
         if since is None:
             refuse_removals(made, max_removals)
-            if applying.is_part:
-                guard(made, None, limits or Limits(), first_run=True, approve=approve)
-            else:
-                last = memory.last_run(shard)
-                guard(made, last, limits or Limits(), first_run=first_run, approve=approve)
+            last = None if applying.is_part else memory.last_run(shard)
+            doubts = guard(made, last, limits or Limits(), first_run=first_run or applying.is_part, approve=approve)
         applying.keep(made, notes)
         notes.begin(applying.identity, made.customers.digest, resumed=since is not None)
         report = await Writer(made, run).run()
         if not (report.interrupted or report.stopped):
             notes.finish()
-            if not applying.is_part:
+            # A table of which nothing had to be written, and that looks wrong, is nothing to compare with.
+            if not (applying.is_part or doubts):
                 try:
                     memory.keep_run(shard, made.figures.to_json(samples=False))
                 except Refused as error:
                     report.notes.append(f"The next run cannot be compared with this one: {error}")
+        report.notes += [f"{stop.guard}: {stop.reason}" for stop in doubts]
         applying.end(made, report, notes)
     return report
 
