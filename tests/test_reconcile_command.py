@@ -64,7 +64,7 @@ def test_the_exit_codes_are_those_documented(run: Run, file: Path) -> None:
 def test_a_plan_can_be_judged(run: Run, file: Path) -> None:
     said = run("plan", "charges.csv", "--details").stdout
     for expected in (
-        "2 rows: 0 as they should be",
+        "2 rows: 0 unchanged",
         "2 customers to create",
         "2 charges to add",
         "10.50 after (+10.50)",
@@ -72,7 +72,7 @@ def test_a_plan_can_be_judged(run: Run, file: Path) -> None:
         "P01",
     ):
         assert expected in said
-    assert "1 rows take their price from the master product" in said
+    assert "1 row takes its price from the master product" in said
 
 
 def test_a_kept_plan_is_applied_and_refused_when_out_of_date(run: Run, file: Path, mock: MockServer) -> None:

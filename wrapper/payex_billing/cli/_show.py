@@ -17,12 +17,12 @@ from ._common import price, table
 SHOWN = 20  # rejections, and largest changes, before the rest is only counted
 _KINDS = (Kind.CREATE_CUSTOMER, Kind.CREATE_SUBSCRIPTION, Kind.CREATE, Kind.UPDATE, Kind.END, Kind.REMOVE)
 _WORDS = {
-    Kind.CREATE_CUSTOMER: "customers to create",
-    Kind.CREATE_SUBSCRIPTION: "subscriptions to create",
-    Kind.CREATE: "charges to add",
-    Kind.UPDATE: "charges to change",
-    Kind.END: "charges to end",
-    Kind.REMOVE: "charges to remove",
+    Kind.CREATE_CUSTOMER: ("customer", "to create"),
+    Kind.CREATE_SUBSCRIPTION: ("subscription", "to create"),
+    Kind.CREATE: ("charge", "to add"),
+    Kind.UPDATE: ("charge", "to change"),
+    Kind.END: ("charge", "to end"),
+    Kind.REMOVE: ("charge", "to remove"),
 }
 
 
@@ -57,6 +57,14 @@ def show_failures(file: Path, failed: Mapping[int, str], not_removed: Iterable[R
         click.echo(f"{file}: not removed: {printable(str(removal))}", err=True)
 
 
+def _plural(number: int, noun: str) -> str:
+    return noun if number == 1 else f"{noun}s"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {_plural(number, noun)}"
+
+
 def _lines(lines: list[int]) -> str:
     if len(lines) == 1:
         return f"line {lines[0]}"
@@ -77,15 +85,18 @@ def show_stops(error: GuardStopped, file: Path) -> None:
 def show_plan(plan: Plan, *, details: bool) -> None:
     """Counts, money, and the largest changes; with details a table for every customer."""
     click.echo(
-        f"{plan.rows} rows: {plan.unchanged} as they should be, "
+        f"{_count(plan.rows, 'row')}: {plan.unchanged} unchanged, "
         f"{len(plan.rejected)} rejected, {len(plan.failed)} failed"
     )
     for kind in _KINDS:
         if plan.counts[kind.value]:
-            click.echo(f"{plan.counts[kind.value]:>10} {_WORDS[kind]}")
+            noun, verb = _WORDS[kind]
+            click.echo(f"{plan.counts[kind.value]:>10} {_plural(plan.counts[kind.value], noun)} {verb}")
     _show_reopened(plan)
     if plan.failed:
-        click.echo(f"The plan is incomplete: {len(plan.failed)} rows could not be compared with what is held.")
+        click.echo(
+            f"The plan is incomplete: {_count(len(plan.failed), 'row')} could not be compared with what is held."
+        )
         if not plan.changes:
             return
     elif not plan.changes:
@@ -94,7 +105,9 @@ def show_plan(plan: Plan, *, details: bool) -> None:
         f"Per month: {price(plan.before)} before, {price(plan.after)} after ({_signed(plan.after - plan.before)})"
     )
     if plan.without_price:
-        click.echo(f"{plan.without_price} rows take their price from the master product and are not in these sums.")
+        takes, are = ("takes its", "is") if plan.without_price == 1 else ("take their", "are")
+        rows = _count(plan.without_price, "row")
+        click.echo(f"{rows} {takes} price from the master product and {are} not in these sums.")
     if plan.surplus and not plan.prune:
         click.echo(not_in_file(plan.surplus))
     _show_suspicious(plan)
@@ -199,7 +212,7 @@ def _said(charge: object, names: list[str]) -> str:
 def report_text(report: Report) -> str:
     """What a run came to, in lines."""
     lines = [
-        f"{report.rows} rows: {report.unchanged} unchanged, {report.applied} applied, "
+        f"{_count(report.rows, 'row')}: {report.unchanged} unchanged, {report.applied} applied, "
         f"{len(report.rejected)} rejected, {len(report.failed)} failed"
     ]
     lines += [f"{report.steps[kind.value]:>10} × {kind.value}" for kind in _KINDS if report.steps.get(kind.value)]
