@@ -253,6 +253,27 @@ def test_a_guard_does_not_stop_a_run_that_has_nothing_to_write(run: Run, file: P
     assert run("apply", "charges.csv").stdout.startswith("30 rows: 30 unchanged")
 
 
+def test_the_rest_of_an_approved_run_needs_no_second_approval(
+    run: Run, file: Path, mock: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of two rows that the guards doubt fails, and the same command is repeated."""
+    file.write_text(GOOD.replace("2;P01;2;", "2;P01;2;10,50"), encoding="utf-8")
+    assert run("apply", "charges.csv").returncode == 0
+    file.write_text(GOOD.replace("10,50", "1050,00").replace("2;P01;2;", "2;P01;2;2000,00"), encoding="utf-8")
+    digest = run("apply", "charges.csv").stderr.rpartition("--approve ")[2].strip()
+    handle = mock.app.handle
+    refused = Answer(422, {"Content-Length": "0"}, b"")
+    with monkeypatch.context() as broken:
+        broken.setattr(
+            mock.app,
+            "handle",
+            lambda request: refused if request.method == "PATCH" and b"/2/" in request.raw_path else handle(request),
+        )
+        assert run("apply", "charges.csv", "--approve", digest).returncode == 3
+    again = run("apply", "charges.csv")
+    assert (again.returncode, "1 applied" in again.stdout) == (0, True)
+
+
 def test_the_digest_of_a_plan_is_that_of_apply(run: Run, file: Path) -> None:
     assert run("apply", "charges.csv").returncode == 0
     file.write_text(GOOD.replace("10,50", "1050,00"), encoding="utf-8")

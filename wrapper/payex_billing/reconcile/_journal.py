@@ -25,7 +25,7 @@ from ._private import make_private
 _VERSION = 3
 _SCHEMA = f"""
 CREATE TABLE run (
-    id INTEGER PRIMARY KEY, input TEXT, plan TEXT, ledger TEXT, started REAL, seen REAL, finished REAL
+    id INTEGER PRIMARY KEY, input TEXT, plan TEXT, ledger TEXT, started REAL, seen REAL, finished REAL, failed INTEGER
 );
 CREATE TABLE intent (
     id INTEGER PRIMARY KEY, run INTEGER, plan TEXT, customer TEXT, position INTEGER, kind TEXT, line INTEGER,
@@ -238,10 +238,15 @@ class Journal:
                 self._db.execute("DELETE FROM customer")  # the new plan counts their rows
             self._plan = plan
 
-    def finish(self) -> None:
-        """Note that the run is finished: the next one starts anew."""
+    def finish(self, failed: int) -> None:
+        """Note that the run is finished, and how many rows failed: the next one starts anew."""
         with self._sentence():
-            self._db.execute("UPDATE run SET finished = ? WHERE id = ?", (self._now(), self._run))
+            self._db.execute("UPDATE run SET finished = ?, failed = ? WHERE id = ?", (self._now(), failed, self._run))
+
+    def has_left(self, source: str) -> bool:
+        """Whether the last run was of this input, and left rows that failed: the next run is its rest."""
+        last = self._db.execute("SELECT input, failed FROM run ORDER BY id DESC LIMIT 1").fetchone()
+        return last is not None and last[0] == source and bool(last[1])
 
     # writes
 
