@@ -23,9 +23,10 @@ from ._match import Kind, Level, Step
 from ._private import make_private
 
 _VERSION = 3
+_DAY = 86_400.0  # seconds
 _SCHEMA = f"""
 CREATE TABLE run (
-    id INTEGER PRIMARY KEY, input TEXT, plan TEXT, ledger TEXT, started REAL, seen REAL, finished REAL, failed INTEGER
+    id INTEGER PRIMARY KEY, input TEXT, plan TEXT, ledger TEXT, started REAL, seen REAL, finished REAL
 );
 CREATE TABLE intent (
     id INTEGER PRIMARY KEY, run INTEGER, plan TEXT, customer TEXT, position INTEGER, kind TEXT, line INTEGER,
@@ -238,15 +239,17 @@ class Journal:
                 self._db.execute("DELETE FROM customer")  # the new plan counts their rows
             self._plan = plan
 
-    def finish(self, failed: int) -> None:
-        """Note that the run is finished, and how many rows failed: the next one starts anew."""
+    def finish(self) -> None:
+        """Note that the run is finished: the next one starts anew."""
         with self._sentence():
-            self._db.execute("UPDATE run SET finished = ?, failed = ? WHERE id = ?", (self._now(), failed, self._run))
+            self._db.execute(
+                "UPDATE run SET finished = ?, seen = ? WHERE id = ?", (self._now(), self._now(), self._run)
+            )
 
-    def has_left(self, source: str) -> bool:
-        """Whether the last run was of this input, and left rows that failed: the next run is its rest."""
-        last = self._db.execute("SELECT input, failed FROM run ORDER BY id DESC LIMIT 1").fetchone()
-        return last is not None and last[0] == source and bool(last[1])
+    def was_allowed(self, source: str) -> bool:
+        """Whether the last run was of this input, within a day: this run is its rest, and was allowed with it."""
+        last = self._db.execute("SELECT input, seen FROM run ORDER BY id DESC LIMIT 1").fetchone()
+        return last is not None and last[0] == source and 0 <= self._now() - last[1] < _DAY
 
     # writes
 

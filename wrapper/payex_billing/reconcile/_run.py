@@ -187,7 +187,7 @@ async def apply(
         if stopping.is_set():
             return applying.interrupted(made)
         doubts: list[Stop] = []
-        if since is None and not notes.has_left(applying.identity):
+        if since is None and not notes.was_allowed(applying.identity):
             refuse_removals(made, max_removals)
             last = None if applying.is_part else memory.last_run(shard)
             doubts = guard(made, last, limits or Limits(), first_run=first_run or applying.is_part, approve=approve)
@@ -195,7 +195,7 @@ async def apply(
         notes.begin(applying.identity, made.customers.digest, resumed=since is not None)
         report = await Writer(made, run).run()
         if not (report.interrupted or report.stopped):
-            notes.finish(len(report.failed) + len(report.not_removed))
+            notes.finish()
             # A table of which nothing had to be written, and that looks wrong, is nothing to compare with.
             if not (applying.is_part or doubts):
                 try:
