@@ -28,7 +28,7 @@ NETWORK = [
     "lose-answer:POST@0.05", "reset-before@0.03", "reset-after@0.03", "429=0@0.03", "503=0@0.03",
     "late-commit=0.8:POST@0.03",
 ]  # fmt: skip
-LATEST, SETTLE = 1.2, 1.5  # seconds: the server commits no later than LATEST after it has the request
+LATEST, SETTLE = 1.2, 3.0  # seconds: the server commits no later than LATEST after it has the request
 WRITES = {"POST", "PATCH", "DELETE"}
 Content = tuple[str, ...]
 
