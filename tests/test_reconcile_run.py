@@ -17,6 +17,7 @@ import pytest
 from payex_billing import AsyncBilling, InvalidArgument, reconcile
 from payex_billing.reconcile import JournalError, Plan, Refused, Report, Shard, TableError
 from payex_billing.reconcile._before import removal_limit
+from payex_billing.reconcile._ledger import Memory
 from payex_billing.reconcile._private import open_private
 from payex_billing_mock import Faults, MockServer
 from payex_billing_mock.app import Answer, Request
@@ -461,6 +462,22 @@ def test_a_creation_that_was_refused_often_and_then_lost_is_sent_again(
     monkeypatch.setattr("payex_billing.reconcile._pool.LONGEST", 0.01)
     report = place.apply()
     assert (counts(report), place.held()) == ((0, 3, 0, 0), ALL)
+
+
+def test_a_repeated_run_keeps_the_files_of_the_runs_before(place: Place) -> None:
+    """The guards stop a file that was applied some runs ago."""
+    place.apply()
+    place.table(ROWS.replace("10.00", "11.00"))
+    place.apply()
+    place.apply()
+
+    async def remembered(billing: AsyncBilling, table: reconcile.Table) -> int:
+        with Memory(billing.settings.ledger) as memory:
+            last = memory.last_run(None)
+        assert last is not None
+        return len(set(last["digests"]))
+
+    assert place.run(remembered) == 2
 
 
 @pytest.mark.parametrize("fault", ["lose-answer:POST", "reset-after:POST", "500-after:POST", "reset-before:POST"])

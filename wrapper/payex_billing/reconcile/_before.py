@@ -46,27 +46,33 @@ def removal_limit(text: str, held: int) -> int:
 
 
 def guard(
-    made: Plan, plain: Mapping[str, object] | None, limits: Limits, *, first_run: bool, approve: str | None
+    made: Plan, plain: Mapping[str, object] | None, limits: Limits, *, first_run: bool, allowed: bool
 ) -> list[Stop]:
-    """Compare a plan with the figures of the last run.
+    """Compare a plan with the figures of the last run. An allowed plan takes over from them, and is not stopped.
 
     Returns:
         What would have stopped a plan that has nothing to write.
 
     Raises:
-        GuardStopped: a guard stops the plan, and it is not approved.
+        GuardStopped: a guard stops the plan, and it is not allowed.
     """
     last = None
     if plain is not None:
         with suppress(KeyError, ValueError, TypeError):  # of another version of this package
             last = Figures.from_json(plain)
-    stops = check(made.figures, last, limits, first_run=first_run)  # also when approved: it learns from the last run
-    if stops and made.changes and approve != made.digest:
+    stops = check(made.figures, last, limits, first_run=first_run)
+    if stops and made.changes and not allowed:
         raise GuardStopped(tuple(stops), made.digest)
-    return [] if made.changes else stops
+    return [] if made.changes or allowed else stops
 
 
 def refuse_removals(made: Plan, max_removals: str) -> None:
+    """Refuse a plan that would remove more charges than allowed.
+
+    Raises:
+        Refused: it would.
+        InvalidArgument: `max_removals` is neither a number nor a percentage.
+    """
     limit = removal_limit(max_removals, made.held)
     if made.removals > limit:
         raise Refused(

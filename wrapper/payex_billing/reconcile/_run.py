@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from ._apply import SETTLE, Applier
 from ._before import guard, refuse_changed, refuse_removals
-from ._guards import Stop
 from ._journal import Journal
 from ._ledger import Memory, Refused, lock
 from ._limits import Limits
@@ -186,11 +185,16 @@ async def apply(
         made = await applying.plan(run, resumed=since is not None, fresh=since is not None and since <= recheck)
         if stopping.is_set():
             return applying.interrupted(made)
-        doubts: list[Stop] = []
-        if since is None and not notes.was_allowed(applying.identity):
+        allowed = since is not None or notes.was_allowed(applying.identity)
+        if not allowed:
             refuse_removals(made, max_removals)
-            last = None if applying.is_part else memory.last_run(shard)
-            doubts = guard(made, last, limits or Limits(), first_run=first_run or applying.is_part, approve=approve)
+        doubts = guard(
+            made,
+            None if applying.is_part else memory.last_run(shard),
+            limits or Limits(),
+            first_run=first_run or applying.is_part,
+            allowed=allowed or approve == made.digest,
+        )
         applying.keep(made, notes)
         notes.begin(applying.identity, made.customers.digest, resumed=since is not None)
         report = await Writer(made, run).run()
