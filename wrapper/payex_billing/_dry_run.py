@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 import attrs
 
 from ._definition import parse_json
-from ._evidence import Phase
+from ._evidence import ABANDONED_STATUSES, Phase
 from ._problems import read_problem
 from ._recorded import describe
 from ._transport import AsyncTransport, Failure, Reply, Request, Response, Transport
@@ -30,8 +30,6 @@ _KINDS = {
     ("customers", "subscriptions", "recurring-products"): "recurring-product",
 }
 _NUMBERS = {"customer": "customerNo", "subscription": "subscriptionNo", "recurring-product": "recurringProductId"}
-# Statuses by which a gateway, and not the API, ends a request.
-_ABANDONED = frozenset({408, 425, 460, 499})
 _RECORDED = 204
 
 
@@ -127,7 +125,7 @@ class Recorder:
                 return _problem(409, f"{route.kind}-already-exists")
             exists = reply.status == 404 and _code(reply) in {None, "not-found", f"{route.kind}-not-found"}
         if not exists:
-            if 400 <= reply.status < 500 and reply.status not in _ABANDONED:
+            if 400 <= reply.status < 500 and reply.status not in ABANDONED_STATUSES:
                 return reply
             return Failure(Phase.NEVER_SENT, _not_read(f"the server answered {reply.status}"))
         body: Any = parse_json(request.body) if request.body else None

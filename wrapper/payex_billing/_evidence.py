@@ -9,6 +9,9 @@ import attrs
 
 __all__ = ["Attempt", "Phase", "Problem"]
 
+# Of 4xx, those that a gateway sends when it gave up on a request that the server may have read.
+ABANDONED_STATUSES = frozenset({408, 425, 460, 499})
+
 
 class Phase(Enum):
     """How far an attempt came."""

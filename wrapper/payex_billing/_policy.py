@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from . import errors
 from ._calls import Call, PreparedRequest, Unreadable
-from ._evidence import Attempt, Phase, Problem
+from ._evidence import ABANDONED_STATUSES, Attempt, Phase, Problem
 from ._options import Options
 from ._problems import error_class, read_problem
 from ._secret import Secret
@@ -48,8 +48,6 @@ T = TypeVar("T")
 # A repeatable request is retried after one of these; a 503 is looked at more closely.
 RETRIED_STATUSES = frozenset({500, 502, 504, *range(520, 528), 530})
 BUSY_STATUSES = frozenset({429, 503})
-# Of 4xx, those that a gateway sends when it gave up on a request that the server may have read.
-ABANDONED_STATUSES = frozenset({408, 425, 460, 499})
 # The 5xx problems by which the API itself refuses a request.
 REFUSING_PROBLEMS = {501: "not-implemented", 503: "service-unavailable"}
 

@@ -11,10 +11,10 @@ from ..errors import BillingError, InvalidArgument, OutcomeUnknown, RecurringPro
 from ..models import LookUpResult, LostCreation, Outcome, RecurringProduct
 from ._journal import Done, Journal, RemovalFailed, Result
 from ._ledger import Memory
-from ._match import Content, Kind, Level, Step
+from ._match import OF_MASTER, Content, Kind, Level, Step
 from ._plan import PlannedCustomer
 from ._planning import Resolved, said
-from ._pool import Brake, Later, got_through
+from ._pool import FOR_ALL, Brake, Later, got_through
 from ._progress import CHANGED, progress, unwritten
 from ._reading import held
 
@@ -197,7 +197,7 @@ class Applier:
 
     def _judge(self, intent: int, step: Step, error: BillingError, work: _Work) -> None:
         """Decide what follows from a write that did not take effect, or is harmless to repeat."""
-        if got_through(error) and not isinstance(error, self._brake.for_all):
+        if got_through(error) and not isinstance(error, FOR_ALL):
             self._brake.release()
             self._journal.settle(intent, Result.FAILED)
             work.failed(step, said(error))
@@ -253,7 +253,7 @@ class Applier:
         return None
 
     def _learn(self, charge: RecurringProduct, content: Content) -> None:
-        values = {name: getattr(content, name) for name in ("quantity", "unit_price", "vat_rate", "text")}
+        values = {name: getattr(content, name) for name in OF_MASTER}
         self._memory.learn(charge.id, values, charge)
 
     def _fail(self, planned: PlannedCustomer, reason: str) -> None:

@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final, Self
 
-from ._match import AnyCharge, Difference, Held, Kind, Step
+from ._match import AnyCharge, Difference, Held, Kind, Step, has_ended
 from ._product_figures import ProductFigures, sentence
 from ._samples import Samples, Sketch
 from ._tables import Row
@@ -144,7 +144,7 @@ class Figures:
                     self._created(step, step.charge, open_surplus, today, existing=held.exists)
                 case Kind.REMOVE if step.before is not None:
                     delta -= _monthly(step.before, today)
-                    if not _ended(step.before, today):
+                    if not has_ended(step.before, today):
                         self.removals += 1
                         self._sample("ends_and_removals", step, _monthly(step.before, today), "is removed")
                 case Kind.UPDATE | Kind.END if step.charge is not None and step.before is not None:
@@ -355,12 +355,8 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _ended(charge: AnyCharge, today: date) -> bool:
-    return charge.end_date is not None and charge.end_date < today
-
-
 def _monthly(charge: AnyCharge, today: date) -> Decimal:
-    if charge.unit_price is None or _ended(charge, today):
+    if charge.unit_price is None or has_ended(charge, today):
         return ZERO
     return charge.unit_price * (charge.quantity or 1)
 

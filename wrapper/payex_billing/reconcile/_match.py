@@ -247,15 +247,11 @@ def _may_have_start(charge: RecurringProduct, row: Row, today: date) -> bool:
     if row.charge.start_date is not None:
         return False
     clears = "end_date" in row.managed and charge.end_date != row.charge.end_date
-    return not (clears and "start_date" in row.managed and _ended(charge, today))
-
-
-def _ended(charge: RecurringProduct, today: date) -> bool:
-    return charge.end_date is not None and charge.end_date < today
+    return not (clears and "start_date" in row.managed and has_ended(charge, today))
 
 
 def _distance(row: Row, today: date, shown: Shown, charge: RecurringProduct) -> tuple[int, bool]:
-    return len(_differing(charge, row, shown)), _ended(charge, today)
+    return len(_differing(charge, row, shown)), has_ended(charge, today)
 
 
 def _differing(charge: RecurringProduct, row: Row, shown: Shown) -> list[str]:
@@ -299,6 +295,11 @@ def content_of(charge: AnyCharge) -> tuple[Any, ...]:
     return tuple(getattr(charge, name) or None if name == "text" else getattr(charge, name) for name in FIELDS)
 
 
+def has_ended(charge: AnyCharge, today: date) -> bool:
+    """Return whether the last day of a charge is before `today`."""
+    return charge.end_date is not None and charge.end_date < today
+
+
 def text_of(value: object) -> str:
     """A value as text that is the same for equal values."""
     return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
@@ -311,7 +312,7 @@ def money(charges: Iterable[AnyCharge], today: date) -> tuple[Decimal, int]:
     """
     total, without = Decimal(0), 0
     for charge in charges:
-        if charge.end_date is not None and charge.end_date < today:
+        if has_ended(charge, today):
             continue
         if charge.unit_price is None:
             without += 1

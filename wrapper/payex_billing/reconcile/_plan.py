@@ -21,7 +21,7 @@ from ..models import RecurringProduct
 from ._columns import REASON
 from ._figures import Figures
 from ._json import step_from_json, step_to_json
-from ._match import FIELDS, Held, Kind, Level, Shown, Step, content_of, difference, money, nothing_shown
+from ._match import FIELDS, Held, Kind, Level, Shown, Step, content_of, difference, has_ended, money, nothing_shown
 from ._private import make_private, open_private
 from ._sources import TableError
 from ._tables import Row
@@ -237,7 +237,7 @@ class Plan:
         result = difference(customer_no, rows, found, prune=prune, today=today, shown=shown)
         self.figures.add(customer_no, rows, found, result, today)
         open_surplus = {
-            (level, charge.product_code) for level, charge in result.surplus if not _ended(charge.end_date, today)
+            (level, charge.product_code) for level, charge in result.surplus if not has_ended(charge, today)
         }
         suspicious = tuple(
             step.line
@@ -377,7 +377,3 @@ class Plan:
     def close(self) -> None:
         """Close the file of the plan."""
         self.customers.close()
-
-
-def _ended(end: date | None, today: date) -> bool:
-    return end is not None and end < today

@@ -73,7 +73,6 @@ class Brake:
         notice: Callable[[str], object] | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.for_all = FOR_ALL
         self.is_on = False  # whether all work waits
         self.turn = asyncio.Lock()  # one customer at a time is tried while all work waits
         self._patience = patience
