@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from payex_billing import Charge, RecurringProduct
 from payex_billing.reconcile import Content, Held, Kind, Level, Plan, PlannedCustomer, Row
@@ -75,14 +75,19 @@ def written(planned: PlannedCustomer, held: Held, positions: list[int]) -> tuple
     return Held(exists=exists, charges=charges), intents
 
 
-@given(WANTED, WANTED, st.booleans(), st.data())
-def test_what_was_written_is_recognised_and_the_rest_is_left(wanted: Any, present: Any, prune: bool, data: Any) -> None:
+def interrupted(wanted: Any, present: Any, prune: bool, data: Any) -> tuple[PlannedCustomer, Held, list[Intent], int]:
+    """A planned customer after some of its steps: what the server holds, what the journal notes, and how many."""
     held = held_of(present)
     planned = planned_of(wanted, held, prune=prune)
-    if not planned.steps:
-        return
+    assume(planned.steps)
     count = data.draw(st.integers(0, len(planned.steps)))
     after, intents = written(planned, held, list(range(count)))
+    return planned, after, intents, count
+
+
+@given(WANTED, WANTED, st.booleans(), st.data())
+def test_what_was_written_is_recognised_and_the_rest_is_left(wanted: Any, present: Any, prune: bool, data: Any) -> None:
+    planned, after, intents, count = interrupted(wanted, present, prune, data)
 
     found = progress(planned, after, intents)
 
@@ -93,10 +98,7 @@ def test_what_was_written_is_recognised_and_the_rest_is_left(wanted: Any, presen
 @given(WANTED, WANTED, st.booleans(), st.data())
 def test_writes_that_are_harmless_to_repeat_need_no_note(wanted: Any, present: Any, prune: bool, data: Any) -> None:
     """A kill between the write and the note of its result."""
-    held = held_of(present)
-    planned = planned_of(wanted, held, prune=prune)
-    count = data.draw(st.integers(0, len(planned.steps)))
-    after, intents = written(planned, held, list(range(count)))
+    planned, after, intents, _ = interrupted(wanted, present, prune, data)
     noted = [
         intent if intent.step.kind is Kind.CREATE else attrs.evolve(intent, result=Result.REPEATED)
         for intent in intents
@@ -106,12 +108,7 @@ def test_writes_that_are_harmless_to_repeat_need_no_note(wanted: Any, present: A
 
 @given(WANTED, WANTED, st.booleans(), st.data())
 def test_a_change_by_somebody_else_is_noticed(wanted: Any, present: Any, prune: bool, data: Any) -> None:
-    held = held_of(present)
-    planned = planned_of(wanted, held, prune=prune)
-    if not planned.steps:
-        return
-    count = data.draw(st.integers(0, len(planned.steps)))
-    after, intents = written(planned, held, list(range(count)))
+    planned, after, intents, _ = interrupted(wanted, present, prune, data)
     charges = {level: list(found) for level, found in after.charges.items()}
     level = data.draw(st.sampled_from(sorted(charges, key=str)))
     stranger = product("foreign", Content(product_code="P77", quantity=9))

@@ -214,3 +214,13 @@ def _created(exchange: Exchange) -> tuple[str, ...]:
 def _response(exchange: Exchange) -> Any:
     assert exchange.response is not None
     return json.loads(exchange.response.body)
+
+
+def must_be_done(night: Night, judge: Judge, run: Ended) -> None:
+    """Fail unless the run did everything and every charge is held once."""
+    night.proxy.wait_until_quiet()
+    judge.judge(run)
+    judge.judge_end()
+    judge.judge_log()
+    assert run.code == 0, run
+    assert not judge.wrong, "\n".join(judge.wrong)

@@ -503,3 +503,8 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60) ->
     while not condition():
         assert time.monotonic() < ends, f"this did not happen in {seconds} s: {what}"
         time.sleep(0.02)
+
+
+def customers(count: int, product: str = "P01") -> list[Row]:
+    """Rows of so many customers, one charge each."""
+    return [Row(f"C{index:03}", product, None, 1, "9.00", start="2026-01-01") for index in range(count)]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.apply_judge import Judge
-from tests.chaos.apply_process import Ended, Mock, Night, Row, night_on, wait_until
+from tests.chaos.apply_judge import Judge, must_be_done
+from tests.chaos.apply_process import Mock, Night, Row, customers, night_on, wait_until
 from tests.chaos.failing_proxy import FIN, Fate
 from tests.support import NIGHTLY
 
@@ -22,25 +22,12 @@ def night(billing_mock: Mock, ledger: str, tmp_path: Path) -> Iterator[Night]:
         yield night
 
 
-def customers(count: int) -> list[Row]:
-    return [Row(f"C{index:03}", "P01", None, 1, "9.00", start="2026-01-01") for index in range(count)]
-
-
 def given(night: Night, rows: list[Row]) -> Judge:
     night.write(rows)
     judge = Judge(night)
     judge.sees_held()
     judge.sees_table()
     return judge
-
-
-def must_be_done(night: Night, judge: Judge, run: Ended) -> None:
-    night.proxy.wait_until_quiet()
-    judge.judge(run)
-    judge.judge_end()
-    judge.judge_log()
-    assert run.code == 0, run
-    assert not judge.wrong, "\n".join(judge.wrong)
 
 
 # A10: the clock

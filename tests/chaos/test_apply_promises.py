@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.apply_judge import Judge
-from tests.chaos.apply_process import MONEY, Ended, Mock, Night, Row, insert_charge, night_on
+from tests.chaos.apply_judge import Judge, must_be_done
+from tests.chaos.apply_process import MONEY, Ended, Mock, Night, Row, customers, insert_charge, night_on
 from tests.chaos.failing_proxy import FIN, RST, Exchange, FailingProxy, Fate, Gate, bare, problem
 from tests.chaos.hostile import HostileServer, Pki
 from tests.support import NIGHTLY
@@ -31,25 +31,11 @@ def judge(night: Night) -> Judge:
     return Judge(night)
 
 
-def customers(count: int, product: str = "P01") -> list[Row]:
-    return [Row(f"C{index:03}", product, None, 1, "9.00", start="2026-01-01") for index in range(count)]
-
-
 def given(night: Night, judge: Judge, rows: list[Row]) -> None:
     """Let the night begin with this table."""
     judge.sees_held()
     night.write(rows)
     judge.sees_table()
-
-
-def must_be_done(night: Night, judge: Judge, run: Ended) -> None:
-    """Fail unless the run did everything and every charge is held once."""
-    night.proxy.wait_until_quiet()
-    judge.judge(run)
-    judge.judge_end()
-    judge.judge_log()
-    assert run.code == 0, run
-    assert not judge.wrong, "\n".join(judge.wrong)
 
 
 def counts(run: Ended) -> dict[str, int]:
