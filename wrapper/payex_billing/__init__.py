@@ -184,7 +184,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.s
 if not TYPE_CHECKING:  # or a checker would let any name pass
 
     def __getattr__(name: str) -> object:
-        """Load a public name or module."""
+        """Load and return a public name or module."""
         module = name if name in _MODULES else _HOME_OF.get(name)
         if module is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -196,5 +196,5 @@ if not TYPE_CHECKING:  # or a checker would let any name pass
         return value
 
     def __dir__() -> list[str]:
-        """The public names and modules, loaded or not."""
+        """Return the public names and modules, loaded or not."""
         return sorted({*globals(), *__all__, *_MODULES})

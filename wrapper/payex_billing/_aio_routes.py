@@ -78,9 +78,9 @@ class AsyncCustomerHandle:
     async def all_charges(self) -> AsyncIterator[CustomerCharge]:
         """Read all charges of the customer: its own, then those of each subscription, one after the other.
 
-        A subscription that disappears while the charges are read is left out. A charge that is added or moved meanwhile
-        may be missed. The deadline is that of each list: one for the customer, one for the subscriptions, and one for
-        each subscription.
+        The client skips a subscription that disappears while it reads the charges. It may miss a charge that is added
+        or moved meanwhile. Each list has its own deadline: the charges of the customer, the subscriptions, and the
+        charges of each subscription.
 
         Raises:
             CustomerNotFound: the customer does not exist.
@@ -88,7 +88,7 @@ class AsyncCustomerHandle:
         async for product in self.recurring_products.list():
             yield CustomerCharge(subscription_no=None, product=product)
         numbers = [subscription.subscription_no async for subscription in self.subscriptions.list()]
-        for number in dict.fromkeys(numbers):  # a list that moves while it is read can show a subscription twice
+        for number in dict.fromkeys(numbers):  # a list that changes during the read can show a subscription twice
             parent = _operations.Parent(self._owner_no, self.no, _checks.segment("subscription_no", number))
             try:
                 async for product in self._billing._pages(_operations.list_charges(parent)):
@@ -208,15 +208,16 @@ class AsyncRecurringProductsHandle:
     async def ensure(self, charge: Charge, *, settle: float = 60.0) -> RecurringProduct:
         """Add a charge, or return the equal one that exists. Idempotent as long as one process at a time calls it.
 
-        The charges are read first. An existing charge is equal if it has every value that `charge` gives, and the same
-        end date. A value that `charge` leaves out is equal to any value, because Billing may show the master product's;
-        no end date means open-ended. Of several equal charges the most similar one is returned, and none is removed. A
-        charge that differs in a value that `charge` gives is another one: it stays, and the new one is added.
+        `ensure` reads the charges first. An existing charge is equal if it has every value that `charge` gives, and the
+        same end date. A value that `charge` leaves out is equal to any value, because Billing may show the master
+        product's value; no end date means open-ended. Of several equal charges `ensure` returns the most similar one,
+        and removes none. A charge that differs in a value that `charge` gives is a different charge: `ensure` keeps it
+        and adds the new one.
 
-        If the response to the creation is lost, `ensure` looks it up, with waits until the deadline, and creates it
-        again only when the look-up says *absent*: at most three times. It also looks up a creation of such a charge
-        that this client has lost before. In one client, threads and tasks that ensure charges of the same customer or
-        subscription take turns.
+        If the response to the creation is lost, `ensure` looks up the creation, with waits until the deadline, and
+        creates the charge again only when the look-up says *absent*: at most three times. `ensure` also looks up an
+        earlier lost creation of such a charge by this client. In one client, threads and tasks that ensure charges of
+        the same customer or subscription take turns.
 
         Args:
             charge: what to bill.
@@ -228,7 +229,7 @@ class AsyncRecurringProductsHandle:
             CustomerNotFound: the customer does not exist.
             SubscriptionNotFound: the customer has no such subscription.
             Unprocessable: a business rule refuses it.
-            InvalidArgument: `charge` is no `Charge`, or `settle` no number of seconds.
+            InvalidArgument: `charge` is not a `Charge`, or `settle` is not a number of seconds.
         """
         return await self._billing._ensure(self._parent, charge, settle)
 

@@ -43,13 +43,13 @@ class PreparedRequest:
 
 @attrs.define
 class Call(Generic[T]):
-    """A request, how its success is read, and what it creates, if anything.
+    """A request, the function that reads its successful response, and the key of the resource that it creates.
 
     Attributes:
         request: the request.
         parse: reads a response of the 2xx kind; raises `Unreadable`.
-        creates: what it creates.
-        known: for a charge, ids of the charges that were there before, if they were read.
+        creates: the key of the resource that the request creates.
+        known: for a charge, the ids of the existing charges, if the caller has read them.
     """
 
     request: PreparedRequest

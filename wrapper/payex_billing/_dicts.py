@@ -1,4 +1,4 @@
-"""Values as dicts, for a database, a queue or a log: `to_dict`, and `from_dict` for the way back."""
+"""Convert values to dicts for a database, a queue or a log (`to_dict`), and back (`from_dict`)."""
 
 from __future__ import annotations
 
@@ -34,12 +34,13 @@ class Value:
         """Return the value as a new dict, with the names of its attributes as keys.
 
         Args:
-            mode: `python` keeps `Decimal` and `date`. `json` holds only what `json.dumps` can write: money and other
-                `Decimal` as text, such as `"499.00"`, so that no digit is rounded; dates as ISO text, such as
+            mode: `python` keeps `Decimal` and `date`. `json` uses only types that `json.dumps` can write: money and
+                other `Decimal` as text, such as `"499.00"`, so that no digit is rounded; dates as ISO text, such as
                 `"2026-01-31"`; sets as sorted lists.
 
         Raises:
-            InvalidArgument: `mode` is neither; or, for `json`, `extra` holds something that JSON cannot.
+            InvalidArgument: `mode` is neither `python` nor `json`; or, in mode `json`, `extra` contains a value that
+                JSON cannot represent.
         """
         if mode not in {"python", "json"}:
             raise InvalidArgument("mode", 'must be "python" or "json"')
@@ -55,11 +56,11 @@ class ReadableValue(Value):
     __slots__ = ()
 
     def __init_subclass__(cls) -> None:
-        _CLASSES[cls.__name__] = cls  # attrs makes a class with slots twice; the second one counts
+        _CLASSES[cls.__name__] = cls  # attrs creates a class with slots twice; this keeps the second one
 
     @classmethod
     def from_dict(cls, source: Mapping[str, object]) -> Self:
-        """Return the value that `to_dict` wrote, in either mode.
+        """Return the value for a dict that `to_dict` returned, in either mode.
 
         Args:
             source: a dict from `to_dict`. A key whose attribute has a default may be missing.
@@ -83,12 +84,12 @@ _CLASSES: dict[str, type[ReadableValue]] = {}
 
 
 def _dict_of(value: object, convert: Callable[[Any], Any]) -> dict[str, Any]:
-    # Not `attrs.asdict`: it would turn a mapping of an unknown kind into that kind again, and share what is in it.
+    # `attrs.asdict` would copy a mapping into its own type, also an unknown type, and share the items with the copy.
     return {field.name: convert(getattr(value, field.name)) for field in attrs.fields(type(value))}  # type: ignore[arg-type]
 
 
 def _python(value: Any) -> Any:
-    """A copy that shares nothing changeable with the value."""
+    """Return a copy that shares no mutable object with the value."""
     if isinstance(value, Value):
         return _dict_of(value, _python)
     if isinstance(value, Mapping):
@@ -99,7 +100,7 @@ def _python(value: Any) -> Any:
 
 
 def _json(value: Any) -> Any:
-    """The same, with nothing that JSON does not have."""
+    """Return a copy that contains only types that JSON has."""
     if type(value) in _PLAIN:
         return value
     if isinstance(value, (int, str)):  # a masked text, or a member of an enum
@@ -128,7 +129,7 @@ def _json(value: Any) -> Any:
 _PLAIN = frozenset({type(None), bool, int, str})
 
 
-# The way back, by the type of an attribute as it is written in models.py.
+# Readers for `from_dict`. The key is the type of the attribute, spelled as in models.py.
 
 
 def _read(name: str, kind: str, value: object) -> object:

@@ -1,7 +1,8 @@
 """`dry_run`: writes are recorded, not sent, and later reads show them as if they had taken effect.
 
-`Recorder` is pure. For each request it says what to ask the server first, and makes the response from what comes back.
-The client's own code above it stays the same: values are checked, requests are built and responses are read as always.
+`Recorder` is pure. For each request it decides which read the server gets first, and builds the response from the
+response to that read. The client's own code above it stays the same: the client checks values, builds requests and
+reads responses as always.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ._transport._sender import AsyncSender, Sender
 from .config import Settings
 from .models import RecordedWrite
 
-# The collections in a path, and what the last one holds.
+# The collections in a path, and the kind of resource in the last collection.
 _KINDS = {
     ("customers",): "customer",
     ("customers", "subscriptions"): "subscription",
@@ -35,14 +36,14 @@ _RECORDED = 204
 
 @attrs.frozen
 class _Route:
-    """What a path means.
+    """A path, split into its parts.
 
     Attributes:
         path: the path without its query, in one spelling.
-        collections: the collections in it, such as `customers`; none for a path that the contract does not have.
+        collections: the collections in the path, such as `customers`; none for a path that the contract does not have.
         numbers: the numbers in the path.
-        is_list: whether it is the path of a collection.
-        parents: the paths of the resources that it hangs on, the farthest one first.
+        is_list: whether the path is that of a collection.
+        parents: the paths of the parent resources, the topmost one first.
     """
 
     path: str
@@ -53,12 +54,12 @@ class _Route:
 
     @property
     def kind(self) -> str:
-        """What it names: `customer`, `subscription` or `recurring-product`; empty if the contract has no such path."""
+        """`customer`, `subscription` or `recurring-product`; empty if the contract has no such path."""
         return _KINDS.get(self.collections, "")
 
 
 class Recorder:
-    """What a client with `dry_run` has not sent, and how the ledger would look afterwards.
+    """Records the writes that a client with `dry_run` does not send, and shows the ledger as if they had been sent.
 
     Safe to share between threads.
 
@@ -79,12 +80,12 @@ class Recorder:
 
     @property
     def writes(self) -> tuple[RecordedWrite, ...]:
-        """The writes so far, in their order."""
+        """The recorded writes, in their order."""
         with self._lock:
             return tuple(self._writes)
 
     def before(self, request: Request) -> Request | Response:
-        """What to do for a request: a read to send, or the response, if the server need not be asked."""
+        """Return the read to send for a request, or the response if no read is needed."""
         subject = self._subject(request)
         if subject is None:
             return request if request.method == "GET" else Response(_RECORDED, {}, b"")
@@ -96,11 +97,11 @@ class Recorder:
         return Request("GET", self._origin + subject.path, headers)
 
     def after(self, request: Request, reply: Reply) -> Reply:
-        """The response to a request.
+        """Return the response to a request.
 
         Args:
             request: the request of the client.
-            reply: what came of `before`.
+            reply: the response that `before` returned, or the reply to the read that `before` returned.
         """
         subject = self._subject(request)
         if request.method == "GET":
@@ -109,14 +110,14 @@ class Recorder:
         if isinstance(reply, Failure):
             return attrs.evolve(reply, phase=Phase.NEVER_SENT, reason=_not_read(reply.reason))
         with self._lock:
-            # Another thread may have created or removed the same in the meantime.
+            # Another thread may have created or removed the same resource since `before`.
             known = None if subject is None else self._known(subject)
             return self._write(request, subject, known or reply)
 
     # writes
 
     def _write(self, request: Request, subject: _Route | None, reply: Response) -> Reply:
-        """The response to a write. `reply` says whether the resource that it depends on exists."""
+        """Record a write and return its response. `reply` shows whether the resource that the write needs exists."""
         route = self._route(request)
         exists = 200 <= reply.status < 300
         creates = request.method == "POST" and subject is not None
@@ -164,7 +165,7 @@ class Recorder:
         return _json(201, made)
 
     def _change(self, route: _Route, body: dict[str, Any], reply: Response) -> Response:
-        """Change a charge. `reply` shows it as the server holds it."""
+        """Change a charge. `reply` shows the charge as it is on the server."""
         if route.path in self._made:
             self._made[route.path] |= body
             return _json(200, self._made[route.path])
@@ -181,10 +182,10 @@ class Recorder:
     # reads
 
     def _known(self, route: _Route) -> Response | None:
-        """The response to a read, if it follows from the recorded writes; None if the server must be asked."""
+        """Return the response to a read if the recorded writes decide it; None if the server must get the read."""
         made = False
         for path in route.parents:
-            # Whatever is below something that was created was created, too, or does not exist.
+            # The server has no child of a resource that the dry run created: the child is in `_made`, or does not exist.
             if path in self._removed or (made and path not in self._made):
                 return _problem(404, f"{self._read(path).kind}-not-found")
             made = path in self._made
@@ -192,11 +193,11 @@ class Recorder:
             if route.path in self._made:
                 return _json(200, self._made[route.path])
             return _problem(404, f"{route.kind}-not-found") if made or route.path in self._removed else None
-        # `_shown` adds what was created.
+        # `_shown` adds the created resources.
         return _json(200, {"items": [], "navigation": {"@id": route.path}}) if made else None
 
     def _shown(self, route: _Route, reply: Response) -> Response:
-        """What the server shows, with the recorded writes in it."""
+        """Return the response of the server with the recorded writes applied."""
         document = _document(reply)
         items = None if document is None else document.get("items")
         with self._lock:
@@ -225,7 +226,7 @@ class Recorder:
         return document if change is None else document | change
 
     def _items(self, route: _Route) -> list[dict[str, Any]]:
-        """What was created in a collection."""
+        """Return the resources that the dry run created in a collection."""
         return [made for path, made in self._made.items() if path.rpartition("/")[0] == route.path]
 
     # routes
@@ -250,9 +251,10 @@ class Recorder:
         )
 
     def _subject(self, request: Request) -> _Route | None:
-        """What is to be read for a request; None if the contract has no such operation.
+        """Return the resource to read for a request; None if the contract has no such operation.
 
-        A charge is created if its parent exists; a customer or a subscription, if it does not exist itself.
+        The creation of a charge needs its parent to exist. The creation of a customer or a subscription needs the
+        resource itself not to exist.
         """
         route = self._route(request)
         if not route.kind:
@@ -274,7 +276,7 @@ class DryRunSender(Sender):
     """Sends reads, and records writes.
 
     Args:
-        recorder: what records them.
+        recorder: records the writes.
         settings: as for `Sender`.
         owner: as for `Sender`.
         transport: as for `Sender`.
@@ -285,21 +287,21 @@ class DryRunSender(Sender):
         self._recorder = recorder
 
     def send(self, request: Request, timeout: float) -> Reply:
-        """Send once what the recorder asks for, and give what it says."""
+        """Send the read that the recorder asks for, if any, and return the response of the recorder."""
         asked = self._recorder.before(request)
         reply = super().send(asked, timeout) if isinstance(asked, Request) else asked
         return self._recorder.after(request, reply)
 
 
 class AsyncDryRunSender(AsyncSender):
-    """The same for the tasks of an event loop."""
+    """`DryRunSender` for the tasks of an event loop."""
 
     def __init__(self, recorder: Recorder, settings: Settings, owner: str, transport: AsyncTransport | None) -> None:
         super().__init__(settings, owner, transport)
         self._recorder = recorder
 
     async def send(self, request: Request, timeout: float) -> Reply:  # noqa: ASYNC109 - of one attempt
-        """Send once what the recorder asks for, and give what it says."""
+        """Send the read that the recorder asks for, if any, and return the response of the recorder."""
         asked = self._recorder.before(request)
         reply = await super().send(asked, timeout) if isinstance(asked, Request) else asked
         return self._recorder.after(request, reply)

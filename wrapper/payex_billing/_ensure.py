@@ -1,6 +1,6 @@
-"""Creates what does not exist yet, and never twice.
+"""Create a resource unless it exists, and never create it twice.
 
-Pure: it yields calls, and waits, and receives the results of the calls.
+Pure: the generators yield calls and waits, and receive the results of the calls.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from .errors import AlreadyExists, ConflictingCharge, NotFound, OutcomeUnknown
 from .models import Charge, LookUpResult, LostCreation, Outcome, RecurringProduct
 
 T = TypeVar("T")
-ROUNDS = 3  # times that a creation is sent that is known not to have taken effect
-# Seconds between two look-ups of a creation that is not there yet.
+ROUNDS = 3  # how often a creation is sent at most, if each one before provably took no effect
+# Seconds between two look-ups of a creation that does not show yet.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 16.0
 
 
 def ensure(create: Call[T], read: Call[T]) -> Steps[T]:
     """Create a customer or a subscription, or read it when it exists.
 
-    The number makes the creation harmless to repeat: the server answers a second one with 409. So a lost creation is
-    read, and created again if it is not there.
+    Repeating the creation is harmless, because the server rejects a second one of the same number with 409. After a
+    lost response `ensure` therefore reads the resource, and creates it again if it does not exist.
     """
     rounds = 0
     while True:
@@ -58,12 +58,12 @@ def ensure(create: Call[T], read: Call[T]) -> Steps[T]:
 class ChargeEnsurer:
     """Adds a charge if its parent has no equal one.
 
-    Nothing but the content tells a charge from another, so the caller must see to it that no other `ensure` of the same
+    Only their content distinguishes two charges. The caller must therefore make sure that no other `ensure` of the same
     parent runs at the same time.
 
     Attributes:
-        settings: whose ledger it is.
-        memory: what the client has seen, and the creations that it has lost.
+        settings: the settings of the client, which name the ledger.
+        memory: the charges that the client has seen, and its lost creations.
         environment: clocks, and the function for `OutcomeUnknown.look_up`.
         settle: treat a request as finished when this many seconds have passed since it was sent.
         until: when the deadline passes, by `environment.now`.
@@ -77,7 +77,7 @@ class ChargeEnsurer:
 
     def steps(self, parent: Parent, charge: Charge) -> Steps[RecurringProduct]:
         """Return the equal charge, or the new one."""
-        create = _operations.create_charge(parent, charge)  # a wrong charge is found before anything is sent
+        create = _operations.create_charge(parent, charge)  # raises for an invalid charge before the first request
         rounds = 0
         while True:
             held = yield from held_charges(parent, self.settings)
@@ -110,7 +110,7 @@ class ChargeEnsurer:
                 )
 
     def _lost(self, parent: Parent, charge: Charge) -> LostCreation | None:
-        """A creation that this client has lost earlier, and that may have created the charge."""
+        """Return an earlier lost creation of this client that may have created the charge; None if there is none."""
         for lost in self.memory.lost_charges(parent.customer_no, parent.subscription_no):
             sent = lost.key.charge if lost.key is not None else None
             if sent is None or _may_be_equal(sent, charge):
@@ -118,7 +118,7 @@ class ChargeEnsurer:
         return None
 
     def _resolve(self, lost: LostCreation) -> Steps[LookUpResult]:
-        """Look up a lost creation until the look-up decides, as long as there is time."""
+        """Look up a lost creation until the look-up decides or the deadline would pass."""
         pause = FIRST_PAUSE
         while True:
             now = self.environment.epoch()
@@ -134,10 +134,10 @@ class ChargeEnsurer:
 
 
 def equal_charge(held: Iterable[RecurringProduct], charge: Charge) -> RecurringProduct | None:
-    """The charge that bills what `charge` says, if there is one; of several the one that is the most alike.
+    """Return the existing charge that equals `charge`, of several the most similar one; None if there is none.
 
-    A value that `charge` leaves out is equal to whatever is held, because the server may show the master product's, or
-    the day from which it bills. No end date is a value: it means open-ended.
+    A value that `charge` leaves out is equal to any existing value, because the server may show the master product's
+    value, or the day from which it bills. A missing end date is a value: it means open-ended.
     """
     equal = [product for product in held if product.end_date == charge.end_date and _has_given(product, charge)]
     exact = [product for product in equal if product.has_content_of(charge)]
@@ -145,10 +145,10 @@ def equal_charge(held: Iterable[RecurringProduct], charge: Charge) -> RecurringP
 
 
 def refuse_conflict(held: Iterable[RecurringProduct], charge: Charge, today: date) -> None:
-    """Refuse to add a charge that would bill days that a charge with another end date bills already.
+    """Raise if a charge that is the same but for its end date already bills some of the days.
 
     Raises:
-        ConflictingCharge: it would.
+        ConflictingCharge: such a charge exists.
     """
     first, last = charge.start_date or today, charge.end_date or date.max
     found = tuple(
@@ -178,7 +178,7 @@ _GIVEN: tuple[tuple[str, Callable[[object], object]], ...] = (
 
 
 def _has_given(product: RecurringProduct, charge: Charge) -> bool:
-    """Whether a charge has every value that is given, the end date aside; the server may drop what it does not know."""
+    """Return whether a charge has every given value except the end date; the server may drop unknown fields."""
     for name, form in _GIVEN:
         given = getattr(charge, name)
         if given is not None and form(getattr(product, name)) != form(given):
@@ -187,7 +187,7 @@ def _has_given(product: RecurringProduct, charge: Charge) -> bool:
 
 
 def _may_be_equal(sent: Charge, charge: Charge) -> bool:
-    """Whether what was sent can be seen as the charge, once it is held: no value that both give differs."""
+    """Return whether the sent charge may turn out equal: no value that both charges give differs."""
     return sent.end_date == charge.end_date and all(
         None in {(one := getattr(sent, name)), (other := getattr(charge, name))} or form(one) == form(other)
         for name, form in _GIVEN

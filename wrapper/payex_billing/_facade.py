@@ -97,7 +97,7 @@ class Facade(Generic[Provider, TransportT]):
         on_attempt = plain_function("on_attempt", on_attempt)
         self._on_response = plain_function("on_response", on_response)
         self._telemetry = Telemetry(on_attempt, tracing=self.settings.tracing, host=host)
-        if not isinstance(dry_run, bool):  # a text such as "false" would count as true
+        if not isinstance(dry_run, bool):  # a string such as "false" would count as true
             raise ConfigurationError(f"dry_run must be True or False, not {type(dry_run).__name__}")
         if dry_run:
             self.settings = attrs.evolve(self.settings, dry_run=True)
@@ -177,7 +177,7 @@ class Facade(Generic[Provider, TransportT]):
         return twin
 
     def _with(self, **changes: Any) -> Self:
-        """The same client with other options, also those that `with_options` does not take."""
+        """Return the same client with other options, also options that `with_options` does not accept."""
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         twin._options = attrs.evolve(self._options, **changes)

@@ -14,7 +14,7 @@ from .errors import ConfigurationError
 ACCEPT = "application/json, application/problem+json"
 APP_INFO_LENGTH = 100
 
-# Why a field cannot be the caller's. RFC 9110, section 7.6.1, names the fields that belong to a connection.
+# Why the caller cannot set a field. RFC 9110, section 7.6.1, names the fields that belong to a connection.
 _OURS = "the client sets it"
 _ONE_CONNECTION = "it belongs to one connection, and the transport sets it"
 _OTHER_REQUEST = "the server would do something else than the client asked for"
@@ -30,37 +30,40 @@ _REFUSED: Mapping[str, str] = {
         _ONE_CONNECTION,
     ),
     **dict.fromkeys(("range", "x-http-method", "x-http-method-override", "x-method-override"), _OTHER_REQUEST),
-    # A server that knows it would answer every creation after the first with the first one's response.
+    # A server that supports this field would return the first creation's response to every later creation.
     "idempotency-key": "it must differ from request to request",
 }  # fmt: skip
-# RFC 9110, sections 5.1 and 5.5, without bytes beyond ASCII: servers decode them in different ways.
+# RFC 9110, sections 5.1 and 5.5, but only ASCII, because servers decode other bytes in different ways.
 _name = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _value = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?").fullmatch
 _product = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:/[!#$%&'*+\-.^_`|~0-9A-Za-z]+)?").fullmatch
 
 
 def masked(headers: object) -> object:
-    """The caller's headers with masked values: a traceback with captured locals must not show a gateway's key."""
+    """Return the caller's headers with masked values.
+
+    A traceback with captured locals must not show a gateway's key.
+    """
     if not isinstance(headers, Mapping):
         return None if headers is None else Secret.of(headers)
     return {name: Secret.of(value) for name, value in headers.items()}
 
 
 def all_headers(own: object, app_info: object) -> Mapping[str, str]:
-    """The header fields of every request of a client.
+    """Return the header fields of every request of a client.
 
     Args:
-        own: the caller's, with masked values; None for none.
-        app_info: who uses this package; None if nobody says so.
+        own: the caller's header fields, with masked values; None if there are none.
+        app_info: the program that uses this package; None if the caller gives none.
 
     Raises:
-        ConfigurationError: one of them cannot be sent. The message shows no value.
+        ConfigurationError: a header field or `app_info` cannot be sent. The message shows no header value.
     """
     return {"Accept": ACCEPT, "User-Agent": user_agent(app_info), **_checked(own)}
 
 
 def user_agent(app_info: object = None) -> str:
-    """Who is calling, the most significant product first (RFC 9110, section 10.1.5).
+    """Return the User-Agent, the most significant product first (RFC 9110, section 10.1.5).
 
     Raises:
         ConfigurationError: `app_info` is not `name`, `name/version` or `(name, version)`.
@@ -86,7 +89,7 @@ def _app(app_info: object) -> str:
 
 
 def _checked(own: object) -> dict[str, str]:
-    """The caller's headers, with masked values."""
+    """Check the caller's headers, and return them with masked values."""
     if own is None:
         return {}
     if not isinstance(own, Mapping):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 WINDOW = 1.0  # seconds over which requests are counted
-LOWERED = 0.9  # a lowered rate is this share of what the server accepted
+LOWERED = 0.9  # a lowered rate is this share of the rate that the server accepted
 STEADY = 30.0  # seconds after a 429 during which the rate rises slowly
 SLOW_RISE, FAST_RISE = 1.01, 1.1  # factor a second
 LEAST, MOST = 5.0, 10_000.0  # requests a second
@@ -14,7 +14,7 @@ LEAST, MOST = 5.0, 10_000.0  # requests a second
 class Pace:
     """How many requests a second a client sends. Pure: `reserve` returns how long to wait, and does not wait itself.
 
-    A 429 holds back every request that may wait until its Retry-After has passed. After that the client sends fewer
+    A 429 delays every request that may wait until its Retry-After has passed. After that the client sends fewer
     requests a second than the server accepted before the 429, but at least 5. The rate rises by 1 % a second, after 30
     seconds by 10 %, until the next 429. Safe to share between threads.
 
@@ -24,20 +24,20 @@ class Pace:
 
     def __init__(self, rate: float | None = None) -> None:
         self._gap = 0.0 if rate is None else 1.0 / rate
-        self._is_free = rate is None  # no request waits: there is no limit, and was no 429
+        self._is_free = rate is None  # no request waits, because there is no limit and the server sent no 429
         self._next = 0.0
         self._held_until = 0.0
         self._lowered: float | None = None  # requests a second, at `_lowered_at`
         self._lowered_at = 0.0
         self._burst, self._burst_seconds, self._least = 0, WINDOW, LEAST  # requests before a 429, less the refused ones
-        self._began, self._count = 0.0, 0  # the window that is counted now
+        self._began, self._count = 0.0, 0  # the current window
         self._previous_began, self._previous_count = 0.0, 0
         self._lock = threading.Lock()
 
     def reserve(self, now: float, *, may_wait: bool = True) -> float:
-        """Take the next place; returns the seconds until it comes. A request that may not wait is not held back."""
+        """Take the next place and return the seconds until then. A 429 does not delay a request that may not wait."""
         if self._is_free and now - self._began < WINDOW:
-            self._count += 1  # unlocked on purpose: the count is an estimate, and this is every call
+            self._count += 1  # no lock, because the count is an estimate and every call passes here
             return 0.0
         with self._lock:
             if now - self._began >= WINDOW:
@@ -51,7 +51,7 @@ class Pace:
             return place - now
 
     def again(self, now: float) -> float:
-        """Return the seconds to wait when a place has come: a 429 may have come in between."""
+        """Return the seconds to wait further once the place has come, because a 429 may have arrived meanwhile."""
         with self._lock:
             return self._place(now) if now < self._held_until else 0.0
 
@@ -61,10 +61,10 @@ class Pace:
         return place - now
 
     def slow_down(self, now: float, seconds: float) -> None:
-        """Hold back the requests that may wait for so many seconds, because the server sent a 429.
+        """Delay the requests that may wait by this many seconds, because the server sent a 429.
 
-        Requests of one burst get a 429 each. What is left of the burst was accepted, and is the measure of the rate. A
-        429 without a Retry-After says nothing about the rate.
+        The server sends a 429 for each refused request of a burst. It accepted the other requests of the burst, so the
+        client derives the rate from their number. A 429 without a Retry-After does not change the rate.
         """
         if seconds <= 0:
             return
@@ -92,7 +92,7 @@ class Pace:
         return 1.0 / rate
 
     def _rate(self, lowered: float, now: float) -> float:
-        """The rate as it has risen since it was lowered."""
+        """Return the current rate: the lowered rate, and its rise since then."""
         elapsed = max(0.0, now - self._lowered_at)
         slow, fast = min(elapsed, STEADY), min(max(0.0, elapsed - STEADY), 300.0)
         risen: float = lowered * SLOW_RISE**slow * FAST_RISE**fast

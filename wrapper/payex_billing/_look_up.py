@@ -1,6 +1,6 @@
-"""Looks up a lost creation: a POST of which it is not known whether it took effect.
+"""Look up a lost creation: find out whether a POST whose response was lost took effect.
 
-Pure: it yields calls, and waits, and receives the results of the calls.
+Pure: the generators yield calls and waits, and receive the results of the calls.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Memory:
         self._clock = 0
         self._seen: OrderedDict[str, tuple[int, int | None]] = OrderedDict()
         self._open: dict[int, PlainKey] = {}
-        self._lost: dict[int, LostCreation] = {}  # of those that are open, the ones whose call has ended
+        self._lost: dict[int, LostCreation] = {}  # the open creations whose call has ended
         self.complete = True
 
     def begin(self, key: PlainKey) -> int:
@@ -57,13 +57,13 @@ class Memory:
                 self._remember(created.id, seen, mark)
 
     def lose(self, lost: LostCreation) -> None:
-        """A creation has ended without a result; it stays open."""
+        """Keep a creation open whose call has ended without a result."""
         with self._lock:
             if lost.mark in self._open:
                 self._lost[lost.mark] = lost
 
     def lost_charges(self, customer_no: str, subscription_no: str | None) -> list[LostCreation]:
-        """The creations of charges of one parent that have ended without a result, oldest first."""
+        """Return the creations of charges of one parent that ended without a result, oldest first."""
         parent = (customer_no, subscription_no)
         with self._lock:
             return [lost for mark, lost in sorted(self._lost.items()) if self._open[mark][:2] == parent]

@@ -114,7 +114,7 @@ def list_charges(parent: Parent) -> Call[Page[RecurringProduct]]:
 
 
 def create_charge(parent: Parent, charge: Charge, known: frozenset[str] | None = None) -> Call[RecurringProduct]:
-    """Add a charge; `known` are ids of the charges that were there before, if they were read."""
+    """Add a charge; `known` are the ids of the existing charges, if the caller has read them."""
     if not isinstance(charge, Charge):
         raise InvalidArgument("charge", f"must be a Charge, not {type(charge).__name__}")
     module = _level(parent, create_customer_recurring_product, create_subscription_recurring_product)

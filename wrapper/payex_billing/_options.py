@@ -12,7 +12,7 @@ from . import errors
 
 @attrs.frozen(kw_only=True)
 class Options:
-    """How long and how often.
+    """The time limits and the retry settings of a call.
 
     Attributes:
         timeout: seconds one attempt may take.
@@ -20,10 +20,10 @@ class Options:
         attempts: how often a request is sent at most.
         backoff: seconds the first wait takes at most; it doubles with every attempt.
         backoff_cap: seconds any wait takes at most.
-        retry_after_cap: seconds of Retry-After that are waited for; more is kept on the error instead.
+        retry_after_cap: the longest Retry-After in seconds that the client waits; the error carries a longer one.
         wait_on_writes: whether writes too wait for a 429 or 503 with Retry-After.
-        repeat_refused: whether a POST is sent again after a 429 or 503 that it may wait for.
-        before_write: called right before each attempt of a request that is no read, after all waits for the pace.
+        repeat_refused: whether the client retries a POST after a 429 or 503 that the POST may wait for.
+        before_write: called right before each attempt of a write, after all waits for the pace.
     """
 
     timeout: float = 30.0

@@ -1,9 +1,10 @@
-"""When the client retries, and which error it raises: one generator, run by a blocking and an asynchronous driver.
+"""Decide when the client retries, and which error it raises.
 
-The policy is pure. It yields what is to be done (`Send`, `Wait`, `GetToken`, `CloseIdle`) and receives what came of it,
-so a test can try every schedule of failures. It is the only judge of success, retry and retry budget.
+The policy is one pure generator, run by a blocking and an asynchronous driver. It yields steps (`Send`, `Wait`,
+`GetToken`, `CloseIdle`) and receives their results, so a test can try every schedule of failures. Only the policy
+decides on success, retry and retry budget.
 
-    what came of an attempt       GET, PATCH, DELETE                 POST
+    outcome of an attempt         GET, PATCH, DELETE                 POST
     never sent                    retry                              retry
     response lost                 retry                              `OutcomeUnknown`
     401                           once more with a fresh token       the same, if the 401 is proven
@@ -19,7 +20,7 @@ A response of another status than 2xx counts as lost, too, if unexpected bytes c
 
 The 401 of a POST can be a stale response to an earlier request. The policy therefore sends a read with the same token
 on a new connection. If the read gets a 401 too, the 401 of the POST is proven. If not, the POST counts as lost. After a
-429 or 503 that a POST may wait for, the transport listens on the connection for another response.
+429 or 503 that a POST may wait for, the transport waits for another response on the connection.
 
 A bare 503 has no problem body; for PATCH and DELETE, no Retry-After either. Gateways send it, like 500 and 502, when
 they have lost the server's response.
@@ -177,7 +178,7 @@ class _Run(Generic[T]):
         return min(self.options.timeout, left)
 
     def outgoing(self, request: PreparedRequest, token: Secret) -> Request:
-        """The request as it leaves."""
+        """Return the request with the token and the other headers, ready to send."""
         environment = self.environment
         headers = {**environment.headers, **request.headers, "Authorization": Secret("Bearer " + token)}
         made = Request(request.method, environment.base + request.path, headers, request.body)
@@ -186,7 +187,7 @@ class _Run(Generic[T]):
         return made
 
     def refresh(self, reply: Response, token: Secret) -> Generator[Step, object, tuple[Reply, Secret | None]]:
-        """Return the response to believe after a 401, and the token for a retry; no token means no retry."""
+        """Return the response that counts after a 401, and the token for a retry; no token means no retry."""
         fresh = _token((yield GetToken(token)))
         if fresh == token:
             return reply, None
@@ -213,7 +214,7 @@ class _Run(Generic[T]):
         return isinstance(reply, Response) and reply.status == 401
 
     def slow_down(self, reply: Response) -> None:
-        """Hold back the other requests of the client, too. A long Retry-After is left to the caller."""
+        """Delay the other requests of the client, too. The caller must handle a long Retry-After."""
         seconds = self.retry_after(reply) or 0.0
         held = seconds if seconds <= self.options.retry_after_cap else 0.0
         self.environment.pace.slow_down(self.environment.now(), held)
@@ -237,7 +238,7 @@ class _Run(Generic[T]):
             return None
         if self.environment.now() + wait >= self.deadline:
             return None
-        # After a 429 the pace of the client keeps the retries from adding to the load.
+        # After a 429 the pace of the client limits the load of the retries.
         is_paced = isinstance(reply, Response) and reply.status == 429
         return wait if is_paced or self.budget.take() else None
 
@@ -269,7 +270,7 @@ class _Run(Generic[T]):
         return retry_after
 
     def jitter(self) -> float:
-        """Full jitter: a random wait between 0 and the exponential backoff."""
+        """Return a random wait between 0 and the exponential backoff (full jitter)."""
         ceiling = self.options.backoff * 2.0 ** len(self.attempts)
         return self.environment.random() * min(self.options.backoff_cap, ceiling)
 

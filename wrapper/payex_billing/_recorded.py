@@ -1,4 +1,4 @@
-"""What a write does, in a sentence for people."""
+"""Describe a write in a sentence for people."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LEVELS = {"customers": "customer", "subscriptions": "subscription", "recurring-
 
 
 def describe(method: str, path: str, collections: tuple[str, ...], numbers: tuple[str, ...], body: Any) -> str:
-    """What a write does.
+    """Return a sentence that describes a write.
 
     Args:
         method: the HTTP method.
@@ -50,14 +50,14 @@ def _content(values: Mapping[str, Any]) -> str:
 
 
 def _words(name: str) -> str:
-    """`unitPrice` as `unit price`."""
+    """Return a name of the contract as words: `unit price` for `unitPrice`."""
     return printable(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower())
 
 
 def _value(value: Any) -> str:
     if value is None:
         return "none"
-    if isinstance(value, float):  # money or a rate: two decimals or more
+    if isinstance(value, float):  # a price or a rate gets two decimals or more
         number = Decimal(repr(value))
         cents = number.quantize(Decimal("0.01")) if abs(number) < 10**15 else number
         return f"{cents if cents == number else number:,f}"

@@ -1,4 +1,4 @@
-"""`on_response`: the caller's function that sees every response of a client."""
+"""`on_response`: the caller's function that receives every response of a client."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _SCHEME = "Bearer "
 
 @attrs.frozen(kw_only=True)
 class ResponseInfo:
-    """One response, as `on_response` sees it.
+    """One response, as `on_response` receives it.
 
     Attributes:
         operation: the contract's name of the operation, such as `create_customer`; `check_token` for the read by which
             the client checks a refused token.
         method: the HTTP method.
-        route: the path with its parameters unfilled, such as `/{ownerNo}/customers/{customerNo}`.
+        route: the path with the names of its parameters, such as `/{ownerNo}/customers/{customerNo}`.
         status: the HTTP status.
         headers: the header fields, names in lower case. They may name a customer, for example in `location`. If a
             server repeats the token, the value is masked.
@@ -52,7 +52,7 @@ ResponseHook: TypeAlias = Callable[[ResponseInfo], None]
 def observed(
     policy: Generator[Step, object, T], request: PreparedRequest, hook: ResponseHook, now: Callable[[], float]
 ) -> Generator[Step, object, T]:
-    """The same steps; the hook is called for each response that comes back.
+    """Yield the same steps, and call the hook for each response.
 
     Args:
         policy: the steps of a call.
@@ -71,7 +71,7 @@ def observed(
         if not isinstance(step, Send):
             reply = yield step
             continue
-        is_check = step.request.method != request.method  # the policy checks the token of a POST by a GET
+        is_check = step.request.method != request.method  # the policy checks the token of a POST with a GET
         attempts += not is_check
         began = now()
         reply = yield step
@@ -89,6 +89,6 @@ def observed(
 
 
 def _without_token(headers: Mapping[str, str], request: Request) -> dict[str, str]:
-    """A copy of the headers; a value that repeats the token is masked."""
+    """Return a copy of the headers in which a value that repeats the token is masked."""
     token = Secret(request.headers.get("Authorization", "").removeprefix(_SCHEME))
     return {name: MASK if token and token in value else value for name, value in headers.items()}

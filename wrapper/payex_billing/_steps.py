@@ -46,13 +46,13 @@ Step: TypeAlias = Send | Wait | GetToken | CloseIdle
 
 @attrs.frozen
 class Environment:
-    """What the policy needs from outside, injected so that a test can hold it still.
+    """The inputs of the policy, such as clocks, injected so that a test can control them.
 
     Attributes:
         now: a monotonic clock in seconds.
         random: a number from 0 to below 1, for the jitter.
-        epoch: seconds since 1970, for a Retry-After given as a date, and for when a lost POST was sent.
-        base: the origin and the API's prefix, which every path is added to.
+        epoch: seconds since 1970, for a Retry-After that is a date, and for the time at which a lost POST was sent.
+        base: the origin and the API's prefix; the client appends every path to it.
         headers: the header fields of every request.
         pace: how many requests a second the client sends.
         on_attempt: called after every attempt with the request, the attempt, and the response if there was one.

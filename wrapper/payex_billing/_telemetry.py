@@ -28,10 +28,10 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def plain_function(name: str, hook: F | None) -> F | None:
-    """A function of the caller's that the client calls and does not await.
+    """Check a function of the caller that the client calls and does not await, and return it.
 
     Raises:
-        ConfigurationError: it cannot be called, or it is an async function.
+        ConfigurationError: the hook is not callable, or is an async function.
     """
     if hook is None:
         return None
@@ -43,9 +43,9 @@ def plain_function(name: str, hook: F | None) -> F | None:
 
 
 def call_hook(name: str, hook: Callable[..., object], *arguments: object) -> None:
-    """Call a function of the caller's. An exception is logged and ignored.
+    """Call a function of the caller. Log and ignore its exception.
 
-    The result of the call must not be lost with it, or a charge could be added again.
+    An exception must not discard the result of the call, or the caller could add a charge again.
     """
     try:
         hook(*arguments)

@@ -1,4 +1,4 @@
-"""Locks by key: what must not happen twice at once for the same thing."""
+"""Locks by key, for work that must not run twice at once for the same key."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ LockT = TypeVar("LockT")
 
 
 class Turns(Generic[LockT]):
-    """A lock for each key, as long as somebody holds it or waits for it. Safe to share between threads.
+    """One lock for each key, kept while a thread or task uses or awaits it. Safe to share between threads.
 
     Args:
-        make: makes a lock, such as `threading.Lock`.
+        make: returns a new lock, such as `threading.Lock`.
     """
 
     def __init__(self, make: Callable[[], LockT]) -> None:
@@ -23,7 +23,7 @@ class Turns(Generic[LockT]):
         self._locks: WeakValueDictionary[Hashable, LockT] = WeakValueDictionary()
 
     def of(self, key: Hashable) -> LockT:
-        """The lock of a key."""
+        """Return the lock of a key."""
         with self._guard:
             lock = self._locks.get(key)
             if lock is None:

@@ -34,8 +34,8 @@ class AsyncBilling(Facade[AsyncTokenProvider, AsyncTransport]):
     shared between its tasks.
 
     Args:
-        token: the bearer token that PayEx issued for the ledger [PAYEX_TOKEN], or a function that returns it; it is
-            asked again when the server refuses the token.
+        token: the bearer token that PayEx issued for the ledger [PAYEX_TOKEN], or a function that returns it. The
+            client calls the function again when the server refuses the token.
         token_file: a file that holds the token, and is read again when it changes [PAYEX_TOKEN_FILE].
         owner_no: the ledger number, which is your company's number [PAYEX_OWNER_NO].
         environment: `production` (default) or `sandbox` [PAYEX_ENVIRONMENT].
@@ -49,7 +49,7 @@ class AsyncBilling(Facade[AsyncTokenProvider, AsyncTransport]):
         timeout: seconds one attempt may take, default 30; None means the default [PAYEX_TIMEOUT].
         deadline: seconds a call may take with all its attempts and waits, default 120 [PAYEX_DEADLINE].
         max_concurrency: requests that may be under way at once, default 100 [PAYEX_MAX_CONCURRENCY].
-        max_rate: requests a second, spread evenly; default as many as there are [PAYEX_MAX_RATE].
+        max_rate: requests a second, spread evenly; default no limit [PAYEX_MAX_RATE].
         tracing: whether to make OpenTelemetry spans; needs the extra `otel` [PAYEX_TRACING].
         engine: what requests are sent with: `reqwest`, the fast one, which needs the extra `fast`; `httpx`, which is
             always there; or `auto` (default): the fast one if it is installed [PAYEX_ENGINE].
@@ -58,13 +58,13 @@ class AsyncBilling(Facade[AsyncTokenProvider, AsyncTransport]):
         on_attempt: called after every attempt with the operation's name and the `Attempt`.
         on_response: called with a `ResponseInfo` for every response, before the client judges it, in the thread or task
             of the call. The client ignores and logs an exception of either function, and awaits neither.
-        headers: header fields to send with every request, such as the key of a gateway. Not those that the client or
-            the transport sets.
+        headers: header fields to send with every request, such as the key of a gateway. Fields that the client or the
+            transport sets are not allowed.
         app_info: your program, for the User-Agent: `"crm-sync/2.1"` or `("crm-sync", "2.1")`.
-        dry_run: whether to record writes in `recorded` in place of sending them. Reads go to the server, and show the
-            recorded writes as if they had taken effect; a charge that is added gets an id such as `dry-run-1`. A write
-            to a customer, a subscription or a charge that does not exist raises the usual error, so each write costs
-            one read. The server's own business rules are not known here.
+        dry_run: whether to record writes in `recorded` instead of sending them. Reads go to the server, and show the
+            recorded writes as if they had taken effect; an added charge gets an id such as `dry-run-1`. A write to a
+            customer, a subscription or a charge that does not exist raises the usual error, so each write costs one
+            read. The client does not know the server's own business rules.
 
     Raises:
         ConfigurationError: a setting is missing or wrong.
@@ -143,7 +143,7 @@ class AsyncBilling(Facade[AsyncTokenProvider, AsyncTransport]):
         return result
 
     async def _steps(self, steps: Steps[T], *, since: float | None = None) -> T:
-        """Run calls that depend on each other; from `since` on, if it is given, they have one deadline together."""
+        """Run calls that depend on each other. If `since` is given, the calls share one deadline from then on."""
         try:
             call = next(steps)
             while True:
@@ -163,7 +163,7 @@ class AsyncBilling(Facade[AsyncTokenProvider, AsyncTransport]):
             return value
 
     async def _ensure(self, parent: Parent, charge: Charge, settle: float) -> RecurringProduct:
-        """Add a charge if there is no equal one. Two at once for one parent would both find none, and both add one."""
+        """Return the equal charge, or add one. Per parent one call at a time, or two calls would each add a charge."""
         since = self._environment.now()
         turn = self._turns.of(parent.ids)
         try:

@@ -47,7 +47,7 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """What a client needs to know.
+    """The settings of a client.
 
     Attributes:
         token: the bearer token of the ledger, or a function that returns it; None when it comes from a file.
@@ -68,7 +68,8 @@ class Settings:
         tracing: whether to make OpenTelemetry spans.
         engine: what requests are sent with: `reqwest` (the extra `fast`), `httpx`, or `auto`, the first of them that is
             installed.
-        dry_run: whether writes are recorded and not sent. Not a variable: a program must not be silenced from outside.
+        dry_run: whether writes are recorded and not sent. There is no environment variable for it, so that nobody can
+            disable a program's writes from outside.
         origins: for each setting `argument`, the name of the environment variable, or `default`.
     """
 
@@ -138,8 +139,8 @@ class Settings:
     def ledger(self) -> str:
         """The address of the ledger. The number alone can be the same in the sandbox and in production.
 
-        A dry run has an address of its own, so that nothing that it leaves is taken for that of a real run: a journal,
-        a plan or a state cache.
+        A dry run has its own address, so that a real run never uses the journal, the plan or the state cache of a dry
+        run.
         """
         return self.base_url + self.ledger_prefix + ("#dry-run" if self.dry_run else "")
 

@@ -26,12 +26,12 @@
         │   │   └── SubscriptionAlreadyExists
         │   ├── Unprocessable           422  a business rule refuses it
         │   └── RateLimited             429  `retry_after` is in seconds
-        ├── ServerFailed                5xx: the vendor must mend it
+        ├── ServerFailed                5xx: the vendor must fix it
         │   ├── LedgerNotConfigured     501
         │   └── ServiceUnavailable      503  `retry_after` is in seconds
         └── UnexpectedStatus            1xx or 3xx, which this API never sends
 
-All of them hold plain data only, so that they pickle, copy and deepcopy.
+All of them hold plain data only, so that they support pickle, copy and deepcopy.
 
 What a message may hold: the name of the operation, the status, our own words, and the texts of the server's problem
 (title, detail, parameter names and messages, instance). PayEx may write a customer number or a value you sent into
@@ -334,7 +334,7 @@ class RateLimited(RequestRefused):
 
 
 class ServerFailed(ProblemError):
-    """5xx: the vendor must mend it."""
+    """5xx: the vendor must fix it."""
 
 
 class LedgerNotConfigured(ServerFailed):

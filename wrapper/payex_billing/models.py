@@ -1,6 +1,6 @@
 """The values users handle. All are frozen; money is `Decimal`, dates are `date`, absence is `None`.
 
-`to_dict` writes each of them as a dict, `from_dict` reads most of them back.
+`to_dict` converts each value to a dict. `from_dict` converts most dicts back.
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ class RecurringProduct(ReadableValue):
 
 @attrs.frozen(kw_only=True, slots=False)
 class CustomerCharge(ReadableValue):
-    """A charge of a customer, and where it hangs.
+    """A charge of a customer, and the subscription that it belongs to.
 
     Attributes:
         subscription_no: the subscription; None for a charge of the customer itself.

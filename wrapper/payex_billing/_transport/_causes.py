@@ -1,4 +1,4 @@
-"""Classify errors of httpcore2: the phase, and a sentence that repeats no byte of the server."""
+"""Classify errors of httpcore2: return the phase, and a sentence that repeats no byte of the server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ._interface import TOO_LARGE, Failure
 from ._network import TooMuch
 
 _TIMED_OUT = (TimeoutError, httpcore2.TimeoutException)
-# The sentence for each class of error. The text of the error itself can hold bytes of the server, such as a token.
+# The sentence for each class of error. The text of the error itself can contain bytes of the server, such as a token.
 _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (TooMuch, TOO_LARGE.reason),
     (socket.gaierror, "the host name could not be resolved"),
@@ -42,7 +42,7 @@ def classify(error: Exception, *, written: bool, used: bool) -> Failure:
     The phase depends on whether a byte of the request was given to the system, and not on the class of the error.
 
     Args:
-        error: what was raised.
+        error: the exception of httpcore2.
         written: whether a byte of the request was given to the system.
         used: whether a response has come over this connection before.
     """

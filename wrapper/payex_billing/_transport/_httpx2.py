@@ -152,9 +152,9 @@ class _Line(_AnyLine[httpcore2.ConnectionInterface]):
         super().__init__(progress, route.connect(Network(progress)))
 
     def is_followed_soon(self, deadline: float) -> bool:
-        """Listen for bytes behind the response for `LISTEN` seconds, then close the connection.
+        """Return whether bytes arrive behind the response within `LISTEN` seconds, then close the connection.
 
-        Call it before the response is closed: httpcore2 closes the connection with a response that says so.
+        Call it before the response is closed: httpcore2 closes the connection together with a response that demands it.
         """
         stream = self.progress.stream
         try:

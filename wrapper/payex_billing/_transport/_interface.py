@@ -23,14 +23,14 @@ LISTEN = 1.0
 # What is made for every attempt is not frozen: attrs sets each field of a frozen class through `object.__setattr__`.
 @attrs.define
 class Request:
-    """One request, complete but for what HTTP/1.1 itself adds (Host, Content-Length, Accept-Encoding).
+    """One request without the fields that HTTP/1.1 itself adds (Host, Content-Length, Accept-Encoding).
 
     Attributes:
         method: the HTTP method, in upper case.
-        url: the absolute URL, percent-encoded. It may hold a customer number, so it is not shown.
-        headers: the header fields, Authorization included, so they are not shown.
+        url: the absolute URL, percent-encoded. It may contain a customer number, so `repr` hides it.
+        headers: the header fields, with Authorization, so `repr` hides them.
         body: the bytes to send; None when there is no body.
-        alone: whether the transport must open a new connection for it. A new connection holds no stale bytes.
+        alone: whether the transport must open a new connection for it. A new connection has no stale bytes.
         listen_after: statuses of a response that may be stale. After such a response the transport waits `LISTEN`
             seconds for more bytes and sets `Response.followed`, because the client retries the request if no byte
             comes. A transport that cannot see such bytes does not wait.

@@ -89,7 +89,7 @@ class _Clients:
         self._authorities = Path(settings.ca_file).read_bytes() if secure and settings.ca_file is not None else None
         self._answered = False  # whether a response has ever come
         self._last = 0.0  # when it came
-        self._under_way = 0  # requests; threads can miscount, which only adds or skips a wait
+        self._under_way = 0  # number of requests; threads can miscount, which only adds or skips a wait
 
     def _configured(self, builder: Builder, limit: float) -> Builder:
         global started_in  # noqa: PLW0603 - it is the process's

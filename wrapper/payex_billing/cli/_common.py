@@ -90,7 +90,7 @@ def table(
         from rich.text import Text  # noqa: PLC0415
     except ModuleNotFoundError:
         raise need("rich", "cli") from None
-    # Rich would read brackets in the texts of a server or a file as markup, hide them or raise an error.
+    # Rich would read brackets in the texts of a server or a file as markup, and hide the brackets or raise an error.
     rows = [[printable(cell) for cell in row] for row in rows]
     drawn = Table(title=None if title is None else Text(printable(title), style="italic"), title_justify="left")
     for header in headers:

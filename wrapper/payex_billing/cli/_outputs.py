@@ -1,4 +1,4 @@
-"""Checks the files that a command is going to write, before the first request."""
+"""Check the output files of a command before the first request."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ..reconcile._private import make_private
 
 
 def check_outputs(inputs: Mapping[str, Path | None], outputs: Mapping[str, Path | None]) -> None:
-    """Make each output file, and find out that it can be written.
+    """Create each output file, and raise if a file cannot be written.
 
     Args:
         inputs: files that must not be overwritten, by option.
         outputs: files that will be written, by option.
 
     Raises:
-        ClickException: one cannot be written, or is another file of the same command.
+        ClickException: a file cannot be written, or two options name the same file.
     """
     taken: dict[Path, str] = {}
     for option, path in (*inputs.items(), *outputs.items()):
@@ -39,7 +39,7 @@ def check_outputs(inputs: Mapping[str, Path | None], outputs: Mapping[str, Path 
 
 @contextmanager
 def writing(option: str, path: Path, problems: list[click.ClickException] | None = None) -> Iterator[None]:
-    """Make a sentence of an error while the file of an option is written: raise it, or add it to `problems`."""
+    """Turn an error while writing the file of an option into a sentence; raise it, or add it to `problems`."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Shows how far a long command is: a bar where somebody looks, a line a minute elsewhere."""
+"""Show the progress of a long command: a bar in a terminal, one line a minute elsewhere."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import click
 from ._common import is_terminal
 
 Show: TypeAlias = Callable[[str, int, int], None]
-EVERY = 60.0  # seconds between two lines
+EVERY = 60.0  # seconds between two lines of text
 
 
 class Lines:
-    """A line a minute, on standard error.
+    """Prints one line a minute on standard error.
 
     Args:
-        now: a monotonic clock.
+        now: a monotonic clock in seconds.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -46,7 +46,7 @@ def _duration(seconds: float) -> str:
 
 @contextmanager
 def progress() -> Iterator[Show]:
-    """A function to call with the phase, the rows that are done, and the rows in all."""
+    """Yield a function to call with the phase, the number of finished rows, and the number of all rows."""
     if not is_terminal():
         yield Lines()
         return

@@ -197,8 +197,8 @@ def apply(
                 show_stops(error, file)
                 return GUARDED
             plain = report.to_json() | {"journal": str(name)}
-            # The files come first: if standard output cannot be written, they are there. An error of one waits for the
-            # display.
+            # Write the files first, so that they exist even if standard output cannot be written. Raise the error of a
+            # file only after the output.
             problems: list[click.ClickException] = []
             if chosen.rejects is not None:
                 with writing("--rejects", chosen.rejects, problems):
@@ -258,7 +258,7 @@ def _sentences() -> Iterator[None]:
 
 
 def _run(work: Callable[[asyncio.Event, Show], Any], *, can_stop: bool) -> Any:
-    """Run with progress. The first Ctrl-C or SIGTERM asks to stop, the second stops at once."""
+    """Run `work` and show its progress. The first Ctrl-C or SIGTERM asks to stop, the second stops at once."""
 
     async def main(show: Show) -> Any:
         stop = asyncio.Event()

@@ -27,7 +27,7 @@ _WORDS = {
 
 
 def show_rejections(source: Table) -> None:
-    """Show on standard error how the table was read, and the bad cells: the first in full, the others counted."""
+    """Show on standard error how the table was read, and the rejections: the first in full, the others counted."""
     for note in source.notes:
         click.echo(f"{source.path}: {printable(note)}", err=True)
     for each in source.rejections[:SHOWN]:
@@ -45,7 +45,7 @@ def show_rejections(source: Table) -> None:
 
 
 def show_failures(file: Path, failed: Mapping[int, str], not_removed: Iterable[RemovalFailed] = ()) -> None:
-    """What could not be written, on standard error: rows that failed for the same reason in one line."""
+    """Show the failed rows on standard error; rows that failed for the same reason share one line."""
     by_reason: dict[str, list[int]] = {}
     for line, reason in sorted(failed.items()):
         by_reason.setdefault(reason, []).append(line)
@@ -73,7 +73,7 @@ def _lines(lines: list[int]) -> str:
 
 
 def show_stops(error: GuardStopped, file: Path) -> None:
-    """Why the guards stopped a run, with the worst rows, on standard error."""
+    """Show on standard error why the guards stopped a run, with the worst rows."""
     click.echo(f"{file}: nothing was written.", err=True)
     for stop in error.stops:
         click.echo(f"{stop.guard}: {printable(stop.reason)}", err=True)
@@ -126,7 +126,7 @@ def show_plan(plan: Plan, *, details: bool) -> None:
 
 
 def _show_suspicious(plan: Plan) -> None:
-    """Show rows that add a charge beside an open one of the same product."""
+    """Show rows that add a charge although an open charge of the same product exists."""
     suspicious = sorted(line for planned in plan.customers for line in planned.suspicious)
     if suspicious:
         shown = ", ".join(map(str, suspicious[:SHOWN])) + (" …" if len(suspicious) > SHOWN else "")
@@ -137,7 +137,7 @@ def _show_suspicious(plan: Plan) -> None:
 
 
 def not_in_file(charges: int) -> str:
-    """Say how many charges no row asks for."""
+    """Return a sentence with the number of charges that are not in the file."""
     if charges == 1:
         return "1 existing charge is not in the file. It is kept; --prune would remove it."
     return f"{charges} existing charges are not in the file. They are kept; --prune would remove them."
@@ -180,7 +180,7 @@ def _worth(charge: object) -> Decimal:
 
 
 def _weight(step: Step) -> Decimal:
-    """What a step changes a month, major currency units."""
+    """Return the change of the monthly amount by a step, in major currency units."""
     after = Decimal(0) if step.kind in {Kind.REMOVE, Kind.END} else _worth(step.charge)
     return after - _worth(step.before)
 

@@ -1,4 +1,4 @@
-"""The options of `plan` and `apply` that say how a table is read, and which customers it is about."""
+"""The options of `plan` and `apply` for reading a table and for choosing customers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ._show import show_rejections
 
 
 def table_options(command: Any) -> Any:
-    """How the file is read."""
+    """Add the options that `plan` and `apply` share to a command."""
     options = [
         click.option(
             "--map",
@@ -73,7 +73,7 @@ def table_options(command: Any) -> Any:
 
 @attrs.frozen(kw_only=True)
 class Options:
-    """The options of both commands, in their own types."""
+    """The parsed options that `plan` and `apply` share."""
 
     maps: dict[str, str]
     ignore: tuple[str, ...]
@@ -127,7 +127,7 @@ class Options:
         )
 
     def strict_stop(self, table: Table) -> int | None:
-        """The exit code, if rows are wrong and that is not to be."""
+        """Return the exit code if --strict forbids the rejected rows of the table; None to go on."""
         if not (self.strict and table.rejections):
             return None
         show_rejections(table)
@@ -137,7 +137,7 @@ class Options:
         return ROWS_FAILED
 
     def client(self) -> AsyncBilling:
-        """The client."""
+        """Return a client with these options."""
         return AsyncBilling(
             owner_no=self.owner_no, environment=self.environment, base_url=self.base_url, max_rate=self.rate
         )

@@ -1,4 +1,4 @@
-"""Writes what a plan says: customer by customer, each read again right before it is written to."""
+"""Write a plan customer by customer; read each customer again right before the first write to it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 ROUNDS = 5  # times that a creation is sent that is known not to have taken effect
 SETTLE = 60.0  # seconds
 _WITHOUT_EFFECT = (Result.ABSENT, Result.REPEATED)
-LOOK_UPS = 5  # times that a look-up which fails is repeated
+LOOK_UPS = 5  # failed look-ups after which a creation counts as unknown
 
 
 class _Wait(Exception):
-    """The customer must wait before anything more is written to it."""
+    """The customer must wait before the next write."""
 
     def __init__(self, later: Later) -> None:
         super().__init__()
@@ -36,23 +36,23 @@ class _Wait(Exception):
 
 
 class _Stop(Exception):
-    """The run was asked to stop."""
+    """The caller asked the run to stop."""
 
 
 class _Unknown(Exception):
-    """Whether a creation took effect cannot be told; the text says why."""
+    """It is unknown whether a creation took effect; the text says why."""
 
 
 class Applier:
-    """Writes, with a journal.
+    """Writer of customers that notes each write in a journal.
 
     Args:
         billing: the client.
         journal: where each write is noted before it is sent.
-        memory: what is remembered of the ledger.
-        brake: judges calls that do not get through.
-        is_stopping: whether no more writes may be begun.
-        settle: seconds after which a request that was sent is treated as finished.
+        memory: what earlier runs have stored about the ledger.
+        brake: decides what happens after a call that does not reach the server.
+        is_stopping: returns whether the run may start no more writes.
+        settle: treat an unanswered request as finished after this many seconds.
         now: seconds since 1970.
     """
 
@@ -84,7 +84,7 @@ class Applier:
     # earlier writes
 
     async def resolve(self, customer_no: str) -> Resolved:
-        """Look up the writes to a customer whose result is not known."""
+        """Look up the writes to a customer whose results are unknown."""
         if customer_no not in self._touched:
             return Resolved()
         blocked: dict[Level, str] = {}
@@ -101,11 +101,11 @@ class Applier:
         return Resolved(blocked=blocked, written=self._journal.written_lines(customer_no))
 
     async def _decide(self, intent: int, step: Step, lost: LostCreation) -> str | None:
-        """Look up a creation, and note the result. Returns the id of the charge; None if it took no effect.
+        """Look up a creation and note the result. Return the id of the charge; None if it took no effect.
 
         Raises:
             _Wait: the server may still be working on it.
-            _Unknown: it cannot be told.
+            _Unknown: the look-up cannot decide.
         """
         result = await self._billing.look_up(lost, settle=self._settle)
         if result.outcome is Outcome.UNKNOWN:
@@ -134,10 +134,10 @@ class Applier:
     # writing
 
     async def customer(self, planned: PlannedCustomer) -> Later | None:
-        """Write what is planned for a customer.
+        """Write the planned steps of a customer.
 
         Raises:
-            Stopped: nothing more can be done for any customer.
+            Stopped: no further customer can be written.
         """
         number = planned.customer_no
         if not planned.steps or self._journal.is_finished(number):
@@ -196,7 +196,7 @@ class Applier:
             work.wrote(position)
 
     def _judge(self, intent: int, step: Step, error: BillingError, work: _Work) -> None:
-        """Decide what follows from a write that did not take effect, or is harmless to repeat."""
+        """Decide what to do after a write that did not take effect or is harmless to repeat."""
         if got_through(error) and not isinstance(error, FOR_ALL):
             self._brake.release()
             self._journal.settle(intent, Result.FAILED)
@@ -230,7 +230,7 @@ class Applier:
         if rounds >= ROUNDS:
             work.failed(step, f"its response was lost {rounds} times; it was not created")
             return
-        raise _Wait(Later(0.0))  # the customer is read again before it is sent again
+        raise _Wait(Later(0.0))  # read the customer again before the write is retried
 
     async def _send(self, intent: int, step: Step, known: Collection[str]) -> RecurringProduct | None:
         customer = self._billing.customer(step.customer_no)
@@ -266,17 +266,17 @@ class Applier:
         self._journal.finish_customer(planned.customer_no, work.done())
 
     async def is_as_written(self, planned: PlannedCustomer) -> list[Step]:
-        """Read a customer back; returns the steps that were confirmed and cannot be seen.
+        """Read a customer back; return the confirmed steps whose effect is not visible.
 
         Raises:
-            BillingError: it cannot be read.
+            BillingError: the customer cannot be read.
         """
         state = await held(self._billing, planned.customer_no, planned.levels, everything=planned.whole)
         return list(unwritten(planned, state, self._journal.of_plan(planned.customer_no)))
 
 
 class _Work:
-    """The rows of one customer while it is written to."""
+    """The results of the rows of one customer while the customer is written."""
 
     def __init__(self, planned: PlannedCustomer, done: Iterable[int], blocked: Mapping[Level, str]) -> None:
         self._planned = planned
@@ -287,22 +287,22 @@ class _Work:
         self._not_removed: list[RemovalFailed] = []
 
     def changed(self) -> None:
-        """Let nothing be written: somebody else has changed the customer."""
+        """Block all writes, because somebody else has changed the customer."""
         self._nothing = CHANGED
 
     def may_write(self, step: Step) -> bool:
-        """Whether a step may be sent; if not, its row fails."""
+        """Return whether a step may be sent; if not, its row fails."""
         reason = self._blocked.get(step.subscription_no) or self._nothing
         if reason:
             self._note(step, reason)
         return not reason
 
     def wrote(self, position: int) -> None:
-        """A step was done."""
+        """Record a step that was done."""
         self._applied.add(self._planned.steps[position].line)
 
     def failed(self, step: Step, reason: str) -> None:
-        """A step failed. Without a parent its children cannot be written."""
+        """Record a step that failed. Without a parent its children cannot be written."""
         self._note(step, reason)
         if step.kind is Kind.CREATE_CUSTOMER:
             self._nothing = reason
@@ -310,7 +310,7 @@ class _Work:
             self.block(step.subscription_no, reason)
 
     def block(self, level: Level, reason: str) -> None:
-        """Let nothing more be written to a level."""
+        """Block further writes to a level."""
         self._blocked[level] = reason
 
     def _note(self, step: Step, reason: str) -> None:
@@ -327,7 +327,7 @@ class _Work:
             )
 
     def done(self) -> Done:
-        """What came of the rows."""
+        """Return the results of the rows."""
         return Done(
             unchanged=len(self._planned.unchanged),
             applied=len(self._applied - {None}),

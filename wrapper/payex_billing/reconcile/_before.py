@@ -1,4 +1,4 @@
-"""Decides before the first write whether a plan may be written."""
+"""Checks before the first write: whether a plan may be written."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class GuardStopped(Refused):
     """A guard stopped the run before the first write.
 
     Attributes:
-        stops: each guard that stopped it, with the reason and the worst rows.
-        digest: the digest of the plan; `approve=` with it lets exactly this plan through.
+        stops: each guard that stopped the run, with the reason and the worst rows.
+        digest: the digest of the plan; pass it as `approve=` to allow exactly this plan.
     """
 
     def __init__(self, stops: tuple[Stop, ...], digest: str) -> None:
@@ -34,10 +34,10 @@ class GuardStopped(Refused):
 
 
 def removal_limit(text: str, held: int) -> int:
-    """How many charges may be removed: a number, or percent of those held.
+    """Return how many charges may be removed: a number, or a percentage of the existing charges.
 
     Raises:
-        InvalidArgument: it is neither.
+        InvalidArgument: the text is neither.
     """
     match = re.fullmatch(r"(\d{1,9})(%?)", text)
     if match is None or (match[2] and int(match[1]) > 100):
@@ -51,14 +51,14 @@ def guard(
     """Compare a plan with the figures of the last run. An allowed plan takes over from them, and is not stopped.
 
     Returns:
-        What would have stopped a plan that has nothing to write.
+        The stops found for a plan that has nothing to write.
 
     Raises:
         GuardStopped: a guard stops the plan, and it is not allowed.
     """
     last = None
     if plain is not None:
-        with suppress(KeyError, ValueError, TypeError):  # of another version of this package
+        with suppress(KeyError, ValueError, TypeError):  # another version of this package stored the figures
             last = Figures.from_json(plain)
     stops = check(made.figures, last, limits, first_run=first_run)
     if stops and made.changes and not allowed:
@@ -82,7 +82,7 @@ def refuse_removals(made: Plan, max_removals: str) -> None:
 
 
 async def refuse_changed(billing: AsyncBilling, made: Plan, run: Run) -> None:
-    """Refuse a plan if one of its customers has changed since it was made."""
+    """Refuse a plan if one of its customers has changed since the plan was made."""
     changed: list[str] = []
 
     async def one(planned: PlannedCustomer) -> Later | None:

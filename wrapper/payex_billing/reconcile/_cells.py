@@ -1,4 +1,4 @@
-"""Typed cells as text: what a person would have written into a CSV file for the same value."""
+"""Typed cells as text, in the form that a person would write into a CSV file."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import attrs
 
 from ._columns import CellKind
 
-# U+FFFD stands for what could not be read. A cell that holds it is always rejected, also in a rejects file that is read
-# again: only a person who corrects the cell gets it through.
+# U+FFFD replaces characters that could not be read. A cell that contains it is always rejected, also when a rejects
+# file is read again, until a person corrects the cell.
 UNREADABLE = "\ufffd"
 # The digits that every 64-bit float keeps. More are noise: 0.1 + 0.2 is 0.30000000000000004.
 _DIGITS = 15
@@ -24,11 +24,11 @@ TOO_MANY_DIGITS = f"has more than {_DIGITS} digits, which a floating-point numbe
 
 @attrs.frozen
 class Fault:
-    """A cell that has no meaning for a charge.
+    """A cell whose value is not valid for a charge.
 
     Attributes:
         text: the cell as a person sees it.
-        rule: what is wrong, in words.
+        rule: the rule that the cell breaks, in words.
     """
 
     text: str
@@ -36,13 +36,13 @@ class Fault:
 
 
 def as_text(value: Any, kind: CellKind | None, sign: str = ".", *, nan_is_empty: bool = False) -> str | Fault:
-    """A typed value as text; an empty text is a cell without a value.
+    """Return a typed value as text; an empty text is a cell without a value.
 
     Args:
         value: the value: a text, a number, a date or None.
-        kind: what the cells of its column hold; None if the column is ignored.
+        kind: the kind of the cells in the column; None if the column is ignored.
         sign: the decimal sign to write.
-        nan_is_empty: whether NaN is a cell without a value, as pandas has it.
+        nan_is_empty: whether NaN is a cell without a value, as in pandas.
     """
     if isinstance(value, str):
         return str(value)
@@ -68,7 +68,7 @@ def as_text(value: Any, kind: CellKind | None, sign: str = ".", *, nan_is_empty:
 
 
 def decimal_of(value: float) -> Decimal:
-    """The decimal number that a 64-bit float stands for: that of its first 15 digits."""
+    """Return a 64-bit float as a decimal number with its first 15 digits."""
     return Decimal(f"{value:.{_DIGITS}g}")
 
 
@@ -83,10 +83,10 @@ def _float(value: float, kind: CellKind, sign: str) -> str | Fault:
 def _number(value: Decimal, kind: CellKind, sign: str) -> str | Fault:
     if not value.is_finite():
         return Fault(str(value), NO_NUMBER)
-    if not -40 < value.adjusted() < 40:  # written out it could fill the memory
+    if not -40 < value.adjusted() < 40:  # without an exponent the text could fill the memory
         return Fault(str(value), "is not a number that can be billed")
     if not value:
-        return "0"  # and not -0
+        return "0"  # not -0
     if value == value.to_integral_value():
         return format(value.to_integral_value(), "f")
     if kind is CellKind.TEXT:

@@ -1,4 +1,4 @@
-"""The columns of a table: which column of the file is which field of a charge, and which columns are left aside."""
+"""The columns of a table: which column is which field of a charge, and which columns are ignored."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COLUMNS = {
 }
 REQUIRED = ("customer_no", "product_code")
 VALUES = tuple(COLUMNS)
-# The column that `write_rejects` adds. Reading ignores it, so that a rejects file is read as it is.
+# The column that `write_rejects` adds. `read` ignores this column, so that it can read a rejects file unchanged.
 REASON = "payex_reason"
 
 
@@ -32,7 +32,7 @@ class TableError(BillingError):
 
 
 class CellKind(Enum):
-    """What a cell holds, which decides what a number or a date in it means."""
+    """The kind of a cell, which decides what a number or a date in the cell means."""
 
     NUMBER = "number"
     DATE = "date"
@@ -53,14 +53,14 @@ class Header:
     """The columns of one table. A column's place is its index in the table `raw`: c0, c1 and so on.
 
     Args:
-        source: what messages call the table.
-        theirs: names of columns of the table to ours.
-        ignore: columns that mean nothing here.
+        source: the name of the table in messages.
+        theirs: maps the table's column names to ours.
+        ignore: columns to ignore.
 
     Attributes:
-        columns: the names of the columns, as the table has them.
-        kinds: what the cells of each column hold; None if the column is ignored.
-        places: the place of each of our columns that the table has.
+        columns: the names of the columns in the table.
+        kinds: the kind of the cells in each column; None if the column is ignored.
+        places: the place of each known column that the table has.
     """
 
     source: str
@@ -80,19 +80,19 @@ class Header:
 
     @property
     def width(self) -> int:
-        """The most columns that the table can have without an error."""
+        """The highest number of columns that the table can have without an error."""
         return len(COLUMNS) + len(self.ignore) + 1
 
     @property
     def is_rejects_file(self) -> bool:
-        """Whether `write_rejects` wrote the table: it then holds a part of the rows of another one."""
+        """Whether `write_rejects` wrote the table, so that the table is a part of another table."""
         return REASON in self.columns
 
     def add(self, column: str) -> int:
-        """Add a column of the table; returns its place.
+        """Add a column of the table; return its place.
 
         Raises:
-            TableError: it has no name, is there twice, or is not known.
+            TableError: the column has no name, occurs twice, or is unknown.
         """
         place = len(self.columns)
         if not column:
@@ -113,7 +113,7 @@ class Header:
         return place
 
     def add_all(self, columns: Iterable[str]) -> None:
-        """Add the columns of a table that has a header, and check them.
+        """Add the columns of a table that has a header, and check the columns.
 
         Raises:
             TableError: as for `add` and `check`.
@@ -123,10 +123,10 @@ class Header:
         self.check()
 
     def check(self) -> None:
-        """Check that the needed columns are there, when all are known.
+        """Check that no required column is missing; call it after the last `add`.
 
         Raises:
-            TableError: one is missing.
+            TableError: a required column is missing.
         """
         for given in self.theirs:
             if given not in self.columns:
@@ -138,7 +138,7 @@ class Header:
             )
 
     def name(self, place: int) -> str:
-        """What the table calls the column at a place."""
+        """Return the table's name for the column at a place."""
         return self.columns[place]
 
 

@@ -1,4 +1,4 @@
-"""CSV files, row by row, each with the line of the file that it begins on."""
+"""CSV files, read row by row; each row has the number of its first line in the file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ._staging import LONGEST_ROW, TOO_LONG, Staging
 from ._text_files import TextFile
 
 DELIMITERS = ",;\t|"
-_SEPARATOR_LINE = re.compile(r"\ufeff?sep=(.)\s*")  # a first line that Excel understands
+_SEPARATOR_LINE = re.compile(r"\ufeff?sep=(.)\s*")  # Excel reads the delimiter from such a first line
 
 
 def stage(file: TextFile, header: Header, staging: Staging, delimiter: str | None) -> str:
-    """Read a CSV file; returns its delimiter.
+    """Read a CSV file; return its delimiter.
 
     Raises:
-        TableError: it has no header, or a column is refused.
+        TableError: the file has no header, or a column is rejected.
     """
     with file.lines() as text:
         skipped, first = _first_line(text)
@@ -42,7 +42,7 @@ def stage(file: TextFile, header: Header, staging: Staging, delimiter: str | Non
 
 
 def _first_line(text: Iterator[str]) -> tuple[int, str]:
-    """The first line that is not blank, and how many are before it."""
+    """Return the first line that is not blank, and the number of lines before it."""
     skipped = 0
     for line in text:
         if line.strip():
@@ -56,18 +56,18 @@ def _outside_quotes(line: str) -> str:
 
 
 class _Rows:
-    """The rows of a CSV file, and where they are.
+    """The rows of a CSV file with their line numbers.
 
     Args:
-        text: its lines.
-        delimiter: what is between cells.
-        skipped: how many lines are before the first of `text`.
+        text: the lines of the file.
+        delimiter: the character between cells.
+        skipped: how many lines of the file come before the first line of `text`.
     """
 
     def __init__(self, text: Iterator[str], delimiter: str, skipped: int) -> None:
         self._text = text
         self._skipped = skipped
-        self._lines: list[str] = []  # those of the row that is being read
+        self._lines: list[str] = []  # lines of the current row
         self.reader = csv.reader(self._remembered(), delimiter=delimiter, strict=True)
 
     def _remembered(self) -> Iterator[str]:
@@ -76,7 +76,7 @@ class _Rows:
             yield line
 
     def checked(self, header: Header, staging: Staging, foreign: frozenset[int]) -> Iterator[Sequence[Any]]:
-        """The rows that have a cell for each column; the others go to `staging` by themselves."""
+        """Yield the rows that have a cell for each column; add the other rows to `staging`."""
         width = len(header.columns)
         padding = [""] * (header.width - width)
         reader, lines = self.reader, self._lines
@@ -111,7 +111,7 @@ class _Rows:
                 return
 
     def _judged(self, error: str) -> tuple[bool, str]:
-        """What a row breaks that cannot be split into cells, and whether the rest of the file is lost with it."""
+        """Return the rule that an unsplittable row breaks, and whether the rest of the file is lost too."""
         if "unexpected end" in error:
             return True, "has a quote that does not end, so that the rest of the file cannot be read"
         if "field limit" not in error:

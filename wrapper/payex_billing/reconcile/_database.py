@@ -1,4 +1,4 @@
-"""The database that holds one table: in memory, and in a temporary folder what does not fit."""
+"""The database for one table: in memory, with a temporary folder for what does not fit."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import tempfile
 import weakref
 from pathlib import Path
 
-MEMORY = "400MB"  # what DuckDB keeps in memory; a table of 5,000,000 rows needs more, and the rest goes to the folder
+MEMORY = "400MB"  # DuckDB's limit; a table of 5,000,000 rows needs more, and DuckDB puts the rest in the folder
 
 
 class Database:
-    """A database of DuckDB for one table.
+    """A DuckDB database for one table.
 
     Attributes:
         folder: a temporary folder that only its owner may read. A killed process leaves it behind, and nothing else.
@@ -22,7 +22,7 @@ class Database:
         import duckdb  # noqa: PLC0415 - slow to load, and an extra
 
         self.folder = Path(tempfile.mkdtemp(prefix="payex-billing-"))
-        # Also when nobody closes the table.
+        # Clean up also if the caller never closes the table.
         self._delete = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self.connection = duckdb.connect()
         self.connection.execute(f"SET memory_limit = '{MEMORY}'")
@@ -30,6 +30,6 @@ class Database:
         self.connection.execute("SET temp_directory = '" + str(self.folder / "spill").replace("'", "''") + "'")
 
     def close(self) -> None:
-        """Let go of the memory, and delete the folder."""
+        """Free the memory and delete the folder."""
         self.connection.close()
         self._delete()

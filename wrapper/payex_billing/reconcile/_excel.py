@@ -1,4 +1,4 @@
-"""Workbooks (.xlsx, .xlsm): the cells of one sheet as a person sees them who opens it."""
+"""Workbooks (.xlsx, .xlsm): the cells of one sheet as Excel shows them to a person."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from ._columns import CellKind, Header, TableError
 from ._staging import Staging
 
 NEVER_CALCULATED = "is a formula without a result: open the workbook in Excel and save it"
-_LITERALS = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')  # parts of a number format that stand for themselves
+_LITERALS = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')  # literal parts of a number format
 _SCALED = re.compile(r"[0#?],+(?![0#?])")
 _PLAIN = re.compile(r"[#0,. ]+")
 _THREE_DECIMALS = re.compile(r".*[.,][0-9]{3}")
 _TO_CALCULATE = re.compile(rb"""<[\w:]*calcPr\s[^>]*fullCalcOnLoad\s*=\s*["'](1|true)["']""")
-_SHOWN = 5  # rows of a kind that are named
+_SHOWN = 5  # rows that a note names
 
 
 def stage(path: Path, header: Header, staging: Staging, sheet: str | None, sign: str) -> tuple[str, ...]:
-    """Read a sheet; returns sentences that a user must see.
+    """Read a sheet; return sentences that a user must see.
 
     Raises:
-        TableError: the workbook or its sheet cannot be read, or a column is refused.
+        TableError: the workbook or its sheet cannot be read, or a column is rejected.
     """
     import openpyxl  # noqa: PLC0415 - slow to load, and an extra
 
     try:
         with path.open("rb") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # openpyxl warns of what it does not need, such as conditional formats
+            warnings.simplefilter("ignore")  # openpyxl warns about parts that it ignores, such as conditional formats
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
             chosen = _chosen(book, sheet, header.source)
             reader = _Reader(chosen, header, staging, sign, trusted=not _asks_to_calculate(book))
@@ -45,7 +45,7 @@ def stage(path: Path, header: Header, staging: Staging, sheet: str | None, sign:
 
 
 def _chosen(book: Any, name: str | None, source: str) -> Any:
-    """The sheet of this name, or the first that a person sees."""
+    """Return the sheet with this name, or the first visible sheet."""
     sheets = book.worksheets
     if name is not None:
         for sheet in sheets:
@@ -59,7 +59,10 @@ def _chosen(book: Any, name: str | None, source: str) -> Any:
 
 
 def _asks_to_calculate(book: Any) -> bool:
-    """Whether Excel is to calculate when it opens the workbook. `book.calculation` says so of every workbook."""
+    """Return whether Excel must calculate when it opens the workbook.
+
+    `book.calculation` is no help: it says so for every workbook.
+    """
     archive = book._archive
     return any(
         _TO_CALCULATE.search(archive.read(name)) for name in archive.namelist() if name.lower().endswith("workbook.xml")
@@ -80,15 +83,15 @@ def _further(book: Any, chosen: Any, name: str | None) -> Iterator[str]:
 
 
 class _Reader:
-    """Reads the cells of one sheet.
+    """Reader of the cells of one sheet.
 
     Args:
         sheet: the sheet.
-        header: filled with its columns.
-        staging: filled with its rows.
+        header: receives the columns of the sheet.
+        staging: receives the rows of the sheet.
         sign: the decimal sign to write.
-        trusted: whether the results of formulas are those of the formulas. A library that cannot calculate writes none
-            or 0, and asks Excel to calculate when it opens the workbook.
+        trusted: whether the stored results of formulas are correct. A library that cannot calculate writes no result
+            or 0, and asks Excel to calculate when Excel opens the workbook.
     """
 
     def __init__(self, sheet: Any, header: Header, staging: Staging, sign: str, *, trusted: bool) -> None:
@@ -132,7 +135,7 @@ class _Reader:
             self._mark_merged(() if parser.merged_cells is None else parser.merged_cells.mergeCell)
 
     def notes(self) -> Iterator[str]:
-        """What a person does not see who opens the workbook."""
+        """Yield sentences about what a person who opens the workbook does not see."""
         if self._hidden:
             rows = "1 hidden row is" if len(self._hidden) == 1 else f"{len(self._hidden):,} hidden rows are"
             shown = ", ".join(map(str, self._hidden[:_SHOWN])) + (" …" if len(self._hidden) > _SHOWN else "")
@@ -167,7 +170,7 @@ class _Reader:
         return as_text(value, kind, self._sign)
 
     def _number(self, value: float, kind: CellKind, code: str) -> str | Fault:
-        """A number as it is shown. Only what belongs to its digits counts, not a currency or a thousands separator."""
+        """Return a number as Excel shows it, but without a currency and without thousands separators."""
         text = as_text(value, kind, self._sign)
         if isinstance(text, Fault) or code.lower() in {"general", "@"}:
             return text if isinstance(text, Fault) else _unmistakable(text)
@@ -188,7 +191,7 @@ class _Reader:
         return text
 
     def _format(self, style: int) -> str:
-        """The first section of a number format, which is that of positive numbers."""
+        """Return the first section of a number format, which is for positive numbers."""
         if style not in self._formats:
             from openpyxl.cell.read_only import ReadOnlyCell  # noqa: PLC0415 - an extra
 
@@ -211,7 +214,7 @@ class _Reader:
                 ]
 
     def _mark_merged(self, ranges: Any) -> None:
-        """Reject the cells that a merged cell covers: a person sees its value there, and the file has none."""
+        """Reject the cells that a merged cell covers: a person sees a value there, but the file has none."""
         from openpyxl.worksheet.cell_range import CellRange  # noqa: PLC0415 - an extra
 
         for each in ranges:
@@ -225,7 +228,7 @@ class _Reader:
 
 
 def _unmistakable(text: str) -> str:
-    """A number whose decimals nobody takes for thousands: 1.125 becomes 1.1250."""
+    """Return a number whose decimals cannot be mistaken for thousands: 1.125 becomes 1.1250."""
     return f"{text}0" if _THREE_DECIMALS.fullmatch(text) else text
 
 
@@ -236,9 +239,10 @@ def _letter(column: int) -> str:
 
 
 def _parser(sheet: Any, file: Any) -> Any:
-    """The parser of openpyxl for a sheet, which also says of each cell whether it is a formula.
+    """Return openpyxl's parser for a sheet, extended to report whether each cell is a formula.
 
-    Its public reader gives formulas or results, not both, and knows no hidden rows when it does not keep all cells.
+    The public reader of openpyxl returns formulas or results, not both. It does not report hidden rows unless it keeps
+    all cells in memory.
     """
     from openpyxl.worksheet import _reader  # noqa: PLC0415 - an extra
 

@@ -1,4 +1,4 @@
-"""What a run is about to do, in numbers of bounded size: the material that the guards judge. Pure."""
+"""The figures of a planned run, in bounded memory: the input of the guards. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._product_figures import ProductFigures, sentence
 from ._samples import Samples, Sketch
 from ._tables import Row
 
-MOST_PRODUCTS: Final = 2_000  # codes; a file that has more has something else in that column
+MOST_PRODUCTS: Final = 2_000  # codes; in a file with more, the column contains something else
 MOST_GROUPS: Final = 5_000
 MOST_NEW_NUMBERS: Final = 200
 MOST_SERIES: Final = 200
@@ -28,27 +28,27 @@ MONEY: Final = ("before", "up", "down", "carried")
 
 
 class Figures:
-    """What one run is about to do. Add each customer while the plan is made, then call `check`.
+    """The figures of one planned run. Add each customer while the plan is made, then call `check`.
 
-    The memory does not grow with the table, but for the samples, which have a limit.
+    The memory does not grow with the table, except for the samples, which have a limit.
 
     Attributes:
         ledger: the address of the ledger.
         source_modified: when the file was last changed, in seconds since 1970; None if that is not known.
-        digest: a digest of the file's right rows in any order, as `Table.digest`; empty if that is not known.
+        digest: a digest of the file's valid rows in any order, as `Table.digest`; empty if that is not known.
         rejected: rows that were rejected.
         customers: customers that were read.
-        rows: their rows.
-        skipped_customers: customers whose rows are those of the last run, so that they were not read.
-        skipped_rows: their rows.
-        held: charges held that have not ended.
+        rows: rows of these customers.
+        skipped_customers: customers that were not read, because their rows are the same as in the last run.
+        skipped_rows: rows of the skipped customers.
+        held: existing charges that have not ended.
         touched: customers that change.
         new_customers: customers that do not exist yet.
         creations: new charges of customers that exist.
         ends: charges that get an end date, or an earlier one.
         removals: charges that are removed before they have ended.
-        cleared: charges that lose their end date, or that had ended and go on.
-        before: money per month of the charges held, in major currency units.
+        cleared: charges that lose their end date, or that had ended and continue.
+        before: money per month of the existing charges, in major currency units.
         up: money per month that customers will pay more.
         down: money per month that customers will pay less.
     """
@@ -67,9 +67,9 @@ class Figures:
         self.new_numbers: list[str] = []
         self.highest: dict[str, int] = {}  # the highest customer number of each series
         self.products: dict[str, ProductFigures] = {}
-        self.groups: Counter[frozenset[str]] = Counter()  # customers of whom only list values change, by what changes
+        self.groups: Counter[frozenset[str]] = Counter()  # customers with only list changes, by what changes
         self.samples = Samples()
-        self.digests: list[str] = []  # of the files of earlier runs
+        self.digests: list[str] = []  # digests of the files of earlier runs
         self.moves: dict[str, tuple[str, str, str]] = {}  # product: price from, price to, day of the last new price
 
     def add(self, customer_no: str, rows: list[Row], held: Held, result: Difference, today: date) -> None:
@@ -77,9 +77,9 @@ class Figures:
 
         Args:
             customer_no: the customer.
-            rows: its rows in the file.
-            held: what Billing holds of it.
-            result: the difference of the two.
+            rows: the rows of the customer in the file.
+            held: the existing charges of the customer.
+            result: the difference between rows and charges.
             today: the day of the run; a charge that ended before does not count.
         """
         self.today = today
@@ -105,13 +105,13 @@ class Figures:
             self._steps(customer_no, rows, held, result, today)
 
     def skip(self, customer_no: str, rows: int) -> None:
-        """Count a customer whose rows are those of the last run, so that it was not read."""
+        """Count a customer that was not read, because its rows are the same as in the last run."""
         self.skipped_customers += 1
         self.skipped_rows += rows
         self._number(customer_no)
 
     def product(self, code: str) -> ProductFigures:
-        """The figures of a product; those beyond 2,000 codes share one."""
+        """Return the figures of a product; all products after the first 2,000 codes share one object."""
         found = self.products.get(code)
         if found is None:
             if len(self.products) >= MOST_PRODUCTS:
@@ -161,7 +161,7 @@ class Figures:
         self._customer(number, rows[0].line if rows else None, len(result.steps), delta, new=new)
 
     def _customer(self, number: str, line: int | None, writes: int, delta: Decimal, *, new: bool) -> None:
-        """Count what a customer's writes come to."""
+        """Count the effect of a customer's writes."""
         where = f"line {line}, customer {number}" if line is not None else f"customer {number}"
         kinds = ["customers_touched"]
         if new:
@@ -203,7 +203,7 @@ class Figures:
                 break
 
     def _changed(self, step: Step, before: AnyCharge, charge: AnyCharge, today: date) -> set[str] | None:
-        """Count a change. Returns which list values change, or None if something else does."""
+        """Count a change. Return which list values change, or None if another value changes."""
         code = charge.product_code
         product = self.product(code)
         listed: set[str] = set()
@@ -225,7 +225,7 @@ class Figures:
             self._end_changed(step, before, charge, today)
         if (before.text or None) != (charge.text or None):
             product.change_text(before.text, charge.text)
-            if not listed:  # a new price may bring a text of its own
+            if not listed:  # a new price may come with a new text
                 listed.add(f"text {code}")
         return None if other or not listed else listed
 
@@ -262,7 +262,7 @@ class Figures:
             worst.put(score, sentence(step, *told))
 
     def follow(self, last: Figures | None) -> None:
-        """Take over from the last run what must not be forgotten; `check` does it. Doing it twice changes nothing."""
+        """Copy from the last run what later runs need. `check` calls it; a second call changes nothing."""
         if last is None:
             return
         earlier = [*last.digests, last.digest] if last.digest else last.digests
@@ -278,17 +278,17 @@ class Figures:
 
     @property
     def all_customers(self) -> int:
-        """Customers in the file, those included that were not read."""
+        """Customers in the file, including the skipped ones."""
         return self.customers + self.skipped_customers
 
     @property
     def all_rows(self) -> int:
-        """Rows in the file, those included that were rejected or not read."""
+        """Rows in the file, including the rejected and the skipped ones."""
         return self.rows + self.skipped_rows + self.rejected
 
     @property
     def base(self) -> Decimal:
-        """Money per month before the run; where customers were not read, after the last run if that was more."""
+        """Money per month before the run; if customers were skipped, at least that after the last run."""
         return max(self.before, self.carried) if self.skipped_customers else self.before
 
     @property
@@ -297,10 +297,10 @@ class Figures:
         return self.base + self.up - self.down
 
     def to_json(self, *, samples: bool = True) -> dict[str, object]:
-        """Plain data for JSON.
+        """Return plain data for JSON.
 
         Args:
-            samples: whether the worst rows are part of it; for the last run they are not needed.
+            samples: whether to include the worst rows; the figures of the last run do not need them.
         """
         largest = sorted(self.products.items(), key=lambda item: (-item[1].held - item[1].created, item[0]))
         data: dict[str, Any] = {name: getattr(self, name) for name in (*COUNTS, "rejected", "new_customers")}
@@ -318,10 +318,10 @@ class Figures:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Make it from plain data.
+        """Create figures from plain data.
 
         Raises:
-            ValueError, KeyError, TypeError: that is not what `to_json` made.
+            ValueError, KeyError, TypeError: `to_json` did not make the data.
         """
         figures = cls()
         for name in (*COUNTS, "rejected", "new_customers"):
@@ -344,14 +344,14 @@ class Figures:
 
 
 def series_of(number: str) -> tuple[str, int]:
-    """The series of a customer number, such as K-####, and its place in it; 0 if no digits are at its end."""
+    """Return the series of a customer number, such as K-####, and its place in it; 0 without final digits."""
     letters = number.rstrip("0123456789")
     digits = number[len(letters) :]
     return f"{letters}{'#' * len(digits)}", int(digits or 0)
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun."""
+    """Return a number with its noun in the right form."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
@@ -362,7 +362,7 @@ def _monthly(charge: AnyCharge, today: date) -> Decimal:
 
 
 def _open_surplus(result: Difference, today: date) -> list[AnyCharge]:
-    """The charges in no row that stay and have no end."""
+    """Return the charges that are in no row, stay, and have no end."""
     if not result.surplus:
         return []
     removed = {step.charge_id for step in result.steps if step.kind is Kind.REMOVE}
@@ -370,7 +370,7 @@ def _open_surplus(result: Difference, today: date) -> list[AnyCharge]:
 
 
 def _one_key_differs(charge: AnyCharge, other: AnyCharge) -> bool:
-    """Whether two charges are alike but for the product code or the start date: one of the two was mistyped."""
+    """Return whether two charges differ only in the product code or the start date, as after a typing error."""
     return (
         charge.unit_price == other.unit_price
         and (charge.quantity or 1) == (other.quantity or 1)

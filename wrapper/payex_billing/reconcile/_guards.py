@@ -1,12 +1,12 @@
-"""The guards: whether what a run is about to do can be meant. Pure: `check` judges figures and writes nothing.
+"""The guards, which stop a run that looks like a mistake. Pure: `check` judges figures and writes nothing.
 
-Three kinds of guards look at a run.
+There are three kinds of guards.
 
-- Guards of shares compare it with what is held, and with the last run: money, customers, ends, rows. They do not
-  look at a first run.
-- Guards of rows look for a value that hardly anybody means: a price ten times as high, a new charge that starts in
-  2019. One such row stops the run.
-- Guards of nonsense, such as a VAT rate of 0.25 or an end in 2062, look at first runs too.
+- Guards of shares compare the run with the existing charges and with the last run: money, customers, ends, rows. They
+  skip a first run.
+- Guards of rows search for values that are nearly always a mistake: a price ten times as high, a new charge that starts
+  in 2019. One such row stops the run.
+- Guards of nonsense, such as a VAT rate of 0.25 or an end in 2062, check first runs too.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from ._price_lists import listed, main_moves, one_rate_is_left, risen_again, tak
 from ._product_figures import ProductFigures
 from ._samples import WORST, Sketch, Worst, neighbours
 
-KNOWN: Final = 5  # charges of a product that tell its usual price
-SURE: Final = 20  # charges of a product that tell that something never happens to it
-IN_USE: Final = 0.5  # so many of the rows are charges that are held: the ledger is not new
-SAME_LEDGER: Final = 0.5  # so many of the customers are those of the last run
-TIGHT: Final = 2.5  # a product has nearly one price if its highest is at most so many times its lowest
-ABOVE: Final = 1.25  # so far above the highest of those a new price is odd; agreements are lower
+KNOWN: Final = 5  # charges of a product that are enough to know its usual price
+SURE: Final = 20  # charges of a product that are enough to say that something never happens to it
+IN_USE: Final = 0.5  # share of rows that are existing charges from which on the ledger is not new
+SAME_LEDGER: Final = 0.5  # share of customers that the last run had too
+TIGHT: Final = 2.5  # highest price divided by lowest: up to this, a product has nearly one price
+ABOVE: Final = 1.25  # times the highest price: a new price above this is odd; agreed prices are lower
 BELOW: Final = 0.6
-GROWTH: Final = 100  # a new number may be so far above the highest one
+GROWTH: Final = 100  # a new number may be at most this far above the highest one
 
 
 @attrs.frozen(kw_only=True)
@@ -39,8 +39,8 @@ class Stop:
     """A guard that stops the run.
 
     Attributes:
-        guard: its name, that of its limit if it has one.
-        reason: what is wrong, with numbers, the limit, and what to look at, in a sentence or two.
+        guard: the name of the guard; the name of its limit if it has one.
+        reason: one or two sentences: what is wrong, the numbers, the limit, and what to check.
         worst: at most five rows as sentences: line, customer, product, before → after.
     """
 
@@ -51,7 +51,7 @@ class Stop:
 
 @attrs.frozen(kw_only=True)
 class _Run:
-    """What the guards look at."""
+    """The input of the guards."""
 
     figures: Figures
     last: Figures | None
@@ -63,13 +63,13 @@ def check(figures: Figures, last: Figures | None, limits: Limits, *, first_run: 
     """Judge a run before its first write.
 
     Args:
-        figures: what it is about to do. It takes over from the last run what must not be forgotten.
+        figures: the figures of the run. `check` copies into them what later runs need from the last run.
         last: the figures of the last run of the same ledger and the same part of the table; None if there was none.
-        limits: what is allowed.
+        limits: the limits of the guards.
         first_run: whether the user said that this is a first run. Then only nonsense stops it.
 
     Returns:
-        What stops the run; empty if nothing does.
+        The guards that stop the run; empty if none does.
     """
     figures.follow(last)
     run = _Run(figures=figures, last=last, limits=limits, lists=listed(figures, limits))
@@ -84,7 +84,7 @@ def check(figures: Figures, last: Figures | None, limits: Limits, *, first_run: 
     for guard in guards:
         for stop in guard(run):
             stops.setdefault(stop.guard, stop)
-    if "price_factor" in stops:  # it names the same rows
+    if "price_factor" in stops:  # `price_factor` names the same rows
         stops.pop("price_range", None)
     figures.moves.update(main_moves(figures, run.lists))
     return list(stops.values())
@@ -128,7 +128,7 @@ def _nonsense(run: _Run) -> Iterator[Stop]:
 
 
 def _prices(run: _Run) -> Iterator[Stop]:
-    """Prices and quantities of single rows, compared with the same charge, and with others of the product."""
+    """Compare prices and quantities of single rows with the same charge and with the product's other charges."""
     factor, times = run.limits.price_factor, run.limits.quantity_factor
     price, sign, empty, zero, quantity = Worst(), Worst(), Worst(), Worst(), Worst()
     for product in run.figures.products.values():
@@ -168,7 +168,7 @@ def _prices(run: _Run) -> Iterator[Stop]:
 
 
 def _price_ranges(run: _Run) -> Iterator[Stop]:
-    """Prices far outside those of a product that costs nearly the same for everybody."""
+    """Find odd prices of a product that costs nearly the same for everybody."""
     found = Worst()
     for code, product in run.figures.products.items():
         low, high = float(product.low), float(product.high)
@@ -191,7 +191,7 @@ def _rates(run: _Run) -> Iterator[Stop]:
     for code, product in figures.products.items():
         for rate, worst in product.new_rates.items():
             if rate is not None and 0 < rate < 1:
-                continue  # nonsense, which has a guard of its own
+                continue  # a guard of nonsense reports this
             if rate not in known:
                 _take(unknown, worst)
             elif _is_odd(product, rate) and f"vat {code}" not in run.lists:
@@ -211,9 +211,9 @@ def _is_odd(product: ProductFigures, rate: Decimal | None) -> bool:
 
 
 def _files(run: _Run) -> Iterator[Stop]:
-    """Whether the file is the right one."""
+    """Check that the file is the right one."""
     figures, last = run.figures, run.last
-    assert last is not None  # noqa: S101 - `check` says so
+    assert last is not None  # noqa: S101 - `check` makes sure
     modified, earlier = figures.source_modified, last.source_modified
     if modified is not None and earlier is not None and modified < earlier:
         yield Stop(guard="old_file", reason="The file is older than the last run's. Look at its name and its date.")
@@ -244,13 +244,16 @@ def _files(run: _Run) -> Iterator[Stop]:
 
 
 def _singly(run: _Run) -> int:
-    """How many customers change not only by a list. The end of a campaign alone gives an earlier file too."""
+    """Return how many customers change by more than a list.
+
+    List changes do not count, because the end of a campaign alone also gives an earlier file.
+    """
     figures = run.figures
     return figures.touched - sum(count for group, count in figures.groups.items() if group <= run.lists)
 
 
 def _overlap(ours: Sketch, theirs: Sketch) -> tuple[int, int, int]:
-    """How many customers are gone, new, and in both, as far as the sketches are complete."""
+    """Return how many customers are gone, new, and in both, as far as the sketches are complete."""
     place = ours.both_below(theirs)
     now, before = ours.below(place), theirs.below(place)
     return len(before - now), len(now - before), len(now & before)
@@ -302,9 +305,9 @@ def _shares(run: _Run) -> Iterator[Stop]:
 
 
 def _customers(run: _Run) -> Iterator[Stop]:
-    """A new number that is like one that has just gone is the same customer, mistyped."""
+    """Find mistyped customers: a new number that resembles a number that has just gone."""
     figures, last = run.figures, run.last
-    assert last is not None  # noqa: S101 - `check` says so
+    assert last is not None  # noqa: S101 - `check` makes sure
     place = figures.numbers.both_below(last.numbers)
     gone = last.numbers.below(place) - figures.numbers.below(place)
     if not gone:
@@ -327,7 +330,7 @@ def _customers(run: _Run) -> Iterator[Stop]:
 
 
 def _rows_of_nights(run: _Run) -> Iterator[Stop]:
-    """Rows that a ledger in use hardly ever gets."""
+    """Find rows that a ledger in use hardly ever gets."""
     figures, limits = run.figures, run.limits
     back, ahead = limits.back_days, limits.ahead_days
     day = figures.today - timedelta(days=back) if figures.today.toordinal() > back else figures.today
@@ -351,7 +354,7 @@ def _rows_of_nights(run: _Run) -> Iterator[Stop]:
 
 
 def _beyond(run: _Run, guard: str, limit: float, told: str) -> Iterator[Stop]:
-    """Stop if one of the worst rows of a kind is beyond a limit."""
+    """Yield a stop if one of the worst rows of a kind exceeds a limit."""
     found = Worst()
     _take(found, run.figures.samples.of(guard), lambda score, _: score > limit)
     if found.count:
@@ -359,7 +362,7 @@ def _beyond(run: _Run, guard: str, limit: float, told: str) -> Iterator[Stop]:
 
 
 def _take(target: Worst, source: Worst, allowed: Callable[[float, float], bool] | None = None) -> None:
-    """Take over items that a condition holds for. Only five are known of those that it does not hold for all."""
+    """Copy the items that meet a condition. If not all items meet it, only the five stored items are checked."""
     items = [item for item in source.items if allowed is None or allowed(item[0], item[2])]
     whole = allowed is None or len(items) == len(source.items) == source.count
     target.count += source.count if whole else len(items)
@@ -372,7 +375,7 @@ def _from(least: float) -> Callable[[float, float], bool]:
 
 
 def _higher(times: float, most: float) -> Callable[[float, float], bool]:
-    """The condition for a quantity that grows by a factor to more than any charge of the product has."""
+    """Return the condition for a quantity that grows by a factor to above the product's highest."""
     return lambda ratio, quantity: ratio >= times and quantity > most
 
 

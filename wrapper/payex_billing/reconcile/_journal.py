@@ -1,6 +1,6 @@
 """The journal of a run: the intent before each write, the result after it. SQLite, so that a kill loses neither.
 
-A creation without a result is looked up before anything else is written to its customer. It is never sent again before.
+`apply` looks up a creation without a result before the next write to its customer, and never sends it again before.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ PRAGMA user_version = {_VERSION};
 
 
 class JournalError(BillingError):
-    """The journal cannot be used: another run has it, it is of another ledger, or the disk is full."""
+    """The journal cannot be used: another run uses it, it belongs to another ledger, or the disk is full."""
 
 
 class Result(Enum):
-    """What became of a write.
+    """The result of a write.
 
     DONE: the server confirmed it. CREATED: a look-up found it. ABSENT: a look-up found that it took no effect.
-    REFUSED: the server refused it, or it never got through; it may be sent again. FAILED: its row failed. REPEATED: its
-    response was lost, and it is harmless to repeat.
+    REFUSED: the server refused it, or it never reached the server; it may be sent again. FAILED: its row failed.
+    REPEATED: its response was lost, and it is harmless to repeat.
     """
 
     DONE = "done"
@@ -66,15 +66,15 @@ _WRITTEN = (Result.DONE.value, Result.CREATED.value)
 
 @attrs.frozen(kw_only=True)
 class Intent:
-    """A write that was noted.
+    """A write that the journal contains.
 
     Attributes:
         id: its number in the journal.
         position: the number of its step in the plan of its customer.
         step: the write.
-        lost: for a look-up, if it creates a charge; None for a write that is harmless to repeat.
-        result: what became of it; None if that is unknown.
-        charge_id: the charge that it created.
+        lost: the data for a look-up if the write creates a charge; None for a write that is harmless to repeat.
+        result: the result of the write; None if unknown.
+        charge_id: the charge that the write created.
     """
 
     id: int
@@ -90,10 +90,10 @@ class RemovalFailed:
     """A charge that should have been removed and could not be.
 
     Attributes:
-        customer_no: its customer.
-        subscription_no: its subscription; None at customer level.
+        customer_no: the customer of the charge.
+        subscription_no: the subscription of the charge; None at customer level.
         charge_id: the charge.
-        reason: why, in words.
+        reason: why the removal failed, in words.
     """
 
     customer_no: str
@@ -107,7 +107,7 @@ class RemovalFailed:
 
 @attrs.frozen(kw_only=True)
 class Done:
-    """What a run has done: to one customer, or in all.
+    """The results of a run: for one customer, or in total.
 
     Attributes:
         unchanged: rows that needed no write.
@@ -131,13 +131,13 @@ class Journal:
     """One journal file, used by one process at a time. A symbolic link names the same journal as its target.
 
     Args:
-        path: the file; made if it does not exist.
-        ledger: the address of the ledger; None for the one that the journal names.
-        limit: seconds that an attempt may take: a write can leave so long after it was noted.
+        path: the file; created if it does not exist.
+        ledger: the address of the ledger; None for the ledger that the journal names.
+        limit: seconds that an attempt may take. A write can leave up to this long after the journal noted it.
         now: seconds since 1970.
 
     Raises:
-        JournalError: another process has it, it is of another ledger or version, or is no journal.
+        JournalError: another process uses the file, or the file is of another ledger or version, or is not a journal.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Journal:
         self._run = 0
         self._plan = ""
         try:
-            path = path.resolve()  # SQLite names its other files after the link
+            path = path.resolve()  # SQLite would name its other files after the link
             make_private(path)
             self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         except OSError as error:
@@ -174,7 +174,7 @@ class Journal:
             self._db.execute("COMMIT")
             tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             if not tables:
-                self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")  # all of it, or nothing on a full disk
+                self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")  # all or nothing on a full disk
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
@@ -197,31 +197,31 @@ class Journal:
 
     @property
     def plan_path(self) -> Path:
-        """Where the plan of the run is kept until the run is finished."""
+        """The file that keeps the plan until the run is finished."""
         return self.path.with_name(self.path.name + ".plan")
 
     # the run
 
     def interrupted_for(self, source: str) -> float | None:
-        """Seconds since an interrupted run of this input last wrote something; None if there is no such run."""
+        """Return the seconds since the last write of an interrupted run of this input; None without such a run."""
         last = self._db.execute("SELECT input, seen, finished FROM run ORDER BY id DESC LIMIT 1").fetchone()
         if last is None or last[0] != source or last[2] is not None:
             return None
         return max(0.0, self._now() - float(last[1]))
 
     def resume(self) -> None:
-        """Take the interrupted run as the one that goes on."""
+        """Continue the interrupted run."""
         run, plan = self._db.execute("SELECT id, plan FROM run ORDER BY id DESC LIMIT 1").fetchone()
         self._run, self._plan = int(run), plan
 
     def is_of_plan(self, digest: str) -> bool:
-        """Whether the interrupted run writes the plan with this digest."""
+        """Return whether the interrupted run writes the plan with this digest."""
         return self._plan == digest
 
     def begin(self, source: str, plan: str, *, resumed: bool) -> None:
-        """Start writing what a plan says: in a new run, or in the interrupted one.
+        """Start to write a plan: in a new run, or in the interrupted one.
 
-        Only after all that may stop it: what was begun is taken to have been allowed.
+        Call it only after every check that can stop the run: a run that was begun counts as allowed.
         """
         with self._sentence():
             if not resumed:
@@ -231,23 +231,26 @@ class Journal:
                     (source, plan, self._ledger, now, now),
                 )
                 self._run = int(cursor.lastrowid or 0)
-                # What earlier runs have settled means nothing any more. What they left open does.
+                # Settled writes of earlier runs have no meaning any more. Open writes still do.
                 self._db.execute("DELETE FROM intent WHERE result IS NOT NULL")
                 self._db.execute("DELETE FROM customer")
             elif plan != self._plan:
                 self._db.execute("UPDATE run SET plan = ? WHERE id = ?", (plan, self._run))
-                self._db.execute("DELETE FROM customer")  # the new plan counts their rows
+                self._db.execute("DELETE FROM customer")  # the new plan counts the rows of these customers
             self._plan = plan
 
     def finish(self) -> None:
-        """Note that the run is finished: the next one starts anew."""
+        """Note that the run is finished, so that the next apply starts a new run."""
         with self._sentence():
             self._db.execute(
                 "UPDATE run SET finished = ?, seen = ? WHERE id = ?", (self._now(), self._now(), self._run)
             )
 
     def was_allowed(self, source: str) -> bool:
-        """Whether the last run was of this input, within a day: this run is its rest, and was allowed with it."""
+        """Return whether the last run had this input, within a day.
+
+        This run is then the rest of the last one, and was allowed with it.
+        """
         last = self._db.execute("SELECT input, seen FROM run ORDER BY id DESC LIMIT 1").fetchone()
         return last is not None and last[0] == source and 0 <= self._now() - last[1] < _DAY
 
@@ -267,23 +270,23 @@ class Journal:
         return int(cursor.lastrowid or 0)
 
     def stamp(self, intent: int, sent_at: float | None = None) -> None:
-        """Note by when an attempt of a write has left: `sent_at`, or the attempt's limit from now on."""
+        """Note the latest time at which an attempt can have left: `sent_at`, or now plus the attempt's limit."""
         with self._sentence():
             latest = self._now() + self._limit if sent_at is None else sent_at
             self._db.execute("UPDATE intent SET sent = ? WHERE id = ?", (latest, intent))
 
     def settle(self, intent: int, result: Result, charge_id: str | None = None) -> None:
-        """Note what became of a write."""
+        """Note the result of a write."""
         with self._sentence():
             self._db.execute("UPDATE intent SET result = ?, charge = ? WHERE id = ?", (result.value, charge_id, intent))
 
     def open(self, customer_no: str | None = None) -> list[Intent]:
-        """The writes without a result, oldest first: to one customer, or to all."""
+        """Return the writes without a result, oldest first: to one customer, or to all."""
         condition, values = ("", ()) if customer_no is None else (" AND customer = ?", (customer_no,))
         return self._intents(f"result IS NULL{condition}", values)
 
     def of_plan(self, customer_no: str) -> list[Intent]:
-        """The writes to a customer that the present plan asked for, oldest first."""
+        """Return the writes to a customer that belong to the present plan, oldest first."""
         return self._intents("customer = ? AND run = ? AND plan = ?", (customer_no, self._run, self._plan))
 
     def _intents(self, condition: str, values: tuple[Any, ...]) -> list[Intent]:
@@ -299,7 +302,7 @@ class Journal:
             key = NaturalKey(
                 customer_no=noted.customer_no, subscription_no=noted.subscription_no, charge=noted.charge.to_charge()
             )
-            # A clock that was ahead at a crash must not make the next run wait until then.
+            # If the clock was ahead at a crash, the next run must not wait until that time.
             sent_at = min(sent, self._opened_at + self._limit)
             lost = LostCreation(key=key, sent_at=sent_at, known=json.loads(known), ledger=self._ledger)
         return Intent(
@@ -312,20 +315,20 @@ class Journal:
         )
 
     def written_lines(self, customer_no: str) -> frozenset[int]:
-        """Lines of the rows of a customer that this run has written so far."""
+        """Return the lines of a customer's rows that this run has written so far."""
         query = "SELECT line FROM intent WHERE customer = ? AND run = ? AND line IS NOT NULL AND result IN (?, ?)"
         found = self._db.execute(query, (customer_no, self._run, *_WRITTEN))
         return frozenset(line for (line,) in found)
 
     def touched(self) -> set[str]:
-        """Customers that this run has written to, or that an earlier one left open."""
+        """Return the customers that this run has written to, or that an earlier run left open."""
         query = "SELECT DISTINCT customer FROM intent WHERE run = ? OR result IS NULL"
         return {customer for (customer,) in self._db.execute(query, (self._run,))}
 
     # customers
 
     def finish_customer(self, customer_no: str, done: Done) -> None:
-        """Note that the run is through with a customer."""
+        """Note that the run has finished a customer."""
         failed = json.dumps(done.failed) if done.failed else None
         not_removed = json.dumps([attrs.asdict(each) for each in done.not_removed]) if done.not_removed else None
         with self._sentence():
@@ -336,12 +339,12 @@ class Journal:
             self._db.execute("UPDATE run SET seen = ? WHERE id = ?", (self._now(), self._run))
 
     def is_finished(self, customer_no: str) -> bool:
-        """Whether this run is through with a customer, and nothing failed."""
+        """Return whether this run has finished a customer and nothing failed."""
         query = "SELECT 1 FROM customer WHERE run = ? AND customer = ? AND failed IS NULL AND not_removed IS NULL"
         return self._db.execute(query, (self._run, customer_no)).fetchone() is not None
 
     def totals(self) -> Done:
-        """What this run has done to the customers that it is through with."""
+        """Return the total results for the customers that this run has finished."""
         query = "SELECT coalesce(sum(unchanged), 0), coalesce(sum(applied), 0) FROM customer WHERE run = ?"
         unchanged, applied = self._db.execute(query, (self._run,)).fetchone()
         failed: dict[int, str] = {}
@@ -353,12 +356,12 @@ class Journal:
         return Done(unchanged=unchanged, applied=applied, failed=failed, not_removed=tuple(not_removed))
 
     def steps(self) -> dict[str, int]:
-        """How many writes of each kind this run has done."""
+        """Return how many writes of each kind this run has done."""
         query = "SELECT kind, count(*) FROM intent WHERE run = ? AND result IN (?, ?) GROUP BY kind"
         return dict(self._db.execute(query, (self._run, *_WRITTEN)).fetchall())
 
     def close(self) -> None:
-        """Close the file: the next run can use it."""
+        """Close the file, so that the next run can use it."""
         self._db.close()
 
     @contextmanager

@@ -18,7 +18,7 @@ _KINDS: dict[str, Callable[[str], Any]] = {
 
 
 def step_to_json(step: Step) -> dict[str, Any]:
-    """A step as plain JSON. Money is text, so that no digit is lost."""
+    """Return a step as plain JSON. Money is text, so that no digit is lost."""
     plain: dict[str, Any] = {
         "kind": step.kind.value,
         "customer": step.customer_no,
@@ -32,10 +32,10 @@ def step_to_json(step: Step) -> dict[str, Any]:
 
 
 def step_from_json(plain: Mapping[str, Any]) -> Step:
-    """The step that `step_to_json` wrote.
+    """Return the step that `step_to_json` wrote.
 
     Raises:
-        ValueError, KeyError, TypeError: it is no step.
+        ValueError, KeyError, TypeError: the data is not a step.
     """
     return Step(
         kind=Kind(plain["kind"]),

@@ -1,4 +1,4 @@
-"""JSON Lines: one object for each row, its keys being the columns. Numbers keep their digits."""
+"""JSON Lines: one object for each row, with the columns as keys. Numbers keep their digits."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ._text_files import TextFile
 
 
 class _Twice(ValueError):
-    """A key is in an object twice; the text is the key."""
+    """An object contains a key twice; the text is the key."""
 
 
 def stage(file: TextFile, header: Header, staging: Staging, sign: str) -> None:
     """Read the file.
 
     Raises:
-        TableError: it is no JSON Lines, or a column is refused.
+        TableError: the file is not JSON Lines, or a column is rejected.
     """
     known: dict[str, int] = {}
     broken = ""
@@ -57,7 +57,7 @@ def stage(file: TextFile, header: Header, staging: Staging, sign: str) -> None:
 def _object(text: str) -> dict[str, Any]:
     row = json.loads(text, object_pairs_hook=_pairs, parse_float=Decimal)
     if not isinstance(row, dict):
-        raise ValueError("is no object")  # noqa: TRY004 - the same as for what is no JSON
+        raise ValueError("is no object")  # noqa: TRY004 - the same error as for invalid JSON
     return row
 
 

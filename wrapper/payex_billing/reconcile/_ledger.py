@@ -1,6 +1,6 @@
-r"""What the user's state directory keeps for each ledger: the lock of a run, the last run, and what the server shows.
+r"""The state directory of each ledger: the lock of a run, the last run, and values that the server shows.
 
-The directory is `$XDG_STATE_HOME/payex-billing` (`~/.local/state/payex-billing`), on Windows
+The user's state directory is `$XDG_STATE_HOME/payex-billing` (`~/.local/state/payex-billing`), on Windows
 `%LOCALAPPDATA%\payex-billing`. Losing it is safe: the guards have no last run to compare with, and values of master
 products are cleared once more.
 """
@@ -28,21 +28,21 @@ CREATE TABLE IF NOT EXISTS last_run (shard TEXT PRIMARY KEY, figures TEXT);
 
 
 class Refused(BillingError):
-    """The run did not start: another run has the ledger, the plan is out of date, or too much would be removed."""
+    """The run did not start: another run uses the ledger, the plan is out of date, or too much would be removed."""
 
 
 def directory(ledger: str) -> Path:
-    """The directory of a ledger, which is made if it does not exist. `ledger` is its address.
+    """Return the directory of a ledger; create it if it does not exist. `ledger` is the address.
 
     Raises:
-        Refused: it cannot be made.
+        Refused: the directory cannot be created.
     """
     base = os.environ.get("LOCALAPPDATA") if os.name == "nt" else os.environ.get("XDG_STATE_HOME")
     try:
         root = Path(base) if base else Path.home() / ".local" / "state"
         path = root / "payex-billing" / hashlib.sha256(ledger.encode()).hexdigest()[:16]
         for folder in (*reversed(path.parents), path):
-            folder.mkdir(exist_ok=True, mode=0o700)  # `parents=True` would make the others readable for all
+            folder.mkdir(exist_ok=True, mode=0o700)  # `parents=True` would make the parents readable for all users
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise Refused(
@@ -53,17 +53,17 @@ def directory(ledger: str) -> Path:
 
 @contextmanager
 def lock(ledger: str, shard: Shard | None) -> Iterator[None]:
-    """Keep other runs of the ledger away while the block runs, also those of other processes of this user.
+    """Lock the ledger against other runs of this user, also in other processes, while the block runs.
 
-    Runs of different shards of the same count may go on side by side. The operating system drops the lock with the
-    process, however that ends.
+    Runs of different shards of the same count may run at the same time. The operating system releases the lock when the
+    process ends, for whatever reason.
 
     Raises:
-        Refused: another run has the ledger.
+        Refused: another run uses the ledger.
     """
     folder = directory(ledger)
     with ExitStack() as stack:
-        # A whole run has `whole` for itself; runs of shards share it, and each has a file of its own.
+        # A whole run locks `whole` exclusively; runs of shards share that lock, and each locks a file of its own.
         _take(stack, folder / "whole.lock", ledger, shared=shard is not None)
         if shard is not None:
             own = folder / f"{shard.index}-of-{shard.count}.lock"
@@ -94,10 +94,10 @@ def _take(stack: ExitStack, path: Path, ledger: str, *, shared: bool = False) ->
 
 
 class Memory:
-    """What is remembered of a ledger from run to run.
+    """The stored facts about a ledger that later runs need.
 
     Args:
-        ledger: its address.
+        ledger: the address of the ledger.
 
     Raises:
         Refused: the state directory cannot be used.
@@ -115,20 +115,20 @@ class Memory:
             raise Refused(f"{path}: cannot be used: {error}. Remove the file: it is made anew") from None
 
     def shown(self, charge_id: str, name: str) -> str | None:
-        """What the server showed for a field of a charge after the field was sent empty; None if that is unknown."""
+        """Return what the server showed for a charge's field that was sent empty; None if unknown."""
         query = "SELECT value FROM shown WHERE charge = ? AND field = ?"
         found = self._db.execute(query, (charge_id, name)).fetchone()
         return None if found is None else str(found[0])
 
     def learn(self, charge_id: str, sent: Mapping[str, Any], charge: AnyCharge) -> None:
-        """Remember what the server shows for fields that were sent empty: the value of the master product.
+        """Store what the server shows for fields that were sent empty: the value of the master product.
 
         Args:
             charge_id: the charge.
             sent: the fields that were sent, or left out of a creation, with their values.
             charge: the charge as the server shows it.
         """
-        with suppress(sqlite3.Error):  # what is forgotten is sent empty once more
+        with suppress(sqlite3.Error):  # a value that is not stored is only sent empty once more
             self._learn(charge_id, sent, charge)
 
     def _learn(self, charge_id: str, sent: Mapping[str, Any], charge: AnyCharge) -> None:
@@ -142,16 +142,16 @@ class Memory:
                 self._db.execute("INSERT OR REPLACE INTO shown VALUES (?, ?, ?)", (charge_id, name, text_of(value)))
 
     def last_run(self, shard: Shard | None) -> dict[str, Any] | None:
-        """The figures of the last finished run of this shard."""
+        """Return the figures of the last finished run of this shard; None without one."""
         query = "SELECT figures FROM last_run WHERE shard = ?"
         found = self._db.execute(query, (str(shard or ""),)).fetchone()
         return None if found is None else json.loads(found[0])
 
     def keep_run(self, shard: Shard | None, figures: Mapping[str, Any]) -> None:
-        """Keep the figures of a finished run, for the guards of the next one.
+        """Store the figures of a finished run, for the guards of the next one.
 
         Raises:
-            Refused: they cannot be written.
+            Refused: the figures cannot be written.
         """
         try:
             self._keep(shard, figures)

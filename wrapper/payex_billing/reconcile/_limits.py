@@ -27,9 +27,9 @@ FLOORS: Final = {
     "rows_gone": 8,
     "rejected_rows": 10,
 }
-"""So many customers, charges or rows never stop a run by their share: in a small ledger, one is a large share.
+"""Up to these numbers, customers, charges or rows never stop a run by their share: a small ledger has large shares.
 
-All are below the 20 customers that `apply` writes, and reads back, before the others.
+All numbers are below the 20 customers that `apply` writes, and reads back, before the others.
 """
 
 # Sweden 25, 12, 6; Norway 25, 15, 12; Denmark 25; Finland 25.5, 14, 13.5, 10. And 0, where no VAT is charged.
@@ -56,51 +56,51 @@ def _count(_: Any, field: attrs.Attribute[Any], value: Any) -> None:
 
 
 def _rates(_: Any, field: attrs.Attribute[Any], value: Any) -> None:
-    # 0.25 means 25 percent here too, so it is refused.
+    # 0.25 means 25 percent here too, so a rate of 0.25 is rejected.
     if not all(isinstance(rate, Decimal) and (rate == 0 or 1 <= rate <= 100) for rate in value):
         raise InvalidArgument(field.name, "must be a list of rates in percent, such as [0, 6, 12, 25]")
 
 
 def _rates_of(value: Any) -> tuple[Any, ...]:
-    """Numbers as decimals; what is no number is left for the validator."""
+    """Return numbers as decimals; leave other values for the validator."""
     if isinstance(value, str) or not isinstance(value, Iterable):
         return (value,)
     return tuple(Decimal(str(rate)) if _is_number(rate) else rate for rate in value)
 
 
 def _percent(value: Any) -> Any:
-    """Read "5 %" as 0.05; what is no such text is left for the validator."""
+    """Read "5 %" as 0.05; leave other values for the validator."""
     match = re.fullmatch(r"\s*(\d{1,3}(?:\.\d+)?)\s*%\s*", value) if isinstance(value, str) else None
     return float(match[1]) / 100 if match else value
 
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """What a run may do without somebody's approval. Shares are from 0 to 1; a file may also say "5 %".
+    """The limits of a run without approval. Shares are from 0 to 1; a file may also say "5 %".
 
     Attributes:
-        money_change: most of the money per month that the run may add, and most that it may take away.
-        customers_touched: most of the customers in the file that may change. Customers of whom only list prices, the
-            VAT rate of one product, or the name of a product change do not count.
-        new_customers: most of the customers in the file that may be new.
-        ends_and_removals: most of the charges held that may be ended, removed, or revived together.
-        revivals: most of the charges held that may lose their end date.
-        new_charges: most of the charges held that existing customers may get as new charges.
-        rows_gone: most of the rows, and of the customers, of the last run's file that may be missing.
-        rejected_rows: most of the rows that may be rejected.
-        price_factor: a unit price may not become so many times as high or as low.
-        quantity_factor: a quantity may not become so many times as high or as low.
+        money_change: the highest share of the money per month that the run may add, and that it may take away.
+        customers_touched: the highest share of the customers in the file that may change. Customers with changes only
+            to list prices, the VAT rate of one product, or the name of a product do not count.
+        new_customers: the highest share of the customers in the file that may be new.
+        ends_and_removals: the highest share of the existing charges that may be ended, removed or revived together.
+        revivals: the highest share of the existing charges that may lose their end date.
+        new_charges: the most new charges for existing customers, as a share of the existing charges.
+        rows_gone: the highest share of the rows, and of the customers, of the last run's file that may be missing.
+        rejected_rows: the highest share of the rows that may be rejected.
+        price_factor: stop if a unit price becomes this many times as high or as low.
+        quantity_factor: stop if a quantity becomes this many times as high or as low.
         price_rise: a rise of a product's prices up to this share is a new price list, not a change of each customer.
-        price_list_factor: the same for one product whose price changes for all that have it, such as in a campaign.
-        back_days: a new charge may start, and a charge may end, at most so many days ago.
-        ahead_days: a new charge may start at most so many days from now.
-        end_years: a charge may end at most so many years from now. The 31st of December 2099 and later means no end.
-        new_products: most product codes that no charge had before.
-        first_run_rows: a first run of more rows needs to be called a first run.
+        price_list_factor: the same for one product whose price changes for all its customers, such as in a campaign.
+        back_days: a new charge may start, and a charge may end, at most this many days ago.
+        ahead_days: a new charge may start at most this many days from now.
+        end_years: a charge may end at most this many years from now. The 31st of December 2099 and later means no end.
+        new_products: the most product codes that no charge had before.
+        first_run_rows: a first run with more rows than this must be declared as a first run.
         vat_rates: rates that may appear although no charge had them; others stop the run.
 
     Raises:
-        InvalidArgument: a limit makes no sense; its `argument` names it.
+        InvalidArgument: a limit is not valid; `argument` is its name.
     """
 
     money_change: float = attrs.field(default=0.10, validator=_share)
@@ -124,17 +124,17 @@ class Limits:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read limits from a TOML file; what it does not name keeps its default.
+        """Read limits from a TOML file; limits that the file does not name keep their defaults.
 
         Raises:
             TableError: the file cannot be read, is not TOML, or names a limit that does not exist.
-            InvalidArgument: a limit makes no sense.
+            InvalidArgument: a limit is not valid.
         """
         try:
             plain = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise TableError(f"{path}: cannot be read: {error.strerror or error}") from None
-        except ValueError as error:  # of TOML, and of UTF-8
+        except ValueError as error:  # invalid TOML, or invalid UTF-8
             raise TableError(f"{path}: is not a TOML file: {error}") from None
         names = [field.name for field in attrs.fields(cls)]
         unknown = sorted(set(plain) - set(names))

@@ -1,4 +1,4 @@
-"""Compare the rows of a customer with the charges that Billing holds. Pure: nothing is read or written here."""
+"""Compare the rows of a customer with the existing charges. Pure: no input or output."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ._tables import Row
 
 FIELDS = ("product_code", "quantity", "unit_price", "vat_rate", "text", "start_date", "end_date")
 CHANGEABLE = ("quantity", "unit_price", "vat_rate", "text", "end_date")
-# What a master product can have a value for: a server may show it where a charge has none of its own.
+# Fields that a master product can have a value for: a server may show that value if the charge has none of its own.
 OF_MASTER = ("quantity", "unit_price", "vat_rate", "text")
-# Where a charge is: the number of a subscription, or None for the customer's own level.
+# The level of a charge: the number of a subscription, or None for the customer level.
 Level: TypeAlias = str | None
-# What the server showed for a field of a charge, given its id, after the field was sent empty; None if that is unknown.
+# Returns what the server showed for a field of a charge (by id) after the field was sent empty; None if unknown.
 Shown: TypeAlias = Callable[[str, str], str | None]
 
 
@@ -37,7 +37,7 @@ class Kind(Enum):
 
 
 class Changes(TypedDict, total=False):
-    """The arguments of an update. A field that is missing stays as it is, None clears it."""
+    """The arguments of an update. A missing field stays unchanged; None clears the field."""
 
     quantity: int | None
     unit_price: Decimal | None
@@ -48,7 +48,7 @@ class Changes(TypedDict, total=False):
 
 @attrs.frozen(kw_only=True)
 class Content:
-    """What a charge bills. Its values are not checked: a charge that exists may break the limits of `Charge`.
+    """The content of a charge, unchecked: an existing charge may break the limits of `Charge`.
 
     The attributes are those of `Charge`.
     """
@@ -63,11 +63,11 @@ class Content:
 
     @classmethod
     def of(cls, charge: Charge | RecurringProduct) -> Self:
-        """The content of a charge."""
+        """Return the content of a charge."""
         return cls(**{name: getattr(charge, name) for name in FIELDS})
 
     def to_charge(self) -> Charge:
-        """The same as a charge that can be sent.
+        """Return the content as a charge that can be sent.
 
         Raises:
             InvalidArgument: a value breaks the contract.
@@ -83,13 +83,13 @@ class Step:
     """One write.
 
     Attributes:
-        kind: what it does; `END` is an update that only sets an end date.
+        kind: the kind of write; `END` is an update that only sets an end date.
         customer_no: the customer.
         subscription_no: the subscription; None at customer level.
-        charge: the content after the write; None if the write is about no charge, or removes it.
+        charge: the content after the write; None if the write removes the charge or does not concern one.
         charge_id: the charge that is updated or removed.
-        before: its content as it was read.
-        line: the line of the row that asks for it; None if no row does.
+        before: the content of that charge when it was read.
+        line: the line of the row that needs the write; None if no row does.
     """
 
     kind: Kind
@@ -102,7 +102,7 @@ class Step:
 
     @property
     def changes(self) -> Changes:
-        """The arguments of an update; None clears a field."""
+        """Return the arguments of an update; None clears a field."""
         if self.charge is None or self.before is None:
             return {}
         changed = {
@@ -115,11 +115,11 @@ class Step:
 
 @attrs.frozen(kw_only=True)
 class Held:
-    """What Billing holds of a customer, as far as it was read.
+    """The existing charges of a customer, as far as they were read.
 
     Attributes:
         exists: whether the customer exists.
-        charges: its charges by level. A subscription that does not exist is not in it.
+        charges: the charges by level. A subscription that does not exist has no entry.
     """
 
     exists: bool
@@ -133,8 +133,8 @@ class Difference:
     Attributes:
         steps: the writes, parents before their children.
         unchanged: lines of the rows that need no write.
-        surplus: charges that are held and in no row; removed only if the table is the whole truth.
-        wanted: what the rows bill, with the values that the table does not manage.
+        surplus: existing charges that are in no row; removed only with `prune`.
+        wanted: the content that the rows ask for, including the values that the table does not manage.
     """
 
     steps: tuple[Step, ...]
@@ -144,7 +144,7 @@ class Difference:
 
 
 def nothing_shown(charge_id: str, name: str) -> None:
-    """No field was ever sent empty."""
+    """Return None: no field was ever sent empty."""
 
 
 def difference(
@@ -156,20 +156,20 @@ def difference(
     today: date | None = None,
     shown: Shown = nothing_shown,
 ) -> Difference:
-    """Compare a customer's rows with what is held.
+    """Compare a customer's rows with the existing charges.
 
     A row is matched with a charge of the same level and product code: first by its whole content, then by its start
-    date. A row without a start date then matches a charge with any. Fields without a column do not count. A charge is
-    matched with one row at most, because a customer may hold one product twice.
+    date. A row without a start date then matches a charge with any start date. Fields without a column do not count. A
+    charge matches at most one row, because a customer may have one product twice.
 
     Args:
         customer_no: the customer.
-        rows: its rows.
-        held: what is held of it.
+        rows: the rows of the customer.
+        held: the existing charges of the customer.
         prune: whether charges in no row are removed.
-        today: the day it is; by default that of the clock.
-        shown: what the server showed for fields that were sent empty: the value of the master product. As long as it
-            shows the same, an empty cell asks for no change.
+        today: the current date; by default that of the clock.
+        shown: what the server showed for fields that were sent empty: the value of the master product. As long as the
+            server shows the same value, an empty cell needs no change.
     """
     day = today or date.today()
     wanted: dict[Level, list[Row]] = defaultdict(list)
@@ -216,12 +216,12 @@ def difference(
 def _pairs(
     rows: list[Row], left: list[RecurringProduct], today: date, shown: Shown
 ) -> list[tuple[Row, RecurringProduct | None]]:
-    """Each row with the charge that it describes, if any. Take these charges out of `left`."""
+    """Return each row with the charge that it describes, if any; remove these charges from `left`."""
     by_code: dict[str, list[RecurringProduct]] = defaultdict(list)
     for charge in left:
         by_code[charge.product_code].append(charge)
     found: dict[int, RecurringProduct] = {}
-    # A row with a start date goes first: a row without one can take what is left.
+    # Match rows with a start date first: a row without one can match any charge that is left.
     for has_start in (_has_same_start, _may_have_start):
         for equal in (True, False):
             for index, row in enumerate(rows):
@@ -243,7 +243,10 @@ def _has_same_start(charge: RecurringProduct, row: Row, today: date) -> bool:
 
 
 def _may_have_start(charge: RecurringProduct, row: Row, today: date) -> bool:
-    """A row without a start date fits a charge with any, but an empty cell does not revive a charge that ended."""
+    """Return whether a row without a start date fits a charge.
+
+    It fits a charge with any start date, but an empty cell does not revive a charge that ended.
+    """
     if row.charge.start_date is not None:
         return False
     clears = "end_date" in row.managed and charge.end_date != row.charge.end_date
@@ -255,7 +258,7 @@ def _distance(row: Row, today: date, shown: Shown, charge: RecurringProduct) -> 
 
 
 def _differing(charge: RecurringProduct, row: Row, shown: Shown) -> list[str]:
-    """The fields that an update would change."""
+    """Return the fields that an update would change."""
     differing = []
     for name in CHANGEABLE:
         if name not in row.managed:
@@ -272,7 +275,7 @@ def _differing(charge: RecurringProduct, row: Row, shown: Shown) -> list[str]:
 
 
 def _completed(row: Row, charge: RecurringProduct, shown: Shown) -> Content:
-    """The content of the charge after the update that the row asks for."""
+    """Return the content of the charge after the update that the row asks for."""
     return attrs.evolve(
         Content.of(charge), **{name: getattr(row.charge, name) for name in _differing(charge, row, shown)}
     )
@@ -291,7 +294,7 @@ def _step(kind: Kind, row: Row, content: Content, charge: RecurringProduct | Non
 
 
 def content_of(charge: AnyCharge) -> tuple[Any, ...]:
-    """The values of the fields of a table; an empty text is None."""
+    """Return the values of the fields that a table can have; an empty text becomes None."""
     return tuple(getattr(charge, name) or None if name == "text" else getattr(charge, name) for name in FIELDS)
 
 
@@ -301,14 +304,14 @@ def has_ended(charge: AnyCharge, today: date) -> bool:
 
 
 def text_of(value: object) -> str:
-    """A value as text that is the same for equal values."""
+    """Return a value as text; equal values give the same text."""
     return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
 
 
 def money(charges: Iterable[AnyCharge], today: date) -> tuple[Decimal, int]:
-    """Return the monthly amount of charges, and how many have no price of their own and do not count in it.
+    """Return the monthly amount of charges, and the number of charges without a price of their own.
 
-    A charge counts if it has not ended before `today`.
+    A charge counts if it has not ended before `today`. Charges without a price add nothing to the amount.
     """
     total, without = Decimal(0), 0
     for charge in charges:

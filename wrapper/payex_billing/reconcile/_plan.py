@@ -28,7 +28,7 @@ from ._tables import Row
 from ._validation import COLUMNS
 
 FORMAT = "payex-billing plan 3"
-_IN_MEMORY = 1024 * 1024  # bytes of a plan before it goes to disk
+_IN_MEMORY = 1024 * 1024  # bytes of a plan that stay in memory; a larger plan goes to disk
 _CHUNK = 1 << 20
 
 
@@ -38,15 +38,15 @@ class PlannedCustomer:
 
     Attributes:
         customer_no: the customer.
-        exists: whether it existed when it was planned.
+        exists: whether the customer existed when it was planned.
         levels: the levels that were read.
-        whole: whether all its subscriptions were read, because charges in no row are removed.
-        digests: of each charge that was held, by level and id; only if there are steps. A customer that has changed
-            since is not written to.
+        whole: whether all subscriptions were read, because the plan removes charges that are in no row.
+        digests: the digest of each existing charge, by level and id; only if there are steps. `apply` does not write to
+            a customer that has changed since.
         unchanged: lines of the rows that need no write.
         steps: the writes.
-        surplus: how many charges are held and in no row.
-        suspicious: lines of rows that would add a charge of a product of which an open one is held in no row.
+        surplus: how many existing charges are in no row.
+        suspicious: lines of rows that would add a charge although an open charge of the same product is in no row.
     """
 
     customer_no: str
@@ -61,23 +61,23 @@ class PlannedCustomer:
 
     @property
     def lines(self) -> tuple[int, ...]:
-        """Lines of the rows that need a write."""
+        """The lines of the rows that need a write."""
         return tuple(step.line for step in self.steps if step.line is not None)
 
 
 def digest_of(charge: RecurringProduct) -> str:
-    """A digest that changes when the content of a charge changes."""
+    """Return a digest that changes when the content of a charge changes."""
     return hashlib.sha256(repr(content_of(charge)).encode()).hexdigest()[:16]
 
 
 def digests_of(held: Held) -> dict[Level, dict[str, str]]:
-    """A digest of each charge, by level and id."""
+    """Return a digest of each charge, by level and id."""
     return {level: {charge.id: digest_of(charge) for charge in charges} for level, charges in held.charges.items()}
 
 
 def _to_line(planned: PlannedCustomer) -> bytes:
     plain = attrs.asdict(planned, recurse=False)
-    plain["digests"] = list(planned.digests.items())  # a key of JSON cannot be null
+    plain["digests"] = list(planned.digests.items())  # a JSON key cannot be null
     plain["steps"] = [step_to_json(step) for step in planned.steps]
     return (json.dumps(plain, ensure_ascii=False) + "\n").encode()
 
@@ -91,11 +91,11 @@ def _from_line(line: bytes) -> PlannedCustomer:
 
 
 class PlannedCustomers:
-    """The customers of a plan, in a file: a plan of millions of rows costs no memory.
+    """The customers of a plan, in a file, so that a plan of millions of rows needs no memory.
 
     Args:
         file: the open file; a temporary one by default.
-        start: where the customers begin in it.
+        start: the position in the file where the customers begin.
     """
 
     def __init__(self, file: IO[bytes] | None = None, start: int = 0) -> None:
@@ -120,7 +120,7 @@ class PlannedCustomers:
 
     @property
     def digest(self) -> str:
-        """A digest of all customers, in any order."""
+        """Return a digest of all customers that does not depend on their order."""
         return hashlib.sha256(f"{self._count} {self._sum}".encode()).hexdigest()
 
     def __len__(self) -> int:
@@ -130,7 +130,7 @@ class PlannedCustomers:
         return map(_from_line, self.raw())
 
     def raw(self) -> Iterator[bytes]:
-        """The lines as they are written."""
+        """Yield the lines as they are written."""
         offset = self._start
         while offset < self._end:
             self._file.seek(offset)
@@ -141,7 +141,7 @@ class PlannedCustomers:
             yield from lines
 
     def read_to_end(self) -> Iterator[PlannedCustomer]:
-        """Read what the file holds, and take it as the customers of this plan."""
+        """Read the customers in the file, and use them as the customers of this plan."""
         while True:
             self._file.seek(self._end)
             lines = self._file.readlines(_CHUNK)
@@ -152,7 +152,7 @@ class PlannedCustomers:
                 yield _from_line(line)
 
     def close(self) -> None:
-        """Close the file; a temporary one is removed."""
+        """Close the file; a temporary file is removed."""
         self._close()
 
     def __eq__(self, other: object) -> bool:
@@ -163,28 +163,28 @@ class PlannedCustomers:
 
 @attrs.define(kw_only=True)
 class Plan:
-    """What would be done.
+    """The writes that `apply` would make, with totals.
 
     Attributes:
         ledger: the address of the ledger.
-        prune: whether charges in no row are removed.
+        prune: whether to remove charges that are in no row.
         columns: the columns of the table.
-        is_part: whether the table holds rejected rows of another one, and not the whole.
+        is_part: whether the table has only rejected rows of another table.
         rows: rows of the table, in this shard.
         rejected: the reason for each rejected row, by line number.
         failed: the reason for each row that could not be planned, by line number.
         unchanged: rows that need no write.
-        at_rest: of these, rows of customers that need no write at all.
-        applied_before: rows that an interrupted run has written already.
+        at_rest: unchanged rows of customers that need no write at all.
+        applied_before: rows that an interrupted run has already written.
         customers: the customers that were read.
-        held: charges that are held by them.
-        surplus: charges that are held by them and in no row.
+        held: existing charges of these customers.
+        surplus: existing charges of these customers that are in no row.
         counts: steps by kind.
-        before: major currency units a month of what is held, as far as it has prices of its own.
-        after: the same when the plan is applied.
+        before: major currency units per month of the existing charges that have prices of their own.
+        after: the same after the plan is applied.
         without_price: charges of the table that take their price from the master product.
-        unfinished: customers of whom a row failed.
-        figures: what the guards look at.
+        unfinished: customers with a row that failed.
+        figures: the input of the guards.
     """
 
     ledger: str
@@ -219,7 +219,7 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """A short digest of all that the plan would write; `apply --approve` takes it."""
+        """A short digest of all writes of the plan, for `apply --approve`."""
         return self.customers.digest[:12]
 
     def add(
@@ -233,7 +233,7 @@ class Plan:
         shown: Shown = nothing_shown,
         written: frozenset[int] = frozenset(),
     ) -> PlannedCustomer:
-        """Plan one customer. `written` are lines of rows that the interrupted run has written already."""
+        """Plan one customer. `written` are lines of rows that the interrupted run has already written."""
         result = difference(customer_no, rows, found, prune=prune, today=today, shown=shown)
         self.figures.add(customer_no, rows, found, result, today)
         open_surplus = {
@@ -277,14 +277,14 @@ class Plan:
         self.counts.update(step.kind.value for step in planned.steps)
 
     def skip(self, customer_no: str, rows: int) -> None:
-        """Count the rows of a customer that need no look, because they were applied before and did not change."""
+        """Count the rows of a customer that was not read, because its applied rows did not change."""
         self.figures.skip(customer_no, rows)
         self.rows += rows
         self.unchanged += rows
         self.at_rest += rows
 
     def write(self, path: Path) -> None:
-        """Write it as JSON Lines, to be looked at, and applied later."""
+        """Write the plan as JSON Lines, for review and for a later `apply`."""
         head = {
             "format": FORMAT,
             "customers": len(self.customers),
@@ -311,9 +311,9 @@ class Plan:
             file.writelines(self.customers.raw())
 
     def write_rejects(self, path: Path, reasons: Mapping[int, str]) -> None:
-        """Write the rows of these lines with a column `payex_reason`, to be corrected and read again.
+        """Write the rows of these lines with a column `payex_reason`, so that you can fix them and read them again.
 
-        The plan knows no cells of a row that was rejected: of such a row there is only the reason.
+        The plan does not store the cells of a rejected row, so such a row has only the reason.
         """
         steps = {step.line: step for planned in self.customers for step in planned.steps if step.line in reasons}
         with open_private(path, newline="") as file:
@@ -331,10 +331,10 @@ class Plan:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read a plan that was written.
+        """Read a plan from a file.
 
         Raises:
-            TableError: it is no plan of this version, or is not whole.
+            TableError: the file is not a plan of this version, or is incomplete.
         """
         try:
             file = path.open("rb")

@@ -1,4 +1,4 @@
-"""Makes a plan: reads the customers of a table, many at once."""
+"""Make a plan: read the customers of a table, many at once."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Customer: TypeAlias = tuple[str, list[Row]]
 
 @attrs.frozen(kw_only=True)
 class Resolved:
-    """What a look at the open writes of a customer found.
+    """The result of the look-up of a customer's open writes.
 
     Attributes:
-        blocked: why nothing may be written to a level, by level.
-        later: how long the customer must wait before it can be told; None if it need not.
-        written: lines of rows that the interrupted run has written already.
+        blocked: the reason why a level must not be written, by level.
+        later: how long to wait before the next look-up can decide; None if no wait is needed.
+        written: lines of rows that the interrupted run has already written.
     """
 
     blocked: Mapping[Level, str] = attrs.field(factory=dict)
@@ -42,22 +42,22 @@ Resolve: TypeAlias = Callable[[str], Awaitable[Resolved]]
 
 
 async def nothing_open(customer_no: str) -> Resolved:
-    """No write of an earlier run is open."""
+    """Return that no write of an earlier run is open."""
     return Resolved()
 
 
 class Planner:
-    """Plans the customers of a table.
+    """Planner of the customers of a table.
 
     Args:
         billing: the client.
         table: the desired charges.
-        prune: whether charges in no row are removed.
+        prune: whether to remove charges that are in no row.
         shown: what the server showed for fields that were sent empty.
         resolve: looks up the open writes of a customer.
-        brake: judges calls that do not get through.
-        today: the day it is.
-        on_progress: called with `planning`, the rows that are planned, and the rows in all.
+        brake: decides what happens after a call that does not reach the server.
+        today: the current date.
+        on_progress: called with `planning`, the number of planned rows, and the number of all rows.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Planner:
         self.result = Plan(ledger=billing.settings.ledger, prune=prune)
         self._billing = billing
         self._table = table
-        # A row that was rejected may ask for any charge of its customer, or of a customer that cannot be told.
+        # A rejected row may ask for any charge of its customer, or of an unknown customer.
         self._prune = prune and not table.rejected_without_customer
         self._unsure = table.with_rejected_rows()
         self._shown = shown
@@ -130,5 +130,5 @@ class Planner:
 
 
 def said(error: BillingError) -> str:
-    """An error as the reason of a row."""
+    """Return the text of an error, as the reason for a failed row."""
     return f"{type(error).__name__}: {error}"

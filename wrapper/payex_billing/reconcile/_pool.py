@@ -1,4 +1,4 @@
-"""Works on many customers at once; a customer that must wait is parked, and the others go on."""
+"""Work on many customers at once; a customer that must wait is parked, and the others continue."""
 
 from __future__ import annotations
 
@@ -25,44 +25,44 @@ from ..errors import (
 
 T = TypeVar("T")
 PATIENCE = 300.0  # seconds
-IN_A_ROW = 20  # calls that never got through before all work waits
-FEW, SOON = 3, 2.0  # so many are enough if nothing else got through for so many seconds
-TRIES = 5  # times that one customer is tried while others get through
+IN_A_ROW = 20  # failed calls in a row after which all work waits
+FEW, SOON = 3, 2.0  # this many failed calls are enough if no call got through for this many seconds
+TRIES = 5  # tries of one customer while others get through
 TRIES_AFTER_429 = 50  # the same if the server asks to wait
 LONGEST = 30.0  # seconds between two tries
-# Errors that every customer would meet: there is no sense in going on.
+# Every customer would fail with these errors, so the run stops.
 FOR_ALL = (Unauthorized, Forbidden, LedgerNotConfigured, CertificateRejected, ConfigurationError)
 GATEWAY = frozenset({429, 502, 503, 504})
 
 
 class Stopped(BillingError):
-    """The run was stopped, because no further customer could be done. The same command goes on where it stopped."""
+    """The run stopped, because no further customer could be done. The same command continues it."""
 
 
 @attrs.frozen
 class Later:
-    """The item must wait for so many seconds, and is then tried again. The others go on."""
+    """The number of seconds that an item must wait before the next try. The other items continue."""
 
     seconds: float
 
 
 def got_through(error: BillingError) -> bool:
-    """Whether the server, and not a gateway or nobody, answered a call that ended with this error."""
+    """Return whether the server itself, not a gateway, sent the response behind this error."""
     if isinstance(error, ProblemError):
         return error.status not in GATEWAY
     return not isinstance(error, TransportError)
 
 
 class Brake:
-    """Judges calls that did not get through.
+    """Rules for calls that did not get through to the server.
 
-    While single calls fail, their customers are tried again later. When 20 calls in a row never got through, or a few
-    and nothing else for some seconds, all work waits: one customer at a time is tried, after longer and longer pauses,
-    until a call gets through or the patience ends.
+    If single calls fail, their customers are tried again later. All work waits if 20 calls in a row do not get
+    through, or if a few fail and no call gets through for some seconds. One customer at a time is then tried, after
+    longer and longer pauses, until a call gets through or the patience ends.
 
     Args:
         patience: seconds to wait for a server that cannot be reached.
-        notice: called with a sentence when all work begins to wait.
+        notice: called with a sentence when all work starts to wait.
         now: a monotonic clock.
     """
 
@@ -82,10 +82,10 @@ class Brake:
         self._since = 0.0
         self._pauses = 0
         self._releases = 0
-        self._tries: dict[str, tuple[int, int]] = {}  # of a customer, and the releases at the last of them
+        self._tries: dict[str, tuple[int, int]] = {}  # tries by customer, and the releases at the last try
 
     def release(self, customer_no: str | None = None) -> None:
-        """A call got through; with a customer, a write to it."""
+        """Record a call that got through; with a customer, a write to that customer."""
         if customer_no is not None:
             self._tries.pop(customer_no, None)
         self._in_a_row = 0
@@ -93,10 +93,10 @@ class Brake:
         self._releases += 1
 
     def failed(self, customer_no: str, error: BillingError) -> Later | None:
-        """Judge a call that failed: try the customer again later, or, for None, let the row fail.
+        """Decide after a failed call: return when to try the customer again, or None to let the row fail.
 
         Raises:
-            Stopped: nothing more can be done.
+            Stopped: no further customer can be done.
         """
         if isinstance(error, FOR_ALL):
             raise Stopped(f"{type(error).__name__}: {error}") from error
@@ -129,19 +129,20 @@ class Brake:
             self._notice(f"The server cannot be reached ({error}). Waiting up to {self._patience:g} seconds for it.")
 
     def pause(self) -> float:
-        """Seconds to pause before the next try while all work waits."""
+        """Return the seconds to pause before the next try while all work waits."""
         self._pauses += 1
         return min(LONGEST, 2.0 ** min(self._pauses - 1, 10), max(0.0, self._since + self._patience - self._now()))
 
 
 class Pool(Generic[T]):
-    """Does the work of many items, so many at once.
+    """A pool of workers that process many items at once.
 
-    Workers draw from an iterator, so that a million items cost no memory. An item whose work returns `Later` is parked.
+    Workers take items from an iterator, so that a million items need no memory. An item whose work returns `Later` is
+    parked.
 
     Args:
         concurrency: items at once.
-        stop: when set, no more work is begun.
+        stop: when set, the pool starts no more work.
         brake: whether all work waits.
     """
 
@@ -158,7 +159,7 @@ class Pool(Generic[T]):
     async def run(self, items: Iterable[T], work: Callable[[T], Awaitable[Later | None]]) -> None:
         """Do the work of each item.
 
-        The first item is done alone: an error that all would meet is met once.
+        The first item is done alone, so that an error that affects all items occurs once.
 
         Raises:
             Stopped: the work of an item raised it. Work under way is finished before.
@@ -194,7 +195,7 @@ class Pool(Generic[T]):
                 await self._wake.wait()
 
     async def _one(self, source: Iterator[T], work: Callable[[T], Awaitable[Later | None]]) -> bool:
-        """Work on one item; returns whether there was one."""
+        """Process one item; return whether there was one."""
         if self._brake.is_on:
             async with self._brake.turn:
                 if self._is_ended:
@@ -204,7 +205,7 @@ class Pool(Generic[T]):
         return await self._next(source, work)
 
     async def _still_waits(self) -> bool:
-        """Pause, if all work still waits."""
+        """Pause, then return whether all work still waits."""
         if not self._brake.is_on:
             return False
         with suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""Tells a new price list from prices that were changed by mistake: what changes alike for a whole product. Pure."""
+"""Recognise list changes, such as a new price list: the same change for a whole product. Pure."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from ._figures import Figures
 from ._limits import Limits
 from ._product_figures import ProductFigures, plain
 
-ALIKE: Final = 0.9  # so many of the changes of a product are of one kind
-COVERED: Final = 0.5  # so many of its charges change
-MOST_COVERED: Final = 0.8  # where one price becomes another, so many of the charges with that price change
+ALIKE: Final = 0.9  # lowest share of the changes of a product that are of one kind
+COVERED: Final = 0.5  # lowest share of the product's charges that change
+MOST_COVERED: Final = 0.8  # the same for a price that becomes another: share of the charges with the old price
 FEWEST: Final = 3  # fewer changes are not a list
-LEAST_RISE: Final = 1  # percent; prices that all rise by less were rounded
-AGAIN: Final = 60  # days in which a product does not rise twice by the same share
+LEAST_RISE: Final = 1  # percent; a smaller rise of all prices is rounding
+AGAIN: Final = 60  # days within which a product's price does not rise twice by the same share
 SAME_RISE: Final = 0.005
 
 
 def listed(figures: Figures, limits: Limits) -> set[str]:
-    """Return what changes as a list does: "price CODE", "vat CODE", "text CODE".
+    """Return the list changes as "price CODE", "vat CODE" and "text CODE".
 
-    Many products may rise at once, each by at most `price_rise`. Only one product may change its price in another way,
-    and only one its VAT rate, unless all products then have the same rate. A
-    product has a new name if the same part of its texts becomes another in all of them.
+    The prices of many products may rise at once, each by at most `price_rise`. Only one product may change its price in
+    another way. Only one product may change its VAT rate, unless all products then have the same rate. A product has a
+    new name if the same part of the text changes in the same way in all its texts.
     """
     rises = {code for code, product in figures.products.items() if _rises(figures, product, limits)}
     moved = {
@@ -43,11 +43,11 @@ def _has_new_name(product: ProductFigures) -> bool:
     if changes < max(FEWEST, COVERED * product.held):
         return False
     ((_, new), alike), *_ = product.texts.most_common(1)
-    return alike >= ALIKE * changes and "Ã" not in new and "\ufffd" not in new  # as of a file in another encoding
+    return alike >= ALIKE * changes and "Ã" not in new and "\ufffd" not in new  # signs of a wrong encoding
 
 
 def one_rate_is_left(figures: Figures) -> bool:
-    """Whether all products come to have the same VAT rate, which is what filling a column down does."""
+    """Return whether all products get the same VAT rate, as after filling a column down."""
     before: Counter[Decimal | None] = Counter()
     after: Counter[Decimal | None] = Counter()
     for product in figures.products.values():
@@ -66,7 +66,7 @@ def _rises(figures: Figures, product: ProductFigures, limits: Limits) -> bool:
 
 
 def _moves(figures: Figures, product: ProductFigures, limits: Limits) -> bool:
-    """Whether each old price becomes one new price, all in one direction."""
+    """Return whether each old price becomes one new price, all in one direction."""
     pairs = _main_pairs(product.moves)
     factor = limits.price_list_factor
     if not _are_a_list(pairs, product.changed, lambda old: product.prices[old]):
@@ -82,7 +82,7 @@ def _one_new_rate(figures: Figures, product: ProductFigures) -> bool:
 
 
 def _main_pairs(moves: Counter[Any]) -> dict[tuple[Any, Any], int]:
-    """Of each old value, the new value that most charges get."""
+    """Return for each old value the new value that most charges get."""
     found: dict[Any, tuple[Any, int]] = {}
     for (old, new), count in moves.items():
         if count > found.get(old, (None, 0))[1]:
@@ -101,7 +101,7 @@ def _are_a_list(pairs: dict[tuple[Any, Any], int], changed: int, held: Callable[
 
 
 def main_moves(figures: Figures, found: set[str]) -> dict[str, tuple[str, str, str]]:
-    """Return the price that most charges of a product had, what it becomes, and the day, of the products in a list."""
+    """Return the main old price, the main new price and the day, by product with a list change."""
     day = figures.today.isoformat()
     moves: dict[str, tuple[str, str, str]] = {}
     for code, product in figures.products.items():
@@ -112,13 +112,13 @@ def main_moves(figures: Figures, found: set[str]) -> dict[str, tuple[str, str, s
 
 
 def taken_back(earlier: tuple[str, str, str], move: tuple[str, str, str], limits: Limits) -> bool:
-    """Whether a price falls back to the one before the last rise: the price list is an old one."""
+    """Return whether a price falls to the one before the last rise, as from an old price list."""
     risen = 1 < _ratio(earlier) < 1 + limits.price_rise
     return risen and (earlier[0], earlier[1]) == (move[1], move[0])
 
 
 def risen_again(earlier: tuple[str, str, str], move: tuple[str, str, str], limits: Limits) -> bool:
-    """Whether a product rises a second time within two months, by about the same share: the rise was applied twice."""
+    """Return whether a price rises twice within two months by about the same share, as if applied twice."""
     days = (date.fromisoformat(move[2]) - date.fromisoformat(earlier[2])).days
     both = all(1 < _ratio(each) < 1 + limits.price_rise for each in (earlier, move))
     return both and 0 <= days < AGAIN and abs(_ratio(earlier) - _ratio(move)) < SAME_RISE

@@ -1,4 +1,4 @@
-"""Files that hold customer numbers. Only their owner may read them."""
+"""Files that contain customer numbers. Only their owner may read them."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ COUNTS: Final = ("held", "positive", "negative", "unpriced", "most", "created", 
 
 
 def plain(value: Decimal | None) -> str:
-    """A number without an exponent."""
+    """Return a number without an exponent."""
     return "none" if value is None else f"{value:f}"
 
 
@@ -49,7 +49,7 @@ def _decimal(text: str) -> Decimal | None:
 
 
 class ProductFigures:
-    """What a run sees of one product.
+    """The figures of one product in a run.
 
     Attributes:
         held: charges held that have not ended.
@@ -92,7 +92,7 @@ class ProductFigures:
         self.samples = Samples()
 
     def hold(self, price: Decimal | None, rate: Decimal | None, quantity: int) -> None:
-        """Count a charge that is held."""
+        """Count an existing charge."""
         self.held += 1
         self.most = max(self.most, quantity)
         self.rates[rate] += 1
@@ -267,7 +267,7 @@ class ProductFigures:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Make it from plain data."""
+        """Create figures from plain data."""
         figures = cls()
         for name in COUNTS:
             setattr(figures, name, int(data[name]))

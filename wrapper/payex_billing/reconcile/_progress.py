@@ -1,4 +1,4 @@
-"""What is left to write of a planned customer, judged by what is held now. Pure."""
+"""The remaining steps of a planned customer, based on the existing charges. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHANGED = "the customer has changed since it was planned. Run the same command a
 
 @attrs.frozen(kw_only=True)
 class Progress:
-    """What was done to a customer, and what is left.
+    """The done and the remaining steps of a customer.
 
     Attributes:
         done: positions of the steps that were done, with the id of the charge that a step created.
@@ -34,7 +34,7 @@ class Progress:
 def progress(
     planned: PlannedCustomer, held: Held, intents: Iterable[Intent], blocked: Collection[Level] = ()
 ) -> Progress:
-    """Compare a planned customer with what is held now.
+    """Compare a planned customer with the charges that exist now.
 
     Args:
         planned: the customer.

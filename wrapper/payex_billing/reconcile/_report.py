@@ -1,4 +1,4 @@
-"""What a run came to."""
+"""The report of a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ._journal import RemovalFailed
 
 @attrs.define(kw_only=True)
 class Report:
-    """What a run came to. `unchanged + applied + rejected + failed` is `rows`, unless the run was interrupted.
+    """The results of a run. `unchanged + applied + rejected + failed` is `rows`, unless the run was interrupted.
 
     Attributes:
         rows: rows of the table, in this shard.
@@ -18,10 +18,10 @@ class Report:
         rejected: the reason for each row that breaks a rule, by line number.
         failed: the reason for each row whose write failed or is not known to have taken effect, by line number.
         not_removed: charges that should have been removed and could not be.
-        not_in_file: charges of the customers in the table that are held and in no row. They stay.
+        not_in_file: existing charges of the customers in the table that are in no row. They are kept.
         steps: writes that were done, by kind.
         notes: sentences that a person should read.
-        interrupted: whether the run was stopped by Ctrl-C or a signal; the same command goes on with it.
+        interrupted: whether the run was stopped by Ctrl-C or a signal; the same command continues it.
         stopped: why the run could not go on; empty if it could. The same command goes on with it.
     """
 
@@ -39,9 +39,9 @@ class Report:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every row ended as exactly one of the four."""
+        """Return whether each row is unchanged, applied, rejected or failed."""
         return self.unchanged + self.applied + len(self.rejected) + len(self.failed) == self.rows
 
     def to_json(self) -> dict[str, object]:
-        """The report as plain JSON."""
+        """Return the report as plain JSON."""
         return attrs.asdict(self)

@@ -52,11 +52,10 @@ async def plan(
     Args:
         billing: the client.
         table: the desired charges, from `read`.
-        prune: whether the table is the whole truth for its customers: their other charges are removed. Nothing is
-            removed of a customer of whom a row was rejected, and nothing at all if the customer of a rejected row is
-            not certain.
+        prune: whether to remove the other charges of the customers in the table. No charge is removed from a customer
+            with a rejected row, and none at all if the customer of a rejected row is not certain.
         state: the cache of what was last applied; customers whose rows are still the same are not read.
-        refresh: whether to read them all the same.
+        refresh: whether to read these customers anyway.
         shard: a part of the customers.
         concurrency: customers read at once.
         patience: seconds to wait for a server that cannot be reached.
@@ -139,7 +138,7 @@ async def apply(
         prune: as for `plan`; a plan brings its own.
         max_removals: most charges to remove, a number or percent of those held. If there are more, nothing is written.
         limits: of the guards; the defaults if None.
-        first_run: whether this is the first run for the ledger, so that there is nothing to compare with.
+        first_run: whether this is the first run for the ledger, without an earlier run to compare with.
         approve: the digest of a plan that may be written although a guard stops it.
         state: as for `plan`, and brought up to date.
         refresh: as for `plan`.
@@ -149,7 +148,7 @@ async def apply(
         patience: seconds to wait for a server that cannot be reached.
         recheck: seconds after which the customers that an interrupted run has finished are read again.
         locked: whether to keep other runs of this user for the same ledger away.
-        stop: when set, writes under way are finished, and no more are begun.
+        stop: when set, `apply` finishes the writes under way and starts no more.
         on_progress: called with `planning` or `writing`, the rows that are done, and the rows in all.
         on_notice: called with a sentence when the run must wait.
 
@@ -221,24 +220,24 @@ class _ApplyPlan:
         self.is_part = source.is_part
 
     async def plan(self, run: Run, *, resumed: bool, fresh: bool) -> Plan:
-        """The plan, if no customer has changed since it was made.
+        """Return the plan, if no customer has changed since it was made.
 
         Raises:
-            Refused: one has.
+            Refused: a customer has changed.
         """
         if not resumed:
             await refuse_changed(self._billing, self._source, run)
         return self._source
 
     def keep(self, made: Plan, notes: Journal) -> None:
-        """The plan has its own file."""
+        """Do nothing: the plan has its own file."""
 
     def interrupted(self, made: Plan) -> Report:
         """The report of a run that was stopped before the first write."""
         return Report(rows=made.rows, rejected=dict(made.rejected), interrupted=True)
 
     def end(self, made: Plan, report: Report, notes: Journal) -> None:
-        """Nothing is left to do."""
+        """Do nothing: a plan needs no work after the run."""
 
 
 class _ApplyTable:
@@ -260,7 +259,7 @@ class _ApplyTable:
         self.is_part = source.is_rejects_file
 
     async def plan(self, run: Run, *, resumed: bool, fresh: bool) -> Plan:
-        """The plan of the interrupted run if it is fresh, else a new one."""
+        """Return the plan of the interrupted run if it is fresh, else a new plan."""
         self._made = _kept(run.notes) if fresh else None
         self._is_kept = self._made is not None
         if self._made is None:
@@ -275,7 +274,7 @@ class _ApplyTable:
         return self._made
 
     def keep(self, made: Plan, notes: Journal) -> None:
-        """Keep the plan for the case that the run is interrupted."""
+        """Save the plan in case the run is interrupted."""
         if not self._is_kept:
             made.write(notes.plan_path)
 
@@ -285,7 +284,7 @@ class _ApplyTable:
         return Report(rows=rows, rejected=dict(made.rejected), interrupted=True)
 
     def end(self, made: Plan, report: Report, notes: Journal) -> None:
-        """Bring the state cache up to date, and say what was not removed."""
+        """Update the state cache, and report the charges that were not removed."""
         if not (report.interrupted or report.stopped):
             notes.plan_path.unlink(missing_ok=True)
         if self._cache is not None:

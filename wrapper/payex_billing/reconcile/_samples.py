@@ -29,7 +29,7 @@ class Worst:
         self.items: list[tuple[float, str, float]] = []
 
     def wants(self, score: float) -> bool:
-        """Count an item. Returns whether it is among the worst, so that `put` is worth its sentence."""
+        """Count an item. Return whether it is among the worst, so that the caller must `put` its sentence."""
         self.count += 1
         return len(self.items) < WORST or score > self.items[0][0]
 
@@ -64,7 +64,7 @@ class Samples:
         self.kinds: dict[str, Worst] = {}
 
     def wanted(self, kind: str, score: float = 1.0) -> Worst | None:
-        """Count an item. Returns where to put it, or None if there are five that are worse."""
+        """Count an item. Return where to put it, or None if five items are worse."""
         worst = self.kinds.get(kind)
         if worst is None:
             worst = self.kinds.setdefault(kind, Worst())
@@ -98,7 +98,7 @@ class Sketch:
 
     @staticmethod
     def digest(number: str) -> int:
-        """A number's place in the order of the sketch."""
+        """Return a number's place in the order of the sketch."""
         return int.from_bytes(hashlib.blake2b(number.encode(), digest_size=_BYTES).digest())
 
     def add(self, number: str) -> None:
@@ -143,7 +143,7 @@ class Sketch:
 
 
 def neighbours(number: str) -> Iterator[str]:
-    """The numbers that one slip of a finger makes of another: a digit wrong, lost, doubled, or two exchanged."""
+    """Yield the numbers that one typing error gives: a digit wrong, lost or doubled, or two swapped."""
     digits = "0123456789"
     for at, character in enumerate(number):
         yield number[:at] + number[at + 1 :]

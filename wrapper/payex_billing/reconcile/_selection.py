@@ -1,4 +1,4 @@
-"""Which customers of a table a run is about."""
+"""The selection of the customers of a table for a run."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Shard:
 
 @attrs.frozen(kw_only=True)
 class Selection:
-    """The rows that a run is about.
+    """The selection of the rows for a run.
 
     Attributes:
         shard: the part of the customers; None for all.

@@ -34,10 +34,10 @@ class Row:
     """One desired charge.
 
     Attributes:
-        line: where it stands in its table: the line of a file of text, the row of a sheet, or the number of a row of
+        line: the position in its table: the line of a text file, the row of a sheet, or the number of a row of
             Parquet or Python, counted from 1.
-        customer_no: whose it is.
-        subscription_no: the subscription it hangs on; None at customer level.
+        customer_no: the customer of the charge.
+        subscription_no: the subscription of the charge; None at customer level.
         charge: what is to be billed.
         managed: the fields of the charge that the table has a column for. `apply` does not change the others.
     """
@@ -54,7 +54,7 @@ class Rejection:
     """One reason why a row is not applied.
 
     Attributes:
-        line: where the row stands in its table; see `Row`.
+        line: the position of the row in its table; see `Row`.
         column: the column as the table calls it; empty if it is the row as a whole.
         value: the cell as written.
         rule: what it breaks, in words.
@@ -99,7 +99,7 @@ class Table:
 
     @cached_property
     def rejections(self) -> list[Rejection]:
-        """Everything that is wrong, by line."""
+        """All rejections, sorted by line."""
         found = self.database.execute("SELECT line, place, value, rule FROM bad ORDER BY line, place").fetchall()
         return [
             Rejection(
@@ -115,10 +115,10 @@ class Table:
 
     @property
     def rejected_without_customer(self) -> bool:
-        """Whether a row is rejected of which nobody can say whose it is.
+        """Whether a rejected row has no certain customer.
 
-        Such a row could not be split into cells, or its customer is rejected. Nothing may be removed then: the charge
-        that is in no row may be that of the rejected one.
+        Such a row could not be split into cells, or its customer is rejected. Nothing may be removed then: a charge
+        that is in no row may belong to the rejected row.
         """
         uncertain = "SELECT count(*) FROM bad WHERE name = 'customer_no' OR line IN (SELECT line FROM broken)"
         return bool(one(self.database, uncertain))
@@ -139,7 +139,9 @@ class Table:
         return ",".join(sorted(self.managed))
 
     def reasons(self, condition: Callable[[str], str] | None = None) -> dict[int, str]:
-        """Why each rejected row is, by line. `condition` tells of a customer's cell whether it is in the shard.
+        """Return the reason for each rejected row, by line number.
+
+        `condition` returns the SQL condition that the cell of a customer is in the shard.
 
         A row without a customer is in exactly one shard.
         """
@@ -159,7 +161,7 @@ class Table:
         }
 
     def with_rejected_rows(self) -> set[str]:
-        """Customers of whom the table may lack rows: one was rejected, or the table is a rejects file."""
+        """Return customers with possibly missing rows: a row was rejected, or the table is a rejects file."""
         where = "" if self.is_rejects_file else "AND line IN (SELECT line FROM bad)"
         found = self.database.execute(
             f"SELECT DISTINCT customer_no FROM cells WHERE customer_no IS NOT NULL {where}"
@@ -258,10 +260,10 @@ def read(
 
     Args:
         source: the file, or the rows.
-        columns: their names to ours, such as `{"kund": "customer_no"}`.
+        columns: maps the column names of the table to ours, such as `{"kund": "customer_no"}`.
         ignore: columns that mean nothing here; an unknown one is otherwise refused, for it may be a misspelled one.
         sheet: the sheet of a workbook; the first visible one if not given. Other files have none.
-        delimiter: what stands between cells of a CSV file; found out from the header if not given.
+        delimiter: the character between cells of a CSV file; detected from the header by default.
         encoding: of a file of text. A mark at its start goes before it. If not given it is UTF-8, or cp1252 if more
             lines are not UTF-8 than are.
         decimal_comma: whether `1,5` is one and a half, and `1.5` is an error, or the other way round. If not given, it

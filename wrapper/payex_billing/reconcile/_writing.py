@@ -1,4 +1,4 @@
-"""Writes a plan: a canary of customers first, then the rest."""
+"""Write a plan: a canary of customers first, then the rest."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CANARY = 20  # customers that are written and read back before the rest
 
 @attrs.frozen
 class Run:
-    """What planning and writing of one run share."""
+    """The objects that planning and writing of one run share."""
 
     applier: Applier
     notes: Journal
@@ -34,7 +34,7 @@ class Run:
 
 
 class Writer:
-    """Writes a plan: the canary first, then the rest."""
+    """Writer of a plan: the canary first, then the rest."""
 
     def __init__(self, made: Plan, run: Run) -> None:
         self._made = made
@@ -47,7 +47,7 @@ class Writer:
         self._rows = made.rows - made.at_rest - len(made.rejected) - len(made.failed)
 
     async def run(self) -> Report:
-        """Write; what stops it is in the report, because something was written."""
+        """Write the plan. A stop is reported, not raised, because something was written."""
         customers = (planned for planned in self._made.customers if planned.steps)
         stopped = ""
         try:
