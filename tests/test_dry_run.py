@@ -1,4 +1,4 @@
-"""`Billing(dry_run=True)`: nothing is written, and the program goes as it would. On both facades."""
+"""`Billing(dry_run=True)`: it writes nothing, and the program runs as in a real run. On both facades."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def billing(request: pytest.FixtureRequest, server: MockServer) -> Iterator[Bill
 
 
 def state(server: MockServer) -> Any:
-    """All that the ledger holds."""
+    """Return the whole content of the ledger."""
     return [
         (customer.key.customer, dict(customer.subscriptions), [charge.document for charge in customer.charges.values()])
         for customer in server.app.store.customers(LEDGER)
@@ -279,7 +279,7 @@ def test_a_description_is_printable(billing: Billing, caplog: pytest.LogCaptureF
 
 
 def test_what_the_ledger_holds_passes_whatever_it_is(billing: Billing, server: MockServer) -> None:
-    """What is read is never validated, also where a recorded write lies above it."""
+    """The client never validates a value that it reads, even if a recorded write changes that value."""
     other = {"deep": [[[1e300]]], "text": "\u2028"}
     document = {"productCode": "P01", "text": "\x00", "other": other}
     charge_id = server.app.store.create_charge(LEDGER, "1", "46", document).key.charge
@@ -319,7 +319,7 @@ def test_apply_runs_with_it_and_writes_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kept", ["journal", "state"])
 def test_what_a_dry_run_of_apply_keeps_is_refused_by_a_real_one(tmp_path: Path, kept: str) -> None:
-    """Or the real one would take recorded writes for done, and customers would not be billed."""
+    """Otherwise the real run would treat recorded writes as done, and customers would not be billed."""
     table = tmp_path / "charges.csv"
     table.write_text("customer_no,product_code\n1,P01\n")
     with PayexMock() as mock:
@@ -356,7 +356,7 @@ CHANGE = {"quantity": 4, "text": None, "end_date": date(2098, 1, 1), "extra": {"
 
 
 def do(billing: Billing, step: tuple[Any, ...], ids: list[str]) -> Any:
-    """One step of a program; ids of charges are named by the order in which they were added."""
+    """Run one step of a program; ids of charges are named by the order in which they were added."""
     kind, number, subscription, *rest = step
     customer = billing.customer(number)
     handle: Any = customer if subscription is None else customer.subscription(subscription)
@@ -387,7 +387,7 @@ def do(billing: Billing, step: tuple[Any, ...], ids: list[str]) -> Any:
 
 
 def plain(value: Any, ids: list[str]) -> Any:
-    """A result without what only the server knows: ids, and the operations."""
+    """Return a result without the values that only the server knows: ids, and the operations."""
     if isinstance(value, list):
         return [plain(item, ids) for item in value]
     if value is None:

@@ -60,7 +60,7 @@ def charges(billing: Billing) -> pb.RecurringProductsHandle:
 
 
 def hold(server: MockServer, **document: Any) -> str:
-    """Let the customer have a charge; returns its id."""
+    """Add a charge to the customer. Return its id."""
     return server.store.create_charge(LEDGER, "1", "", HELD | document).key.charge
 
 
@@ -69,7 +69,7 @@ def held(server: MockServer) -> list[dict[str, Any]]:
 
 
 def posts(server: MockServer, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The paths of all POSTs from now on."""
+    """Return a list that receives the paths of all POSTs from now on."""
     paths: list[str] = []
     handle = server.app.handle
 
@@ -82,7 +82,7 @@ def posts(server: MockServer, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return paths
 
 
-# what is equal
+# equal charges
 
 
 def test_a_charge_is_created_once(charges: pb.RecurringProductsHandle) -> None:
@@ -480,7 +480,7 @@ def test_who_waits_for_a_turn_too_long_has_sent_nothing(billing: Billing, faulty
     assert held(faulty) == []
 
 
-# the pure steps, with clocks that a test holds
+# the pure steps, with clocks that a test controls
 
 
 @settings(deadline=None)

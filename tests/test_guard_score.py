@@ -1,4 +1,4 @@
-"""The score of the guards: its companies and mistakes know nothing of the guards, and its verdicts are right."""
+"""The score of the guards: its companies and mistakes do not use the guards, and its verdicts are right."""
 
 from __future__ import annotations
 

@@ -37,12 +37,12 @@ def charge(**values: Any) -> Charge:
 
 
 def ledger(customers: int = 100, **values: Any) -> Charges:
-    """So many customers with one charge each, numbered from 10001."""
+    """Return this number of customers with one charge each, numbered from 10001."""
     return {str(10_001 + index): [charge(text=f"Storgatan {index}", **values)] for index in range(customers)}
 
 
 def changed(before: Charges, share: float = 1.0, **values: Any) -> Charges:
-    """The ledger with other values for the first part of its customers."""
+    """Return the ledger with other values for the first part of its customers."""
     count = round(len(before) * share)
     return {
         number: [attrs.evolve(each, **values) for each in charges] if index < count else charges
@@ -53,7 +53,7 @@ def changed(before: Charges, share: float = 1.0, **values: Any) -> Charges:
 def figures_of(
     wanted: Charges, held: Charges | None = None, *, prune: bool = False, skipped: int = 0, **told: Any
 ) -> Figures:
-    """The figures of a run that brings `held` to `wanted`."""
+    """Return the figures of a run that brings `held` to `wanted`."""
     figures = Figures()
     line = 2
     for number, charges in wanted.items():
@@ -87,7 +87,7 @@ def stops(
     before: Charges, after: Charges, *, limits: Limits | None = None, first_run: bool = False, prune: bool = False,
     told: dict[str, Any] | None = None, last_told: dict[str, Any] | None = None,
 ) -> list[Stop]:  # fmt: skip
-    """What stops the run that brings a ledger, quiet in its last run, to another state."""
+    """Return the stops of a run that changes a ledger whose last run was quiet."""
     last = figures_of(before, before, **(last_told or {}))
     return check(figures_of(after, before, prune=prune, **(told or {})), last, limits or Limits(), first_run=first_run)
 
@@ -416,7 +416,7 @@ def test_a_first_run_on_a_ledger_in_use_may_not_end_its_charges() -> None:
     assert "ends_and_removals" in {stop.guard for stop in check(figures, None, Limits(), first_run=False)}
 
 
-# what a stop says
+# messages of stops
 
 
 def test_a_stop_says_numbers_the_limit_and_the_five_worst_rows() -> None:

@@ -242,7 +242,7 @@ def test_a_guard_stops_apply_before_the_first_write_and_its_digest_lets_it_throu
 
 
 def test_a_guard_does_not_stop_a_run_that_has_nothing_to_write(run: Run, file: Path) -> None:
-    """Half a file: it is told, and the next whole file is compared with the last whole one."""
+    """The output reports half a file, and the next whole file is compared with the last whole file."""
     whole = HEADER + "".join(f"{number};P01;1;1,00\n" for number in range(100, 130))
     file.write_text(whole, encoding="utf-8")
     assert run("apply", "charges.csv").returncode == 0
@@ -284,7 +284,7 @@ def test_the_digest_of_a_plan_is_that_of_apply(run: Run, file: Path) -> None:
 def test_what_the_first_customers_do_not_show_stops_the_rest(
     run: Run, file: Path, mock: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that confirms a creation and keeps nothing."""
+    """The server confirms a creation and does not store the charge."""
     file.write_text(HEADER + "".join(f"{number};P01;1;1,00\n" for number in range(100, 140)), encoding="utf-8")
     handle = mock.app.handle
 

@@ -1,4 +1,4 @@
-"""One run at a time writes to a ledger, and what is remembered of the ledger from run to run."""
+"""One run at a time writes to a ledger, and the next run finds the values that the last run stored for the ledger."""
 
 from __future__ import annotations
 

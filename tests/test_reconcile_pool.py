@@ -1,4 +1,4 @@
-"""Many customers at once: who waits, who goes on, and when all work stops."""
+"""Many customers at once: which customers wait, which go on, and when all work stops."""
 
 from __future__ import annotations
 

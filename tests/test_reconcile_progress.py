@@ -1,4 +1,4 @@
-"""What is left of a customer after an interruption, for every point at which a run can be interrupted."""
+"""The remaining writes of a customer after an interruption, for every point at which a run can be interrupted."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def planned_of(wanted: Any, held: Held, *, prune: bool) -> PlannedCustomer:
 
 
 def written(planned: PlannedCustomer, held: Held, positions: list[int]) -> tuple[Held, list[Intent]]:
-    """What the server holds after these steps, and what a journal notes of them."""
+    """Return the charges on the server after these steps, and the intents in the journal."""
     charges = {level: list(found) for level, found in held.charges.items()}
     exists, intents = held.exists, []
     for position in positions:

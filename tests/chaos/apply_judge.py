@@ -1,4 +1,4 @@
-"""Judges what `apply` did and said, by the mock's database and by the proxy's log of what really took effect.
+"""Compare the writes and reports of `apply` with the mock's database and the proxy's log.
 
 There are three kinds of error:
 
@@ -52,7 +52,7 @@ class Judge:
             self._most[identity] = max(self._most[identity], count)
 
     def good_rows(self) -> dict[int, Row]:
-        """The rows that nothing is wrong with, by line."""
+        """The rows without a defect, by line."""
         return {index + 2: row for index, row in enumerate(self.night.rows) if index + 2 not in self.rejected}
 
     # one run

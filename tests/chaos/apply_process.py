@@ -30,7 +30,7 @@ from tests.chaos.failing_proxy import FailingProxy
 
 PREFIX = "/billing/customer/v1"
 MONEY = re.compile(r"[-+]?\d[\d,]*\.\d\d\b")
-# A run that takes longer does hang.
+# A run that takes longer is treated as hanging.
 LONGEST_RUN = 180.0
 
 # The table
@@ -57,12 +57,12 @@ class Row:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What makes it the same charge over nights in these tests, in which no start changes."""
+        """The values that identify the charge over nights; no start date changes in these tests."""
         return (*self.place, self.product, self.start or "")
 
     @property
     def content(self) -> tuple[Any, ...]:
-        """What the ledger must hold for this row."""
+        """The content that the charge of this row must have in the ledger."""
         return (
             *self.place,
             self.product,

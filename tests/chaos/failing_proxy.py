@@ -123,7 +123,7 @@ class Fate:
 
 @dataclass
 class Exchange:
-    """One request, and what became of it. Times are those of `time.monotonic`."""
+    """One request and its outcome. Times are those of `time.monotonic`."""
 
     number: int
     method: str
@@ -293,7 +293,7 @@ class FailingProxy:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.failures.append(error)
 
-    # what the tests say and ask
+    # methods for the tests
 
     def on(self, method: str, fate: Fate, *, path: str = "", skip: int = 0, times: float = 1) -> None:
         """Give this fate to the next `times` requests of the method whose path matches, after the first `skip`.

@@ -82,7 +82,7 @@ proportion to the held one, VAT rates that nobody has, dates decades away, many 
 
 
 def limits_table() -> Iterator[str]:
-    """The limits with their defaults and meanings, as the docstring has them."""
+    """Yield the table of the limits: name, default, and meaning from the docstring of `Limits`."""
     meanings = dict(re.findall(r"^ {8}(\w+): (.+?)(?=\n {8}\w|\n\n)", Limits.__doc__ or "", re.MULTILINE | re.DOTALL))
     yield "| limit | default | floor | meaning |"
     yield "| --- | ---: | ---: | --- |"
@@ -96,12 +96,12 @@ def limits_table() -> Iterator[str]:
 
 
 def share(part: int, whole: int) -> str:
-    """A share in percent with one decimal, never rounded up to 100."""
+    """Return the share in percent with one decimal, never rounded up to 100."""
     return f"{part:,} of {whole:,} ({int(1000 * part / whole) / 10 if whole else 0:.1f} %)"
 
 
 def errors_table(found: dict[str, list[Verdict]]) -> Iterator[str]:
-    """One line for each kind of error."""
+    """Yield one line for each kind of error."""
     yield "| error | made | stopped | refused | harmless | missed | most reached | stopped by |"
     yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
     for kind, verdicts in found.items():
@@ -116,7 +116,7 @@ def errors_table(found: dict[str, list[Verdict]]) -> Iterator[str]:
 
 
 def nights_table(nights: list[Night]) -> Iterator[str]:
-    """One line for each kind of night, and one for each false stop."""
+    """Yield one line for each kind of night, and one for each false stop."""
     yield "| night | nights | false stops |"
     yield "| --- | ---: | ---: |"
     kinds = Counter(night.kind for night in nights)
@@ -130,7 +130,7 @@ def nights_table(nights: list[Night]) -> Iterator[str]:
 
 
 def summary(errors: list[Verdict], nights: list[Night], name: str = "") -> Iterator[str]:
-    """The lines of the first table."""
+    """Yield the lines of the first table."""
     number = counts(errors)
     harmful = [verdict for verdict in errors if verdict.outcome != HARMLESS]
     stopped = number[STOPPED] + number[REFUSED]
@@ -143,7 +143,7 @@ def summary(errors: list[Verdict], nights: list[Night], name: str = "") -> Itera
 
 
 def main() -> int:
-    """Run it."""
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="make guard-score", description=__doc__)
     parser.add_argument("--tries", type=int, default=20, help="how often each error is made (20)")
     parser.add_argument("--sequences", type=int, default=40, help="companies that live honest nights (40)")

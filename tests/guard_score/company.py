@@ -1,4 +1,4 @@
-"""A company with a table of charges, and honest nights in its life. Knows nothing of the guards."""
+"""A company with a table of charges, and its honest nights. This module does not use the guards."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ Row = dict[str, str]
 
 @dataclass
 class Product:
-    """What the company sells.
+    """A product that the company sells.
 
     Attributes:
-        own_prices: the share of charges with a price of their own agreement.
-        quantities: how many a customer usually has, up to.
+        own_prices: the share of charges whose price comes from an agreement with the customer.
+        quantities: the largest usual quantity of a customer.
     """
 
     code: str
@@ -77,9 +77,9 @@ class Entry:
 
 
 class Company:
-    """Its charges, products and habits; `night` is one day of its life.
+    """A company with its charges, products and habits; `night` simulates one day.
 
-    A rich one has credits, subscriptions, and customer numbers with zeros in front.
+    A rich company has credits, subscriptions, and customer numbers with zeros in front.
     """
 
     def __init__(self, seed: int, customers: int | None = None, *, rich: bool = False) -> None:
@@ -182,7 +182,7 @@ class Company:
     # nights
 
     def night(self, kind: str) -> str:
-        """Live one day. Returns the kind of night that it became."""
+        """Simulate one day. Return the kind of night that resulted."""
         self.today += timedelta(days=1)
         while kind == "month start" and self.today.day != 1:
             self.today += timedelta(days=1)
@@ -191,11 +191,11 @@ class Company:
 
     @property
     def current(self) -> list[Entry]:
-        """Charges without an end."""
+        """The charges without an end date."""
         return [entry for entry in self.entries if entry.end is None]
 
     def _some(self, share: float, least: int = 0) -> list[Entry]:
-        """A share of the charges, give or take."""
+        """Return a random sample of about this share of the charges."""
         current = self.current
         mean = share * len(current)
         count = max(least, round(self.chance.gauss(mean, math.sqrt(mean)))) if mean else least
@@ -206,7 +206,7 @@ class Company:
         for entry in self._some(0.0007):
             entry.quantity = max(1, entry.quantity + chance.choice((-1, 1, 1, 2)))
         for entry in self._some(0.0003):
-            if entry.price is not None and entry.price > 0:  # an agreement of its own
+            if entry.price is not None and entry.price > 0:  # a price from an agreement
                 entry.price = self._rounded(entry.price * Decimal(chance.randint(70, 97)) / 100)
         for entry in self._some(0.0005):
             entry.text = f"{self.products[entry.product].name}, {chance.choice(STREETS)} {chance.randint(1, 99)}"
@@ -221,7 +221,7 @@ class Company:
             chance.choice(ended).end = None
 
     def _start(self) -> date:
-        """Mostly about now; at times somebody was late."""
+        """Return a start date, mostly near today; sometimes 32 to 75 days ago, as if somebody was late."""
         chance = self.chance
         if chance.random() < 0.02:
             return self.today - timedelta(days=chance.randint(32, 75))
@@ -234,27 +234,27 @@ class Company:
                               self.today - timedelta(days=chance.randint(0, 20))))  # fmt: skip
 
     def quiet(self) -> None:
-        """Nothing more than any day."""
+        """Change nothing beyond the changes of every day."""
 
     def growth(self) -> None:
-        """Many new customers."""
+        """Add many new customers."""
         customers = len({entry.customer for entry in self.current})
         for _ in range(max(1, round(customers * self.chance.uniform(0.002, 0.012)))):
             self._new_customer(self._start())
 
     def churn(self) -> None:
-        """Many terminations."""
+        """End many charges."""
         for entry in self._some(self.chance.uniform(0.004, 0.02), 1):
             entry.end = self._end()
 
     def month_start(self) -> None:
-        """The first of a month: many ends, and what had ended long ago leaves the file."""
+        """The first of a month: many charges end, and charges that ended long ago leave the file."""
         for entry in self._some(self.chance.uniform(0.01, 0.035), 1):
             entry.end = self._month_end(self.today)
         self.growth()
 
     def price_rise(self) -> str | None:
-        """All list prices rise by 3 to 5 percent, once a year; agreements too, at times."""
+        """Raise all list prices by 3 to 5 percent, once a year; sometimes the agreed prices too."""
         if self.risen is not None and (self.today - self.risen).days < 300:
             return "quiet"
         self.risen = self.today
@@ -335,7 +335,7 @@ class Company:
         for entry in self._some(self.chance.uniform(0.003, 0.012), 1):
             self._new_charge(entry.customer, self._start(), product)
 
-    # nights that were invented when the guards were finished
+    # nights that were added after the guards were finished
 
     def bulk_order(self) -> None:
         """A customer that has some charges orders one product for ten to thirty places."""
@@ -344,7 +344,7 @@ class Company:
             self._new_charge(entry.customer, self.today, self.products[entry.product])
 
     def meter_readings(self) -> str | None:
-        """The quantity of one product is what the meters say of the month."""
+        """The quantity of one product is the meter reading of the month."""
         metered = [code for code, product in self.products.items() if product.quantities > 1]
         if not metered:
             return "quiet"
@@ -371,7 +371,7 @@ class Company:
     # the file
 
     def file(self) -> list[Row]:
-        """Tonight's table, as cells."""
+        """Return tonight's table, as cells."""
         shown = [
             entry for entry in self.entries
             if entry.end is None or (self.today - entry.end).days <= self.keeps_ended
@@ -387,7 +387,7 @@ class Company:
         ]  # fmt: skip
 
     def old_prices(self) -> list[Row]:
-        """Tonight's table with the list prices before the last rise."""
+        """Return tonight's table with the list prices before the last rise."""
         back = {
             (product.code, product.price): product.earlier[-1] for product in self.products.values() if product.earlier
         }

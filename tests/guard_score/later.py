@@ -1,4 +1,4 @@
-"""Mistakes that were invented when the guards were finished, as somebody else would plant them."""
+"""Mistakes that were added after the guards were finished, as another author would choose them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .mistakes import LATER, Desk, Mistake, Table, changed, column_moved, has_pr
 
 
 def later(name: str) -> Callable[[Mistake], Mistake]:
-    """A mistake of this group."""
+    """Register a mistake of this group under a name."""
 
     def register(mistake: Mistake) -> Mistake:
         LATER[name] = mistake

@@ -1,4 +1,4 @@
-"""A simulated ledger, and a night's run on it: read the file, compare, judge; write if nothing stops it."""
+"""A simulated ledger, and a night's run on it: read the file, compare, judge; write if no guard stops the run."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ CONTENT = ("product_code", "quantity", "unit_price", "vat_rate", "text", "start_
 
 @dataclass
 class Result:
-    """What a night's run came to.
+    """The result of a night's run.
 
     Attributes:
-        stops: the guards that stopped it.
+        stops: the guards that stopped the run.
         refused: why the table could not be read at all.
         writes: what each customer would get, as comparable values.
     """
@@ -42,7 +42,7 @@ class Result:
 
 
 class Ledger:
-    """What Billing holds, by customer; and what the last run left for the next: its figures, and the state cache."""
+    """The charges in Billing by customer, with the figures of the last run and the state cache."""
 
     def __init__(self, *, prune: bool, cache: bool, limits: Limits | None = None) -> None:
         self.held: dict[str, Charges] = {}
@@ -53,7 +53,7 @@ class Ledger:
         self._ids = itertools.count(1)
 
     def run(self, file: Path, today: date, *, modified: float | None = None, first_run: bool = False) -> Result:
-        """Judge a night's file. Nothing is written."""
+        """Judge a night's file, without writing."""
         result = Result()
         try:
             table = read(file)
@@ -78,7 +78,7 @@ class Ledger:
                 found = difference(customer, rows, held, prune=prune)
                 figures.add(customer, rows, held, found, today)
                 self._note(result, customer, found)
-        # As when the plan was stored, and the last run's figures too.
+        # `apply` stores the plan's figures and the last run's figures as JSON, so both pass through JSON here.
         last = None if self.last is None else Figures.from_json(self.last.to_json(samples=False))
         result.figures = Figures.from_json(figures.to_json())
         result.stops = check(result.figures, last, self.limits, first_run=first_run)
@@ -100,7 +100,7 @@ class Ledger:
             )
 
     def write(self, result: Result) -> None:
-        """Do what a run was about to do."""
+        """Apply the writes of a run to the ledger."""
         for customer, steps in result.steps:
             for step in steps:
                 self._step(customer, step)

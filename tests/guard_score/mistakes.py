@@ -1,6 +1,6 @@
-"""What people do wrong with a table of charges. Knows nothing of the guards.
+"""The mistakes that people make in a table of charges. This module does not use the guards.
 
-A mistake takes an honest night's file and returns what a person made of it; None where the file gives no occasion.
+A mistake takes an honest night's file and returns the wrong file; None if the mistake is impossible in this file.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ Table = list[Row]
 Mistake = Callable[["Desk"], "Table | None"]
 WHOLE: dict[str, Mistake] = {}
 FEW: dict[str, Mistake] = {}
-LATER: dict[str, Mistake] = {}  # invented when the guards were finished
+LATER: dict[str, Mistake] = {}  # added after the guards were finished
 
 
 @dataclass
 class Desk:
-    """What the person has: tonight's file, those of earlier nights, other files, and the company's price lists."""
+    """The files that the person has: tonight's file, those of earlier nights, other files, and the company's price lists."""
 
     rows: Table
     earlier: list[Table]
@@ -32,11 +32,11 @@ class Desk:
     older: bool = False  # whether the mistake brings a file with its old date
 
     def copy(self) -> Table:
-        """Tonight's rows, to be changed."""
+        """Return a copy of tonight's rows."""
         return [dict(row) for row in self.rows]
 
     def one(self, rows: Table, condition: Callable[[Row], object] = bool) -> Row | None:
-        """Any row that fits."""
+        """Return a random row that meets the condition; None if no row does."""
         fitting = [row for row in rows if condition(row)]
         return self.chance.choice(fitting) if fitting else None
 
@@ -46,7 +46,7 @@ class Desk:
 
 
 def whole(name: str) -> Callable[[Mistake], Mistake]:
-    """A mistake that spoils a file."""
+    """Register a mistake in the whole file under a name."""
 
     def register(mistake: Mistake) -> Mistake:
         WHOLE[name] = mistake
@@ -56,7 +56,7 @@ def whole(name: str) -> Callable[[Mistake], Mistake]:
 
 
 def few(name: str) -> Callable[[Mistake], Mistake]:
-    """A mistake in a few rows."""
+    """Register a mistake in a few rows under a name."""
 
     def register(mistake: Mistake) -> Mistake:
         FEW[name] = mistake
@@ -66,7 +66,7 @@ def few(name: str) -> Callable[[Mistake], Mistake]:
 
 
 def changed(rows: Table, column: str, change: Callable[[str], str]) -> Table | None:
-    """The rows with each cell of a column changed; None if that changes nothing."""
+    """Return the rows with each cell of a column changed; None if no cell changes."""
     found = [row | {column: change(row[column])} if row[column] else row for row in rows]
     return found if found != rows else None
 
@@ -76,7 +76,7 @@ def times(factor: str | Decimal) -> Callable[[str], str]:
 
 
 def column_moved(desk: Desk, column: str, cells: list[str]) -> Table | None:
-    """The rows with other cells in a column, the other columns being as they were."""
+    """Return the rows with other cells in one column and the same cells in the other columns."""
     found = [row | {column: cell} for row, cell in zip(desk.rows, cells, strict=True)]
     return found if column in desk.company.columns and found != desk.rows else None
 
@@ -373,7 +373,7 @@ def _test_file(desk: Desk) -> Table | None:
 
 
 def in_one_row(condition: Callable[[Row], object], change: Callable[[Desk, Row], Row]) -> Mistake:
-    """A mistake in one cell."""
+    """Return a mistake that changes one row."""
 
     def mistake(desk: Desk) -> Table | None:
         rows = desk.copy()
@@ -388,7 +388,7 @@ def in_one_row(condition: Callable[[Row], object], change: Callable[[Desk, Row],
 
 
 def swapped(desk: Desk, cell: str) -> str:
-    """Two neighbouring characters exchanged, as fast fingers do."""
+    """Return the cell with two neighbouring characters swapped, as in fast typing."""
     places = [at for at in range(len(cell) - 1) if cell[at] != cell[at + 1] and (cell[at] + cell[at + 1]).isdigit()]
     if not places:
         return cell
@@ -397,7 +397,7 @@ def swapped(desk: Desk, cell: str) -> str:
 
 
 def wrong_digit(desk: Desk, cell: str) -> str:
-    """One digit wrong."""
+    """Return the cell with one wrong digit."""
     at = desk.chance.choice([at for at, character in enumerate(cell) if character.isdigit()])
     return cell[:at] + desk.chance.choice([digit for digit in "0123456789" if digit != cell[at]]) + cell[at + 1 :]
 

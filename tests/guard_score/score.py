@@ -1,4 +1,4 @@
-"""Plays the nights and the mistakes, and counts what the guards do."""
+"""Run the nights and the mistakes, and count which of them the guards stop."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ STOPPED, REFUSED, HARMLESS, MISSED = "stopped", "refused", "harmless", "missed"
 
 @dataclass
 class Verdict:
-    """What became of one mistake.
+    """The outcome of one mistake.
 
     Attributes:
-        outcome: stopped by a guard, refused by the reader, harmless as nobody would get other writes, or missed.
+        outcome: stopped by a guard, refused by the reader, harmless because no customer would get other writes, or missed.
         wrong: customers that would have got other writes than with the honest file.
         guards: the guards that stopped it.
     """
@@ -49,7 +49,7 @@ class Verdict:
 
 @dataclass
 class Night:
-    """What became of one honest night."""
+    """The outcome of one honest night."""
 
     kind: str
     customers: int
@@ -58,7 +58,7 @@ class Night:
 
 @dataclass
 class Base:
-    """A company on the evening before its last night, with what Billing holds."""
+    """A company on the evening before its last night, with its ledger."""
 
     desk: Desk
     ledger: Ledger
@@ -66,7 +66,10 @@ class Base:
 
 
 def base_of(seed: int, folder: Path) -> Base | None:
-    """Live some weeks, then make tonight's file, which is not applied. None if a guard stops the honest file."""
+    """Simulate some weeks, then judge tonight's file without applying it.
+
+    Return None if a guard stops the honest file.
+    """
     company = Company(seed, rich=seed % 2 == 1)
     ledger = Ledger(prune=company.prune, cache=company.cache)
     file = folder / "charges.csv"
@@ -95,7 +98,7 @@ def _date_of(company: Company) -> float:
 
 
 def judge(base: Base, mistake: Mistake, seed: int, folder: Path) -> Verdict | None:
-    """Run the file that a mistake makes of tonight's. None if there is no occasion for it."""
+    """Run tonight's file with a mistake. Return None if the mistake changes nothing."""
     desk = base.desk
     desk.chance, desk.older = random.Random(seed), False
     rows = mistake(desk)
@@ -127,14 +130,14 @@ def _one_base(seed: int, which: str, kinds: tuple[str, ...]) -> dict[str, Verdic
 
 
 def mistakes_of(which: str) -> dict[str, Mistake]:
-    """The mistakes of a group."""
+    """Return the mistakes of a group."""
     from . import later, mistakes
 
     return {"whole": mistakes.WHOLE, "few": mistakes.FEW, "later": later.LATER}[which]
 
 
 def score(which: str, tries: int, pool: ProcessPoolExecutor) -> dict[str, list[Verdict]]:
-    """Make each mistake of a group so many times, each time with another company."""
+    """Make each mistake of a group `tries` times, each time with another company."""
     found: dict[str, list[Verdict]] = {kind: [] for kind in mistakes_of(which)}
     seeds = iter(range(SEED, SEED + 10 * tries))
     while batch := list(islice(seeds, max(2, tries // 2))):
@@ -181,5 +184,5 @@ def honest_nights(
 
 
 def counts(verdicts: Iterable[Verdict]) -> Counter[str]:
-    """How many there are of each outcome."""
+    """Return the number of verdicts of each outcome."""
     return Counter(verdict.outcome for verdict in verdicts)

@@ -1,4 +1,4 @@
-"""Each file of `files/` is read as `verdicts.toml` says, and what is rejected stays rejected until somebody corrects it."""
+"""Each file of `files/` is read as `verdicts.toml` says, and a rejected row stays rejected until somebody corrects it."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def test_a_file_is_read_as_its_verdict_says(name: str) -> None:
         assert table.total == len(verdict.get("rows", [])) + len({place.split()[0] for place, _, _ in expected})
 
 
-# How many rows of a rejects file are right although nobody corrected them: a point or comma that only another cell, or an
-# option that is not given again, made suspicious and that can be nothing but a decimal sign, and a row that is no longer
-# there twice.
+# The number of rows of a rejects file that are accepted although nobody corrected them. There are two reasons: the point or
+# comma can only be a decimal sign, and only another cell or an option that is not given again made it suspicious; or the
+# other one of two equal rows is not in the rejects file.
 ACCEPTED_LATER = {
     ("semicolon-both-signs.csv", False): 1,
     ("same-row-twice.csv", False): 1,

@@ -1,4 +1,4 @@
-"""Where a table comes from: files that are none, rows of Python, and what is left behind."""
+"""Where a table comes from: files that are not tables, rows of Python, and the temporary files."""
 
 from __future__ import annotations
 
