@@ -185,7 +185,7 @@ class Recorder:
         """Return the response to a read if the recorded writes decide it; None if the server must get the read."""
         made = False
         for path in route.parents:
-            # The server has no child of a resource that the dry run created: the child is in `_made`, or does not exist.
+            # A child of a resource that the dry run created is in `_made`, or does not exist.
             if path in self._removed or (made and path not in self._made):
                 return _problem(404, f"{self._read(path).kind}-not-found")
             made = path in self._made
