@@ -140,6 +140,24 @@ def test_one_vat_rate_for_everything_stops_the_run() -> None:
     assert "one_vat_rate" in guards(before, after)
 
 
+def test_quantities_shifted_by_a_row_stop_the_run_however_few_customers_that_touches() -> None:
+    before = {number: [charge(quantity=3 if at < 15 else 2)] for at, number in enumerate(ledger(300))}
+    for at in range(40, 280, 20):
+        before[list(before)[at]] = [charge(quantity=4)]
+    quantities = [charges[0].quantity for charges in before.values()]
+    shifted = zip(before.items(), [quantities[-1], *quantities], strict=False)
+    after = {number: [attrs.evolve(charges[0], quantity=quantity)] for (number, charges), quantity in shifted}
+    assert guards(before, after) == {"quantities_moved"}
+
+
+def test_one_more_for_many_customers_goes_through() -> None:
+    before = {number: [charge(quantity=1 + at % 2)] for at, number in enumerate(ledger(300))}
+    after = dict(before)
+    for number in list(before)[:40]:
+        after[number] = [attrs.evolve(before[number][0], quantity=(before[number][0].quantity or 1) + 1)]
+    assert guards(before, after) == set()
+
+
 def test_a_new_name_of_a_product_in_all_its_texts_goes_through() -> None:
     after = {
         number: [attrs.evolve(charges[0], text=f"Fiber Plus, {(charges[0].text or '')[7:]}")]

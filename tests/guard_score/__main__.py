@@ -70,11 +70,12 @@ A TOML file changes them: `money_change = "15 %"`. Below the floor, a share stop
 
 Guards without a limit stop a run in which one row has a VAT rate below 1 %, a price of the other sign (`price_sign`), no price
 though all charges of the product have one (`price_empty`), a price far outside those of a product that costs nearly the same for
-everybody (`price_range`), a VAT rate that the product never has (`vat_of_product`), one VAT rate for all products (`one_vat_rate`), an end more than `back_days` ago
-(`ends_back`), a charge that goes on though it ended more than `back_days` ago (`revived`), or a new charge beside an equal one that
-is in no row (`doubled`). Others look at the file: older than the last run's or equal to an earlier one (`old_file`), of other
-customers (`other_customers`), a new customer number nearly like one that is gone (`mistyped_customer`), prices as before the last
-rise (`old_prices`), a rise applied twice (`risen_again`).
+everybody (`price_range`), a VAT rate that the product never has (`vat_of_product`), an end more than `back_days` ago (`ends_back`), a
+charge that goes on though it ended more than `back_days` ago (`revived`), or a new charge beside an equal one that is in no row
+(`doubled`). Others look at the file: older than the last run's or equal to an earlier one (`old_file`), of other customers
+(`other_customers`), one VAT rate for all products (`one_vat_rate`), rows with the quantities of one another (`quantities_moved`),
+a new customer number nearly like one that is gone (`mistyped_customer`), prices as before the last rise (`old_prices`), a rise
+applied twice (`risen_again`).
 
 A first run is compared with nothing. What is called a first run stops only for nonsense in rows: a price or quantity out of all
 proportion to the held one, VAT rates that nobody has, dates decades away, many rejected rows.

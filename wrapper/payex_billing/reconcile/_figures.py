@@ -18,6 +18,7 @@ MOST_GROUPS: Final = 5_000
 MOST_NEW_NUMBERS: Final = 200
 MOST_SERIES: Final = 200
 MOST_DIGESTS: Final = 400  # runs
+MOST_QUANTITIES: Final = 10_000  # distinct quantities that are counted
 OTHERS: Final = "(other codes)"
 ZERO: Final = Decimal(0)
 COUNTS: Final = (
@@ -67,6 +68,8 @@ class Figures:
         self.new_numbers: list[str] = []
         self.highest: dict[str, int] = {}  # the highest customer number of each series
         self.products: dict[str, ProductFigures] = {}
+        self.quantities: Counter[int] = Counter()  # how often a quantity is new, less how often it was the old one
+        self.quantities_changed = 0
         self.groups: Counter[frozenset[str]] = Counter()  # customers with only list changes, by what changes
         self.samples = Samples()
         self.digests: list[str] = []  # digests of the files of earlier runs
@@ -220,6 +223,10 @@ class Figures:
         if was != now:
             other = True
             product.change_quantity(step, was, now)
+            self.quantities_changed += 1
+            for quantity, by in ((was, -1), (now, 1)):
+                if quantity in self.quantities or len(self.quantities) < MOST_QUANTITIES:
+                    self.quantities[quantity] += by
         if before.end_date != charge.end_date:
             other = True
             self._end_changed(step, before, charge, today)
@@ -312,6 +319,8 @@ class Figures:
         data["moves"] = {code: list(move) for code, move in self.moves.items()}
         if samples:
             data["new_numbers"] = self.new_numbers
+            data["quantities"] = [[quantity, count] for quantity, count in self.quantities.items() if count]
+            data["quantities_changed"] = self.quantities_changed
             data["groups"] = [[sorted(group), count] for group, count in self.groups.most_common(1_000)]
             data["samples"] = self.samples.to_json()
         return data
@@ -337,6 +346,8 @@ class Figures:
         figures.highest = {str(series): int(place) for series, place in data["highest"].items()}
         figures.products = {code: ProductFigures.from_json(product) for code, product in data["products"].items()}
         figures.moves = {code: (str(old), str(new), str(day)) for code, (old, new, day) in data["moves"].items()}
+        figures.quantities = Counter({int(quantity): int(count) for quantity, count in data.get("quantities", ())})
+        figures.quantities_changed = int(data.get("quantities_changed", 0))
         figures.new_numbers = [str(number) for number in data.get("new_numbers", ())]
         figures.groups = Counter({frozenset(group): int(count) for group, count in data.get("groups", ())})
         figures.samples = Samples.from_json(data.get("samples", {}))
