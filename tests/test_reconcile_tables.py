@@ -259,10 +259,16 @@ WORDS = st.text("abzAZ059åäöÄÅÖ&/_ .-!#$'\"()*+,:;<=>?@[]^{|}~éß€中�
 NUMBERS = st.from_regex(r"-?[0-9]{0,9}(\.[0-9]{0,8})?", fullmatch=True)
 CHECKS: dict[str, tuple[Callable[[str], object], st.SearchStrategy[str]]] = {
     "customer_no": (rules.customer_no, WORDS),
-    "product_code": (rules.product_code, WORDS),
-    "quantity": (lambda value: rules.quantity(int(value)), st.from_regex(r"[0-9]{1,7}", fullmatch=True)),
-    "unit_price": (lambda value: rules.unit_price(Decimal(value)), NUMBERS.filter(lambda each: each[-1:].isdigit())),
-    "vat_rate": (lambda value: rules.vat_rate(Decimal(value)), NUMBERS.filter(lambda each: each[-1:].isdigit())),
+    "product_code": (lambda value: rules.content("product_code", value), WORDS),
+    "quantity": (lambda value: rules.content("quantity", int(value)), st.from_regex(r"[0-9]{1,7}", fullmatch=True)),
+    "unit_price": (
+        lambda value: rules.content("unit_price", Decimal(value)),
+        NUMBERS.filter(lambda each: each[-1:].isdigit()),
+    ),
+    "vat_rate": (
+        lambda value: rules.content("vat_rate", Decimal(value)),
+        NUMBERS.filter(lambda each: each[-1:].isdigit()),
+    ),
 }
 
 

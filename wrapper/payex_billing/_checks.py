@@ -1,4 +1,4 @@
-"""Rules of the contract that are checked before anything is sent. A test compares the limits with openapi.yaml."""
+"""The limits of the contract, checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -6,27 +6,33 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
+from ._contract import NEW_CUSTOMER, NEW_RECURRING_PRODUCT, PARAMETERS
+from ._schema import Kind, Property
 from .errors import InvalidArgument
 
-CUSTOMER_NO_LENGTH = 15
-SUBSCRIPTION_NO_LENGTH = 34
-PRODUCT_CODE_LENGTH = 5
-TEXT_LENGTH = 73
-QUANTITY_MINIMUM, QUANTITY_MAXIMUM = 1, 99_999
-UNIT_PRICE_MAXIMUM, UNIT_PRICE_DECIMALS = Decimal("9999999.999999"), 6
-VAT_RATE_MAXIMUM, VAT_RATE_DECIMALS = Decimal(100), 2
-# The published pattern ends in ` -.`, literally the range U+0020..U+002E. It is accepted for customers that exist,
-# but only its likely intent (space, hyphen, dot) is sent for new ones.
-CUSTOMER_NO = re.compile(r"[a-zA-Z0-9äåöÄÅÖ&/_ -.]*")
-NEW_CUSTOMER_NO = re.compile(r"[a-zA-Z0-9äåöÄÅÖ&/_ .\-]*")
+_CONTENT = {each.name: each for each in NEW_RECURRING_PRODUCT}
+_NUMBERS = {each.name: each for each in PARAMETERS.values()}
+_NEW_CUSTOMER_NO = next(each for each in NEW_CUSTOMER if each.name == "customer_no")
 
 
-def segment(argument: str, value: str, maximum: int | None = None) -> str:
-    """A value that becomes one segment of a path.
+def content(name: str, value: Any) -> Any:
+    """Return a value of a charge as it can be sent; None passes if the contract does not require it."""
+    known = _CONTENT.get(name)
+    if value is None and (known is None or not known.required):
+        return None
+    return check(known or Property(name=name, wire="", kind=Kind.JSON), value)
+
+
+def segment(argument: str, value: str) -> str:
+    """Check a value that becomes one segment of a path.
 
     `.` and `..` are rejected, also between slashes: HTTP libraries and proxies resolve them, some after decoding `%2F`,
     and the request would reach another resource.
+
+    Raises:
+        InvalidArgument: it cannot be sent.
     """
     if not isinstance(value, str):
         raise InvalidArgument(argument, f"must be a str, not {type(value).__name__}")
@@ -34,66 +40,59 @@ def segment(argument: str, value: str, maximum: int | None = None) -> str:
         raise InvalidArgument(argument, "must not be empty")
     if "." in value and any(part in {".", ".."} for part in re.split(r"[/\\]", value)):
         raise InvalidArgument(argument, "must not hold '.' or '..' between slashes, which mean another place in a URL")
-    if maximum is not None and len(value) > maximum:
-        raise InvalidArgument(argument, f"must have at most {maximum} characters, not {len(value)}")
     _encodable(argument, value)
     return value
 
 
 def customer_no(value: str, *, new: bool = False) -> str:
-    """The number of a customer; of a new one by the narrower pattern."""
-    segment("customer_no", value, CUSTOMER_NO_LENGTH)
-    if not (NEW_CUSTOMER_NO if new else CUSTOMER_NO).fullmatch(value):
-        raise InvalidArgument("customer_no", "may hold only letters, digits, äåöÄÅÖ, &, /, _, space, . and -")
-    return value
+    """Check the number of a customer; that of a new one by the narrower pattern."""
+    segment("customer_no", value)
+    checked: str = check(_NEW_CUSTOMER_NO if new else _NUMBERS["customer_no"], value)
+    return checked
 
 
 def subscription_no(value: str) -> str:
-    """The number of a subscription."""
-    return segment("subscription_no", value, SUBSCRIPTION_NO_LENGTH)
+    """Check the number of a subscription."""
+    segment("subscription_no", value)
+    checked: str = check(_NUMBERS["subscription_no"], value)
+    return checked
 
 
-def product_code(value: str) -> str:
-    """The code of a master product."""
-    _text("product_code", value, PRODUCT_CODE_LENGTH)
-    if not value:
-        raise InvalidArgument("product_code", "must not be empty")
-    return value
+def check(known: Property, value: Any) -> Any:
+    """Return a value as it can be sent.
 
+    Args:
+        known: what the contract says of it.
+        value: the value; not None.
 
-def text(value: str) -> str:
-    """The text on the invoice."""
-    return _text("text", value, TEXT_LENGTH)
-
-
-def quantity(value: int) -> int:
-    """How many."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise InvalidArgument("quantity", f"must be an int, not {type(value).__name__}")
-    if not QUANTITY_MINIMUM <= value <= QUANTITY_MAXIMUM:
-        raise InvalidArgument("quantity", f"must be between {QUANTITY_MINIMUM} and {QUANTITY_MAXIMUM}")
-    return value
-
-
-def unit_price(value: Decimal | int) -> Decimal:
-    """A price in major currency units."""
-    return _decimal("unit_price", value, -UNIT_PRICE_MAXIMUM, UNIT_PRICE_MAXIMUM, UNIT_PRICE_DECIMALS)
-
-
-def vat_rate(value: Decimal | int) -> Decimal:
-    """VAT in percent."""
-    return _decimal("vat_rate", value, Decimal(0), VAT_RATE_MAXIMUM, VAT_RATE_DECIMALS)
-
-
-def day(argument: str, value: date) -> date:
-    """A date without a time."""
-    if not isinstance(value, date) or isinstance(value, datetime):
-        raise InvalidArgument(argument, f"must be a datetime.date, not {type(value).__name__}")
+    Raises:
+        InvalidArgument: the contract does not allow it.
+    """
+    argument = known.name
+    if not known.wire:
+        raise InvalidArgument(argument, "cannot be sent: openapi.yaml has no such property here")
+    match known.kind:
+        case Kind.TEXT | Kind.ID | Kind.LINK | Kind.TIME:
+            _text(known, value)
+        case Kind.WHOLE:
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise InvalidArgument(argument, f"must be an int, not {type(value).__name__}")
+            _between(known, Decimal(value))
+        case Kind.DECIMAL:
+            return _decimal(known, value)
+        case Kind.DATE:
+            if not isinstance(value, date) or isinstance(value, datetime):
+                raise InvalidArgument(argument, f"must be a datetime.date, not {type(value).__name__}")
+        case Kind.BOOLEAN:
+            if not isinstance(value, bool):
+                raise InvalidArgument(argument, f"must be a bool, not {type(value).__name__}")
+        case Kind.OPERATIONS | Kind.JSON:
+            pass
     return value
 
 
 def known(value: object) -> frozenset[str] | None:
-    """Ids of charges that were there before."""
+    """Check ids of charges that were there before."""
     if value is None:
         return None
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)):
@@ -104,18 +103,32 @@ def known(value: object) -> frozenset[str] | None:
 
 
 def period(start: date | None, end: date | None) -> None:
-    """A start that is not after the end."""
+    """Refuse a start that is after the end."""
     if start is not None and end is not None and end < start:
         raise InvalidArgument("end_date", "must not be before start_date")
 
 
-def _text(argument: str, value: str, maximum: int) -> str:
+def characters(known: Property) -> str:
+    """Return which characters a text may hold, in the words of the contract."""
+    return known.pattern.pattern.removeprefix("^").removesuffix("*$") if known.pattern is not None else ""
+
+
+def _text(known: Property, value: Any) -> None:
+    argument = known.name
     if not isinstance(value, str):
         raise InvalidArgument(argument, f"must be a str, not {type(value).__name__}")
-    if len(value) > maximum:
-        raise InvalidArgument(argument, f"must have at most {maximum} characters, not {len(value)}")
+    if len(value) < known.min_length:
+        few = known.min_length
+        raise InvalidArgument(argument, "must not be empty" if few == 1 else f"must have at least {few} characters")
+    if known.max_length is not None and len(value) > known.max_length:
+        raise InvalidArgument(argument, f"must have at most {known.max_length} characters, not {len(value)}")
+    if known.pattern is not None and not known.pattern.fullmatch(value):
+        raise InvalidArgument(argument, f"may hold only the characters {characters(known)}")
+    if value in known.excluded:
+        raise InvalidArgument(argument, f"must not be {value!r}")
+    if known.choices and value not in known.choices:
+        raise InvalidArgument(argument, f"must be one of {', '.join(known.choices)}")
     _encodable(argument, value)
-    return value
 
 
 def _encodable(argument: str, value: str) -> None:
@@ -125,7 +138,18 @@ def _encodable(argument: str, value: str) -> None:
         raise InvalidArgument(argument, "must be valid Unicode: it holds a lone surrogate") from None
 
 
-def _decimal(argument: str, value: Decimal | int, minimum: Decimal, maximum: Decimal, decimals: int) -> Decimal:
+def _between(known: Property, value: Decimal) -> None:
+    low, high = known.minimum, known.maximum
+    if low is not None and high is not None and not low <= value <= high:
+        raise InvalidArgument(known.name, f"must be between {low:f} and {high:f}")
+    if low is not None and value < low:
+        raise InvalidArgument(known.name, f"must be at least {low:f}")
+    if high is not None and value > high:
+        raise InvalidArgument(known.name, f"must be at most {high:f}")
+
+
+def _decimal(known: Property, value: Any) -> Decimal:
+    argument = known.name
     if isinstance(value, int) and not isinstance(value, bool):
         value = Decimal(value)
     if not isinstance(value, Decimal):
@@ -133,9 +157,8 @@ def _decimal(argument: str, value: Decimal | int, minimum: Decimal, maximum: Dec
         raise InvalidArgument(argument, f"must be a Decimal, not {type(value).__name__}{hint}")
     if not value.is_finite():
         raise InvalidArgument(argument, "must be a finite number")
-    if not minimum <= value <= maximum:
-        raise InvalidArgument(argument, f"must be between {minimum:f} and {maximum:f}")
+    _between(known, value)
     exponent = value.normalize().as_tuple().exponent
-    if isinstance(exponent, int) and -exponent > decimals:
-        raise InvalidArgument(argument, f"must have at most {decimals} decimals")
+    if known.decimals is not None and isinstance(exponent, int) and -exponent > known.decimals:
+        raise InvalidArgument(argument, f"must have at most {known.decimals} decimals")
     return value
