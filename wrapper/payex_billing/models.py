@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from datetime import date
 from enum import Enum
-from typing import Final, Literal, TypeAlias, TypedDict, cast
+from typing import Any, Final, Literal, TypeAlias, TypedDict
 
 import attrs
 
@@ -60,19 +60,24 @@ def _copied(extra: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     return dict(extra)
 
 
-# A whole number stands for a `Decimal` where one is wanted.
+def _exact(number: type, value: Any) -> Any:
+    """Return a number; a whole number stands for a `Decimal` where one is wanted."""
+    return number(value) if type(value) is int else value
 
 
 def _quantity(value: Quantity | int | None) -> Quantity | None:
-    return Quantity(value) if type(value) is int else cast("Quantity | None", value)
+    number: Quantity | None = _exact(Quantity, value)
+    return number
 
 
 def _unit_price(value: UnitPrice | int | None) -> UnitPrice | None:
-    return UnitPrice(value) if type(value) is int else cast("UnitPrice | None", value)
+    number: UnitPrice | None = _exact(UnitPrice, value)
+    return number
 
 
 def _vat_rate(value: VatRate | int | None) -> VatRate | None:
-    return VatRate(value) if type(value) is int else cast("VatRate | None", value)
+    number: VatRate | None = _exact(VatRate, value)
+    return number
 
 
 @attrs.frozen(kw_only=True, slots=False)
