@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from ._contract import NEW_CUSTOMER, NEW_RECURRING_PRODUCT, PARAMETERS
 from ._schema import Kind, Property
 from .errors import InvalidArgument
 
-_CONTENT = {each.name: each for each in NEW_RECURRING_PRODUCT}
 _NUMBERS = {each.name: each for each in PARAMETERS.values()}
 _NEW_CUSTOMER_NO = next(each for each in NEW_CUSTOMER if each.name == "customer_no")
 
 
-def content(name: str, value: Any) -> Any:
-    """Return a value of a charge as it can be sent; None passes if the contract does not require it."""
-    known = _CONTENT.get(name)
-    if value is None and (known is None or not known.required):
-        return None
-    return check(known or Property(name=name, wire="", kind=Kind.JSON), value)
+def content(names: Iterable[str]) -> tuple[tuple[str, bool, Callable[[Any], Any]], ...]:
+    """Return the checks of a charge's values: the name, whether the contract requires the value, and the check."""
+    known = {each.name: each for each in NEW_RECURRING_PRODUCT}
+    found = [known.get(name) or Property(name=name, wire="", kind=Kind.JSON) for name in names]
+    return tuple((each.name, each.required, checker(each)) for each in found)
 
 
 def segment(argument: str, value: str) -> str:
@@ -59,36 +58,30 @@ def subscription_no(value: str) -> str:
 
 
 def check(known: Property, value: Any) -> Any:
-    """Return a value as it can be sent.
+    """Return a value as it can be sent; see `checker`."""
+    return checker(known)(value)
 
-    Args:
-        known: what the contract says of it.
-        value: the value; not None.
 
-    Raises:
-        InvalidArgument: the contract does not allow it.
+def checker(known: Property) -> Callable[[Any], Any]:
+    """Return a function that returns a value as it can be sent; the value is not None.
+
+    The function raises `InvalidArgument` if the contract does not allow the value.
     """
-    argument = known.name
     if not known.wire:
-        raise InvalidArgument(argument, "cannot be sent: openapi.yaml has no such property here")
+        return partial(_unknown, known)
     match known.kind:
         case Kind.TEXT | Kind.ID | Kind.LINK | Kind.TIME:
-            _text(known, value)
+            return partial(_text, known)
         case Kind.WHOLE:
-            if not isinstance(value, int) or isinstance(value, bool):
-                raise InvalidArgument(argument, f"must be an int, not {type(value).__name__}")
-            _between(known, Decimal(value))
+            return partial(_whole, known)
         case Kind.DECIMAL:
-            return _decimal(known, value)
+            return partial(_decimal, known)
         case Kind.DATE:
-            if not isinstance(value, date) or isinstance(value, datetime):
-                raise InvalidArgument(argument, f"must be a datetime.date, not {type(value).__name__}")
+            return partial(_date, known)
         case Kind.BOOLEAN:
-            if not isinstance(value, bool):
-                raise InvalidArgument(argument, f"must be a bool, not {type(value).__name__}")
+            return partial(_boolean, known)
         case Kind.OPERATIONS | Kind.JSON:
-            pass
-    return value
+            return lambda value: value
 
 
 def known(value: object) -> frozenset[str] | None:
@@ -113,7 +106,11 @@ def characters(known: Property) -> str:
     return known.pattern.pattern.removeprefix("^").removesuffix("*$") if known.pattern is not None else ""
 
 
-def _text(known: Property, value: Any) -> None:
+def _unknown(known: Property, _value: Any) -> Any:
+    raise InvalidArgument(known.name, "cannot be sent: openapi.yaml has no such property here")
+
+
+def _text(known: Property, value: Any) -> Any:
     argument = known.name
     if not isinstance(value, str):
         raise InvalidArgument(argument, f"must be a str, not {type(value).__name__}")
@@ -129,6 +126,7 @@ def _text(known: Property, value: Any) -> None:
     if known.choices and value not in known.choices:
         raise InvalidArgument(argument, f"must be one of {', '.join(known.choices)}")
     _encodable(argument, value)
+    return value
 
 
 def _encodable(argument: str, value: str) -> None:
@@ -138,17 +136,23 @@ def _encodable(argument: str, value: str) -> None:
         raise InvalidArgument(argument, "must be valid Unicode: it holds a lone surrogate") from None
 
 
-def _between(known: Property, value: Decimal) -> None:
+def _whole(known: Property, value: Any) -> Any:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidArgument(known.name, f"must be an int, not {type(value).__name__}")
+    _between(known, value)
+    return value
+
+
+def _between(known: Property, value: Decimal | int) -> None:
     low, high = known.minimum, known.maximum
-    if low is not None and high is not None and not low <= value <= high:
+    if (low is None or low <= value) and (high is None or value <= high):
+        return
+    if low is not None and high is not None:
         raise InvalidArgument(known.name, f"must be between {low:f} and {high:f}")
-    if low is not None and value < low:
-        raise InvalidArgument(known.name, f"must be at least {low:f}")
-    if high is not None and value > high:
-        raise InvalidArgument(known.name, f"must be at most {high:f}")
+    raise InvalidArgument(known.name, f"must be at {f'most {high:f}' if low is None else f'least {low:f}'}")
 
 
-def _decimal(known: Property, value: Any) -> Decimal:
+def _decimal(known: Property, value: Any) -> Any:
     argument = known.name
     if isinstance(value, int) and not isinstance(value, bool):
         value = Decimal(value)
@@ -158,7 +162,22 @@ def _decimal(known: Property, value: Any) -> Decimal:
     if not value.is_finite():
         raise InvalidArgument(argument, "must be a finite number")
     _between(known, value)
-    exponent = value.normalize().as_tuple().exponent
-    if known.decimals is not None and isinstance(exponent, int) and -exponent > known.decimals:
+    if known.decimals is not None and _decimals(value) > known.decimals < _decimals(value.normalize()):
         raise InvalidArgument(argument, f"must have at most {known.decimals} decimals")
     return value
+
+
+def _date(known: Property, value: Any) -> Any:
+    if not isinstance(value, date) or isinstance(value, datetime):
+        raise InvalidArgument(known.name, f"must be a datetime.date, not {type(value).__name__}")
+    return value
+
+
+def _boolean(known: Property, value: Any) -> Any:
+    if not isinstance(value, bool):
+        raise InvalidArgument(known.name, f"must be a bool, not {type(value).__name__}")
+    return value
+
+
+def _decimals(value: Decimal) -> int:
+    return -int(value.as_tuple().exponent)  # a finite number has no other exponent

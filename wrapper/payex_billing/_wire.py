@@ -98,6 +98,7 @@ class Writer:
 
     def __init__(self, shape: Shape, read: Shape = ()) -> None:
         self._properties = {each.name: each for each in shape}
+        self._required = [each for each in shape if each.required]
         sent = {each.wire for each in shape}
         self._read_only = {each.wire for each in read} - sent
 
@@ -118,11 +119,11 @@ class Writer:
             each = properties.get(name)
             if each is None:
                 raise InvalidArgument(name, "cannot be sent: openapi.yaml has no such property here")
-            body[each.wire] = to_wire(each, value)
+            body[each.wire] = to_wire(each, value) if each.whole or each.kind is Kind.DECIMAL else value
         if extra:
             self._check_extra(extra, own)
-        for each in properties.values():
-            if each.required and each.wire not in body and each.wire not in extra:
+        for each in self._required:
+            if each.wire not in body and each.wire not in extra:
                 argument = each.name if each.name in own else "extra"
                 raise InvalidArgument(argument, f"must hold {each.wire}: the contract requires it")
         return write_object(body, extra)

@@ -162,6 +162,7 @@ class ChargeContent(ReadableValue):
 
 CONTENT: Final = tuple(field.name for field in attrs.fields(ChargeContent))
 """The names of what a charge bills."""
+_CHECKS: Final = _checks.content(CONTENT)
 
 
 @attrs.frozen(kw_only=True)
@@ -190,8 +191,10 @@ class Charge(ChargeContent):
 
     def __attrs_post_init__(self) -> None:
         """Check the values."""
-        for name in CONTENT:
-            _checks.content(name, getattr(self, name))
+        for name, is_required, check in _CHECKS:
+            value = getattr(self, name)
+            if value is not None or is_required:
+                check(value)
         _checks.period(self.start_date, self.end_date)
 
 
