@@ -26,7 +26,7 @@ from benchmarks.measure import Row
 
 DOCS = Path(__file__).parent.parent / "docs"
 PACKAGES = (
-    "payex-billing", "httpx2", "httpx", "pyreqwest", "orjson", "attrs", "stripe", "openapi-python-client", "granian",
+    "payex-billing", "httpx2", "httpx", "pyreqwest", "msgspec", "attrs", "stripe", "openapi-python-client", "granian",
     "duckdb", "click",
 )  # fmt: skip
 
