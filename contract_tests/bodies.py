@@ -68,6 +68,15 @@ class Bodies:
         """Every property of a new resource of a kind."""
         return {name: self._usual(name, node) for name, node in self._contract.creations[kind]["properties"].items()}
 
+    def full_change(self) -> dict[str, Any]:
+        """Every property of a change of a charge."""
+        return {name: self._usual(name, node) for name, node in self._contract.change["properties"].items()}
+
+    def unused(self, kind: str) -> Any:
+        """A number or id that no resource has, of the type that the path parameter takes."""
+        schema = self._contract.parameter_node(self._contract.place(kind).parameter)["schema"]
+        return "none" if self._judge.takes(schema, "none") else 2**31 - 1
+
     def named(self, **values: Any) -> dict[str, Any]:
         """Values by their names on the wire."""
         return {self._contract.wire(role): value for role, value in values.items()}

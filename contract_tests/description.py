@@ -221,7 +221,7 @@ class Contract:
         for name in (*(roles.get(role) for role in _KEY_ROLES[kind]), place.parameter):
             if name is not None and name in properties:
                 return str(name)
-        return next(name for name, node in properties.items() if reference and node.get("$ref") == reference)
+        return next(str(name) for name, node in properties.items() if reference and node.get("$ref") == reference)
 
     def _server_set(self, kind: str) -> set[str]:
         sent = set(self.creations[kind]["properties"]) | set(self.change["properties"] if kind == "charge" else ())

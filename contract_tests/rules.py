@@ -228,9 +228,9 @@ def _personal(exchange: Exchange) -> Iterator[str]:
     except AssertionError:
         return
     for name in (CONTRACT.keys["customer"], CONTRACT.keys["subscription"], CONTRACT.wire("text")):
-        value = sent.get(name) if isinstance(sent, dict) else None
-        if isinstance(value, str) and PERSONAL.search(value):
-            yield value
+        held = sent.get(name) if isinstance(sent, dict) else None
+        if isinstance(held, str) and PERSONAL.search(held):
+            yield held
 
 
 def _check_resource(resource: Mapping[str, Any], kind: str, uri: str) -> None:

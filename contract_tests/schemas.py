@@ -37,7 +37,6 @@ def exact(node: Any) -> Any:
 _FORMATS = jsonschema.FormatChecker(formats=["date"])
 
 
-@_FORMATS.checks("date")
 def _is_date(value: object) -> bool:
     """A full-date of RFC 3339: the standard library alone would also take `20260101`."""
     if not isinstance(value, str):
@@ -46,6 +45,9 @@ def _is_date(value: object) -> bool:
         return re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value) is not None and bool(date.fromisoformat(value))
     except ValueError:
         return False
+
+
+_FORMATS.checks("date")(_is_date)
 
 
 def _is_integer(_checker: Any, value: object) -> bool:

@@ -16,6 +16,8 @@ from .model import machine
 from .probes import PROBES
 from .support import MODEL
 
+__all__ = ["LEDGERS", "Finding", "first_failure", "open_api", "run_model"]
+
 
 @dataclass(frozen=True)
 class Finding:

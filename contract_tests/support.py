@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, settings
 from payex_billing_mock import MockApp, Store, create_app
 from schemathesis import Case, GenerationMode
 from schemathesis.config import SchemathesisConfig
+from schemathesis.schemas import BaseSchema
 
 from .api import (
     Api,
@@ -96,7 +97,7 @@ def document_of(ledger: str) -> dict[str, Any]:
     return document  # type: ignore[no-any-return]
 
 
-def load_schema(ledger: str, **options: Any) -> Any:
+def load_schema(ledger: str, **options: Any) -> BaseSchema:
     """The contract as Schemathesis reads it, with its ledger fixed."""
     config = SchemathesisConfig.from_dict({"checks": CHECKS, **options})
     schema = schemathesis.openapi.from_dict(document_of(ledger), config=config)

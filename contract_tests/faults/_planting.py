@@ -49,7 +49,7 @@ class Answer:
 
 
 Next = Callable[[Request], Answer]
-Behaviour = Callable[[MockApp, Request, Next], Answer]
+Behaviour = Callable[["MockWithFault", Request, Next], Answer]
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def answers(family: str, description: str) -> Callable[[Callable[[Request, Answe
     """Register a function that changes the mock's answer."""
 
     def decorate(function: Callable[[Request, Answer], Answer]) -> Any:
-        def behaviour(_app: MockApp, request: Request, ask: Next) -> Answer:
+        def behaviour(_app: MockWithFault, request: Request, ask: Next) -> Answer:
             return function(request, ask(request))
 
         register(Fault(function.__name__, family, description, behaviour=behaviour))

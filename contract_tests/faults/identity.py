@@ -90,7 +90,8 @@ class AnyParent(Store):
     def charge(self, ledger: str, customer: str, subscription: str, charge_id: str) -> Any:
         self.charges(ledger, customer, subscription)
         for each in self.customers(ledger):
-            for owner in (each, *each.subscriptions.values()):
+            owners: list[Any] = [each, *each.subscriptions.values()]
+            for owner in owners:
                 if charge_id in owner.charges:
                     return owner.charges[charge_id]
         return super().charge(ledger, customer, subscription, charge_id)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from payex_billing_mock import MockApp, Store
+from payex_billing_mock import Store
 
 from contract_tests.exchange import CONTRACT
 
@@ -16,6 +16,7 @@ from ._planting import (
     CUSTOMER_NO,
     UPDATE,
     Answer,
+    MockWithFault,
     Next,
     Request,
     behaves,
@@ -181,7 +182,7 @@ schema_fault("no_empty_change", REFUSED, "an empty change is refused", _set("Rec
 
 
 @behaves(REFUSED, "a text is counted in bytes")
-def text_in_bytes(app: MockApp, request: Request, ask: Next) -> Answer:
+def text_in_bytes(app: MockWithFault, request: Request, ask: Next) -> Answer:
     found = re.search(rb'"%b":"([^"]*)"' % wire("text").encode(), request.body)
     if found and len(found[1]) > 73:
         return validation(**{wire("text"): "is too long"})
@@ -189,47 +190,47 @@ def text_in_bytes(app: MockApp, request: Request, ask: Next) -> Answer:
 
 
 @behaves(REFUSED, "a charset in the media type is refused")
-def no_charset(app: MockApp, request: Request, ask: Next) -> Answer:
+def no_charset(app: MockWithFault, request: Request, ask: Next) -> Answer:
     if "charset" in request.headers.get("content-type", "").lower():
         return refusal("unsupported-media-type")
     return ask(request)
 
 
 @behaves(TAKEN, "an array of one object is taken for the object")
-def array_for_object(app: MockApp, request: Request, ask: Next) -> Answer:
+def array_for_object(app: MockWithFault, request: Request, ask: Next) -> Answer:
     body = request.body.strip()
     return ask(replace(request, body=b"{}") if body.startswith(b"[") and request.method == UPDATE else request)
 
 
 @behaves(TAKEN, "any media type is taken")
-def any_media_type(app: MockApp, request: Request, ask: Next) -> Answer:
+def any_media_type(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return ask(replace(request, headers={**request.headers, "content-type": "application/json"}))
 
 
 @behaves(TAKEN, "a body without a media type is taken")
-def missing_media_type(app: MockApp, request: Request, ask: Next) -> Answer:
+def missing_media_type(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return ask(replace(request, headers={"content-type": "application/json", **request.headers}))
 
 
 @behaves(TAKEN, "an empty body is an empty change")
-def empty_body(app: MockApp, request: Request, ask: Next) -> Answer:
+def empty_body(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return ask(replace(request, body=request.body or b"{}"))
 
 
 @behaves(TAKEN, "JSON with a comma too many is taken")
-def trailing_comma(app: MockApp, request: Request, ask: Next) -> Answer:
+def trailing_comma(app: MockWithFault, request: Request, ask: Next) -> Answer:
     body = request.body
     return ask(replace(request, body=re.sub(rb",\s*}", b"}", body)))
 
 
 @behaves(TAKEN, "NaN is taken for null")
-def nan_in_body(app: MockApp, request: Request, ask: Next) -> Answer:
+def nan_in_body(app: MockWithFault, request: Request, ask: Next) -> Answer:
     body = request.body
     return ask(replace(request, body=body.replace(b":NaN", b":1").replace(b":Infinity", b":1")))
 
 
 def _fails(name: str, description: str, when: Callable[[Request], bool]) -> None:
-    def behaviour(app: MockApp, request: Request, ask: Next) -> Answer:
+    def behaviour(app: MockWithFault, request: Request, ask: Next) -> Answer:
         return refusal("internal-server-error") if when(request) else ask(request)
 
     behaviour.__name__ = name
@@ -260,18 +261,18 @@ _fails(
 
 
 @behaves(TAKEN, "`%2F` in a number splits the path")
-def slash_splits(app: MockApp, request: Request, ask: Next) -> Answer:
+def slash_splits(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return ask(replace(request, raw_path=request.raw_path.replace(b"%2F", b"/")))
 
 
 @behaves(TAKEN, "the path is decoded twice")
-def decoded_twice(app: MockApp, request: Request, ask: Next) -> Answer:
+def decoded_twice(app: MockWithFault, request: Request, ask: Next) -> Answer:
     path = request.raw_path
     return ask(replace(request, raw_path=path.replace(b"%25", b"%")) if b"%25" in path else request)
 
 
 @behaves(TAKEN, "routes are taken in any case")
-def routes_in_any_case(app: MockApp, request: Request, ask: Next) -> Answer:
+def routes_in_any_case(app: MockWithFault, request: Request, ask: Next) -> Answer:
     path = request.raw_path
     for word in {place.segment.encode() for place in CONTRACT.places.values()}:
         path = re.sub(b"/" + word + b"(?=/|$)", b"/" + word, path, flags=re.IGNORECASE)
@@ -279,17 +280,17 @@ def routes_in_any_case(app: MockApp, request: Request, ask: Next) -> Answer:
 
 
 @behaves(TAKEN, "a slash at the end is taken")
-def trailing_slash(app: MockApp, request: Request, ask: Next) -> Answer:
+def trailing_slash(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return ask(replace(request, raw_path=request.raw_path.rstrip(b"/")))
 
 
 @behaves(TAKEN, "a plus in a path is a space")
-def plus_is_space(app: MockApp, request: Request, ask: Next) -> Answer:
+def plus_is_space(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return ask(replace(request, raw_path=request.raw_path.replace(b"%2B", b"%20").replace(b"+", b"%20")))
 
 
 @behaves(TAKEN, "spaces around a number are cut off")
-def numbers_are_trimmed(app: MockApp, request: Request, ask: Next) -> Answer:
+def numbers_are_trimmed(app: MockWithFault, request: Request, ask: Next) -> Answer:
     body = request.body
     path = re.sub(rb"(?:%20)+(?=/|$)", b"", request.raw_path)
     trimmed = re.sub(rb'("%b":)"\s*([^"]*?)\s*"' % CUSTOMER_NO.encode(), rb'\1"\2"', body)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from payex_billing_mock import MockApp
-
 from contract_tests.exchange import CONTRACT
 
-from ._planting import Answer, Next, Request, answers, behaves, problem_rewritten, read, without
+from ._planting import Answer, MockWithFault, Next, Request, answers, behaves, problem_rewritten, read, without
 
 FAMILY = "problems"
 PREFIX = "billing/customer/problems/"
@@ -106,7 +104,7 @@ def value_repeated(request: Request, answer: Answer) -> Answer:
 
 
 @behaves(FAMILY, "a value that is refused is called unprocessable")
-def validation_is_422(app: MockApp, request: Request, ask: Next) -> Answer:
+def validation_is_422(app: MockWithFault, request: Request, ask: Next) -> Answer:
     answer = ask(request)
     if answer.status != 400:
         return answer

@@ -113,8 +113,7 @@ def empty_list_without_items(_: Request, answer: Answer) -> Answer:
 
 @answers(FAMILY, "a list has no navigation")
 def list_without_navigation(_: Request, answer: Answer) -> Answer:
-    body = read(answer) if answer.status == 200 else None
-    return with_body(answer, render(without(body, "navigation"))) if items_in(body) is not None else answer
+    return with_body(answer, render(without(read(answer), "navigation"))) if is_list(answer) else answer
 
 
 @answers(FAMILY, "the last byte of a charge is missing")
@@ -124,14 +123,14 @@ def truncated_json(request: Request, answer: Answer) -> Answer:
 
 @answers(FAMILY, "a key stands twice in a charge")
 def duplicate_keys(_: Request, answer: Answer) -> Answer:
-    return with_body(
-        answer, answer.body.replace(*(f'"{CODE}":{more}'.encode() for more in ("", f'"P99","{CODE}":')), 1)
-    )
+    key = f'"{CODE}":'.encode()
+    return with_body(answer, answer.body.replace(key, key + b'"P99",' + key, 1))
 
 
 @answers(FAMILY, "a price of nought is NaN")
 def nan_price(_: Request, answer: Answer) -> Answer:
-    return with_body(answer, answer.body.replace(*(f'"{PRICE}":{value},'.encode() for value in ("0", "NaN"))))
+    key = f'"{PRICE}":'.encode()
+    return with_body(answer, answer.body.replace(key + b"0,", key + b"NaN,"))
 
 
 @answers(FAMILY, "lists begin with a byte order mark")

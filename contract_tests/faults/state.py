@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from payex_billing_mock import MockApp, Store
+from payex_billing_mock import Store
 
 from contract_tests.api import new_customer
 from contract_tests.exchange import CONTRACT, render
@@ -17,6 +17,7 @@ from ._planting import (
     LISTS,
     SUBSCRIPTION_NO,
     Answer,
+    MockWithFault,
     Next,
     Request,
     behaves,
@@ -312,13 +313,13 @@ class ReadCreates(Store):
 
 
 @behaves(FAMILY, "a new charge is listed only at the second look")
-def listed_late(app: MockApp, request: Request, ask: Next) -> Answer:
+def listed_late(app: MockWithFault, request: Request, ask: Next) -> Answer:
     fresh: set[bytes] = app.__dict__.setdefault("fresh", set())
     answer = ask(request)
     if request.method == "POST" and answer.status < 300 and request.raw_path.endswith(f"/{CHARGES}".encode()):
         fresh.add(request.raw_path)
     elif request.method == "GET" and request.raw_path in fresh:
         fresh.discard(request.raw_path)
-        listed = {name: [] for name in LISTS if f'"{name}":['.encode() in answer.body}
+        listed: dict[str, Any] = {name: [] for name in LISTS if f'"{name}":['.encode() in answer.body}
         return with_body(answer, render(listed | {"navigation": {"@id": request.raw_path.decode()}}))
     return answer

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from payex_billing_mock import MockApp
-
 from contract_tests.exchange import CONTRACT
 
 from ._planting import (
     UPDATE,
     Answer,
+    MockWithFault,
     Next,
     Request,
     answers,
@@ -114,7 +113,7 @@ def allow_names_the_refused(request: Request, answer: Answer) -> Answer:
 
 
 def _instead_of_405(status: int) -> None:
-    def behaviour(app: MockApp, request: Request, ask: Next) -> Answer:
+    def behaviour(app: MockWithFault, request: Request, ask: Next) -> Answer:
         answer = ask(request)
         if answer.status != 405 or request.method not in {OTHER_UPDATE, "OPTIONS", "TRACE"}:
             return answer
@@ -137,19 +136,19 @@ def head_fails(request: Request, answer: Answer) -> Answer:
 
 
 @behaves(FAMILY, f"{OTHER_UPDATE} works like {UPDATE}")
-def put_is_patch(app: MockApp, request: Request, ask: Next) -> Answer:
+def put_is_patch(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return ask(replace(request, method=UPDATE) if request.method == OTHER_UPDATE else request)
 
 
 @behaves(FAMILY, "one request of 150 is refused with 429 and no Retry-After")
-def too_many_without_wait(app: MockApp, request: Request, ask: Next) -> Answer:
-    return refusal("too-many-requests") if app.asked % 150 == 0 else ask(request)  # type: ignore[attr-defined]
+def too_many_without_wait(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    return refusal("too-many-requests") if app.asked % 150 == 0 else ask(request)
 
 
 @behaves(FAMILY, "one request of 150 is refused with 429 and Retry-After: soon")
-def too_many_with_odd_wait(app: MockApp, request: Request, ask: Next) -> Answer:
+def too_many_with_odd_wait(app: MockWithFault, request: Request, ask: Next) -> Answer:
     odd = refusal("too-many-requests", headers={"retry-after": "soon"})
-    return odd if app.asked % 150 == 0 else ask(request)  # type: ignore[attr-defined]
+    return odd if app.asked % 150 == 0 else ask(request)
 
 
 @answers(FAMILY, "Location of a creation is that of another")
@@ -201,7 +200,7 @@ def duplicate_is_400(_: Request, answer: Answer) -> Answer:
 
 
 @behaves(FAMILY, "a read redirects to itself with a slash")
-def redirects(app: MockApp, request: Request, ask: Next) -> Answer:
+def redirects(app: MockWithFault, request: Request, ask: Next) -> Answer:
     if request.method == "GET" and request.raw_path.endswith(SUBSCRIPTIONS.rstrip(b"/")):
         return Answer(301, {"location": request.raw_path.decode() + "/", "content-length": "0"}, b"")
     return ask(request)

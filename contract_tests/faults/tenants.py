@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
-from payex_billing_mock import MockApp, Store
+from payex_billing_mock import Store
 
 from contract_tests.exchange import CONTRACT
 
-from ._planting import CUSTOMER_NO, LEDGERS, UPDATE, Answer, Next, Request, behaves, refusal, stores
+from ._planting import CUSTOMER_NO, LEDGERS, UPDATE, Answer, MockWithFault, Next, Request, behaves, refusal, stores
 from .state import JsonObject
 
 FAMILY = "tenants and credentials"
@@ -21,7 +21,7 @@ def _ledger(request: Request) -> str:
     return unquote(request.raw_path.split(b"/")[4].decode()) if request.raw_path.count(b"/") > 4 else ""
 
 
-def _allowed(app: MockApp, request: Request) -> Request:
+def _allowed(app: MockWithFault, request: Request) -> Request:
     """The request with the token of its ledger."""
     for ledger, token in app.tokens.items():
         if ledger == _ledger(request):
@@ -30,39 +30,39 @@ def _allowed(app: MockApp, request: Request) -> Request:
 
 
 @behaves(FAMILY, "no token is needed")
-def no_token_needed(app: MockApp, request: Request, ask: Next) -> Answer:
+def no_token_needed(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return ask(request if request.headers.get("authorization") else _allowed(app, request))
 
 
 @behaves(FAMILY, "any token will do")
-def any_token(app: MockApp, request: Request, ask: Next) -> Answer:
+def any_token(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return ask(_allowed(app, request) if request.headers.get("authorization", "").startswith("Bearer ") else request)
 
 
 @behaves(FAMILY, "a removal needs no token")
-def delete_without_token(app: MockApp, request: Request, ask: Next) -> Answer:
+def delete_without_token(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return ask(_allowed(app, request) if request.method == "DELETE" else request)
 
 
 @behaves(FAMILY, "lists need no token")
-def lists_without_token(app: MockApp, request: Request, ask: Next) -> Answer:
+def lists_without_token(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return ask(_allowed(app, request) if request.method == "GET" and request.raw_path.endswith(b"s") else request)
 
 
 @behaves(FAMILY, "the token of any ledger will do")
-def token_of_any_ledger(app: MockApp, request: Request, ask: Next) -> Answer:
+def token_of_any_ledger(app: MockWithFault, request: Request, ask: Next) -> Answer:
     token = request.headers.get("authorization", "").removeprefix("Bearer ")
     return ask(_allowed(app, request) if token in app.tokens.values() else request)
 
 
 @behaves(FAMILY, "the token of any ledger may read")
-def any_ledger_reads(app: MockApp, request: Request, ask: Next) -> Answer:
+def any_ledger_reads(app: MockWithFault, request: Request, ask: Next) -> Answer:
     token = request.headers.get("authorization", "").removeprefix("Bearer ")
     return ask(_allowed(app, request) if request.method == "GET" and token in app.tokens.values() else request)
 
 
 @behaves(FAMILY, "the beginning of the token is enough")
-def token_by_beginning(app: MockApp, request: Request, ask: Next) -> Answer:
+def token_by_beginning(app: MockWithFault, request: Request, ask: Next) -> Answer:
     token = request.headers.get("authorization", "").removeprefix("Bearer ")
     return ask(
         _allowed(app, request)
@@ -72,37 +72,37 @@ def token_by_beginning(app: MockApp, request: Request, ask: Next) -> Answer:
 
 
 @behaves(FAMILY, "upper and lower case in a token are the same")
-def token_in_any_case(app: MockApp, request: Request, ask: Next) -> Answer:
+def token_in_any_case(app: MockWithFault, request: Request, ask: Next) -> Answer:
     token = request.headers.get("authorization", "").removeprefix("Bearer ").lower()
     return ask(_allowed(app, request) if token in {each.lower() for each in app.tokens.values()} else request)
 
 
 @behaves(FAMILY, "a token after another scheme is taken")
-def any_scheme(app: MockApp, request: Request, ask: Next) -> Answer:
+def any_scheme(app: MockWithFault, request: Request, ask: Next) -> Answer:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return ask(replace(request, headers={**request.headers, "authorization": f"Bearer {token}"}) if scheme else request)
 
 
 @behaves(FAMILY, "a token in a cookie is taken")
-def token_in_cookie(app: MockApp, request: Request, ask: Next) -> Answer:
+def token_in_cookie(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return ask(_allowed(app, request) if "token=" in request.headers.get("cookie", "") else request)
 
 
 @behaves(FAMILY, "lower-case `bearer` is refused")
-def lower_case_refused(app: MockApp, request: Request, ask: Next) -> Answer:
+def lower_case_refused(app: MockWithFault, request: Request, ask: Next) -> Answer:
     if request.headers.get("authorization", "").startswith("bearer"):
         return refusal("unauthorized", headers=CHALLENGE)
     return ask(request)
 
 
 @behaves(FAMILY, "one request of 120 is refused with 401")
-def sporadic_401(app: MockApp, request: Request, ask: Next) -> Answer:
-    refused = app.asked % 120 == 0  # type: ignore[attr-defined]
+def sporadic_401(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    refused = app.asked % 120 == 0
     return refusal("unauthorized", headers=CHALLENGE) if refused else ask(request)
 
 
 @behaves(FAMILY, "what does not exist is 404 before 401")
-def not_found_before_401(app: MockApp, request: Request, ask: Next) -> Answer:
+def not_found_before_401(app: MockWithFault, request: Request, ask: Next) -> Answer:
     answer = ask(request)
     if answer.status == 401 and request.method == "GET":
         allowed = ask(_allowed(app, request))
@@ -111,7 +111,7 @@ def not_found_before_401(app: MockApp, request: Request, ask: Next) -> Answer:
 
 
 @behaves(FAMILY, "what is not valid is 400 before 401")
-def invalid_before_401(app: MockApp, request: Request, ask: Next) -> Answer:
+def invalid_before_401(app: MockWithFault, request: Request, ask: Next) -> Answer:
     answer = ask(request)
     if answer.status == 401 and request.method == "POST" and request.body.strip() in {b"{}", b"[]"}:
         return ask(_allowed(app, request))
@@ -119,7 +119,7 @@ def invalid_before_401(app: MockApp, request: Request, ask: Next) -> Answer:
 
 
 @behaves(FAMILY, "what exists is 409 before 401")
-def duplicate_before_401(app: MockApp, request: Request, ask: Next) -> Answer:
+def duplicate_before_401(app: MockWithFault, request: Request, ask: Next) -> Answer:
     answer = ask(request)
     if (
         answer.status == 401
@@ -133,7 +133,7 @@ def duplicate_before_401(app: MockApp, request: Request, ask: Next) -> Answer:
 
 
 @behaves(FAMILY, "a write without a token is answered 401, but done")
-def refused_but_done(app: MockApp, request: Request, ask: Next) -> Answer:
+def refused_but_done(app: MockWithFault, request: Request, ask: Next) -> Answer:
     answer = ask(request)
     if answer.status == 401 and request.method in {"POST", UPDATE}:
         ask(_allowed(app, request))
@@ -141,7 +141,7 @@ def refused_but_done(app: MockApp, request: Request, ask: Next) -> Answer:
 
 
 @behaves(FAMILY, "the detail of a 401 tells whether the token is known")
-def tells_the_token(app: MockApp, request: Request, ask: Next) -> Answer:
+def tells_the_token(app: MockWithFault, request: Request, ask: Next) -> Answer:
     answer = ask(request)
     if answer.status != 401:
         return answer

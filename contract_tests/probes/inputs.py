@@ -117,7 +117,7 @@ def a_required_property_is_required(api: Api) -> None:
     for route, kind in _creations(api):
         before = api.items(*route) if kind != "customer" else []
         required = CONTRACT.creations[kind].get("required", ())
-        bodies = [{}, {"other": 1}, {wire("text"): "x"}]
+        bodies: list[dict[str, Any]] = [{}, {"other": 1}, {wire("text"): "x"}]
         bodies += [{key: each for key, each in BODIES.full(kind).items() if key != name} for name in required]
         for body in bodies:
             absent = [name for name in required if name not in body]
