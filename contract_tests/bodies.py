@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from .description import Contract, ContractError
 from .exchange import CONTRACT
-from .schemas import JUDGE, Judge
+from .schemas import JUDGE, Judge, exact
 
 # Values that read well in a report. A contract that does not take one gets a value made from the schema.
 USUAL: Mapping[str, Any] = {
@@ -88,7 +88,7 @@ class Bodies:
             ContractError: none was found; an `example` beside the schema helps.
         """
         node = self._contract.resolve(schema)
-        for value in self._candidates(node):
+        for value in map(exact, self._candidates(node)):
             if self._judge.takes(schema, value):
                 return value
         raise ContractError(f"no value for {dict(schema)} was found; add an example beside it in openapi.yaml")
