@@ -19,6 +19,7 @@ from contract_tests.api import Api, NotTried
 from contract_tests.exchange import Exchange
 from contract_tests.guard import Guard, OutOfBounds
 from tests.support import LEDGER, ROOT, TOKEN
+from tests.wire import new_charge, new_customer
 
 PREFIX = "CT-"
 BASE = f"/billing/customer/v1/{LEDGER}/customers"
@@ -46,8 +47,8 @@ def left_over(mock: MockServer) -> tuple[int, int]:
 
 
 def test_writes_stay_under_the_prefix_and_are_removed(mock: MockServer, asked: list[Request], tmp_path: Path) -> None:
-    mock.store.create_customer(LEDGER, {"customerNo": "real"})
-    mock.store.create_charge(LEDGER, "real", "", {"productCode": "P01"})
+    mock.store.create_customer(LEDGER, new_customer("real"))
+    mock.store.create_charge(LEDGER, "real", "", new_charge())
 
     result = contract("--target", mock.url, *WRITING, "--report", str(tmp_path))
 
