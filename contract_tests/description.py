@@ -306,8 +306,10 @@ def load(file: Path = FILE) -> Contract:
     """
     try:
         document: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ContractError(f"cannot read {file}: {error}") from error
+    except yaml.YAMLError as error:
+        raise ContractError(f"{file.name} is not YAML: {error}") from error
     return Contract(document)
 
 
