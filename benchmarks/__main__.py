@@ -17,6 +17,7 @@ from benchmarks import (
     generation,
     imports,
     instructions,
+    nights,
     plot,
     servers,
     tables,
@@ -47,6 +48,7 @@ def main() -> int:
         ("Commands", commands.TEXT, commands.measure()),
         ("Tables", tables.TEXT, tables.measure()),
         ("Apply", applying.TEXT, applying.measure()),
+        ("Nights", nights.TEXT, nights.measure()),
         ("Generation", generation.TEXT, generation.measure()),
     ]
     page = "\n".join(_page(sections))
