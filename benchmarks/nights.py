@@ -17,9 +17,9 @@ LOSSES = "lose-answer:POST@0.01"
 TEXT = (
     f"A night on which 5 % of the rows change: {CUSTOMERS:,} customers with {PER_CUSTOMER} charges each, of which "
     f"{CHANGED} customers get new prices, {WORKERS} customers at once. `apply` plans, asks the guards, and reads each "
-    "customer again before it writes to it. The base reads each customer once and sends the same changes.\n\nLost responses: 20,000 "
-    f"new charges of 5,000 customers on the mock, which loses 1 % of the responses to creations. `settle` is {SETTLE:g} s. "
-    "The seconds beyond one `settle` are compared with those of a night without losses."
+    "customer again before it writes to it. The base reads each customer once and sends the same changes.\n\n"
+    "Lost responses: 20,000 new charges of 5,000 customers on the mock, which loses 1 % of the responses to creations. "
+    f"`settle` is {SETTLE:g} s. The seconds beyond one `settle` are compared with those of a night without losses."
 )
 NIGHT, ONCE = "apply, 5 % of the rows change", "reading once, and the same changes"
 LOST, CLEAN = "apply with lost responses, less one settle", "apply without losses"
