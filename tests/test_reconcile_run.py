@@ -231,6 +231,18 @@ def test_a_kept_plan_is_applied(place: Place) -> None:
     assert place.held() == ALL
 
 
+def test_a_plan_of_which_a_row_failed_is_applied_again_for_the_rest(tmp_path: Path) -> None:
+    with MockServer({LEDGER: TOKEN}, faults=Faults()) as mock:
+        place = Place(mock, tmp_path)
+        path = tmp_path / "plan.jsonl"
+        place.plan().write(path)
+        mock.faults.queue("429=90:POST")
+        assert not place.apply(Plan.load(path)).is_complete
+        assert place.held() != ALL
+        assert place.apply(Plan.load(path)).is_complete
+        assert place.held() == ALL
+
+
 def test_a_plan_is_refused_when_a_customer_has_changed_since(place: Place, asked: list[Request]) -> None:
     plan = place.plan()
     place.mock.store.create_customer(LEDGER, {"customerNo": "2"})

@@ -198,7 +198,8 @@ async def apply(
         notes.begin(applying.identity, made.customers.digest, resumed=since is not None)
         report = await Writer(made, run).run()
         if not (report.interrupted or report.stopped):
-            notes.finish()
+            if not (isinstance(source, Plan) and report.failed):  # the same plan can be applied again for the rest
+                notes.finish()
             # A table of which nothing had to be written, and that looks wrong, is nothing to compare with.
             if not (applying.is_part or doubts):
                 try:
