@@ -67,8 +67,8 @@ def make_app(store: Store | None = None) -> MockApp:
     if PLANTED is None:
         return create_app({LEDGER: TOKEN}, store=store)
     app = plant(PLANTED, {LEDGER: TOKEN})
-    for customer in store.customers(LEDGER) if store is not None else ():
-        app.store._ledgers.setdefault(LEDGER, {})[customer.key.customer] = customer
+    if store is not None:
+        app.store.adopt(store.ledger(LEDGER))
     return app
 
 
@@ -111,9 +111,9 @@ def seeded_store(ledger: str = LEDGER) -> Store:
     components = load_contract().document["components"]
     examples = components["examples"]
     store = Store()
-    random_id, store.new_id = store.new_id, lambda: components["parameters"]["RecurringProductId"]["example"]
-    customer = store.create_customer(ledger, examples["NewCustomer"]["value"]).key.customer
-    subscription = store.create_subscription(ledger, customer, examples["NewSubscription"]["value"]).key.subscription
+    random_id, store.new_id = store.new_id, lambda _: components["parameters"]["RecurringProductId"]["example"]
+    customer = str(store.create_customer(ledger, examples["NewCustomer"]["value"]).id)
+    subscription = str(store.create_subscription(ledger, customer, examples["NewSubscription"]["value"]).id)
     store.create_charge(ledger, customer, "", examples["NewDeviationProduct"]["value"])
     store.create_charge(ledger, customer, subscription, examples["NewCredit"]["value"])
     store.new_id = random_id

@@ -28,7 +28,7 @@ from openapi_core.datatypes import RequestParameters
 from payex_billing import Billing, BillingError, Charge, InvalidArgument, OutcomeUnknown, ProblemError
 from payex_billing.models import Customer, RecurringProduct
 from payex_billing_mock import MockServer
-from payex_billing_mock.app import Answer, Request
+from payex_billing_mock.app import Request
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 
 from contract_tests.exchange import CONTRACT, DOCUMENT, OPERATIONS
@@ -124,13 +124,7 @@ class Wire:
 def wire() -> Iterator[Wire]:
     server = MockServer({LEDGER: TOKEN})
     wire = Wire(server)
-    handle = server.app.handle
-
-    def recording(request: Request) -> Answer:
-        wire.sent.append(request)
-        return handle(request)
-
-    server.app.handle = recording  # type: ignore[method-assign]
+    server.app.observers.append(lambda handled: wire.sent.append(handled.request))
     with server:
         yield wire
 

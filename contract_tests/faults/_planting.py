@@ -5,16 +5,14 @@ from __future__ import annotations
 import copy
 import json
 import re
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-import yaml
 from payex_billing_mock import MockApp, Store, load_contract
 from payex_billing_mock.app import Answer, Request
+from payex_billing_mock.contract import build_contract
 from payex_billing_mock.json_text import render
 
 Next = Callable[[Request], Answer]
@@ -44,19 +42,17 @@ def plant(name: str | None, ledgers: Mapping[str, str]) -> MockApp:
 
 
 class MockWithFault(MockApp):
-    """The mock with one fault, which also befalls it when another server calls `handle`."""
+    """The mock with one fault, on every server that serves it."""
 
     def __init__(self, fault: Fault, ledgers: Mapping[str, str]) -> None:
-        super().__init__(ledgers, store=fault.store(), contract=_changed_contract(fault))
+        contract = _changed_contract(fault)
+        super().__init__(ledgers, store=fault.store(contract), contract=contract, interceptor=self._befall)
         self.fault = fault
         self.asked = 0
 
-    def handle(self, request: Request) -> Answer:
-        """Answer as the fault has it."""
+    def _befall(self, request: Request, respond: Next) -> Answer:
         self.asked += 1
-        if self.fault.behaviour is None:
-            return super().handle(request)
-        return self.fault.behaviour(self, request, super().handle)
+        return respond(request) if self.fault.behaviour is None else self.fault.behaviour(self, request, respond)
 
 
 def _changed_contract(fault: Fault) -> Any:
@@ -64,10 +60,7 @@ def _changed_contract(fault: Fault) -> Any:
         return None
     document = copy.deepcopy(dict(load_contract().document))
     fault.contract(document)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "openapi.yaml"
-        file.write_text(yaml.safe_dump(document), encoding="utf-8")
-        return load_contract(file)
+    return build_contract(document)
 
 
 def register(fault: Fault) -> None:

@@ -10,9 +10,10 @@ from urllib.parse import unquote_to_bytes
 
 from payex_billing_mock import MockApp, Store
 from payex_billing_mock.app import Answer, Request
-from payex_billing_mock.contract import Failure
 from payex_billing_mock.problems import Refusal, invalid
-from payex_billing_mock.store import JsonObject
+from payex_billing_mock.resources import Collection, Resource
+from payex_billing_mock.schemas import JsonObject
+from payex_billing_mock.validation import Failure
 
 from ._planting import Next, behaves, schema_fault, stores
 
@@ -284,9 +285,9 @@ def numbers_are_trimmed(app: MockApp, request: Request, ask: Next) -> Answer:
 
 @stores(TAKEN, "a charge may end before it starts")
 class EndBeforeStart(Store):
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Any:
-        end = body.pop("endDate", ...)
-        charge = super().create_charge(ledger, customer, subscription, body)
+    def create(self, owner: Resource, collection: Collection, content: JsonObject) -> Resource:
+        end = content.pop("endDate", ...)
+        charge = super().create(owner, collection, content)
         if end is not ...:
             charge.document["endDate"] = end
         return charge
@@ -294,14 +295,12 @@ class EndBeforeStart(Store):
 
 @stores(TAKEN, "a change may let a charge end before it starts, by the start it has")
 class ChangedEndBeforeStart(Store):
-    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Any:
-        charge = self.charge(ledger, customer, subscription, charge_id)
-        if "startDate" in body:
-            return super().change_charge(ledger, customer, subscription, charge_id, body)
-        start = charge.document.pop("startDate", ...)
+    def merge(self, resource: Resource, changes: JsonObject) -> Resource:
+        if "startDate" in changes:
+            return super().merge(resource, changes)
+        start = resource.document.pop("startDate", ...)
         try:
-            return super().change_charge(ledger, customer, subscription, charge_id, body)
+            return super().merge(resource, changes)
         finally:
             if start is not ...:
-                charge.document["startDate"] = start
-                charge.rendered = None
+                resource.document["startDate"] = start

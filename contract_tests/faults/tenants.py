@@ -8,7 +8,8 @@ from urllib.parse import unquote
 from payex_billing_mock import MockApp, Store
 from payex_billing_mock.app import Answer, Request
 from payex_billing_mock.problems import Refusal
-from payex_billing_mock.store import Customer, JsonObject
+from payex_billing_mock.resources import Collection, Resource
+from payex_billing_mock.schemas import JsonObject
 
 from ._planting import Next, behaves, stores
 
@@ -122,7 +123,7 @@ def duplicate_before_401(app: MockApp, request: Request, ask: Next) -> Answer:
     answer = ask(request)
     if answer.status == 401 and request.method == "POST" and request.raw_path.endswith(b"/customers"):
         number = (request.body or b"").partition(b'"customerNo":"')[2].partition(b'"')[0].decode()
-        if number in app.store._ledgers.get(_ledger(request), {}):
+        if number in {each.id for each in app.store.customers(_ledger(request))}:
             return app.refuse(Refusal("customer-already-exists"))
     return answer
 
@@ -144,44 +145,45 @@ def tells_the_token(app: MockApp, request: Request, ask: Next) -> Answer:
     return app.refuse(Refusal("unauthorized", "no access to it" if exists else "no access", headers=CHALLENGE))
 
 
-class _OneLedger(Store):
-    """All ledgers are one."""
-
-    def customer(self, ledger: str, number: str) -> Customer:
-        for each in self._ledgers.values():
-            if number in each:
-                return each[number]
-        return super().customer(ledger, number)
+def _ledgers(store: Store) -> list[Resource]:
+    return list(store._ledgers.values())
 
 
 @stores(FAMILY, "another ledger's customer can be read")
-class OtherLedgerReadable(_OneLedger):
-    pass
+class OtherLedgerReadable(Store):
+    def find(self, owner: Resource, collection: Collection, number: str) -> Resource:
+        for each in _ledgers(self) if collection.role == "customer" else ():
+            if number in each.items.get(collection.word, {}):
+                return each.items[collection.word][number]
+        return super().find(owner, collection, number)
 
 
 @stores(FAMILY, "a number that another ledger has is refused")
 class NumbersAcrossLedgers(Store):
-    def create_customer(self, ledger: str, body: JsonObject) -> Customer:
-        for each in self._ledgers.values():
-            if body["customerNo"] in each:
+    def create(self, owner: Resource, collection: Collection, content: JsonObject) -> Resource:
+        for each in _ledgers(self) if collection.role == "customer" else ():
+            if content["customerNo"] in each.items.get(collection.word, {}):
                 raise Refusal("customer-already-exists")
-        return super().create_customer(ledger, body)
+        return super().create(owner, collection, content)
 
 
 @stores(FAMILY, "another ledger's charges are listed")
 class OtherLedgerListed(Store):
-    def charges(self, ledger: str, customer: str, subscription: str = "") -> dict:  # type: ignore[type-arg]
-        held = super().charges(ledger, customer, subscription)
-        for name, customers in self._ledgers.items():
-            if name != ledger and customer in customers and not subscription:
-                return {**held, **customers[customer].charges}
+    def listed(self, owner: Resource, collection: Collection) -> list[Resource]:
+        held = super().listed(owner, collection)
+        if collection.role == "charge" and owner.collection.role == "customer":
+            for ledger in _ledgers(self):
+                other = ledger.items.get(owner.collection.word, {}).get(str(owner.id))
+                if other is not None and other is not owner:
+                    return held + list(other.charges.values())
         return held
 
 
 @stores(FAMILY, "the removal of a subscription befalls all ledgers")
 class RemovalInAllLedgers(Store):
-    def delete_subscription(self, ledger: str, customer: str, number: str) -> None:
-        super().delete_subscription(ledger, customer, number)
-        for customers in self._ledgers.values():
-            if customer in customers:
-                customers[customer].subscriptions.pop(number, None)
+    def remove(self, resource: Resource) -> None:
+        super().remove(resource)
+        for ledger in _ledgers(self):
+            for customer in self.customers(str(ledger.id)):
+                if resource.owner is not None and customer.id == resource.owner.id:
+                    customer.items.get(resource.collection.word, {}).pop(str(resource.id), None)

@@ -47,7 +47,7 @@ def list_grows_with_others(app: MockApp, request: Request, ask: Next) -> Answer:
     answer = ask(request)
     if b'"items"' not in answer.body or answer.status != 200:
         return answer
-    known = [number for ledger in app.store._ledgers.values() for number in ledger]
+    known = [each for ledger in app.ledgers for each in app.store.customers(ledger)]
     body = read(answer)
     body["navigation"]["known"] = "." * len(known)
     return with_body(answer, render(body))
