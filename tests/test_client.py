@@ -526,7 +526,7 @@ def test_a_subscription_that_disappears_while_they_are_read_is_left_out(
 
     def disappearing(request: Request, respond: Respond) -> Answer:
         if request.raw_path.endswith(b"/48/recurring-products"):
-            mock.store.delete_subscription(LEDGER, "1", "48")
+            mock.store.remove(mock.store.subscription(LEDGER, "1", "48"))
         return respond(request)
 
     monkeypatch.setattr(mock.app, "interceptor", disappearing)

@@ -437,7 +437,7 @@ def test_when_it_cannot_be_told_the_row_fails_and_nothing_is_sent(place: Place, 
         journal.execute("UPDATE intent SET result = NULL WHERE customer = '2' AND step LIKE '%create\"%'")
     journal.close()
     charge = next(iter(place.mock.store.charges(LEDGER, "2").values()))
-    charge.document, charge.rendered = {"productCode": "P01", "quantity": 7}, None  # like it, but not it
+    charge.document = {"productCode": "P01", "quantity": 7}  # like it, but not it
     asked.clear()
     report = place.apply()
     assert "it is not known whether a creation took effect" in report.failed[4]

@@ -144,7 +144,7 @@ class Operation:
 def read_query(query: bytes) -> dict[str, str]:
     """The parameters of a query; a repeated one has its values joined by commas."""
     texts: dict[str, str] = {}
-    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else ():
         texts[name] = f"{texts[name]},{value}" if name in texts else value
     return texts
 

@@ -90,6 +90,7 @@ class Resource:
         id: its number or id.
         document: what the client sent, unknown properties included, and what the mock added.
         items: what it owns, by the word of the collection, then by id as text.
+        path: its path below the API's base path.
     """
 
     collection: Collection
@@ -97,19 +98,21 @@ class Resource:
     id: Id
     document: JsonObject = field(default_factory=dict)
     items: dict[str, dict[str, Resource]] = field(default_factory=dict)
+    path: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the path."""
+        own = quote(str(self.id), safe="")
+        if self.owner is None:
+            segments = self.collection.path.split("/")
+            self.path = "/".join(own if segment.startswith("{") else segment for segment in segments)
+        else:
+            self.path = f"{self.owner.path}/{self.collection.word}/{own}"
 
     @property
     def key(self) -> Key:
         """Where it is."""
         return (self.id,) if self.owner is None else (*self.owner.key, self.collection.word, self.id)
-
-    @property
-    def path(self) -> str:
-        """Its path below the API's base path."""
-        own = quote(str(self.id), safe="")
-        if self.owner is None:
-            return "/".join(own if part.startswith("{") else part for part in self.collection.path.split("/"))
-        return f"{self.owner.path}/{self.collection.word}/{own}"
 
     @property
     def subscriptions(self) -> dict[str, Resource]:
