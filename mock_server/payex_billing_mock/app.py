@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 from .actions import Call, perform
@@ -241,7 +242,9 @@ def _check_media_type(headers: Mapping[str, str], allowed: Sequence[str]) -> Non
     charsets = [
         value.strip('"') for name, _, value in (each.partition("=") for each in parameters) if name == "charset"
     ]
-    if media_type not in allowed or any(charset not in ("utf-8", "utf8") for charset in charsets):
+    if not any(fnmatchcase(media_type, each) for each in allowed) or any(
+        charset not in ("utf-8", "utf8") for charset in charsets
+    ):
         raise Refusal("unsupported-media-type", f"The body must be {' or '.join(allowed)} in UTF-8")
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise Refusal("unsupported-media-type", "The body must not be compressed")

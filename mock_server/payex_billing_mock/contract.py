@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import yaml
+from jsonschema_rs import ReferencingError
 
 from .names import words
 from .operations import METHODS, Action, Operation, OperationReader
@@ -139,8 +140,6 @@ def _read(text: str, name: str) -> Contract:
         return build_contract(document)
     except ContractError as error:
         raise ContractError(f"{name} is not a contract the mock can serve: {error}") from error
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
-        raise ContractError(f"{name} is not a contract the mock can serve: {error!r}") from error
 
 
 def build_contract(document: Mapping[str, Any]) -> Contract:
@@ -149,6 +148,15 @@ def build_contract(document: Mapping[str, Any]) -> Contract:
     Raises:
         ContractError: the mock cannot serve it.
     """
+    try:
+        return _build(document)
+    except KeyError as error:
+        raise ContractError(f"it has no {error}") from error
+    except (TypeError, AttributeError, IndexError, ValueError, RecursionError, ReferencingError) as error:
+        raise ContractError(f"it is not OpenAPI: {error}") from error
+
+
+def _build(document: Mapping[str, Any]) -> Contract:
     schemas = Schemas(document)
     base = _base(document["servers"][0])
     paths: Mapping[str, Node] = document["paths"]
@@ -163,7 +171,7 @@ def build_contract(document: Mapping[str, Any]) -> Contract:
     links = _links(document)
     assign_roles(root)
     for collection in root:
-        identify(schemas, collection, _id_schema(schemas, paths, by_path, collection), links)
+        identify(schemas, collection, _id_schema(schemas, paths, collection), links)
     problems = ProblemTypes(document["x-problem-types"], list(root))
     routes: dict[int, list[Route]] = {}
     for path, item in paths.items():
@@ -171,7 +179,8 @@ def build_contract(document: Mapping[str, Any]) -> Contract:
         operations = {
             method.upper(): reader.read(path, item, method, by_path[path]) for method in METHODS if method in item
         }
-        routes.setdefault(len(segments), []).append(Route(segments, operations))
+        for accepted in {segments, segments[:-1] if not segments[-1] else segments}:  # links end without a slash
+            routes.setdefault(len(accepted), []).append(Route(accepted, operations))
     for same_length in routes.values():  # literal segments win over parameters
         same_length.sort(key=lambda route: [segment.startswith("{") for segment in route.segments])
     views = [view for each in _operations(routes) for view in each.problems.values() if view is not None]
@@ -219,12 +228,11 @@ def _describe(schemas: Schemas, reader: OperationReader, path: str, item: Node, 
                 collection.create = schemas.shape(body)
 
 
-def _id_schema(
-    schemas: Schemas, paths: Mapping[str, Node], by_path: Mapping[str, Collection], collection: Collection
-) -> Node | None:
+def _id_schema(schemas: Schemas, paths: Mapping[str, Node], collection: Collection) -> Node | None:
     """The schema of the path parameter that identifies an item."""
+    template = f"{collection.path}/{{{collection.id_parameter}}}"
     for path, item in paths.items():
-        if by_path[path] is collection and path.rstrip("/").endswith("}"):
+        if path == template or path.startswith(f"{template}/"):
             operations = [item[method].get("parameters", ()) for method in METHODS if method in item]
             for node in (*item.get("parameters", ()), *(each for own in operations for each in own)):
                 parameter = schemas.resolve(node)

@@ -28,6 +28,8 @@ def stem(name: str) -> str:
 def singular(word: str) -> str:
     """One element of a collection: `recurring-products` has `recurring-product`."""
     last = word.rpartition("/")[2]
+    if last.endswith(("ss", "us")):
+        return last
     return last[:-3] + "y" if last.endswith("ies") else last.removesuffix("s")
 
 

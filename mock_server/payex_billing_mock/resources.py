@@ -160,11 +160,13 @@ def _root_path(paths: Mapping[str, Node]) -> str:
 
 def _collection(known: dict[str, Collection], root: Collection, path: str) -> Collection:
     if path not in known:
-        owner_path = path[: path.rfind("}") + 1].rpartition("/")[0] if "}" in path[len(root.path) :] else root.path
-        owner = _collection(known, root, owner_path) if owner_path != root.path else root
-        after = path[path.rfind("}") + 1 :] if "}" in path else path
-        word = after.strip("/")
-        known[path] = Collection(path, word, owner)
+        owner, end = root, len(root.path)
+        if "}" in path[end:]:
+            end = path.rindex("}") + 1
+            owner_path, _, parameter = path[:end].rpartition("/")
+            owner = _collection(known, root, owner_path)
+            owner.id_parameter = parameter[1:-1]
+        known[path] = Collection(path, path[end:].strip("/"), owner)
         owner.children.append(known[path])
     return known[path]
 

@@ -31,6 +31,7 @@ class Parameter:
         is_required: whether it must be there.
         schema: its schema.
         types: the JSON types of its schema.
+        item_types: the JSON types of the elements, if it is an array.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Parameter:
     is_required: bool
     schema: Node
     types: frozenset[str]
+    item_types: frozenset[str]
     validator: jsonschema_rs.Validator
 
     @classmethod
@@ -52,22 +54,15 @@ class Parameter:
             definition.get("required", False),
             schema,
             schemas.types(schema),
+            schemas.types(schemas.items(schema)),
             schemas.validator(schema),
         )
 
     def read(self, text: str) -> Any:
         """The value that a text stands for: a number or a truth value only if the schema asks for one."""
-        if self.types & {"integer", "number"} and re.fullmatch(r"-?(0|[1-9]\d{0,18})", text):
-            return int(text)
-        if "number" in self.types:
-            try:
-                value = Decimal(text)
-            except InvalidOperation:
-                return text
-            return value if value.is_finite() else text
-        if "boolean" in self.types and text in {"true", "false"}:
-            return text == "true"
-        return text.split(",") if "array" in self.types else text
+        if "array" in self.types:
+            return [_read(element, self.item_types) for element in text.split(",")]
+        return _read(text, self.types)
 
     def failures(self, value: Any) -> list[Failure]:
         """What is wrong with a value."""
@@ -84,6 +79,18 @@ def failures(validator: jsonschema_rs.Validator, value: Any, name: str = "") -> 
             yield Failure(".".join([*path, kind.property]), "is required")
         else:
             yield Failure(".".join(path) or "body", _message(error))
+
+
+def _read(text: str, types: frozenset[str]) -> Any:
+    if types & {"integer", "number"} and re.fullmatch(r"-?(0|[1-9]\d{0,18})", text):
+        return int(text)
+    if "number" in types:
+        try:
+            value = Decimal(text)
+        except InvalidOperation:
+            return text
+        return value if value.is_finite() else text
+    return text == "true" if "boolean" in types and text in {"true", "false"} else text
 
 
 def _message(error: Any) -> str:

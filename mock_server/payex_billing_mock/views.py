@@ -231,6 +231,9 @@ class ListView:
         parts: dict[str, Callable[[Page], Any]] = {}
         for name, each in shape.properties.items():
             part = self._part(name, each)
+            is_needed = name in shape.required and not self._schemas.allows_null(each)
+            if is_needed and words(name) in (*_PATHS["next"], *_PATHS["previous"]):
+                raise ContractError(f"{name!r} of a list is required and may not be null, but one page has none")
             if part is not None:
                 parts[name] = part
             elif name in shape.required:
