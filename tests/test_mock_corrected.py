@@ -625,6 +625,16 @@ def test_a_duplicate_is_a_validation_where_409_is_not_declared() -> None:
     )
 
 
+def test_a_duplicate_is_a_validation_where_no_problem_type_fits() -> None:
+    def correct(document: Document) -> None:
+        del document["x-problem-types"]["subscription-already-exists"]
+
+    client = Client(corrected(correct))
+    client.fill()
+    refused = client("POST", SUBSCRIPTIONS, {"subscriptionNo": "46"}, 400).json
+    assert refused["problems"] == [{"subscriptionNo": "exists already"}]
+
+
 def test_other_problem_types_statuses_and_keys() -> None:
     def correct(document: Document) -> None:
         types = document["x-problem-types"]

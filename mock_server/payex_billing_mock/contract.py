@@ -18,10 +18,9 @@ from .operations import METHODS, Action, Operation, OperationReader
 from .problems import ProblemType, ProblemTypes, ProblemView
 from .resources import Collection, assign_roles, collections_of, identify
 from .schemas import ContractError, Node, Schemas, resolve
-from .validation import Failure
 from .views import Base, items_of
 
-__all__ = ["Contract", "ContractError", "Failure", "Match", "Route", "load_contract", "resolve"]
+__all__ = ["Contract", "ContractError", "Match", "Route", "build_contract", "load_contract", "resolve"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,17 +32,14 @@ class Paging:
         self._position = next((each for each in rest if set(words(each.name)) & ({"page"} | _OFFSET | _CURSOR)), None)
         if self._position is None:
             return
-        schema = self._position.schema
         self._counts_pages = not set(words(self._position.name)) & (_OFFSET | _CURSOR)
-        starts = schemas.values(schema, "default") + schemas.values(schema, "minimum")
-        self._first = (
-            int(starts[0]) if self._counts_pages and starts and str(starts[0]).isdigit() else int(self._counts_pages)
-        )
-        sizes = schemas.values(self._size.schema, "default") if self._size else []
-        largest = (
-            min(schemas.values(self._size.schema, "maximum"), default=DEFAULT_SIZE) if self._size else DEFAULT_SIZE
-        )
-        self._default_size = int(sizes[0]) if sizes else min(DEFAULT_SIZE, int(largest))
+        starts = [0]
+        if self._counts_pages:
+            starts = [each for key in ("default", "minimum") for each in schemas.values(self._position.schema, key)]
+        self._first = int(next(iter(starts), 1))
+        size = self._size.schema if self._size is not None else {}
+        largest = min([DEFAULT_SIZE, *schemas.values(size, "maximum")])
+        self._default_size = int(next(iter(schemas.values(size, "default")), largest))
 
     def page(self, resources: Sequence[Resource], path: str, query: Mapping[str, str]) -> Page:
         """The page that a query asks for.
@@ -52,8 +49,7 @@ class Paging:
         """
         total = len(resources)
         if self._position is None:
-            numbers = {"total": total, "count": total, "page": 1, "size": total, "pages": 1, "offset": 0}
-            return Page(resources, {"self": path}, numbers)
+            return Page(resources, {"self": path}, {"total": total, "page": 1, "size": total})
         name = self._position.name
         try:
             size = int(query.get(self._size.name, self._default_size)) if self._size else self._default_size
@@ -69,17 +65,12 @@ class Paging:
             wanted = self._first + offset // size if self._counts_pages else offset
             return f"{path}?{urlencode({**query, name: wanted})}"
 
-        last = max(0, total - 1) // size * size
-        paths = {"self": at(start) if query else path, "first": at(0), "last": at(last)}
+        paths = {"self": at(start) if query else path}
         if start + size < total:
             paths["next"] = at(start + size)
         if start > 0:
             paths["previous"] = at(max(0, start - size))
-        pages = last // size + 1
-        number = start // size + self._first if self._counts_pages else start // size + 1
-        return Page(shown, paths, {
-            "total": total, "count": len(shown), "page": number, "size": size, "pages": pages, "offset": start,
-        })  # fmt: skip
+        return Page(shown, paths, {"total": total, "page": start // size + self._first, "size": size})
 
 
 def _is_size(name: str) -> bool:

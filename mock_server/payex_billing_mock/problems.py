@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .names import are_same, singular, stem, words
+from .names import are_same, only, singular, stem, words
 from .resources import Collection
 from .schemas import ContractError, Node, Schemas
 from .validation import Failure
@@ -143,15 +143,8 @@ class ProblemView:
         shape = schemas.shape(schema)
         self._names = list(shape.properties)
         self._texts = {name for name in self._names if "string" in schemas.types(shape.properties[name])}
-        self._types = [
-            *(
-                text
-                for name in self._names
-                for texts in schemas.values(shape.properties[name], "enum")
-                for text in texts
-            ),
-            *types,
-        ]
+        enums = [each for name in self._names for each in schemas.values(shape.properties[name], "enum")]
+        self._types = [text for texts in (*enums, types) for text in texts if isinstance(text, str)]
         self._arrays = {name: _failure_writer(schemas, each) for name, each in shape.properties.items()}
         self._required = {
             name: schemas.sample(shape.properties.get(name, {}), name)
@@ -181,14 +174,9 @@ class ProblemView:
         return body
 
     def _type(self, code: str) -> str:
-        for text in self._types:
-            if isinstance(text, str) and text.rpartition("/")[2] == code:
-                return text
-        prefix = next(
-            (text.rpartition("/")[0] + "/" for text in self._types if isinstance(text, str) and "/" in text),
-            TYPE_PREFIX,
-        )
-        return prefix + code
+        shown = [text for text in self._types if text.rpartition("/")[2] == code]
+        prefixes = [text.removesuffix(text.rpartition("/")[2]) for text in self._types]
+        return next(iter(shown), next(iter(prefixes), TYPE_PREFIX) + code)
 
 
 def _failure_writer(schemas: Schemas, schema: Node) -> Callable[[Sequence[Failure]], Any] | None:
@@ -197,14 +185,7 @@ def _failure_writer(schemas: Schemas, schema: Node) -> Callable[[Sequence[Failur
         names = list(schemas.shape(schemas.items(schema)).properties)
         if not names:
             return lambda failures: [{failure.parameter: failure.message} for failure in failures]
-        parameter = next(
-            (
-                name
-                for name in names
-                if {"name", "parameter", "field", "path", "property", "pointer"} & set(words(name))
-            ),
-            names[0],
-        )
+        parameter = only(names, {"name", "parameter", "field", "path", "property", "pointer"}) or names[0]
         message = next((name for name in names if name != parameter), parameter)
         return lambda failures: [{parameter: failure.parameter, message: failure.message} for failure in failures]
     extra = next(iter(schemas.values(schema, "additionalProperties")), None)

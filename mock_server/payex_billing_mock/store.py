@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from .contract import Contract, load_contract
 from .messages import Answer
-from .problems import Refusal
+from .problems import Refusal, invalid
 from .resources import Collection, Key, Resource
 from .schemas import ContractError, Id, JsonObject
 from .validation import Failure
@@ -82,7 +82,8 @@ class Store:
         items = owner.items.setdefault(collection.word, {})
         if collection.is_numbered_by_client and str(number) in items:
             duplicate = Failure(collection.id_property or collection.word, "exists already")
-            raise Refusal(collection.already_exists or "validation", instead=duplicate)
+            code = collection.already_exists
+            raise invalid([duplicate]) if code is None else Refusal(code, instead=duplicate)
         resource = Resource(collection, owner, number)
         self._set(resource, content)
         items[str(number)] = resource

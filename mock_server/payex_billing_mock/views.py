@@ -181,9 +181,8 @@ class Page:
 
     Attributes:
         resources: its resources.
-        paths: the paths below the API's base path of this page (`self`) and, where they exist, of others: `next`,
-            `previous`, `first`, `last`.
-        numbers: what may be counted: `total`, `count`, `page`, `size`, `pages`, `offset`.
+        paths: the paths below the API's base path of this page (`self`), and of the `next` and the `previous` if any.
+        numbers: the `total` of resources, the number of the `page`, its `size`.
     """
 
     resources: Sequence[Resource]
@@ -195,16 +194,11 @@ _PATHS = {
     "self": _SELF,
     "next": (["next"], ["next", "page"], ["next", "link"]),
     "previous": (["prev"], ["previous"], ["previous", "page"], ["prev", "page"]),
-    "first": (["first"], ["first", "page"]),
-    "last": (["last"], ["last", "page"]),
 }
 _NUMBERS = {
     "total": (["total"], ["total", "count"], ["total", "items"], ["total", "records"]),
-    "count": (["count"], ["item", "count"]),
     "page": (["page"], ["page", "number"], ["current", "page"]),
     "size": (["page", "size"], ["size"], ["limit"], ["per", "page"]),
-    "pages": (["total", "pages"], ["pages"], ["page", "count"]),
-    "offset": (["offset"],),
 }
 
 
