@@ -231,14 +231,18 @@ def test_a_kept_plan_is_applied(place: Place) -> None:
 
 
 def test_a_plan_of_which_a_row_failed_is_applied_again_for_the_rest(tmp_path: Path) -> None:
-    with MockServer({LEDGER: TOKEN}, faults=Faults()) as mock:
+    with MockServer({LEDGER: TOKEN}) as mock:
         place = Place(mock, tmp_path)
         path = tmp_path / "plan.jsonl"
         place.plan().write(path)
-        mock.faults.queue("429=90:POST")
-        assert not place.apply(Plan.load(path)).is_complete
-        assert place.held() != ALL
-        assert place.apply(Plan.load(path)).is_complete
+        mock.app.interceptor = lambda request, respond: (
+            Answer(422, {"Content-Length": "0"}, b"")
+            if request.method == "POST" and b"/46/" in request.raw_path
+            else respond(request)
+        )
+        assert place.apply(Plan.load(path)).failed
+        mock.app.interceptor = None
+        assert not place.apply(Plan.load(path)).failed
         assert place.held() == ALL
 
 
