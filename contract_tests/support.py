@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
-from payex_billing_mock import MockApp, Store, create_app
+from payex_billing_mock import MockApp, create_app
 from schemathesis import Case, GenerationMode
 from schemathesis.config import SchemathesisConfig
 from schemathesis.schemas import BaseSchema
@@ -75,8 +75,7 @@ PLANTED: str | None = None
 
 def make_app(*, seeded: bool = False) -> MockApp:
     """The mock, with the planted fault of this run if there is one, and on request with what the examples name."""
-    store = Store()
-    app = create_app({LEDGER: TOKEN}, store=store) if PLANTED is None else plant(PLANTED, {LEDGER: TOKEN})
+    app = create_app({LEDGER: TOKEN}) if PLANTED is None else plant(PLANTED, {LEDGER: TOKEN})
     if seeded:
         seed(app)
     return app
@@ -130,7 +129,7 @@ def seed(app: MockApp) -> None:
     """Put in what the contract's examples name, so that they are found. A planted fault may refuse it."""
     api = Api(InProcess(app), BASE_PATH, LEDGER, TOKEN)
     customer, subscription = (_example(kind) for kind in ("customer", "subscription"))
-    random_id, app.store.new_id = app.store.new_id, lambda: _example("charge")
+    random_id, app.store.new_id = app.store.new_id, lambda _: _example("charge")
     for route, body in (
         (customers_path(), new_customer(customer)),
         (subscriptions_path(customer), new_subscription(subscription)),

@@ -80,7 +80,7 @@ def difference(file: Path, server: MockServer) -> tuple[Counter[tuple[str, ...]]
         )
     keys = ("productCode", "quantity", "unitPrice", "vatRate", "text", "startDate", "endDate")
     held = Counter(
-        (customer.key.customer, owner.key.subscription, *(plain(charge.document.get(key)) for key in keys))
+        (customer.id, "" if owner is customer else owner.id, *(plain(charge.document.get(key)) for key in keys))
         for customer in server.store.customers(LEDGER)
         for owner in (customer, *customer.subscriptions.values())
         for charge in owner.charges.values()

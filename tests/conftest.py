@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 from payex_billing import Billing
 from payex_billing_mock import MockServer, Store
-from payex_billing_mock.app import Answer, Request
+from payex_billing_mock.app import Request
 
 from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, TOKEN, open_client
 
@@ -74,11 +74,5 @@ def billing(request: pytest.FixtureRequest, mock: MockServer) -> Iterator[Billin
 def asked(mock: MockServer, monkeypatch: pytest.MonkeyPatch) -> list[Request]:
     """Every request that the mock is sent."""
     requests: list[Request] = []
-    handle = mock.app.handle
-
-    def recording(request: Request) -> Answer:
-        requests.append(request)
-        return handle(request)
-
-    monkeypatch.setattr(mock.app, "handle", recording)
+    monkeypatch.setattr(mock.app, "observers", [lambda handled: requests.append(handled.request)])
     return requests

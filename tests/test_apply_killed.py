@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from payex_billing_mock import Faults, MockServer
-from payex_billing_mock.app import Answer, Request
+from payex_billing_mock.app import Answer, Request, Respond
 
 from tests.support import LEDGER, NIGHTLY, TOKEN
 
@@ -61,9 +61,8 @@ def held(mock: MockServer) -> Counter[Content]:
                     str(document.get(name, ""))
                     for name in ("productCode", "quantity", "unitPrice", "text", "startDate", "endDate")
                 ]
-                found[
-                    customer.key.customer, owner.key.subscription, *(each.replace("None", "") for each in values)
-                ] += 1
+                subscription = "" if owner is customer else owner.id
+                found[customer.id, subscription, *(each.replace("None", "") for each in values)] += 1
     return found
 
 
@@ -86,29 +85,28 @@ class Killer:
     def __init__(self, mock: MockServer, monkeypatch: pytest.MonkeyPatch, chance: random.Random) -> None:
         self._chance = chance
         self._late: list[threading.Timer] = []
-        self._handle = mock.app.handle
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._left = 0
         self._first = False
         self.kills = 0
-        monkeypatch.setattr(mock.app, "handle", self.handle)
+        monkeypatch.setattr(mock.app, "interceptor", self.intercept)
 
     def aim(self, process: subprocess.Popen[str], writes: int, *, first: bool) -> None:
         with self._lock:
             self._process, self._left, self._first = process, writes, first
 
-    def handle(self, request: Request) -> Answer:
+    def intercept(self, request: Request, respond: Respond) -> Answer:
         if request.method not in WRITES:
-            return self._handle(request)
+            return respond(request)
         if self._first:
             if not self._shoot():
-                return self._handle(request)
-            late = threading.Timer(self._chance.uniform(0, LATEST), self._handle, [request])
+                return respond(request)
+            late = threading.Timer(self._chance.uniform(0, LATEST), respond, [request])
             late.start()
             self._late.append(late)
             return Answer(503, {"Content-Length": "0"}, b"")  # nobody is there to read it
-        answer = self._handle(request)
+        answer = respond(request)
         self._shoot()
         return answer
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from payex_billing import Billing, Charge, Operation
 from payex_billing_mock import MockServer, Store
-from payex_billing_mock.app import Answer, Request
+from payex_billing_mock.app import Answer, Request, Respond
 
 from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, PREFIX, TOKEN, ScriptedServer, http_answer, open_client
 
@@ -523,14 +523,13 @@ def test_a_subscription_that_disappears_while_they_are_read_is_left_out(
     billing: Billing, mock: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(mock)
-    handle = mock.app.handle
 
-    def disappearing(request: Request) -> Answer:
+    def disappearing(request: Request, respond: Respond) -> Answer:
         if request.raw_path.endswith(b"/48/recurring-products"):
-            mock.store.delete_subscription(LEDGER, "1", "48")
-        return handle(request)
+            mock.store.remove(mock.store.subscription(LEDGER, "1", "48"))
+        return respond(request)
 
-    monkeypatch.setattr(mock.app, "handle", disappearing)
+    monkeypatch.setattr(mock.app, "interceptor", disappearing)
     found = [place.subscription_no for place in billing.customer("1").all_charges()]
     assert found == [None, None, "46/1"]
 
@@ -539,14 +538,13 @@ def test_a_customer_that_disappears_while_they_are_read_is_an_error(
     billing: Billing, mock: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(mock)
-    handle = mock.app.handle
 
-    def disappearing(request: Request) -> Answer:
+    def disappearing(request: Request, respond: Respond) -> Answer:
         if request.raw_path.endswith(b"/48/recurring-products"):
             mock.app.store = Store()
-        return handle(request)
+        return respond(request)
 
-    monkeypatch.setattr(mock.app, "handle", disappearing)
+    monkeypatch.setattr(mock.app, "interceptor", disappearing)
     with pytest.raises(pb.CustomerNotFound):
         list(billing.customer("1").all_charges())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from payex_billing_mock import MockServer
-from payex_billing_mock.app import Answer, Request
+from payex_billing_mock.app import Answer
 
 from contract_tests.certificates import Certificates
 from tests.support import LEDGER, ROOT, TOKEN
@@ -49,10 +49,11 @@ def test_a_wrong_start_is_a_sentence(target: str, environment: dict[str, str], c
 def test_a_broken_promise_fails_with_a_report_and_a_command_to_repeat_it_and_no_secret(
     mock: MockServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    handle = mock.app.handle
     leak = Answer(200, {"Content-Type": "application/json", "Server": "nginx/1.25.3"}, b"{}")
     monkeypatch.setattr(
-        mock.app, "handle", lambda request: leak if b"/customers/7" in request.raw_path else handle(request)
+        mock.app,
+        "interceptor",
+        lambda request, respond: leak if b"/customers/7" in request.raw_path else respond(request),
     )
     options = ("--target", mock.url, "--ledger", LEDGER, "--seed", "7", "--rate", "1000", "--report", str(tmp_path))
 
@@ -87,13 +88,7 @@ def test_a_target_is_sent_nothing_but_get_over_tls_with_a_client_certificate(tmp
     methods: set[str] = set()
     certificates = Certificates(tmp_path)
     with MockServer({LEDGER: TOKEN}, tls=certificates.server) as server:
-        handle = server.app.handle
-
-        def recording(request: Request) -> Answer:
-            methods.add(request.method)
-            return handle(request)
-
-        server.app.handle = recording  # type: ignore[method-assign]
+        server.app.observers.append(lambda handled: methods.add(handled.request.method))
         result = contract(
             "--target", server.url, "--rate", "1000", PAYEX_TOKEN=TOKEN, PAYEX_OWNER_NO=LEDGER,
             PAYEX_CA_FILE=str(certificates.ca), PAYEX_CLIENT_CERT=str(certificates.client[0]), PAYEX_CLIENT_KEY=str(certificates.client[1]),

@@ -167,22 +167,24 @@ def test_the_demo_plans_and_applies_and_finds_nothing_to_do_the_second_time(
 def test_the_demo_fails_when_billing_holds_something_else(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], lie: str
 ) -> None:
-    honest = Store.create_charge
+    honest = Store.create
     count = 0
 
-    def create_charge(self: Store, *arguments: Any) -> Any:
+    def create(self: Store, owner: Any, collection: Any, content: Any) -> Any:
         nonlocal count
+        charge = honest(self, owner, collection, content)
+        if collection.role != "charge":
+            return charge
         count += 1
-        charge = honest(self, *arguments)
         if count == 5 and lie == "price":
             charge.document["unitPrice"] = 77
         if count == 5 and lie == "lost":
-            del self.charges(*arguments[:3])[charge.key.charge]
+            self.remove(charge)
         if count == 5 and lie == "twice":
-            honest(self, *arguments)
+            honest(self, owner, collection, content)
         return charge
 
-    monkeypatch.setattr(Store, "create_charge", create_charge)
+    monkeypatch.setattr(Store, "create", create)
     code = run_demo(monkeypatch, str(CHARGES))
     out = capsys.readouterr().out
     if lie == "twice":

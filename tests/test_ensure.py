@@ -23,7 +23,7 @@ from payex_billing._memory import Memory
 from payex_billing._operations import Parent
 from payex_billing._steps import Environment, Wait
 from payex_billing_mock import Faults, MockServer, Store
-from payex_billing_mock.app import Answer, Request
+from payex_billing_mock.app import Answer, Handled, Request, Respond
 
 from tests.support import LEDGER, NIGHTLY, PREFIX, TOKEN, open_client
 
@@ -61,7 +61,7 @@ def charges(billing: Billing) -> pb.RecurringProductsHandle:
 
 def hold(server: MockServer, **document: Any) -> str:
     """Add a charge to the customer. Return its id."""
-    return server.store.create_charge(LEDGER, "1", "", HELD | document).key.charge
+    return server.store.create_charge(LEDGER, "1", "", HELD | document).id
 
 
 def held(server: MockServer) -> list[dict[str, Any]]:
@@ -71,14 +71,13 @@ def held(server: MockServer) -> list[dict[str, Any]]:
 def posts(server: MockServer, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list that receives the paths of all POSTs from now on."""
     paths: list[str] = []
-    handle = server.app.handle
 
-    def recording(request: Request) -> Answer:
+    def recording(request: Request, respond: Respond) -> Answer:
         if request.method == "POST":
             paths.append(request.raw_path.decode())
-        return handle(request)
+        return respond(request)
 
-    monkeypatch.setattr(server.app, "handle", recording)
+    monkeypatch.setattr(server.app, "interceptor", recording)
     return paths
 
 
@@ -332,13 +331,18 @@ def test_ensure_of_a_customer_that_does_not_exist_says_so(billing: Billing) -> N
     ids=str,
 )
 def test_wrong_arguments_are_found_before_anything_is_sent(
-    charges: pb.RecurringProductsHandle, faulty: MockServer, wrong: tuple[Any, ...], argument: str
+    charges: pb.RecurringProductsHandle,
+    faulty: MockServer,
+    wrong: tuple[Any, ...],
+    argument: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    before = len(faulty.app.traffic or [])
+    handled: list[Handled] = []
+    monkeypatch.setattr(faulty.app, "observers", [handled.append])
     with pytest.raises(pb.InvalidArgument) as caught:
         charges.ensure(wrong[0], **({"settle": wrong[1]} if len(wrong) > 1 else {}))
     assert caught.value.argument == argument
-    assert len(faulty.app.traffic or []) == before
+    assert handled == []
 
 
 FAULTS = [
@@ -364,7 +368,7 @@ def test_a_caller_who_repeats_ensure_through_any_faults_never_bills_twice(faulty
             found = found or outcome(lambda: charges.ensure(CHARGE, settle=0.5))
     faulty.faults.clear()
     faulty.wait_for_late_writes()
-    ids = [charge.key.charge for charge in faulty.store.charges(LEDGER, number, "").values()]
+    ids = [charge.id for charge in faulty.store.charges(LEDGER, number, "").values()]
     assert len(ids) <= 1
     if found is not None:
         assert ids == [found.id]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from payex_billing_mock import MockServer
-from payex_billing_mock.app import Answer, Request
+from payex_billing_mock.app import Answer, Request, Respond
 
 from contract_tests.api import (
     CHARGE_ID,
@@ -72,7 +72,7 @@ def test_writes_stay_under_the_prefix_and_are_removed(mock: MockServer, asked: l
         assert under or created
     assert left_over(mock) == (0, 1)
     assert len(mock.store.charges(LEDGER, "real")) == 1
-    made = {each.key.customer for each in mock.store.customers(LEDGER)} - {"real"}
+    made = {each.id for each in mock.store.customers(LEDGER)} - {"real"}
     listed = set(re.findall(rf"{BASE}/(\S+): the API removes no customers", result.stdout))
     assert {each.replace("%20", " ").replace("%26", "&").replace("%2F", "/") for each in listed} >= {
         each for each in made if each.isascii() and "%" not in each
@@ -84,15 +84,14 @@ def test_writes_stay_under_the_prefix_and_are_removed(mock: MockServer, asked: l
 
 def test_an_interrupted_run_removes_what_it_made(mock: MockServer, monkeypatch: pytest.MonkeyPatch) -> None:
     enough = threading.Event()
-    handle = mock.app.handle
 
-    def watching(request: Request) -> Answer:
-        answer = handle(request)
+    def watching(request: Request, respond: Respond) -> Answer:
+        answer = respond(request)
         if left_over(mock)[1] > 10:
             enough.set()
         return answer
 
-    monkeypatch.setattr(mock.app, "handle", watching)
+    monkeypatch.setattr(mock.app, "interceptor", watching)
     command = [sys.executable, "-m", "contract_tests", "--target", mock.url, *WRITING]
     environment = {**os.environ, "CONTRACT_EXAMPLES": "5", "PAYEX_TOKEN": TOKEN}
     # What a shell runs in the background is deaf to SIGINT, and so is what that runs: these tests may be.

@@ -138,12 +138,12 @@ def test_known_ids_make_it_exact_where_another_client_added_the_twin(billing: Bi
     faulty.store.create_customer(LEDGER, {"customerNo": "1"})
     twin = faulty.store.create_charge(LEDGER, "1", "", {"productCode": "P01", "quantity": 1, "unitPrice": 499})
     charges = billing.customer("1").recurring_products
-    known = [twin.key.charge]
+    known = [twin.id]
     faulty.faults.queue("reset-before:POST", "lose-answer:POST")
     assert look_up(billing, lose(lambda: charges.create(CHARGE, known=known))).outcome is Outcome.ABSENT
     found = look_up(billing, lose(lambda: charges.create(CHARGE, known=known)))
     assert found.outcome is Outcome.CREATED
-    assert found.resource.id != twin.key.charge
+    assert found.resource.id != twin.id
 
 
 def test_two_candidates_are_ambiguous_and_it_says_so(billing: Billing, faulty: MockServer) -> None:

@@ -458,7 +458,7 @@ def test_two_ledgers_with_one_token_are_a_mistake() -> None:
 def test_ids_do_not_tell_how_many_there_are() -> None:
     store = Store()
     store.create_customer("1", new_customer("1"))
-    ids = [store.create_charge("1", "1", "", new_charge()).key.charge for _ in range(100)]
+    ids = [store.create_charge("1", "1", "", new_charge()).id for _ in range(100)]
     assert len(set(ids)) == 100
     assert ids != sorted(ids)
     assert all(re.fullmatch("[0-9a-f]{16}", each) for each in ids)

@@ -42,7 +42,7 @@ def create(server: MockServer, number: str = "1") -> Any:
 
 
 def exists(server: MockServer, number: str = "1") -> bool:
-    return number in {each.key.customer for each in server.store.customers(LEDGER)}
+    return number in {each.id for each in server.store.customers(LEDGER)}
 
 
 def test_without_a_fault_it_answers_as_ever(faulty: MockServer) -> None:

@@ -39,7 +39,7 @@ def create(server: MockServer, number: str = "1") -> int | None:
 
 
 def customers(app: MockApp) -> set[str]:
-    return {customer.key.customer for customer in app.store.customers(LEDGER)}
+    return {customer.id for customer in app.store.customers(LEDGER)}
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_stopping_makes_pending_writes_take_effect_in_order_and_keeps_them(tmp_p
     assert thread is not None
     assert not thread.is_alive()
     with MockServer({LEDGER: TOKEN}, db=file) as server:
-        assert [customer.key.customer for customer in server.store.customers(LEDGER)] == ["a", "b", "c"]
+        assert [customer.id for customer in server.store.customers(LEDGER)] == ["a", "b", "c"]
 
 
 def test_ending_all_faults_does_not_end_late_writes(faulty: MockServer) -> None:
@@ -179,11 +179,12 @@ def test_chance_chooses_among_all_endings_and_is_repeatable_by_seed() -> None:
 
 
 def test_a_late_commit_is_recorded_with_its_ending(faulty: MockServer) -> None:
-    faulty.app.traffic = Traffic()
+    traffic = Traffic()
+    faulty.app.observers.append(traffic.record)
     faulty.faults.queue("late-commit=0,502", "late-commit=0,close")
     create(faulty, "1")
     create(faulty, "2")
-    recorded = [(exchange.status, exchange.fault, exchange.took_effect) for exchange in faulty.app.traffic]
+    recorded = [(exchange.status, exchange.fault, exchange.took_effect) for exchange in traffic]
     assert recorded == [(502, "late-commit=0,502", True), (None, "late-commit=0,close", True)]
 
 

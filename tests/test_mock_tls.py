@@ -225,7 +225,7 @@ def test_faults_cut_a_tls_connection_too(faulty: MockServer, files: Files, fault
     finally:
         connection.close()
     faulty.wait_for_late_writes(LIMIT)
-    assert [customer.key.customer for customer in faulty.store.customers(LEDGER)] == ["1"]
+    assert [customer.id for customer in faulty.store.customers(LEDGER)] == ["1"]
 
 
 @pytest.mark.parametrize("fault", ["drip=0.1", "latency=0.1"])

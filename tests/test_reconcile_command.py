@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from payex_billing_mock import MockServer
-from payex_billing_mock.app import Answer, Request
+from payex_billing_mock.app import Answer, Request, Respond
 
 from tests.support import LEDGER, ROOT, TOKEN
 
@@ -88,13 +88,14 @@ def test_failed_rows_of_a_plan_can_be_fed_again(
     run: Run, file: Path, tmp_path: Path, mock: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("plan", "charges.csv", "--out", "plan.jsonl")
-    handle = mock.app.handle
     with monkeypatch.context() as broken:
         refused = Answer(422, {"Content-Length": "0"}, b"")
         broken.setattr(
             mock.app,
-            "handle",
-            lambda request: refused if b"/2/" in request.raw_path and request.method == "POST" else handle(request),
+            "interceptor",
+            lambda request, respond: (
+                refused if b"/2/" in request.raw_path and request.method == "POST" else respond(request)
+            ),
         )
         assert run("apply", "plan.jsonl", "--rejects", "rejects.csv").returncode == 3
     assert (tmp_path / "rejects.csv").read_text().splitlines()[1].startswith("2,P01,2,,Unprocessable: ")
@@ -164,18 +165,17 @@ def test_ctrl_c_finishes_what_is_under_way_and_the_same_command_goes_on(
 ) -> None:
     file.write_text(HEADER + "".join(f"{number};P01;1;1,00\n" for number in range(60)), encoding="utf-8")
     enough, go_on = threading.Event(), threading.Event()
-    handle = mock.app.handle
     writes = 0
 
-    def waiting(request: Request) -> Answer:
+    def waiting(request: Request, respond: Respond) -> Answer:
         nonlocal writes
         writes += request.method == "POST"
         if writes == 20 and not enough.is_set():
             enough.set()
             go_on.wait(20)  # a write is under way while Ctrl-C comes
-        return handle(request)
+        return respond(request)
 
-    monkeypatch.setattr(mock.app, "handle", waiting)
+    monkeypatch.setattr(mock.app, "interceptor", waiting)
     command = [sys.executable, "-m", "payex_billing", "apply", "charges.csv", "--concurrency", "2"]
     process = subprocess.Popen(
         command, cwd=tmp_path, env=environment(mock), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -261,13 +261,14 @@ def test_the_rest_of_an_approved_run_needs_no_second_approval(
     assert run("apply", "charges.csv").returncode == 0
     file.write_text(GOOD.replace("10,50", "1050,00").replace("2;P01;2;", "2;P01;2;2000,00"), encoding="utf-8")
     digest = run("apply", "charges.csv").stderr.rpartition("--approve ")[2].strip()
-    handle = mock.app.handle
     refused = Answer(422, {"Content-Length": "0"}, b"")
     with monkeypatch.context() as broken:
         broken.setattr(
             mock.app,
-            "handle",
-            lambda request: refused if request.method == "PATCH" and b"/2/" in request.raw_path else handle(request),
+            "interceptor",
+            lambda request, respond: (
+                refused if request.method == "PATCH" and b"/2/" in request.raw_path else respond(request)
+            ),
         )
         assert run("apply", "charges.csv", "--approve", digest).returncode == 3
     again = run("apply", "charges.csv")
@@ -286,15 +287,14 @@ def test_what_the_first_customers_do_not_show_stops_the_rest(
 ) -> None:
     """The server confirms a creation and does not store the charge."""
     file.write_text(HEADER + "".join(f"{number};P01;1;1,00\n" for number in range(100, 140)), encoding="utf-8")
-    handle = mock.app.handle
 
-    def forgetful(request: Request) -> Answer:
-        answer = handle(request)
+    def forgetful(request: Request, respond: Respond) -> Answer:
+        answer = respond(request)
         if request.method == "POST" and request.raw_path.endswith(b"recurring-products"):
             mock.store.charges(LEDGER, request.raw_path.split(b"/")[6].decode()).clear()
         return answer
 
-    monkeypatch.setattr(mock.app, "handle", forgetful)
+    monkeypatch.setattr(mock.app, "interceptor", forgetful)
     result = run("apply", "charges.csv", "--report", "report.json")
     assert result.returncode == 1
     assert "was written and read back, and does not show it: create (line 2)" in result.stderr
@@ -504,7 +504,7 @@ def test_control_and_bidi_characters_of_a_server_do_not_reach_the_terminal(run: 
 def test_a_plan_with_failures_is_called_incomplete(
     run: Run, file: Path, mock: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mock.app, "handle", lambda request: Answer(422, {"Content-Length": "0"}, b""))
+    monkeypatch.setattr(mock.app, "interceptor", lambda request, respond: Answer(422, {"Content-Length": "0"}, b""))
     planned = run("plan", "charges.csv")
     assert planned.returncode == 3
     assert "The plan is incomplete" in planned.stdout

@@ -5,16 +5,13 @@ from __future__ import annotations
 import copy
 import json
 import re
-import tempfile
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-import yaml
-from payex_billing_mock import MockApp, Store, load_contract
+from payex_billing_mock import MockApp, Store, build_contract
 
 from contract_tests.api import InProcess
 from contract_tests.exchange import CONTRACT, DOCUMENT, OPERATIONS, render
@@ -31,12 +28,13 @@ LISTS = {name for name in map(CONTRACT.list_name, OPERATIONS.values()) if name i
 
 @dataclass(frozen=True)
 class Request:
-    """A request on its way to the mock; header names in lower case."""
+    """A request on its way to the mock; header names in lower case, the path without its query."""
 
     method: str
     raw_path: bytes
     headers: Mapping[str, str]
     body: bytes
+    query: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,8 @@ class MockWithFault(MockApp):
     """The mock with one fault. The fault stands before the ASGI application, so it knows nothing of the mock inside."""
 
     def __init__(self, fault: Fault, ledgers: Mapping[str, str]) -> None:
-        super().__init__(ledgers, store=fault.store(), contract=_changed_contract(fault))
+        contract = _changed_contract(fault)
+        super().__init__(ledgers, store=fault.store(contract), contract=contract)
         self.fault = fault
         self.asked = 0
         self.tokens = dict(ledgers)
@@ -93,8 +92,9 @@ class MockWithFault(MockApp):
             message = await receive()
             body, more = body + message.get("body", b""), message.get("more_body", False)
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        request = Request(scope["method"], scope["raw_path"], headers, body, scope.get("query_string", b""))
         self.asked += 1
-        answer = self.fault.behaviour(self, Request(scope["method"], scope["raw_path"], headers, body), self._ask)
+        answer = self.fault.behaviour(self, request, self._ask)
         await send(
             {
                 "type": "http.response.start",
@@ -106,7 +106,7 @@ class MockWithFault(MockApp):
 
     def _ask(self, request: Request) -> Answer:
         """The answer of the mock without its fault."""
-        target = request.raw_path.decode("latin-1")
+        target = (request.raw_path + (b"?" + request.query if request.query else b"")).decode("latin-1")
         return Answer(*InProcess(super().__call__)(request.method, target, request.headers, request.body))
 
 
@@ -136,10 +136,7 @@ def _changed_contract(fault: Fault) -> Any:
         return None
     document = copy.deepcopy(dict(DOCUMENT))
     fault.contract(document)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "openapi.yaml"
-        file.write_text(yaml.safe_dump(document), encoding="utf-8")
-        return load_contract(file)
+    return build_contract(document)
 
 
 def register(fault: Fault) -> None:

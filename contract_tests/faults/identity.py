@@ -2,135 +2,121 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from typing import Any
 
-from payex_billing_mock import Store
+from payex_billing_mock import Collection, Resource, Store
 
 from ._planting import CUSTOMER_NO, SUBSCRIPTION_NO, stores
-from .state import JsonObject, View
+from .state import JsonObject
 
 FAMILY = "state"
 
 
 @stores(FAMILY, "a duplicate customer replaces the first")
 class DuplicateReplaces(Store):
-    def create_customer(self, ledger: str, body: JsonObject) -> Any:
-        for each in self.customers(ledger):
-            if each.key.customer == body[CUSTOMER_NO]:
-                each.subscriptions.clear()
-                each.charges.clear()
-                each.document, each.rendered = dict(body), None
-                return each
-        return super().create_customer(ledger, body)
+    def create(self, owner: Resource, collection: Collection, content: JsonObject) -> Resource:
+        if collection.role == "customer":
+            owner.items.get(collection.word, {}).pop(content[CUSTOMER_NO], None)
+        return super().create(owner, collection, content)
 
 
 @stores(FAMILY, "a duplicate subscription is accepted")
 class DuplicateSubscription(Store):
-    def create_subscription(self, ledger: str, customer_no: str, body: JsonObject) -> Any:
-        self.customer(ledger, customer_no).subscriptions.pop(body[SUBSCRIPTION_NO], None)
-        return super().create_subscription(ledger, customer_no, body)
+    def create(self, owner: Resource, collection: Collection, content: JsonObject) -> Resource:
+        if collection.role == "subscription":
+            owner.subscriptions.pop(content[SUBSCRIPTION_NO], None)
+        return super().create(owner, collection, content)
 
 
 @stores(FAMILY, "a duplicate customer is refused, but loses its charges")
 class DuplicateEmpties(Store):
-    def create_customer(self, ledger: str, body: JsonObject) -> Any:
-        for each in self.customers(ledger):
-            if each.key.customer == body[CUSTOMER_NO]:
-                each.charges.clear()
-        return super().create_customer(ledger, body)
+    def create(self, owner: Resource, collection: Collection, content: JsonObject) -> Resource:
+        found = owner.items.get(collection.word, {}).get(content.get(CUSTOMER_NO, ""))
+        if found is not None:
+            found.charges.clear()
+        return super().create(owner, collection, content)
 
 
 @stores(FAMILY, "an equal charge is refused as a duplicate")
 class EqualIsRefused(Store):
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Any:
-        for each in self.charges(ledger, customer, subscription).values():
-            if each.document == body:
+    def create(self, owner: Resource, collection: Collection, content: JsonObject) -> Resource:
+        for each in self.listed(owner, collection) if collection.role == "charge" else ():
+            if each.document == content:
                 return each
-        return super().create_charge(ledger, customer, subscription, body)
+        return super().create(owner, collection, content)
 
 
 @stores(FAMILY, "a charge is created twice")
 class CreatedTwice(Store):
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Any:
-        super().create_charge(ledger, customer, subscription, dict(body))
-        return super().create_charge(ledger, customer, subscription, body)
+    def create(self, owner: Resource, collection: Collection, content: JsonObject) -> Resource:
+        if collection.role == "charge":
+            super().create(owner, collection, dict(content))
+        return super().create(owner, collection, content)
 
 
 @stores(FAMILY, "a charge of a subscription is created at its customer too")
 class CreatedAtTheParent(Store):
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Any:
-        if subscription:
-            super().create_charge(ledger, customer, "", dict(body))
-        return super().create_charge(ledger, customer, subscription, body)
+    def create(self, owner: Resource, collection: Collection, content: JsonObject) -> Resource:
+        above = owner.owner.collection.child("charge") if owner.owner is not None else None
+        if collection.role == "charge" and owner.owner is not None and above is not None:
+            super().create(owner.owner, above, dict(content))
+        return super().create(owner, collection, content)
 
 
 @stores(FAMILY, "ids are counted per customer")
 class IdsCollide(Store):
-    def __init__(self) -> None:
-        super().__init__()
-        self.made: dict[tuple[str, str, str], int] = defaultdict(int)
-
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Any:
-        self.made[ledger, customer, subscription] += 1
-        self.new_id = lambda: f"c{self.made[ledger, customer, subscription]}"
-        return super().create_charge(ledger, customer, subscription, body)
+    def create(self, owner: Resource, collection: Collection, content: JsonObject) -> Resource:
+        counts = self.__dict__.setdefault("counts", defaultdict(itertools.count))
+        self.new_id = lambda _: f"c{next(counts[owner.path]) + 1}"
+        return super().create(owner, collection, content)
 
 
 @stores(FAMILY, "every tenth id is that of the charge before")
 class IdsRepeat(Store):
-    def __init__(self) -> None:
-        super().__init__()
-        numbers = iter(range(10**9))
-        self.new_id = lambda: f"x{(number := next(numbers)) - (number % 10 == 9)}"
+    def create(self, owner: Resource, collection: Collection, content: JsonObject) -> Resource:
+        numbers = self.__dict__.setdefault("numbers", itertools.count())
+        self.new_id = lambda _: f"x{(number := next(numbers)) - (number % 10 == 9)}"
+        return super().create(owner, collection, content)
 
 
 @stores(FAMILY, "a charge can be read, changed and removed under any parent")
 class AnyParent(Store):
-    def charge(self, ledger: str, customer: str, subscription: str, charge_id: str) -> Any:
-        self.charges(ledger, customer, subscription)
-        for each in self.customers(ledger):
-            owners: list[Any] = [each, *each.subscriptions.values()]
-            for owner in owners:
-                if charge_id in owner.charges:
-                    return owner.charges[charge_id]
-        return super().charge(ledger, customer, subscription, charge_id)
-
-    def delete_charge(self, ledger: str, customer: str, subscription: str, charge_id: str) -> None:
-        key = self.charge(ledger, customer, subscription, charge_id).key
-        super().delete_charge(key.ledger, key.customer, key.subscription, charge_id)
+    def find(self, owner: Resource, collection: Collection, number: str) -> Resource:
+        if collection.role != "charge":
+            return super().find(owner, collection, number)
+        ledger = owner
+        while ledger.owner is not None:
+            ledger = ledger.owner
+        for each in self.customers(str(ledger.id)):
+            for other in (each, *each.subscriptions.values()):
+                if number in other.charges:
+                    return other.charges[number]
+        return super().find(owner, collection, number)
 
 
 @stores(FAMILY, "a customer's list has the charges of its subscriptions too")
 class ListOfAll(Store):
-    def charges(self, ledger: str, customer: str, subscription: str = "") -> dict[str, Any]:
-        held = super().charges(ledger, customer, subscription)
-        if subscription:
+    def listed(self, owner: Resource, collection: Collection) -> list[Resource]:
+        held = super().listed(owner, collection)
+        if collection.role != "charge":
             return held
-        more = [
-            charge
-            for each in self.customer(ledger, customer).subscriptions.values()
-            for charge in each.charges.values()
-        ]
-        return View(held, dict(enumerate([*held.values(), *more])))  # type: ignore[arg-type]
+        return held + [charge for each in owner.subscriptions.values() for charge in each.charges.values()]
 
 
 @stores(FAMILY, "subscriptions of one number are shared by all customers")
 class SharedSubscriptions(Store):
-    def __init__(self) -> None:
-        super().__init__()
-        self.shared: dict[str, dict[str, Any]] = defaultdict(dict)
-
-    def create_subscription(self, ledger: str, customer_no: str, body: JsonObject) -> Any:
-        made = super().create_subscription(ledger, customer_no, body)
-        made.charges = self.shared[body[SUBSCRIPTION_NO]]
+    def create(self, owner: Resource, collection: Collection, content: JsonObject) -> Resource:
+        made = super().create(owner, collection, content)
+        if collection.role == "subscription":
+            made.items = self.__dict__.setdefault("shared", {}).setdefault(made.id, {})
         return made
 
 
 @stores(FAMILY, "customer numbers are the same in upper and lower case")
 class CaseDoesNotMatter(Store):
-    def customer(self, ledger: str, number: str) -> Any:
-        for each in self.customers(ledger):
-            if each.key.customer.lower() == number.lower():
+    def find(self, owner: Resource, collection: Collection, number: str) -> Resource:
+        for each in self.listed(owner, collection) if collection.role == "customer" else ():
+            if str(each.id).lower() == number.lower():
                 return each
-        return super().customer(ledger, number)
+        return super().find(owner, collection, number)

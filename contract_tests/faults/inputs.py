@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from payex_billing_mock import Store
+from payex_billing_mock import Collection, Resource, Store
 
 from contract_tests.exchange import CONTRACT
 
@@ -299,9 +299,9 @@ def numbers_are_trimmed(app: MockWithFault, request: Request, ask: Next) -> Answ
 
 @stores(TAKEN, "a charge may end before it starts")
 class EndBeforeStart(Store):
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Any:
-        end = body.pop(wire("end_date"), ...)
-        charge = super().create_charge(ledger, customer, subscription, body)
+    def create(self, owner: Resource, collection: Collection, content: JsonObject) -> Resource:
+        end = content.pop(wire("end_date"), ...)
+        charge = super().create(owner, collection, content)
         if end is not ...:
             charge.document[wire("end_date")] = end
         return charge
@@ -309,14 +309,12 @@ class EndBeforeStart(Store):
 
 @stores(TAKEN, "a change may let a charge end before it starts, by the start it has")
 class ChangedEndBeforeStart(Store):
-    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Any:
-        charge = self.charge(ledger, customer, subscription, charge_id)
-        if wire("start_date") in body:
-            return super().change_charge(ledger, customer, subscription, charge_id, body)
-        start = charge.document.pop(wire("start_date"), ...)
+    def merge(self, resource: Resource, changes: JsonObject) -> Resource:
+        if wire("start_date") in changes:
+            return super().merge(resource, changes)
+        start = resource.document.pop(wire("start_date"), ...)
         try:
-            return super().change_charge(ledger, customer, subscription, charge_id, body)
+            return super().merge(resource, changes)
         finally:
             if start is not ...:
-                charge.document[wire("start_date")] = start
-                charge.rendered = None
+                resource.document[wire("start_date")] = start

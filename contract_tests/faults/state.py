@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
-from payex_billing_mock import Store
+from payex_billing_mock import Collection, Resource, Store
 
 from contract_tests.api import new_customer
 from contract_tests.exchange import CONTRACT, render
 
 from ._planting import (
+    CHARGE_ID,
     CHARGES,
     LISTS,
-    SUBSCRIPTION_NO,
     Answer,
     MockWithFault,
     Next,
     Request,
+    answers,
     behaves,
+    items_in,
+    read,
     stores,
     wire,
     with_body,
@@ -34,167 +39,154 @@ CODE, QUANTITY, PRICE, TEXT, END = map(wire, ("product_code", "quantity", "unit_
 
 @stores(FAMILY, "a removed charge can still be read")
 class ReadableAfterDelete(Store):
-    def __init__(self) -> None:
-        super().__init__()
-        self.graves: dict[str, Any] = {}
+    def remove(self, resource: Resource) -> None:
+        if resource.collection.role == "charge":
+            graves(self)[resource.path] = resource
+        super().remove(resource)
 
-    def delete_charge(self, ledger: str, customer: str, subscription: str, charge_id: str) -> None:
-        self.graves[charge_id] = self.charge(ledger, customer, subscription, charge_id)
-        super().delete_charge(ledger, customer, subscription, charge_id)
+    def find(self, owner: Resource, collection: Collection, number: str) -> Resource:
+        grave = graves(self).get(f"{owner.path}/{collection.word}/{quote(number, safe='')}")
+        return grave or super().find(owner, collection, number)
 
-    def charge(self, ledger: str, customer: str, subscription: str, charge_id: str) -> Any:
-        return self.graves.get(charge_id) or super().charge(ledger, customer, subscription, charge_id)
+
+def graves(store: Store) -> dict[str, Resource]:
+    """The charges that were removed from a store, by path."""
+    found: dict[str, Resource] = store.__dict__.setdefault("graves", {})
+    return found
 
 
 @stores(FAMILY, "a removal answers 204 and does nothing")
 class DeleteDoesNothing(Store):
-    def delete_charge(self, ledger: str, customer: str, subscription: str, charge_id: str) -> None:
-        self.charge(ledger, customer, subscription, charge_id)
+    def remove(self, resource: Resource) -> None:
+        if resource.collection.role != "charge":
+            super().remove(resource)
 
 
 @stores(FAMILY, "the removal of a subscription does nothing")
 class SubscriptionStays(Store):
-    def delete_subscription(self, ledger: str, customer: str, number: str) -> None:
-        self.subscription(ledger, customer, number)
+    def remove(self, resource: Resource) -> None:
+        if resource.collection.role != "subscription":
+            super().remove(resource)
 
 
 @stores(FAMILY, "a removal takes equal charges along")
 class DeleteTakesEqual(Store):
-    def delete_charge(self, ledger: str, customer: str, subscription: str, charge_id: str) -> None:
-        gone = self.charge(ledger, customer, subscription, charge_id).document
-        charges = self.charges(ledger, customer, subscription)
-        for each in [key for key, charge in charges.items() if charge.document == gone]:
-            del charges[each]
+    def remove(self, resource: Resource) -> None:
+        for each in self.listed(resource.owner or resource, resource.collection):
+            if each.document == resource.document:
+                super().remove(each)
 
 
-@stores(FAMILY, "a second removal is answered 204")
-class DeleteTwice(Store):
-    def delete_charge(self, ledger: str, customer: str, subscription: str, charge_id: str) -> None:
-        self.charges(ledger, customer, subscription).pop(charge_id, None)
+@answers(FAMILY, "a second removal is answered 204")
+def delete_twice(request: Request, answer: Answer) -> Answer:
+    is_gone = request.method == "DELETE" and CONTRACT.not_found["charge"].encode() in answer.body
+    return Answer(204, {}, b"") if is_gone else answer
 
 
 @stores(FAMILY, "the removal of a subscription takes the customer's own charges along")
 class DeleteTakesParents(Store):
-    def delete_subscription(self, ledger: str, customer: str, number: str) -> None:
-        super().delete_subscription(ledger, customer, number)
-        self.customer(ledger, customer).charges.clear()
+    def remove(self, resource: Resource) -> None:
+        super().remove(resource)
+        if resource.owner is not None and resource.collection.role == "subscription":
+            resource.owner.charges.clear()
 
 
 @stores(FAMILY, "charges of a removed subscription come back with a new one")
 class ChildrenSurvive(Store):
-    def __init__(self) -> None:
-        super().__init__()
-        self.orphans: dict[Any, dict[str, Any]] = {}
+    def remove(self, resource: Resource) -> None:
+        orphans(self)[resource.path] = dict(resource.charges)
+        super().remove(resource)
 
-    def delete_subscription(self, ledger: str, customer: str, number: str) -> None:
-        subscription = self.subscription(ledger, customer, number)
-        self.orphans[ledger, customer, number] = dict(subscription.charges)
-        super().delete_subscription(ledger, customer, number)
-
-    def create_subscription(self, ledger: str, customer_no: str, body: JsonObject) -> Any:
-        subscription = super().create_subscription(ledger, customer_no, body)
-        subscription.charges.update(self.orphans.get((ledger, customer_no, body[SUBSCRIPTION_NO]), {}))
-        return subscription
+    def create(self, owner: Resource, collection: Collection, content: JsonObject) -> Resource:
+        made = super().create(owner, collection, content)
+        made.charges.update(orphans(self).get(made.path, {}))
+        return made
 
 
-@stores(FAMILY, "charges of a removed subscription can still be read")
-class OrphansReadable(ChildrenSurvive):
-    def charge(self, ledger: str, customer: str, subscription: str, charge_id: str) -> Any:
-        found = self.orphans.get((ledger, customer, subscription), {}).get(charge_id)
-        return found or super().charge(ledger, customer, subscription, charge_id)
+def orphans(store: Store) -> dict[str, dict[str, Resource]]:
+    """The charges of removed subscriptions, by the path of the subscription."""
+    found: dict[str, dict[str, Resource]] = store.__dict__.setdefault("orphans", {})
+    return found
+
+
+@behaves(FAMILY, "charges of a removed subscription can still be read")
+def orphans_readable(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    kept: dict[bytes, Answer] = app.__dict__.setdefault("kept", {})
+    if request.method == "DELETE":
+        path = request.raw_path + f"/{CHARGES}/".encode()
+        listed = ask(replace(request, method="GET", raw_path=path.rstrip(b"/"), body=b""))
+        for charge in items_in(read(listed)) or () if listed.status == 200 else ():
+            item = path + quote(str(charge[CHARGE_ID]), safe="").encode()
+            kept[item] = ask(replace(request, method="GET", raw_path=item, body=b""))
+    answer = ask(request)
+    return kept.get(request.raw_path, answer) if request.method == "GET" and answer.status == 404 else answer
 
 
 @stores(FAMILY, "a change answers the new state and keeps the old")
 class ChangeIsNotKept(Store):
-    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Any:
-        before = dict(self.charge(ledger, customer, subscription, charge_id).document)
-        changed = super().change_charge(ledger, customer, subscription, charge_id, body)
-        answer = replace(changed, rendered=None)
-        changed.document, changed.rendered = before, None
+    def merge(self, resource: Resource, changes: JsonObject) -> Resource:
+        before = dict(resource.document)
+        super().merge(resource, changes)
+        answer = Resource(resource.collection, resource.owner, resource.id, resource.document)
+        resource.document = before
         return answer
 
 
 @stores(FAMILY, "a change resets what was not sent")
 class ChangeResets(Store):
-    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Any:
-        charge = self.charge(ledger, customer, subscription, charge_id)
-        charge.document = {CODE: charge.document[CODE]}
-        return super().change_charge(ledger, customer, subscription, charge_id, body)
+    def merge(self, resource: Resource, changes: JsonObject) -> Resource:
+        resource.document = {CODE: resource.document[CODE]}
+        return super().merge(resource, changes)
 
 
 @stores(FAMILY, "a change of the price resets the text")
 class ChangeResetsText(Store):
-    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Any:
-        if PRICE in body:
-            body = {TEXT: None, **body}
-        return super().change_charge(ledger, customer, subscription, charge_id, body)
+    def merge(self, resource: Resource, changes: JsonObject) -> Resource:
+        return super().merge(resource, {TEXT: None, **changes} if PRICE in changes else changes)
 
 
 @stores(FAMILY, "null in a change is taken for left out")
 class NullIsAbsent(Store):
-    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Any:
-        given = {name: value for name, value in body.items() if value is not None}
-        return super().change_charge(ledger, customer, subscription, charge_id, given)
+    def merge(self, resource: Resource, changes: JsonObject) -> Resource:
+        return super().merge(resource, {name: value for name, value in changes.items() if value is not None})
 
 
 @stores(FAMILY, "a change changes all charges of the product")
 class ChangeOfAll(Store):
-    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Any:
-        changed = super().change_charge(ledger, customer, subscription, charge_id, body)
-        for each in self.charges(ledger, customer, subscription).values():
+    def merge(self, resource: Resource, changes: JsonObject) -> Resource:
+        changed = super().merge(resource, changes)
+        for each in self.listed(resource.owner or resource, resource.collection):
             if each.document[CODE] == changed.document[CODE]:
-                each.document, each.rendered = dict(changed.document), None
+                each.document = dict(changed.document)
         return changed
 
 
 @stores(FAMILY, "a change that is refused is done in part")
 class HalfDone(Store):
-    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Any:
-        charge = self.charge(ledger, customer, subscription, charge_id)
-        if TEXT in body:
-            charge.document, charge.rendered = charge.document | {TEXT: body[TEXT]}, None
-        return super().change_charge(ledger, customer, subscription, charge_id, body)
+    def merge(self, resource: Resource, changes: JsonObject) -> Resource:
+        if TEXT in changes:
+            resource.document = resource.document | {TEXT: changes[TEXT]}
+        return super().merge(resource, changes)
 
 
 @stores(FAMILY, "the list shows a charge as it was before its change")
 class StaleList(Store):
-    def __init__(self) -> None:
-        super().__init__()
-        self.first: dict[str, Any] = {}
-
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Any:
-        made = super().create_charge(ledger, customer, subscription, body)
-        self.first[made.key.charge] = replace(made, document=dict(made.document), rendered=None)
+    def create(self, owner: Resource, collection: Collection, content: JsonObject) -> Resource:
+        made = super().create(owner, collection, content)
+        first: dict[str, Resource] = self.__dict__.setdefault("first", {})
+        first[made.path] = Resource(collection, owner, made.id, dict(made.document))
         return made
 
-    def charges(self, ledger: str, customer: str, subscription: str = "") -> dict[str, Any]:
-        held = super().charges(ledger, customer, subscription)
-        return View(held, {key: self.first.get(key, charge) for key, charge in held.items()})
-
-
-class View(dict[str, Any]):
-    """The charges of an owner, of which a list shows others than a read finds."""
-
-    def __init__(self, held: dict[str, Any], shown: dict[str, Any]) -> None:
-        super().__init__(held)
-        self._held, self._shown = held, shown
-
-    def values(self) -> Any:
-        return self._shown.values()
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self._held[key] = value
-        super().__setitem__(key, value)
-
-    def __delitem__(self, key: str) -> None:
-        del self._held[key]
+    def listed(self, owner: Resource, collection: Collection) -> list[Resource]:
+        first: dict[str, Resource] = self.__dict__.setdefault("first", {})
+        return [first.get(each.path, each) for each in super().listed(owner, collection)]
 
 
 def _shown(name: str, description: str, show: Any) -> None:
     class Shows(Store):
-        def charges(self, ledger: str, customer: str, subscription: str = "") -> dict[str, Any]:
-            held = super().charges(ledger, customer, subscription)
-            return View(held, dict(enumerate(show(list(held.values())))))  # type: ignore[arg-type]
+        def listed(self, owner: Resource, collection: Collection) -> list[Resource]:
+            held = super().listed(owner, collection)
+            return list(show(held)) if collection.role == "charge" else held
 
     Shows.__name__ = name
     stores(FAMILY, description)(Shows)
@@ -209,107 +201,102 @@ _shown("ListOrderChanges", "the order of a list changes between reads", lambda h
 _shown(
     "ListMerges",
     "equal charges are listed once",
-    lambda held: list({str(each.document): each for each in held}.values()),
+    lambda held: {str(each.document): each for each in held}.values(),
 )
 
 
-@stores(FAMILY, "texts are trimmed")
-class TextTrimmed(Store):
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Any:
-        text = {TEXT: body[TEXT].strip()} if isinstance(body.get(TEXT), str) else {}
-        return super().create_charge(ledger, customer, subscription, body | text)
+def created(name: str, description: str, change: Any) -> None:
+    """Register a store that changes the content of a new charge before it is stored."""
+
+    class Creates(Store):
+        def create(self, owner: Resource, collection: Collection, content: JsonObject) -> Resource:
+            return super().create(owner, collection, change(content) if collection.role == "charge" else content)
+
+    Creates.__name__ = name
+    stores(FAMILY, description)(Creates)
 
 
-@stores(FAMILY, "product codes are held in upper case")
-class CodeInUpperCase(Store):
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Any:
-        return super().create_charge(ledger, customer, subscription, body | {CODE: body[CODE].upper()})
+def _text(change: Any) -> Any:
+    return lambda content: content | ({TEXT: change(content[TEXT])} if isinstance(content.get(TEXT), str) else {})
 
 
-@stores(FAMILY, "characters beyond Latin-1 are held as question marks")
-class QuestionMarks(Store):
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Any:
-        text = (
-            {TEXT: body[TEXT].encode("latin-1", "replace").decode("latin-1")} if isinstance(body.get(TEXT), str) else {}
-        )
-        return super().create_charge(ledger, customer, subscription, body | text)
+def _only(names: Iterable[str]) -> Any:
+    return lambda content: {name: value for name, value in content.items() if name in names}
 
 
-@stores(FAMILY, "a charge without a quantity gets one")
-class DefaultInvented(Store):
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Any:
-        return super().create_charge(ledger, customer, subscription, {QUANTITY: 1, **body})
-
-
-@stores(FAMILY, "an end is held a day early")
-class EndADayEarly(Store):
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Any:
-        made = super().create_charge(ledger, customer, subscription, body)
-        if made.document.get(END) == "2026-12-31":
-            made.document[END] = "2026-12-30"
-        return made
-
-
-@stores(FAMILY, "a price is held with two decimals")
-class TwoDecimals(Store):
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Any:
-        price = body.get(PRICE)
-        rounded = {PRICE: round(price, 2)} if isinstance(price, Decimal) else {}
-        return super().create_charge(ledger, customer, subscription, body | rounded)
+created("TextTrimmed", "texts are trimmed", _text(str.strip))
+created(
+    "CodeInUpperCase",
+    "product codes are held in upper case",
+    lambda content: content | {CODE: content[CODE].upper()},
+)
+created(
+    "QuestionMarks",
+    "characters beyond Latin-1 are held as question marks",
+    _text(lambda text: text.encode("latin-1", "replace").decode("latin-1")),
+)
+created("DefaultInvented", "a charge without a quantity gets one", lambda content: {QUANTITY: 1, **content})
+created(
+    "EndADayEarly",
+    "an end is held a day early",
+    lambda content: content | ({END: "2026-12-30"} if content.get(END) == "2026-12-31" else {}),
+)
+created(
+    "TwoDecimals",
+    "a price is held with two decimals",
+    lambda content: content | ({PRICE: round(content[PRICE], 2)} if isinstance(content.get(PRICE), Decimal) else {}),
+)
+created(
+    "UnknownLost",
+    "unknown properties of a charge are lost",
+    _only(CONTRACT.creations["charge"]["properties"]),
+)
 
 
 @stores(FAMILY, "a price is held in single precision")
 class SinglePrecision(Store):
-    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Any:
-        charge = super().change_charge(ledger, customer, subscription, charge_id, body)
-        price = charge.document.get(PRICE)
+    def merge(self, resource: Resource, changes: JsonObject) -> Resource:
+        changed = super().merge(resource, changes)
+        price = changed.document.get(PRICE)
         if isinstance(price, Decimal):
-            charge.document[PRICE] = Decimal(f"{float(price):.7g}")
-        return charge
+            changed.document[PRICE] = Decimal(f"{float(price):.7g}")
+        return changed
 
 
 @stores(FAMILY, "each change adds a millionth to the price")
 class PriceDrifts(Store):
-    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Any:
-        charge = super().change_charge(ledger, customer, subscription, charge_id, body)
-        price = charge.document.get(PRICE)
-        if isinstance(price, Decimal) and PRICE not in body:
-            charge.document[PRICE] = price + Decimal("0.000001")
-        return charge
-
-
-@stores(FAMILY, "unknown properties of a charge are lost")
-class UnknownLost(Store):
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Any:
-        known = set(CONTRACT.creations["charge"]["properties"])
-        return super().create_charge(ledger, customer, subscription, {k: v for k, v in body.items() if k in known})
+    def merge(self, resource: Resource, changes: JsonObject) -> Resource:
+        changed = super().merge(resource, changes)
+        price = changed.document.get(PRICE)
+        if isinstance(price, Decimal) and PRICE not in changes:
+            changed.document[PRICE] = price + Decimal("0.000001")
+        return changed
 
 
 @stores(FAMILY, "unknown properties of a customer are lost")
 class UnknownOfCustomerLost(Store):
-    def create_customer(self, ledger: str, body: JsonObject) -> Any:
-        return super().create_customer(
-            ledger, {name: body[name] for name in CONTRACT.creations["customer"]["properties"] if name in body}
-        )
+    def create(self, owner: Resource, collection: Collection, content: JsonObject) -> Resource:
+        keep = _only(CONTRACT.creations["customer"]["properties"])
+        return super().create(owner, collection, keep(content) if collection.role == "customer" else content)
 
 
 @stores(FAMILY, "a read counts the quantity up")
 class ReadChanges(Store):
-    def charge(self, ledger: str, customer: str, subscription: str, charge_id: str) -> Any:
-        found = super().charge(ledger, customer, subscription, charge_id)
+    def find(self, owner: Resource, collection: Collection, number: str) -> Resource:
+        found = super().find(owner, collection, number)
         if found.document.get(QUANTITY):
-            found.document, found.rendered = found.document | {QUANTITY: found.document[QUANTITY] + 1}, None
+            found.document = found.document | {QUANTITY: found.document[QUANTITY] + 1}
         return found
 
 
 @stores(FAMILY, "a read of a customer that is not there makes it")
 class ReadCreates(Store):
-    def customer(self, ledger: str, number: str) -> Any:
+    def find(self, owner: Resource, collection: Collection, number: str) -> Resource:
         try:
-            return super().customer(ledger, number)
-        except Exception:
-            self.create_customer(ledger, new_customer(number))
-            raise
+            return super().find(owner, collection, number)
+        finally:
+            if collection.role == "customer" and number not in owner.items.get(collection.word, {}):
+                self.create(owner, collection, new_customer(number))
 
 
 @behaves(FAMILY, "a new charge is listed only at the second look")

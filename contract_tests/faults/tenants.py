@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 from urllib.parse import unquote
 
-from payex_billing_mock import Store
+from payex_billing_mock import Collection, Resource, Store
 
 from contract_tests.exchange import CONTRACT
 
@@ -127,7 +126,7 @@ def duplicate_before_401(app: MockWithFault, request: Request, ask: Next) -> Ans
         and request.raw_path.endswith(f"/{CONTRACT.place('customer').segment}".encode())
     ):
         number = request.body.partition(f'"{CUSTOMER_NO}":"'.encode())[2].partition(b'"')[0].decode()
-        if any(each.key.customer == number for each in app.store.customers(_ledger(request))):
+        if number in {customer.id for customer in app.store.customers(_ledger(request))}:
             return refusal(CONTRACT.duplicates["customer"][1])
     return answer
 
@@ -149,49 +148,45 @@ def tells_the_token(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return refusal("unauthorized", "no access to it" if exists else "no access", headers=CHALLENGE)
 
 
-def numbers(store: Store, ledger: str) -> set[str]:
-    """The numbers of the customers of a ledger."""
-    return {each.key.customer for each in store.customers(ledger)}
-
-
-class _OneLedger(Store):
-    """All ledgers are one."""
-
-    def customer(self, ledger: str, number: str) -> Any:
-        for each in LEDGERS:
-            if number in numbers(self, each):
-                return super().customer(each, number)
-        return super().customer(ledger, number)
+def _ledgers(store: Store) -> list[Resource]:
+    return [store.ledger(number) for number in LEDGERS]
 
 
 @stores(FAMILY, "another ledger's customer can be read")
-class OtherLedgerReadable(_OneLedger):
-    pass
+class OtherLedgerReadable(Store):
+    def find(self, owner: Resource, collection: Collection, number: str) -> Resource:
+        for each in _ledgers(self) if collection.role == "customer" else ():
+            if number in each.items.get(collection.word, {}):
+                return each.items[collection.word][number]
+        return super().find(owner, collection, number)
 
 
 @stores(FAMILY, "a number that another ledger has is refused")
 class NumbersAcrossLedgers(Store):
-    def create_customer(self, ledger: str, body: JsonObject) -> Any:
-        for each in LEDGERS:
-            if body[CUSTOMER_NO] in numbers(self, each):
-                return super().create_customer(each, body)  # which refuses it
-        return super().create_customer(ledger, body)
+    def create(self, owner: Resource, collection: Collection, content: JsonObject) -> Resource:
+        for each in _ledgers(self) if collection.role == "customer" else ():
+            if content[CUSTOMER_NO] in each.items.get(collection.word, {}):
+                return super().create(each, collection, content)  # which refuses it
+        return super().create(owner, collection, content)
 
 
 @stores(FAMILY, "another ledger's charges are listed")
 class OtherLedgerListed(Store):
-    def charges(self, ledger: str, customer: str, subscription: str = "") -> dict:  # type: ignore[type-arg]
-        held = super().charges(ledger, customer, subscription)
-        for each in LEDGERS:
-            if each != ledger and customer in numbers(self, each) and not subscription:
-                return {**held, **super().charges(each, customer)}
+    def listed(self, owner: Resource, collection: Collection) -> list[Resource]:
+        held = super().listed(owner, collection)
+        if collection.role == "charge" and owner.collection.role == "customer":
+            for ledger in _ledgers(self):
+                other = ledger.items.get(owner.collection.word, {}).get(str(owner.id))
+                if other is not None and other is not owner:
+                    return held + list(other.charges.values())
         return held
 
 
 @stores(FAMILY, "the removal of a subscription befalls all ledgers")
 class RemovalInAllLedgers(Store):
-    def delete_subscription(self, ledger: str, customer: str, number: str) -> None:
-        super().delete_subscription(ledger, customer, number)
-        for each in LEDGERS:
-            if customer in numbers(self, each):
-                self.customer(each, customer).subscriptions.pop(number, None)
+    def remove(self, resource: Resource) -> None:
+        super().remove(resource)
+        for ledger in _ledgers(self):
+            for customer in self.customers(str(ledger.id)):
+                if resource.owner is not None and customer.id == resource.owner.id:
+                    customer.items.get(resource.collection.word, {}).pop(str(resource.id), None)

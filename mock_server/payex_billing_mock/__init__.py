@@ -6,8 +6,9 @@ It shares no code with the client, so that it can prove the client wrong. `creat
 
 try:
     from .app import MockApp, create_app
-    from .contract import Contract, ContractError, load_contract
+    from .contract import Contract, ContractError, build_contract, load_contract
     from .faults import Fault, Faults
+    from .resources import Collection, Resource
     from .server import MockServer
     from .store import Store
     from .tls import Tls
@@ -18,14 +19,17 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError(message, name=error.name) from error
 
 __all__ = [
+    "Collection",
     "Contract",
     "ContractError",
     "Fault",
     "Faults",
     "MockApp",
     "MockServer",
+    "Resource",
     "Store",
     "Tls",
+    "build_contract",
     "create_app",
     "load_contract",
 ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from .app import Request
+from .messages import Request
 
 GUARD = "x-payex-console"
 _LOOPBACK_NAME = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?", re.IGNORECASE)

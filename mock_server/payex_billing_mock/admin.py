@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 from .access import GUARD, has_guard, has_loopback_host, is_json, is_loopback
-from .app import MAX_BODY_BYTES, Answer, Request
 from .faults import Faults
 from .json_text import parse
+from .messages import MAX_BODY_BYTES, Answer, Request
 
 PATH = b"/mock/faults"
 

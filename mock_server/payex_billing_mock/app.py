@@ -5,57 +5,30 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass
-from functools import lru_cache
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
 
-from .contract import Contract, Failure, Match, Operation, load_contract
-from .handlers import HANDLERS, Call
+from .actions import Call, perform
+from .contract import Contract, Match, load_contract
 from .json_text import parse, render
-from .problems import Refusal, invalid, problem
-from .store import JsonObject, Store
+from .messages import DRAINED_BYTES, MAX_BODY_BYTES, Answer, Handled, Request
+from .operations import Operation
+from .problems import Refusal, invalid
+from .schemas import JsonObject
+from .store import Store
+from .validation import Failure
 
-if TYPE_CHECKING:
-    from .traffic import Traffic
-
-MAX_BODY_BYTES = 65_536
-DRAINED_BYTES = 16 * MAX_BODY_BYTES
-REQUEST_SECONDS = 30.0
-"""The longest time for a client to send one request."""
+__all__ = ["Answer", "Handled", "Interceptor", "MockApp", "Observer", "Request", "Respond", "create_app"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-@dataclass(slots=True)
-class Request:
-    """A request as it came over the wire.
-
-    Attributes:
-        method: the HTTP method.
-        raw_path: the path as sent, without the query.
-        headers: the headers, names in lower case.
-        body: the body; None when it has more than `MAX_BODY_BYTES`.
-        peer: the IP address of the other end of the socket; empty where there is no socket.
-    """
-
-    method: str
-    raw_path: bytes
-    headers: Mapping[str, str]
-    body: bytes | None
-    peer: str = ""
-
-
-@dataclass(slots=True)
-class Answer:
-    """What is sent back."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
+Observer = Callable[[Handled], None]
+Respond = Callable[[Request], Answer]
+Interceptor = Callable[[Request, Respond], Answer]
 
 
 class MockApp:
@@ -65,6 +38,11 @@ class MockApp:
         ledgers: the token of each ledger, by ledger number.
         store: the state; a new one in memory if not given.
         contract: the contract; this package's own if not given.
+        interceptor: answers each request in the mock's place; it may call the mock's own `respond`, which it gets.
+
+    Attributes:
+        interceptor: the interceptor; may be changed at any time.
+        observers: called with each request once it has its response.
         request_seconds: the longest time for the body of a request, where this application reads the body itself, as
             an ASGI application on asyncio; None for no limit.
     """
@@ -76,17 +54,18 @@ class MockApp:
         store: Store | None = None,
         contract: Contract | None = None,
         request_seconds: float | None = None,
+        interceptor: Interceptor | None = None,
     ) -> None:
         self._request_seconds = request_seconds
         self.contract = contract or load_contract()
-        self.store = store if store is not None else Store()
+        self.store = store if store is not None else Store(self.contract)
         self._ledger_of_token = {token: ledger for ledger, token in ledgers.items()}
         if len(self._ledger_of_token) != len(ledgers):
             raise ValueError("two ledgers have the same token")
-        self._base_path = self.contract.base_path
         self._lock = threading.Lock()
         self.ledgers = tuple(ledgers)
-        self.traffic: Traffic | None = None
+        self.interceptor = interceptor
+        self.observers: list[Observer] = []
 
     def note(
         self,
@@ -96,57 +75,96 @@ class MockApp:
         fault: str | None = None,
         took_effect: bool = True,
     ) -> None:
-        """Tell who keeps track of requests, if anybody does."""
-        if self.traffic is not None:
-            self.traffic.record(request, answer, seconds, fault, took_effect)
+        """Tell the observers of a request."""
+        handled = Handled(request, answer, seconds, fault, took_effect)
+        for observer in self.observers:
+            observer(handled)
 
     def handle(self, request: Request) -> Answer:
+        """Answer one request, unless the interceptor does."""
+        return self.respond(request) if self.interceptor is None else self.interceptor(request, self.respond)
+
+    def respond(self, request: Request) -> Answer:
         """Answer one request. Calls from several threads are taken one after the other."""
         if request.raw_path == b"/healthz" and request.method == "GET":
             return _answer(200, "application/json", '{"status":"ok"}')
+        match = self.contract.match(request.raw_path)
+        operation = match.route.operations.get(request.method) if match is not None else None
         try:
             with self._lock:
-                return self._handle(request)
+                return self._respond(request, match, operation)
         except Refusal as refusal:
-            return self.refuse(refusal)
+            return self.refuse(refusal, operation)
 
-    def refuse(self, refusal: Refusal) -> Answer:
-        """The answer that says no."""
-        kind = self.contract.problem_types[refusal.code]
-        return _answer(kind.status, "application/problem+json", render(problem(kind, refusal)), refusal.headers)
+    def refuse(self, refusal: Refusal, operation: Operation | None = None) -> Answer:
+        """The response that says no, as an operation declares it."""
+        declares = operation.declares if operation is not None else lambda _: True
+        kind, told = self.contract.problems.of(refusal, declares)
+        view = self.contract.problem_view
+        if operation is not None and operation.declares(kind.status):
+            own = operation.problem_view(kind.status)
+            if own is None:
+                return _answer(kind.status, None, "", refusal.headers)
+            view = own
+        return _answer(kind.status, view.media_type, render(view.body(kind, told)), refusal.headers)
 
-    def _handle(self, request: Request) -> Answer:
-        match = self.contract.match(request.raw_path)
+    def _respond(self, request: Request, match: Match | None, operation: Operation | None) -> Answer:
         if match is None:
             raise Refusal("not-found", "There is no such resource in this API")
-        operation = match.route.operations.get(request.method)
         if operation is None:
             raise Refusal("method-not-allowed", headers={"Allow": match.route.allow})
-        self._authorize(request, match)
-        if operation.operation_id not in match.valid_for:
-            failures = [Failure(name, "is not UTF-8") for name in match.undecodable]
-            failures += operation.check_parameters(match.parameters)
-            if failures:
-                raise invalid(failures)
-            match.valid_for.add(operation.operation_id)
-        body = _body(request, operation)
-        text = HANDLERS[operation.operation_id](Call(self.store, self._base_path, match.parameters, body))
-        return _answer(operation.success, "application/json", text)
+        ledger = self._authorize(request, match, operation)
+        failures = [Failure(name, "is not UTF-8") for name in match.undecodable]
+        failures += operation.check_path(match.parameters)
+        failures += operation.check_query_and_headers(request.query, request.headers)
+        if failures:
+            raise invalid(failures)
+        call = Call(self.store, ledger, match.parameters, request.query, _body(request, operation))
+        key = operation.idempotency_key(request.headers)
+        return self._perform(operation, call) if key is None else self._perform_once(key, request, operation, call)
 
-    def _authorize(self, request: Request, match: Match) -> None:
+    def _perform(self, operation: Operation, call: Call) -> Answer:
+        text, resource = perform(operation, call)
+        headers = {
+            name: f"{self.contract.base_path}{resource.path if resource else ''}" if value is None else value
+            for name, value in operation.headers.items()
+        }
+        return _answer(operation.success, operation.media_type, text, headers)
+
+    def _perform_once(self, key: str, request: Request, operation: Operation, call: Call) -> Answer:
+        """Give the first response again to a request that repeats an idempotency key, and its path and body."""
+        asked = (request.method, request.raw_path, call.body)
+        if (call.ledger, key) not in self.store.replies:
+            try:
+                answer = self._perform(operation, call)
+            except Refusal as refusal:
+                answer = self.refuse(refusal, operation)
+            self.store.replies[call.ledger, key] = (asked, answer)
+        first, answer = self.store.replies[call.ledger, key]
+        if first != asked:
+            failure = Failure("Idempotency-Key", "was used for another request")
+            raise Refusal(
+                "unprocessable", "The idempotency key was used for another request", failures=[failure], instead=failure
+            )
+        return answer
+
+    def _authorize(self, request: Request, match: Match, operation: Operation) -> str:
+        """The ledger of a request, if its token is the ledger's."""
+        named = match.parameters.get(self.contract.ledger_parameter or "")
+        if not operation.is_secured:
+            return named if named is not None else self.ledgers[0]
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme == "Bearer" and self._ledger_of_token.get(token, "") == match.parameters.get("ownerNo"):
-            return
         challenge = 'Bearer realm="payex-billing"'
         if scheme.lower() != "bearer" or not token.strip():
             raise Refusal("unauthorized", "A bearer token is required", headers={"WWW-Authenticate": challenge})
         ledger = self._ledger_of_token.get(token.strip())
-        if ledger is None or ledger != match.parameters.get("ownerNo"):
+        if ledger is None or (self.contract.ledger_parameter is not None and named != ledger):
             raise Refusal(
                 "unauthorized",
                 "The token is not valid for this ledger",
                 headers={"WWW-Authenticate": f'{challenge}, error="invalid_token"'},
             )
+        return ledger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Speak ASGI."""
@@ -155,7 +173,7 @@ class MockApp:
             return
         if scope["type"] != "http":
             return
-        headers = _decoded(tuple(scope["headers"]))
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         bodiless = "content-length" not in headers and "transfer-encoding" not in headers
         try:
             body = b"" if bodiless else await self._read_in_time(receive)
@@ -166,7 +184,7 @@ class MockApp:
             await send({"type": "http.response.body", "body": b""})
             return
         # ASGI makes raw_path optional, but without it `%2F` cannot be told from `/`.
-        request = Request(scope["method"], scope["raw_path"], headers, body)
+        request = Request(scope["method"], scope["raw_path"], headers, body, query=scope.get("query_string", b""))
         started = time.perf_counter()
         answer = self.handle(request)
         self.note(request, answer, time.perf_counter() - started)
@@ -197,13 +215,15 @@ def _body(request: Request, operation: Operation) -> JsonObject:
         return {}
     if request.body is None:
         raise Refusal("content-too-large", f"The body must have at most {MAX_BODY_BYTES} bytes")
-    _check_media_type(request.headers)
+    _check_media_type(request.headers, operation.body.media_types)
     try:
         value = parse(request.body)
         failures = operation.check_body(value)
     except ValueError as error:
         reason = "is empty" if not request.body else f"is not JSON: {_reason(error)}"
         raise invalid([Failure("body", reason)]) from None
+    if not failures and not isinstance(value, dict):
+        failures = [Failure("body", "must be of type object")]
     if failures:
         raise invalid(failures)
     body: JsonObject = value
@@ -217,30 +237,27 @@ def _reason(error: ValueError) -> str:
     )
 
 
-def _check_media_type(headers: Mapping[str, str]) -> None:
+def _check_media_type(headers: Mapping[str, str], allowed: Sequence[str]) -> None:
     media_type, *parameters = (part.strip().lower() for part in headers.get("content-type", "").split(";"))
     charsets = [
         value.strip('"') for name, _, value in (each.partition("=") for each in parameters) if name == "charset"
     ]
-    if media_type != "application/json" or any(charset not in ("utf-8", "utf8") for charset in charsets):
-        raise Refusal("unsupported-media-type", "The body must be application/json in UTF-8")
+    if not any(fnmatchcase(media_type, each) for each in allowed) or any(
+        charset not in ("utf-8", "utf8") for charset in charsets
+    ):
+        raise Refusal("unsupported-media-type", f"The body must be {' or '.join(allowed)} in UTF-8")
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise Refusal("unsupported-media-type", "The body must not be compressed")
 
 
-@lru_cache(maxsize=256)
-def _decoded(headers: tuple[tuple[bytes, bytes], ...]) -> Mapping[str, str]:
-    """Headers as text. A client sends the same ones again and again."""
-    return MappingProxyType({name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers})
-
-
-def _answer(status: int, media_type: str, text: str, headers: dict[str, str] | None = None) -> Answer:
+def _answer(status: int, media_type: str | None, text: str, headers: Mapping[str, str] | None = None) -> Answer:
     body = text.encode()
     own = {"Server": "payex-billing-mock"}
     if status != 204:
-        own["Content-Type"] = media_type
+        if media_type is not None:
+            own["Content-Type"] = media_type
         own["Content-Length"] = str(len(body))
-    return Answer(status, own | headers if headers else own, body)
+    return Answer(status, own | dict(headers or {}), body)
 
 
 async def _read(receive: Receive) -> bytes | None:

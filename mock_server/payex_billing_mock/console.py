@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
 from importlib import resources
+from itertools import cycle, islice
 from typing import Any
 from urllib.parse import quote
 
 from .access import GUARD, has_guard, has_loopback_host, is_loopback
-from .app import Answer, MockApp, Request
+from .app import MockApp
+from .contract import Contract
 from .faults import Faults
 from .json_text import render
-from .problems import Refusal
-from .store import Charge, Customer, Store
+from .messages import Answer, Request
+from .names import words
+from .operations import Action, Body
+from .resources import Collection, Resource
+from .schemas import Schemas
+from .store import Store
 from .traffic import Exchange, Traffic
 
 PAGES = {
@@ -48,15 +53,8 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 MONTHS, CUSTOMERS, REQUESTS = 12, 100, 100
-SAMPLE = (
-    ("15615616", "46701234567", {"productCode": "P01", "quantity": 1, "unitPrice": Decimal("499.00"),
-                                 "vatRate": Decimal(25), "text": "Mobile, unlimited"}),
-    ("15615616", "46701234567", {"productCode": "P07", "quantity": 2, "unitPrice": Decimal("49.50"),
-                                 "vatRate": Decimal(25), "text": "Extra data"}),
-    ("15615616", "", {"productCode": "P90", "quantity": 1, "unitPrice": Decimal("29.00"), "text": "Paper invoice"}),
-    ("20010007", "735999000001", {"productCode": "E10", "quantity": 1, "unitPrice": Decimal("129.00"),
-                                  "text": "Electricity, base fee"}),
-)  # fmt: skip
+SAMPLE = (("15615616", "46701234567", 2), ("15615616", "", 1), ("20010007", "735999000001", 1))
+"""A customer, its subscription, and how many of the contract's example charges it gets."""
 
 
 class Console:
@@ -70,7 +68,8 @@ class Console:
     def __init__(self, app: MockApp, faults: Faults) -> None:
         self._app = app
         self._faults = faults
-        self.traffic = app.traffic = app.traffic or Traffic()
+        self.traffic = Traffic()
+        app.observers.append(self.traffic.record)
         self._timers: list[threading.Timer] = []
 
     def answer(self, request: Request) -> Answer | None:
@@ -120,9 +119,10 @@ class Console:
     def _state(self) -> dict[str, Any]:
         store = self._app.store
         today = datetime.now(UTC).date()
-        ledgers = [_ledger(store, number, today) for number in self._app.ledgers]
+        ledgers = [_ledger(store, number, today, _columns(self._app.contract)) for number in self._app.ledgers]
         exchanges = list(self.traffic)[-REQUESTS:]
         return {
+            "columns": [_column(name, each) for name, each in _columns(self._app.contract).items()],
             "ledgers": ledgers,
             "faults": self._faults.pending(),
             "requests": [_exchange(each) for each in reversed(exchanges)],
@@ -166,23 +166,55 @@ class Console:
         timer.start()
 
     def _load_sample(self) -> None:
-        store = self._app.store
-        ledger = self._app.ledgers[0]
-        for customer, subscription, charge in SAMPLE:
-            _unless_there(lambda c=customer: store.create_customer(ledger, {"customerNo": c}))
-            if subscription:
-                _unless_there(
-                    lambda c=customer, s=subscription: store.create_subscription(ledger, c, {"subscriptionNo": s})
-                )
-            store.create_charge(ledger, customer, subscription, {**charge, "startDate": "2026-01-01"})
+        """Create customers with the contract's own examples."""
+        bodies: dict[Collection, Body] = {}
+        for operation in self._app.contract.operations():
+            if operation.action is Action.CREATE and operation.body is not None:
+                bodies[operation.collection] = operation.body
+        ledger = self._app.store.ledger(self._app.ledgers[0])
+        for customer_no, subscription_no, count in SAMPLE:
+            owner = self._sample_owner(ledger, "customer", customer_no, bodies)
+            if subscription_no:
+                owner = self._sample_owner(owner, "subscription", subscription_no, bodies)
+            charges = owner.collection.child("charge")
+            if charges is not None and charges in bodies:
+                examples = cycle(bodies[charges].examples or [bodies[charges].sample()])
+                for example in islice(examples, count):
+                    self._app.store.create(owner, charges, example)
+
+    def _sample_owner(self, above: Resource, role: str, number: str, bodies: Mapping[Collection, Body]) -> Resource:
+        """A customer or subscription of the sample, which may exist already."""
+        collection = above.collection.child(role)
+        if collection is None or collection not in bodies:
+            return above
+        name, body = collection.id_property, bodies[collection]
+        content = next(iter(body.examples), None) or body.sample()
+        for value in (number, int(number)):
+            if name in content and body.validator.is_valid(content | {name: value}):
+                content = content | {name: value}
+                break
+        existing = above.items.get(collection.word, {}).get(str(content.get(name or "")))
+        return existing or self._app.store.create(above, collection, content)
 
 
-def _unless_there(create: Any) -> None:
-    with suppress(Refusal):
-        create()
+def _columns(contract: Contract) -> dict[str, bool]:
+    """The properties of a charge that the console shows, and whether each is a number."""
+    schemas = Schemas(contract.document)
+    for collection in contract.root:
+        if collection.role == "charge":
+            return {
+                name: bool(schemas.types(each) & {"integer", "number"})
+                for name, each in collection.read.properties.items()
+                if name != collection.id_property and not schemas.is_link(each) and not schemas.is_array(each)
+            }
+    return {}
 
 
-def _ledger(store: Store, number: str, today: date) -> dict[str, Any]:
+def _column(name: str, is_number: bool) -> dict[str, Any]:
+    return {"name": name, "title": " ".join(words(name)).capitalize(), "isNumber": is_number}
+
+
+def _ledger(store: Store, number: str, today: date, columns: Iterable[str]) -> dict[str, Any]:
     customers = list(store.customers(number))
     charges = [charge for customer in customers for _, charge in _charges(customer)]
     return {
@@ -191,44 +223,44 @@ def _ledger(store: Store, number: str, today: date) -> dict[str, Any]:
         "subscriptions": sum(len(each.subscriptions) for each in customers),
         "charges": len(charges),
         "money": list(_money(charges, today)),
-        "latest": [_customer(each) for each in customers[: -CUSTOMERS - 1 : -1]],
+        "latest": [_customer(each, columns) for each in customers[: -CUSTOMERS - 1 : -1]],
     }
 
 
-def _money(charges: list[Charge], today: date) -> Iterator[dict[str, str]]:
+def _money(charges: list[Resource], today: date) -> Iterator[dict[str, str]]:
     """What the charges that are open in a month come to, without VAT: this month and those that follow."""
     for ahead in range(MONTHS):
         years, month = divmod(today.month - 1 + ahead, 12)
         name = f"{today.year + years:04}-{month + 1:02}"
         amount = Decimal(0)
         for charge in charges:
-            document = charge.document
+            document, names = charge.document, charge.collection.meanings
             # yyyy-MM sorts as text
-            begun = (document.get("startDate") or "")[:7] <= name
-            if begun and (document.get("endDate") or "9999-12")[:7] >= name:
-                amount += Decimal(str(document.get("quantity") or 0)) * Decimal(str(document.get("unitPrice") or 0))
+            begun = (document.get(names.start or "") or "")[:7] <= name
+            if begun and (document.get(names.end or "") or "9999-12")[:7] >= name:
+                quantity = document.get(names.quantity) or 0 if names.quantity else 1
+                amount += Decimal(str(quantity)) * Decimal(str(document.get(names.price or "") or 0))
         yield {"month": name, "amount": f"{amount:.2f}"}
 
 
-def _customer(customer: Customer) -> dict[str, Any]:
+def _customer(customer: Resource, columns: Iterable[str]) -> dict[str, Any]:
     return {
-        "no": customer.key.customer,
-        "href": quote(customer.key.customer, safe=""),
+        "no": str(customer.id),
+        "href": quote(str(customer.id), safe=""),
         "subscriptions": list(customer.subscriptions),
-        "charges": [_shown(subscription, charge) for subscription, charge in _charges(customer)],
+        "charges": [_shown(subscription, charge, columns) for subscription, charge in _charges(customer)],
     }
 
 
-def _charges(customer: Customer) -> Iterator[tuple[str, Charge]]:
+def _charges(customer: Resource) -> Iterator[tuple[str, Resource]]:
     yield from (("", charge) for charge in customer.charges.values())
     for number, subscription in customer.subscriptions.items():
         yield from ((number, charge) for charge in subscription.charges.values())
 
 
-def _shown(subscription: str, charge: Charge) -> dict[str, Any]:
-    names = ("productCode", "quantity", "unitPrice", "vatRate", "text", "startDate", "endDate", "billedUntil")
-    shown = {name: charge.document.get(name) for name in names}
-    return {"subscription": subscription, "id": charge.key.charge, **shown}
+def _shown(subscription: str, charge: Resource, columns: Iterable[str]) -> dict[str, Any]:
+    shown = {name: charge.document.get(name) for name in columns}
+    return {"subscription": subscription, "id": charge.id, **shown}
 
 
 def _exchange(exchange: Exchange) -> dict[str, Any]:

@@ -1,54 +1,26 @@
-"""The contract as the mock needs it: its routes, its validators and its problem types."""
+"""The contract as the mock needs it: its routes, its collections and its problem types."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
-import jsonschema_rs
 import yaml
+from jsonschema_rs import ReferencingError
 
-REMEMBERED_PATHS = 10_000
-METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
+from .names import words
+from .operations import METHODS, Action, Operation, OperationReader
+from .problems import ProblemType, ProblemTypes, ProblemView
+from .resources import Collection, assign_roles, collections_of, identify
+from .schemas import ContractError, Node, Schemas, resolve
+from .views import Base, items_of
 
-
-class ContractError(Exception):
-    """The contract cannot be read, or is not one that the mock can serve."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One parameter that breaks the contract: its path, such as `customerNo`, and what is wrong with it."""
-
-    parameter: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One operation: what it is called, and what its request must be."""
-
-    operation_id: str
-    method: str
-    success: int
-    parameters: Mapping[str, jsonschema_rs.Validator]
-    body: jsonschema_rs.Validator | None
-
-    def check_parameters(self, values: Mapping[str, str]) -> list[Failure]:
-        """Check the decoded path parameters."""
-        return [failure for name, value in values.items() for failure in _failures(self.parameters[name], value, name)]
-
-    def check_body(self, value: Any) -> list[Failure]:
-        """Check a parsed request body."""
-        if self.body is None:
-            return []
-        return list(_failures(self.body, value, ""))
+__all__ = ["Contract", "ContractError", "Match", "Route", "build_contract", "load_contract", "resolve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,62 +38,58 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A route that fits a path, with its parameters decoded; `valid_for` names operations known to take them."""
+    """A route that fits a path, with its parameters decoded."""
 
     route: Route
     parameters: Mapping[str, str]
     undecodable: tuple[str, ...] = ()
-    valid_for: set[str] = field(default_factory=set, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class ProblemType:
-    """A problem type: the last segment of `type`, with its status and title."""
-
-    code: str
-    status: int
-    title: str
 
 
 @dataclass(frozen=True)
 class Contract:
-    """What the mock reads from `openapi.yaml`."""
+    """What the mock reads from `openapi.yaml`.
+
+    Attributes:
+        document: the contract as it was read.
+        base_path: the path of the API on its origin, such as `/billing/customer/v1`.
+        root: the root of the collections.
+        problems: the problem types.
+        problem_view: how a problem is written that belongs to no operation.
+        ledger_parameter: the path parameter that names the ledger; None if no path names it.
+    """
 
     document: Mapping[str, Any]
-    prefix: tuple[str, ...]
-    problem_types: Mapping[str, ProblemType]
+    base_path: str
+    root: Collection
+    problems: ProblemTypes
+    problem_view: ProblemView
+    ledger_parameter: str | None
     _routes: Mapping[int, list[Route]] = field(repr=False)
-    _matches: dict[bytes, Match | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
-    def base_path(self) -> str:
-        """The path of the API on its origin, such as `/billing/customer/v1`."""
-        return "/" + "/".join(self.prefix)
+    def problem_types(self) -> Mapping[str, ProblemType]:
+        """The problem types, by code."""
+        return self.problems.by_code
+
+    def operations(self) -> Iterator[Operation]:
+        """Every operation."""
+        for routes in self._routes.values():
+            for route in routes:
+                yield from route.operations.values()
 
     def match(self, raw_path: bytes) -> Match | None:
-        """Find the route of a path as it came over the wire. What was asked lately is not looked for again.
+        """Find the route of a path as it came over the wire.
 
         The path is split before it is decoded, so that a `/` inside a parameter travels as `%2F`.
         """
-        try:
-            return self._matches[raw_path]
-        except KeyError:
-            if len(self._matches) >= REMEMBERED_PATHS:
-                self._matches.clear()
-            return self._matches.setdefault(raw_path, self._match(raw_path))
-
-    def _match(self, raw_path: bytes) -> Match | None:
-        segments = raw_path.split(b"/")
-        if not segments or segments[0]:
+        prefix = self.base_path.encode() + b"/"
+        if not raw_path.startswith(prefix):
             return None
-        del segments[0]
-        prefix, rest = segments[: len(self.prefix)], segments[len(self.prefix) :]
-        if [segment.decode("latin-1") for segment in prefix] != list(self.prefix):
-            return None
-        for route in self._routes.get(len(rest), ()):
+        segments = raw_path.removeprefix(prefix).split(b"/")
+        for route in self._routes.get(len(segments), ()):
             values: dict[str, str] = {}
             undecodable: list[str] = []
-            for pattern, segment in zip(route.segments, rest, strict=True):
+            for pattern, segment in zip(route.segments, segments, strict=True):
                 if not pattern.startswith("{"):
                     if pattern.encode() != segment:
                         break
@@ -168,99 +136,137 @@ def _read(text: str, name: str) -> Contract:
     except yaml.YAMLError as error:
         raise ContractError(f"{name} is not YAML: {error}") from error
     try:
+        return build_contract(document)
+    except ContractError as error:
+        raise ContractError(f"{name} is not a contract the mock can serve: {error}") from error
+
+
+def build_contract(document: Mapping[str, Any]) -> Contract:
+    """Make a contract of a document that was read already.
+
+    Raises:
+        ContractError: the mock cannot serve it.
+    """
+    try:
         return _build(document)
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
-        raise ContractError(f"{name} is not a contract the mock can serve: {error!r}") from error
+    except KeyError as error:
+        raise ContractError(f"it has no {error}") from error
+    except (TypeError, AttributeError, IndexError, ValueError, RecursionError, ReferencingError) as error:
+        raise ContractError(f"it is not OpenAPI: {error}") from error
 
 
-def _build(document: dict[str, Any]) -> Contract:
-    server = document["servers"][0]
+def _build(document: Mapping[str, Any]) -> Contract:
+    schemas = Schemas(document)
+    base = _base(document["servers"][0])
+    paths: Mapping[str, Node] = document["paths"]
+    for path in paths:
+        for segment in path.split("/"):
+            if "{" in segment and not (segment.startswith("{") and segment.endswith("}")):
+                raise ContractError(f"a segment of {path} is neither a word nor one parameter")
+    root, by_path = collections_of(paths)
+    reader = OperationReader(schemas, base, _shown_types(document))
+    for path, collection in by_path.items():
+        _describe(schemas, reader, path, paths[path], collection)
+    links = _links(document)
+    assign_roles(root)
+    for collection in root:
+        identify(schemas, collection, _id_schema(schemas, paths, collection), links)
+    problems = ProblemTypes(document["x-problem-types"], list(root))
+    routes: dict[int, list[Route]] = {}
+    for path, item in paths.items():
+        segments = tuple(path.removeprefix("/").split("/"))
+        operations = {
+            method.upper(): reader.read(path, item, method, by_path[path]) for method in METHODS if method in item
+        }
+        for accepted in {segments, segments[:-1] if not segments[-1] else segments}:  # links end without a slash
+            routes.setdefault(len(accepted), []).append(Route(accepted, operations))
+    for same_length in routes.values():  # literal segments win over parameters
+        same_length.sort(key=lambda route: [segment.startswith("{") for segment in route.segments])
+    views = [view for each in _operations(routes) for view in each.problems.values() if view is not None]
+    if not views:
+        raise ContractError("no response of the contract is a problem")
+    ledger = root.path.rpartition("/")[2][1:-1] or None
+    return Contract(document, base.path, root, problems, views[0], ledger, routes)
+
+
+def _operations(routes: Mapping[int, list[Route]]) -> Iterator[Operation]:
+    for same_length in routes.values():
+        for route in same_length:
+            yield from route.operations.values()
+
+
+def _base(server: Node) -> Base:
     url = server["url"]
     for variable, definition in server.get("variables", {}).items():
         url = url.replace("{" + variable + "}", definition["default"])
-    prefix = tuple(segment for segment in urlsplit(url).path.split("/") if segment)
-    routes: dict[int, list[Route]] = {}
-    for path, item in document["paths"].items():
-        segments = tuple(path.removeprefix("/").split("/"))
-        operations = {method.upper(): _operation(document, method, item) for method in METHODS if method in item}
-        routes.setdefault(len(segments), []).append(Route(segments, operations))
-    for same_length in routes.values():  # literal segments win over parameters
-        same_length.sort(key=lambda route: [segment.startswith("{") for segment in route.segments])
-    problem_types = {
-        code: ProblemType(code, definition["status"], definition["title"])
-        for code, definition in document["x-problem-types"].items()
-    }
-    return Contract(document, prefix, problem_types, routes)
-
-
-def _operation(document: dict[str, Any], method: str, item: dict[str, Any]) -> Operation:
-    definition = item[method]
-    parameters = [resolve(document, each) for each in item.get("parameters", []) + definition.get("parameters", [])]
-    body = None
-    if "requestBody" in definition:
-        content = resolve(document, definition["requestBody"])["content"]
-        body = _validator(document, content["application/json"]["schema"])
-    return Operation(
-        operation_id=definition["operationId"],
-        method=method.upper(),
-        success=next(int(status) for status in definition["responses"] if status.startswith("2")),
-        parameters={each["name"]: _validator(document, each["schema"]) for each in parameters},
-        body=body,
+    parts = urlsplit(url)
+    return Base(
+        "".join(f"/{segment}" for segment in parts.path.split("/") if segment), f"{parts.scheme}://{parts.netloc}"
     )
 
 
-def resolve(document: Mapping[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    """Follow a reference inside the contract."""
-    while "$ref" in node:
-        target: Any = document
-        for key in node["$ref"].removeprefix("#/").split("/"):
-            target = target[key]
-        node = target
-    return node
+def _describe(schemas: Schemas, reader: OperationReader, path: str, item: Node, collection: Collection) -> None:
+    """Note what an operation of a path tells about the items of its collection."""
+    is_item = path.rstrip("/").endswith("}")
+    for method in METHODS:
+        if method not in item:
+            continue
+        definition = item[method]
+        _, response = reader.success(definition, Action.READ, f"{method.upper()} {path}")
+        _, schema = reader.content(response)
+        if schema is not None and not is_item and method == "get":
+            schema = items_of(schemas, schema)
+        if schema is not None and method != "delete":
+            if not collection.read.properties or (is_item and method == "get"):
+                collection.read = schemas.shape(schema)
+            collection.titles += ["-".join(words(each.rpartition("/")[2])) for each in [schema.get("$ref")] if each]
+        if method == "post" and not is_item and "requestBody" in definition:
+            collection.can_create = True
+            _, body = reader.content(schemas.resolve(definition["requestBody"]))
+            if body is not None:
+                collection.create = schemas.shape(body)
 
 
-def _validator(document: dict[str, Any], schema: dict[str, Any]) -> jsonschema_rs.Validator:
-    return jsonschema_rs.Draft202012Validator(
-        {**schema, "components": {"schemas": document["components"]["schemas"]}}, validate_formats=True
-    )
+def _id_schema(schemas: Schemas, paths: Mapping[str, Node], collection: Collection) -> Node | None:
+    """The schema of the path parameter that identifies an item."""
+    template = f"{collection.path}/{{{collection.id_parameter}}}"
+    for path, item in paths.items():
+        if path == template or path.startswith(f"{template}/"):
+            operations = [item[method].get("parameters", ()) for method in METHODS if method in item]
+            for node in (*item.get("parameters", ()), *(each for own in operations for each in own)):
+                parameter = schemas.resolve(node)
+                if parameter["name"] == collection.id_parameter and parameter["in"] == "path":
+                    found: Node = parameter["schema"]
+                    return found
+            raise ContractError(f"{path} does not declare the parameter {collection.id_parameter!r}")
+    return None
 
 
-def _failures(validator: jsonschema_rs.Validator, value: Any, name: str) -> Iterator[Failure]:
-    for error in validator.iter_errors(value):
-        path = [name] if name else []
-        path += [str(step) for step in error.instance_path]
-        kind = error.kind
-        if isinstance(kind, jsonschema_rs.ValidationErrorKind.Required):
-            yield Failure(".".join([*path, kind.property]), "is required")
-        else:
-            yield Failure(".".join(path) or "body", _message(error))
+def _links(document: Mapping[str, Any]) -> dict[str, str]:
+    """The property that links of the contract use for each path parameter."""
+    found: dict[str, str] = {}
+    for link in document.get("components", {}).get("links", {}).values():
+        for name, expression in link.get("parameters", {}).items():
+            if isinstance(expression, str) and expression.startswith("$response.body#/"):
+                found.setdefault(name, expression.rpartition("/")[2])
+    return found
 
 
-def _message(error: Any) -> str:
-    """Say what the rule is, without repeating the value: it may be personal data."""
-    kinds = jsonschema_rs.ValidationErrorKind
-    kind = error.kind
-    match kind:
-        case kinds.Type():
-            return f"must be of type {', '.join(kind.types)}"
-        case kinds.MinLength():
-            return f"must have at least {kind.limit} characters"
-        case kinds.MaxLength():
-            return f"must have at most {kind.limit} characters"
-        case kinds.Minimum():
-            return f"must be at least {kind.limit}"
-        case kinds.Maximum():
-            return f"must be at most {kind.limit}"
-        case kinds.MultipleOf():
-            return f"must be a multiple of {Decimal(repr(kind.multiple_of)):f}"
-        case kinds.Pattern():
-            return f"must match {kind.pattern}"
-        case kinds.Format():
-            return f"must be a {kind.format}"
-        case kinds.Not():
-            return "is not allowed"
-        case kinds.AnyOf():
-            branch_errors = [_message(each) for branch in kind.context for each in branch]
-            return " or ".join(dict.fromkeys(branch_errors))
-        case _:
-            return f"breaks the rule {kind.name}"
+def _shown_types(document: Mapping[str, Any]) -> list[str]:
+    """The full texts of problem types in the examples of the contract."""
+    found: list[str] = []
+
+    def look(node: Any) -> None:
+        if isinstance(node, Mapping):
+            found.extend(
+                value
+                for key, value in node.items()
+                if words(str(key)) == ["type"] and isinstance(value, str) and value.rpartition("/")[2] in codes
+            )
+        for each in node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ():
+            look(each)
+
+    codes = document["x-problem-types"].keys()
+    look(document.get("components", {}).get("examples", {}))
+    look(document.get("components", {}).get("responses", {}))
+    return found

@@ -12,7 +12,8 @@ from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server.embed import Server as Granian
 
-from .app import REQUEST_SECONDS, MockApp
+from .app import MockApp
+from .messages import REQUEST_SECONDS
 from .tls import Tls
 
 STOP_SECONDS = 2.0

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 import h11
 
-from .app import DRAINED_BYTES, MAX_BODY_BYTES, Answer, Request
+from .messages import DRAINED_BYTES, MAX_BODY_BYTES, Answer, Request
 from .streams import Stream
 
 
@@ -71,7 +71,8 @@ class RequestReader:
 
     def _request(self, head: h11.Request, body: bytes | None) -> Request:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
-        return Request(head.method.decode(), head.target.partition(b"?")[0], headers, body, self._stream.peer)
+        path, _, query = head.target.partition(b"?")
+        return Request(head.method.decode(), path, headers, body, self._stream.peer, query)
 
 
 def refuse_bytes(connection: h11.Connection, stream: Stream, status: int, text: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 MAX_DEPTH = 200
 """Levels of arrays and objects. jsonschema_rs stops at 255, and CPython's own limit depends on the caller's stack."""
 
+_SCALAR = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 # A string, closed or not, or a bracket. The possessive quantifiers keep the scan linear for any text.
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
@@ -39,10 +40,8 @@ def parse(body: bytes) -> Any:
 def render(value: Any) -> str:
     """Write a value as JSON text; a `Decimal` is written with all its digits."""
     match value:
-        case str():
-            return json.dumps(value, ensure_ascii=False)
-        case None | bool() | int() | float():
-            return json.dumps(value, allow_nan=False)
+        case str() | None | bool() | int() | float():
+            return _SCALAR.encode(value)
         case Decimal():
             return str(value)
         case dict():

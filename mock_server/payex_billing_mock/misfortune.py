@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from urllib.parse import quote
 
-from .app import Answer, MockApp, Request
+from .app import MockApp
 from .faults import Fault, Faults
 from .json_text import render
+from .messages import Answer, Request
+from .operations import Action, Operation
 from .problems import Refusal
+from .resources import Collection, Resource
+from .schemas import ContractError, Id, JsonObject
+from .views import ResourceView
 
-_STATUS_PROBLEMS = {401: "unauthorized", 429: "too-many-requests", 503: "service-unavailable"}
+_PROBLEMS = (401, 429, 503)  # the statuses whose body is the API's own problem
 _CHALLENGE = 'Bearer realm="payex-billing", error="invalid_token"'
 _STALE_ID = "0" * 16  # no charge has this id, so that a test sees where the charge came from
 
@@ -33,11 +37,9 @@ def refusal(app: MockApp, fault: Fault) -> Answer:
     """The response of a fault that has a status."""
     status = fault.status or 500
     headers = {"Retry-After": fault.retry_after} if fault.retry_after is not None else {}
-    if status in _STATUS_PROBLEMS:
-        if status == 401:
-            headers["WWW-Authenticate"] = _CHALLENGE
-        return app.refuse(Refusal(_STATUS_PROBLEMS[status], headers=headers))
-    if fault.is_problem:
+    if status == 401:
+        headers["WWW-Authenticate"] = _CHALLENGE
+    if status in _PROBLEMS or fault.is_problem:
         for kind in app.contract.problem_types.values():
             if kind.status == status:
                 return app.refuse(Refusal(kind.code, headers=headers))
@@ -55,7 +57,8 @@ def stale_response(app: MockApp, fault: Fault, request: Request) -> Answer:
         return app.refuse(Refusal("validation", "A stale response of the mock"))
     # A client that waits and retries would wait this second, and then repeat a request that took effect.
     headers = {"WWW-Authenticate": _CHALLENGE} if status == 401 else {"Retry-After": "1"}
-    return app.refuse(Refusal(_STATUS_PROBLEMS[status], "A stale response of the mock", headers=headers))
+    codes = [kind.code for kind in app.contract.problem_types.values() if kind.status == status]
+    return app.refuse(Refusal(next(iter(codes), "validation"), "A stale response of the mock", headers=headers))
 
 
 def answer(app: MockApp, faults: Faults, request: Request, patience: float) -> Answer | Broken:
@@ -86,17 +89,45 @@ def answer(app: MockApp, faults: Faults, request: Request, patience: float) -> A
 
 def _stale_charge(app: MockApp, request: Request) -> Answer:
     """A charge of the customer in the request's path that nobody created."""
-    match = app.contract.match(request.raw_path)
+    contract = app.contract
+    match = contract.match(request.raw_path)
     parameters = match.parameters if match is not None else {}
-    ledger, customer = (quote(parameters.get(name, "0"), safe="") for name in ("ownerNo", "customerNo"))
-    path = f"{app.contract.base_path}/{ledger}/customers/{customer}/recurring-products/{_STALE_ID}"
-    charge = {
-        "productCode": "STALE",
-        "quantity": 1,
-        "@id": path,
-        "recurringProductId": _STALE_ID,
-        "operations": None,
+    ledger = Resource(contract.root, None, parameters.get(contract.ledger_parameter or "", "0"))
+    for operation in contract.operations():
+        collection, view = operation.collection, operation.view
+        customers = collection.owner
+        if (
+            operation.action is Action.CREATE
+            and collection.role == "charge"
+            and customers
+            and customers.role == "customer"
+        ):
+            break
+    else:
+        return app.refuse(Refusal("validation", "A stale response of the mock"))
+    customer = Resource(customers, ledger, parameters.get(customers.id_parameter or "", "0"))
+    charge = Resource(collection, customer, _stale_id(collection), _stale_content(operation))
+    body = render(view.show(charge)).encode() if isinstance(view, ResourceView) else b""
+    headers = {
+        "Server": "payex-billing-mock",
+        "Content-Type": operation.media_type or "application/json",
+        "Content-Length": str(len(body)),
     }
-    body = render(charge).encode()
-    headers = {"Server": "payex-billing-mock", "Content-Type": "application/json", "Content-Length": str(len(body))}
-    return Answer(201, headers, body)
+    return Answer(operation.success, headers, body)
+
+
+def _stale_id(collection: Collection) -> Id:
+    return 0 if isinstance(collection.new_id(), int) else _STALE_ID
+
+
+def _stale_content(operation: Operation) -> JsonObject:
+    """The required properties of a new charge, each with the text STALE if that fits."""
+    try:
+        content = operation.body.sample() if operation.body is not None else {}
+    except ContractError:  # the contract has a property that the mock cannot make up
+        return {}
+    for name in content:
+        changed = content | {name: "STALE"}
+        if not operation.check_body(changed):
+            content = changed
+    return content

@@ -1,20 +1,41 @@
-"""Refusals, and how they are written: RFC 9457 problems in the style of the house."""
+"""Refusals, and how they are written: the problems of the contract."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from .contract import Failure, ProblemType
+from .names import are_same, only, singular, stem, words
+from .resources import Collection
+from .schemas import ContractError, Node, Schemas
+from .validation import Failure
 
 TYPE_PREFIX = "billing/customer/problems/"
+"""What a problem type begins with where neither an enumeration nor an example of the contract shows it."""
+_STATUSES = {
+    "validation": 400,
+    "unauthorized": 401,
+    "forbidden": 403,
+    "not-found": 404,
+    "method-not-allowed": 405,
+    "content-too-large": 413,
+    "unsupported-media-type": 415,
+    "unprocessable": 422,
+    "too-many-requests": 429,
+    "internal-server-error": 500,
+    "service-unavailable": 503,
+}
+"""The refusals that belong to no collection, and the status by which their problem type is found if it is renamed."""
+_NEEDED = ("validation", "unauthorized", "not-found", "method-not-allowed")
 
 
 class Refusal(Exception):
     """A request that is answered with a problem.
 
-    `code` is one of the contract's problem types; the status follows from it.
+    `code` is one of the contract's problem types, or one of the mock's own words for a refusal, such as `validation`.
+    `instead` is what a validation problem says where the operation does not declare the status of the problem type.
     """
 
     def __init__(
@@ -24,12 +45,14 @@ class Refusal(Exception):
         *,
         failures: Sequence[Failure] = (),
         headers: Mapping[str, str] | None = None,
+        instead: Failure | None = None,
     ) -> None:
         super().__init__(code)
         self.code = code
         self.detail = detail
         self.failures = tuple(failures)
         self.headers = dict(headers or {})
+        self.instead = instead or Failure("body", detail or "is not accepted")
 
 
 def invalid(failures: Sequence[Failure]) -> Refusal:
@@ -39,12 +62,135 @@ def invalid(failures: Sequence[Failure]) -> Refusal:
     return Refusal("validation", detail, failures=failures)
 
 
-def problem(kind: ProblemType, refusal: Refusal) -> dict[str, Any]:
-    """The body of a problem, with an instance id of its own."""
-    body: dict[str, Any] = {"type": TYPE_PREFIX + kind.code, "title": kind.title, "status": kind.status}
-    if refusal.detail is not None:
-        body["detail"] = refusal.detail
-    body["instance"] = f"urn:uuid:{uuid.uuid4()}"
-    if refusal.failures:
-        body["problems"] = [{failure.parameter: failure.message} for failure in refusal.failures]
-    return body
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """A problem type: the last segment of `type`, with its status and title."""
+
+    code: str
+    status: int
+    title: str
+
+
+class ProblemTypes:
+    """The problem types of the contract, and which one each refusal has.
+
+    Raises:
+        ContractError: a refusal has no problem type.
+    """
+
+    def __init__(self, definitions: Mapping[str, Node], collections: Sequence[Collection]) -> None:
+        self.by_code = {
+            code: ProblemType(code, int(each["status"]), each["title"]) for code, each in definitions.items()
+        }
+        stems = {each: _stems(each) for each in collections}
+        all_stems = {one for each in stems.values() for one in each}
+        self._general = [code for code in self.by_code if not any(_has(code, one) for one in all_stems)]
+        for collection, own in stems.items():
+            codes = [code for one in own for code in self.by_code if _has(code, one)]
+            missing = [code for code in codes if self.by_code[code].status == 404]
+            collection.not_found = next(iter(missing), "not-found")
+            taken = [code for code in codes if self.by_code[code].status == 409]
+            taken += [code for code in codes if {"exists", "exist", "duplicate", "taken"} & set(words(code))]
+            conflicts = [code for code in self._general if self.by_code[code].status == 409]
+            collection.already_exists = next(iter(taken + conflicts), None)
+        for code in _NEEDED:
+            if self.find(code) is None:
+                raise ContractError(f"x-problem-types has no problem type for {code!r} (status {_STATUSES[code]})")
+
+    def find(self, code: str) -> ProblemType | None:
+        """The problem type of a refusal."""
+        return self.by_code.get(code) or self.of_status(_STATUSES.get(code, 0))
+
+    def of_status(self, status: int) -> ProblemType | None:
+        """The first problem type of a status that belongs to no collection."""
+        return next((self.by_code[code] for code in self._general if self.by_code[code].status == status), None)
+
+    def of(self, refusal: Refusal, declares: Callable[[int], bool]) -> tuple[ProblemType, Refusal]:
+        """The problem type of a refusal; a validation where the contract does not have the type or its status."""
+        kind = self.find(refusal.code)
+        if kind is not None and (declares(kind.status) or kind.status == 401):
+            return kind, refusal
+        validation = self.find("validation")
+        assert validation is not None  # noqa: S101 - checked when the contract was loaded
+        return validation, refusal if refusal.code == "validation" and refusal.failures else invalid([refusal.instead])
+
+
+def _stems(collection: Collection) -> list[str]:
+    names = [
+        stem(f"{singular(collection.word)}-id"),
+        stem(collection.id_parameter or ""),
+        stem(collection.id_property or ""),
+    ]
+    return [name for name in dict.fromkeys([*names, *collection.titles]) if name]
+
+
+def _has(code: str, name: str) -> bool:
+    return f"-{name}-" in f"-{'-'.join(words(code))}-"
+
+
+class ProblemView:
+    """How problems are written in one response of the contract.
+
+    Args:
+        schemas: the schemas of the contract.
+        media_type: the media type of the response.
+        schema: the schema of the response.
+        types: the full texts of `type` that the contract shows in enumerations and examples.
+    """
+
+    def __init__(self, schemas: Schemas, media_type: str, schema: Node, types: Iterable[str]) -> None:
+        self.media_type = media_type
+        shape = schemas.shape(schema)
+        self._names = list(shape.properties)
+        self._texts = {name for name in self._names if "string" in schemas.types(shape.properties[name])}
+        enums = [each for name in self._names for each in schemas.values(shape.properties[name], "enum")]
+        self._types = [text for texts in (*enums, types) for text in texts if isinstance(text, str)]
+        self._arrays = {name: _failure_writer(schemas, each) for name, each in shape.properties.items()}
+        self._required = {
+            name: schemas.sample(shape.properties.get(name, {}), name)
+            for name in shape.required
+            if not any(are_same(name, known) for known in ("type", "title", "status", "instance"))
+        }
+
+    def body(self, kind: ProblemType, refusal: Refusal) -> dict[str, Any]:
+        """The body of a problem, with an instance id of its own."""
+        values = {
+            "type": self._type(kind.code),
+            "title": kind.title,
+            "status": kind.status,
+            "detail": refusal.detail,
+            "instance": f"urn:uuid:{uuid.uuid4()}",
+        }
+        body: dict[str, Any] = {}
+        for name in self._names:
+            write = self._arrays[name]
+            value = next((value for role, value in values.items() if are_same(name, role)), None)
+            if write is not None and refusal.failures:
+                body[name] = write(refusal.failures)
+            elif value is not None:
+                body[name] = str(value) if name in self._texts else value
+            elif name in self._required:
+                body[name] = self._required[name]
+        return body
+
+    def _type(self, code: str) -> str:
+        shown = [text for text in self._types if text.rpartition("/")[2] == code]
+        prefixes = [text.removesuffix(text.rpartition("/")[2]) for text in self._types]
+        return next(iter(shown), next(iter(prefixes), TYPE_PREFIX) + code)
+
+
+def _failure_writer(schemas: Schemas, schema: Node) -> Callable[[Sequence[Failure]], Any] | None:
+    """Writes the parameters that failed, if a property is a list of them, or an object with a key for each."""
+    if schemas.is_array(schema):
+        names = list(schemas.shape(schemas.items(schema)).properties)
+        if not names:
+            return lambda failures: [{failure.parameter: failure.message} for failure in failures]
+        parameter = only(names, {"name", "parameter", "field", "path", "property", "pointer"}) or names[0]
+        message = next((name for name in names if name != parameter), parameter)
+        return lambda failures: [{parameter: failure.parameter, message: failure.message} for failure in failures]
+    extra = next(iter(schemas.values(schema, "additionalProperties")), None)
+    if "object" not in schemas.types(schema) or not isinstance(extra, Mapping):
+        return None
+    if schemas.is_array(extra):
+        return lambda failures: {failure.parameter: [failure.message] for failure in failures}
+    return lambda failures: {failure.parameter: failure.message for failure in failures}

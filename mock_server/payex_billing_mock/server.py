@@ -12,12 +12,13 @@ from types import TracebackType
 from typing import Self
 
 from .access import is_loopback
-from .app import REQUEST_SECONDS, MockApp
+from .app import MockApp
 from .console import Console
-from .contract import Contract
+from .contract import Contract, load_contract
 from .fast import FastServer, listen, reserve
 from .faults import Faults
 from .late_writes import WAIT_SECONDS
+from .messages import REQUEST_SECONDS
 from .sqlite import SqlitePersistence
 from .store import Store
 from .tls import Tls
@@ -67,7 +68,9 @@ class MockServer:
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._persistence = SqlitePersistence(db) if db is not None else None
-        self.app = MockApp(ledgers, store=Store(self._persistence), contract=contract, request_seconds=request_seconds)
+        contract = contract or load_contract()
+        store = Store(contract, self._persistence)
+        self.app = MockApp(ledgers, store=store, contract=contract, request_seconds=request_seconds)
         self.host = host
         self.port = port
         self.faults = faults if faults is not None else Faults()

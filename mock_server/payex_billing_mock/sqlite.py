@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .json_text import parse, render
-from .store import JsonObject, Key
+from .resources import Key
+from .schemas import JsonObject
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS resource (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    ledger TEXT NOT NULL, customer TEXT NOT NULL, subscription TEXT NOT NULL, charge TEXT NOT NULL,
-    document TEXT NOT NULL,
-    UNIQUE (ledger, customer, subscription, charge)
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, document TEXT NOT NULL
 )
 """
 
@@ -35,32 +33,26 @@ class SqlitePersistence:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.execute(_SCHEMA)
+            self._connection.execute("SELECT key FROM resource LIMIT 1")  # a file of an older mock has other columns
         except sqlite3.Error as error:
             self._connection.close()
             raise OSError(f"cannot keep the state in {path}: {error}") from error
 
     def load(self) -> Iterator[tuple[Key, JsonObject]]:
-        """All resources, parents first, each in the order it was made."""
-        rows = self._connection.execute(
-            "SELECT ledger, customer, subscription, charge, document FROM resource ORDER BY charge <> '', seq"
-        )
-        for ledger, customer, subscription, charge, document in rows:
-            yield Key(ledger, customer, subscription, charge), parse(document.encode())
+        """All resources, owners first, each in the order it was made."""
+        for key, document in self._connection.execute("SELECT key, document FROM resource ORDER BY seq"):
+            yield tuple(parse(key.encode())), parse(document.encode())
 
     def put(self, key: Key, document: JsonObject) -> None:
         """Keep a new or changed resource; a changed one keeps its place."""
         self._connection.execute(
-            "INSERT INTO resource (ledger, customer, subscription, charge, document) VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET document = excluded.document",
-            (key.ledger, key.customer, key.subscription, key.charge, render(document)),
+            "INSERT INTO resource (key, document) VALUES (?, ?) ON CONFLICT DO UPDATE SET document = excluded.document",
+            (render(list(key)), render(document)),
         )
 
     def remove(self, key: Key) -> None:
-        """Forget a charge, or a subscription with its charges."""
-        self._connection.execute(
-            "DELETE FROM resource WHERE ledger = ? AND customer = ? AND subscription = ? AND ? IN ('', charge)",
-            (key.ledger, key.customer, key.subscription, key.charge),
-        )
+        """Forget a resource."""
+        self._connection.execute("DELETE FROM resource WHERE key = ?", (render(list(key)),))
 
     def close(self) -> None:
         """Close the file."""

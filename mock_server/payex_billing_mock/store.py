@@ -1,245 +1,213 @@
-"""What the mock remembers: per ledger its customers, their subscriptions, and the charges of both."""
+"""What the mock remembers: for each ledger a tree of resources, nested as the contract's collections are."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
-from .contract import Failure
-from .problems import Refusal
-
-JsonObject = dict[str, Any]
-
-# What the server says of a resource; sent by a client, it is ignored.
-CUSTOMER_READ_ONLY = frozenset({"@id", "recurringProducts", "subscriptions", "operations"})
-SUBSCRIPTION_READ_ONLY = frozenset({"@id", "recurringProducts", "operations"})
-CHARGE_READ_ONLY = frozenset({"@id", "recurringProductId", "billedUntil", "operations"})
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """Where a resource is; a level that does not apply is empty."""
-
-    ledger: str
-    customer: str
-    subscription: str = ""
-    charge: str = ""
+from .contract import Contract, load_contract
+from .messages import Answer
+from .problems import Refusal, invalid
+from .resources import Collection, Key, Resource
+from .schemas import ContractError, Id, JsonObject
+from .validation import Failure
 
 
 class Persistence(Protocol):
     """Keeps every change at once, so that nothing answered is lost when the process ends."""
 
     def load(self) -> Iterable[tuple[Key, JsonObject]]:
-        """All resources, parents before their children, each group in the order it was made."""
+        """All resources, owners before what they own, each group in the order it was made."""
 
     def put(self, key: Key, document: JsonObject) -> None:
         """Keep a new or changed resource."""
 
     def remove(self, key: Key) -> None:
-        """Forget a resource and what is under it."""
-
-
-@dataclass(slots=True)
-class Charge:
-    """A recurring product. `document` is what the client sent, unknown properties included."""
-
-    key: Key
-    document: JsonObject
-    rendered: str | None = None  # the JSON text of its answer, kept until it changes
-
-
-@dataclass(slots=True)
-class Subscription:
-    """A subscription and its charges, by id."""
-
-    key: Key
-    document: JsonObject
-    charges: dict[str, Charge] = field(default_factory=dict)
-    rendered: str | None = None
-
-
-@dataclass(slots=True)
-class Customer:
-    """A customer, its subscriptions by number, and its own charges by id."""
-
-    key: Key
-    document: JsonObject
-    subscriptions: dict[str, Subscription] = field(default_factory=dict)
-    charges: dict[str, Charge] = field(default_factory=dict)
-    rendered: str | None = None
-
-
-def _random_id() -> str:
-    return secrets.token_hex(8)
+        """Forget a resource."""
 
 
 class Store:
     """The state of the mock.
 
-    Every method raises `Refusal` with the problem that the API answers. Ids of charges are random, so that none tells
-    how many another ledger has.
+    The methods raise `Refusal` with the problem that the API answers.
+
+    Args:
+        contract: the contract; this package's own if not given.
+        persistence: keeps the state over restarts.
+
+    Attributes:
+        new_id: makes the id of a new resource. Ids are random, so that none tells how many another ledger has.
+        replies: the request and the response of each idempotency key, by ledger and key.
     """
 
-    def __init__(self, persistence: Persistence | None = None, new_id: Callable[[], str] = _random_id) -> None:
-        self._ledgers: dict[str, dict[str, Customer]] = {}
+    def __init__(self, contract: Contract | None = None, persistence: Persistence | None = None) -> None:
+        contract = contract or load_contract()
+        self._root = contract.root
+        self._ledgers: dict[str, Resource] = {}
         self._persistence = persistence
-        self.new_id = new_id
-        if persistence is not None:
-            for key, document in persistence.load():
-                self._restore(key, document)
+        self.new_id: Callable[[Collection], Id] = lambda collection: collection.new_id()
+        self.replies: dict[tuple[str, str], tuple[object, Answer]] = {}
+        for key, document in persistence.load() if persistence is not None else ():
+            self._restore(key, document)
 
-    # customers
+    def ledger(self, number: str) -> Resource:
+        """A ledger, which always exists."""
+        return self._ledgers.setdefault(number, Resource(self._root, None, number))
 
-    def customer(self, ledger: str, number: str) -> Customer:
+    def adopt(self, ledger: Resource) -> None:
+        """Take over a ledger of another store, with all that is in it."""
+        self._ledgers[str(ledger.id)] = ledger
+
+    def find(self, owner: Resource, collection: Collection, number: str) -> Resource:
+        """Read an item of a collection, or refuse with the collection's problem type."""
+        found = owner.items.get(collection.word, {}).get(number)
+        if found is None:
+            raise Refusal(
+                collection.not_found, instead=Failure(collection.id_parameter or collection.word, "does not exist")
+            )
+        return found
+
+    def listed(self, owner: Resource, collection: Collection) -> list[Resource]:
+        """The items of a collection, oldest first."""
+        return list(owner.items.get(collection.word, {}).values())
+
+    def create(self, owner: Resource, collection: Collection, content: JsonObject) -> Resource:
+        """Create an item."""
+        number = content.get(collection.id_property or "") if collection.is_numbered_by_client else None
+        if number is None:
+            number = self.new_id(collection)
+            if collection.is_numbered_by_client and collection.id_property:
+                content = content | {collection.id_property: number}
+        items = owner.items.setdefault(collection.word, {})
+        if collection.is_numbered_by_client and str(number) in items:
+            duplicate = Failure(collection.id_property or collection.word, "exists already")
+            code = collection.already_exists
+            raise invalid([duplicate]) if code is None else Refusal(code, instead=duplicate)
+        resource = Resource(collection, owner, number)
+        self._set(resource, content)
+        items[str(number)] = resource
+        return resource
+
+    def merge(self, resource: Resource, changes: JsonObject) -> Resource:
+        """Change a resource: what is left out stays, null clears."""
+        merged = resource.document | changes
+        self._set(resource, {name: value for name, value in merged.items() if value is not None or name not in changes})
+        return resource
+
+    def replace(self, resource: Resource, content: JsonObject, kept: Iterable[str]) -> Resource:
+        """Replace what the client may write of a resource: what is left out is cleared; some names are kept."""
+        held = {name: resource.document[name] for name in kept if name in resource.document}
+        self._set(resource, held | content)
+        return resource
+
+    def remove(self, resource: Resource) -> None:
+        """Remove a resource and what it owns."""
+        if resource.owner is not None:
+            resource.owner.items[resource.collection.word].pop(str(resource.id), None)
+        self._forget(resource)
+
+    def clear(self) -> None:
+        """Forget all. Not in the API: for consoles and tests."""
+        for ledger in self._ledgers.values():
+            self._forget(ledger)
+        self._ledgers.clear()
+        self.replies.clear()
+
+    # by role. Not in the API: for consoles and tests
+
+    def customers(self, ledger: str) -> Iterator[Resource]:
+        """All customers of a ledger."""
+        yield from self.listed(self.ledger(ledger), _child(self._root, "customer"))
+
+    def customer(self, ledger: str, number: str) -> Resource:
         """Read a customer."""
-        return _found(self._ledgers.get(ledger, {}).get(number), "customer-not-found")
+        return self.find(self.ledger(ledger), _child(self._root, "customer"), number)
 
-    def customers(self, ledger: str) -> Iterator[Customer]:
-        """All customers of a ledger. Not in the API: for consoles and tests."""
-        yield from self._ledgers.get(ledger, {}).values()
-
-    def create_customer(self, ledger: str, body: JsonObject) -> Customer:
-        """Create a customer."""
-        customers = self._ledgers.setdefault(ledger, {})
-        number = body["customerNo"]
-        if number in customers:
-            raise Refusal("customer-already-exists")
-        customer = Customer(Key(ledger, number), _without(body, CUSTOMER_READ_ONLY))
-        customers[number] = customer
-        self._put(customer.key, customer.document)
-        return customer
-
-    # subscriptions
-
-    def subscription(self, ledger: str, customer: str, number: str) -> Subscription:
+    def subscription(self, ledger: str, customer: str, number: str) -> Resource:
         """Read a subscription."""
-        return _found(self.customer(ledger, customer).subscriptions.get(number), "subscription-not-found")
+        owner = self.customer(ledger, customer)
+        return self.find(owner, _child(owner.collection, "subscription"), number)
 
-    def create_subscription(self, ledger: str, customer_no: str, body: JsonObject) -> Subscription:
-        """Create a subscription."""
-        customer = self.customer(ledger, customer_no)
-        number = body["subscriptionNo"]
-        if number in customer.subscriptions:
-            raise Refusal("subscription-already-exists")
-        key = Key(ledger, customer_no, number)
-        subscription = Subscription(key, _without(body, SUBSCRIPTION_READ_ONLY))
-        customer.subscriptions[number] = subscription
-        self._put(key, subscription.document)
-        return subscription
-
-    def delete_subscription(self, ledger: str, customer: str, number: str) -> None:
-        """Remove a subscription with its charges."""
-        subscription = self.subscription(ledger, customer, number)
-        del self.customer(ledger, customer).subscriptions[number]
-        self._remove(subscription.key)
-
-    # charges; `subscription` is empty for a customer's own
-
-    def charges(self, ledger: str, customer: str, subscription: str = "") -> dict[str, Charge]:
+    def charges(self, ledger: str, customer: str, subscription: str = "") -> dict[str, Resource]:
         """The charges of a customer or a subscription, by id, oldest first."""
-        if subscription:
-            return self.subscription(ledger, customer, subscription).charges
-        return self.customer(ledger, customer).charges
+        return self._owner(ledger, customer, subscription).charges
 
-    def charge(self, ledger: str, customer: str, subscription: str, charge_id: str) -> Charge:
-        """Read a charge."""
-        return _found(self.charges(ledger, customer, subscription).get(charge_id), "recurring-product-not-found")
+    def create_customer(self, ledger: str, content: JsonObject) -> Resource:
+        """Create a customer."""
+        return self.create(self.ledger(ledger), _child(self._root, "customer"), content)
 
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Charge:
-        """Add a charge."""
-        charges = self.charges(ledger, customer, subscription)
-        document = _without(body, CHARGE_READ_ONLY)
-        _refuse_end_before_start(document)
-        key = Key(ledger, customer, subscription, self.new_id())
-        charges[key.charge] = Charge(key, document)
-        self._put(key, document)
-        return charges[key.charge]
+    def create_subscription(self, ledger: str, customer: str, content: JsonObject) -> Resource:
+        """Create a subscription."""
+        owner = self.customer(ledger, customer)
+        return self.create(owner, _child(owner.collection, "subscription"), content)
 
-    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Charge:
-        """Change a charge: what is left out stays, null clears."""
-        charge = self.charge(ledger, customer, subscription, charge_id)
-        changed = charge.document | _without(body, CHARGE_READ_ONLY)
-        changed = {name: value for name, value in changed.items() if value is not None or name not in body}
-        _refuse_end_before_start(changed)
-        self._replace(charge, changed)
-        return charge
-
-    def delete_charge(self, ledger: str, customer: str, subscription: str, charge_id: str) -> None:
-        """Remove a charge."""
-        charge = self.charge(ledger, customer, subscription, charge_id)
-        del self.charges(ledger, customer, subscription)[charge_id]
-        self._remove(charge.key)
+    def create_charge(self, ledger: str, customer: str, subscription: str, content: JsonObject) -> Resource:
+        """Add a charge to a subscription; to the customer itself if `subscription` is empty."""
+        owner = self._owner(ledger, customer, subscription)
+        return self.create(owner, _child(owner.collection, "charge"), content)
 
     def bill_run(self, ledger: str, until: date) -> int:
         """Bill every started charge up to a date, or to its end if that is earlier; say how many were billed.
 
-        Not in the API: Billing does it by itself. Here it makes `billedUntil` appear.
+        Billing does it by itself. Here it makes `billedUntil` appear.
         """
         billed = 0
         for customer in self.customers(ledger):
-            owners: list[Customer | Subscription] = [customer, *customer.subscriptions.values()]
-            for owner in owners:
+            for owner in (customer, *customer.subscriptions.values()):
                 for charge in owner.charges.values():
-                    if (charge.document.get("startDate") or "") <= until.isoformat():
-                        end = min(until.isoformat(), charge.document.get("endDate") or until.isoformat())
-                        self._replace(charge, charge.document | {"billedUntil": end})
-                        billed += 1
+                    billed += self._bill(charge, until.isoformat())
         return billed
 
-    def clear(self) -> None:
-        """Forget all. Not in the API: for consoles and tests."""
-        for customers in self._ledgers.values():
-            for customer in customers.values():
-                for subscription in customer.subscriptions.values():
-                    self._remove(subscription.key)
-                self._remove(customer.key)
-        self._ledgers.clear()
+    def _bill(self, charge: Resource, until: str) -> bool:
+        names = charge.collection.meanings
+        if names.billed_until is None:
+            raise ContractError("a charge of the contract does not show up to when it is billed")
+        has_started = (charge.document.get(names.start or "") or "") <= until
+        if has_started:
+            end = min(until, charge.document.get(names.end or "") or until)
+            self._set(charge, charge.document | {names.billed_until: end})
+        return has_started
+
+    def _owner(self, ledger: str, customer: str, subscription: str) -> Resource:
+        return self.subscription(ledger, customer, subscription) if subscription else self.customer(ledger, customer)
 
     # keeping
 
-    def _replace(self, charge: Charge, document: JsonObject) -> None:
-        charge.document = document
-        charge.rendered = None
-        self._put(charge.key, document)
-
-    def _put(self, key: Key, document: JsonObject) -> None:
+    def _set(self, resource: Resource, document: JsonObject) -> None:
+        _refuse_end_before_start(resource.collection, document)
+        resource.document = document
         if self._persistence is not None:
-            self._persistence.put(key, document)
+            self._persistence.put(resource.key, document)
 
-    def _remove(self, key: Key) -> None:
+    def _forget(self, resource: Resource) -> None:
         if self._persistence is not None:
-            self._persistence.remove(key)
+            self._persistence.remove(resource.key)
+        for items in resource.items.values():
+            for item in items.values():
+                self._forget(item)
 
     def _restore(self, key: Key, document: JsonObject) -> None:
-        if key.charge:
-            self.charges(key.ledger, key.customer, key.subscription)[key.charge] = Charge(key, document)
-        elif key.subscription:
-            self.customer(key.ledger, key.customer).subscriptions[key.subscription] = Subscription(key, document)
-        else:
-            self._ledgers.setdefault(key.ledger, {})[key.customer] = Customer(key, document)
+        resource = self.ledger(str(key[0]))
+        for word, number in zip(key[1::2], key[2::2], strict=True):
+            collection = next((each for each in resource.collection.children if each.word == word), None)
+            if collection is None:
+                raise ContractError(f"the kept state has {word!r}, which this contract does not have")
+            items = resource.items.setdefault(collection.word, {})
+            resource = items.setdefault(str(number), Resource(collection, resource, number))
+        resource.document = document
 
 
-_Resource = TypeVar("_Resource")
+def _child(collection: Collection, role: str) -> Collection:
+    found = collection.child(role)
+    if found is None:
+        raise ContractError(f"the contract has no {role} there")
+    return found
 
 
-def _found(resource: _Resource | None, code: str) -> _Resource:
-    if resource is None:
-        raise Refusal(code)
-    return resource
-
-
-def _without(body: Mapping[str, Any], names: frozenset[str]) -> JsonObject:
-    return {name: value for name, value in body.items() if name not in names}
-
-
-def _refuse_end_before_start(document: JsonObject) -> None:
-    start, end = document.get("startDate"), document.get("endDate")
-    if start is not None and end is not None and end < start:  # yyyy-MM-dd sorts as text
-        raise Refusal(
-            "unprocessable",
-            "The charge ends before it starts",
-            failures=[Failure("endDate", "must not be before startDate")],
-        )
+def _refuse_end_before_start(collection: Collection, document: Mapping[str, Any]) -> None:
+    names = collection.meanings
+    start, end = document.get(names.start or ""), document.get(names.end or "")
+    if names.start and names.end and start is not None and end is not None and end < start:  # yyyy-MM-dd sorts as text
+        failure = Failure(names.end, f"must not be before {names.start}")
+        raise Refusal("unprocessable", "The charge ends before it starts", failures=[failure], instead=failure)

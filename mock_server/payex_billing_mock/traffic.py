@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from .app import Answer, Request
+from .messages import Answer, Handled
 
 KEPT = 1_000
 
@@ -49,27 +49,20 @@ class Traffic:
         self._lock = threading.Lock()
         self.count = 0
 
-    def record(
-        self,
-        request: Request,
-        answer: Answer | None,
-        seconds: float,
-        fault: str | None = None,
-        took_effect: bool = True,
-    ) -> None:
-        """Note a request and its answer; no answer when the connection was cut."""
+    def record(self, handled: Handled) -> None:
+        """Note a request and its answer: an observer of the mock."""
         with self._lock:
             self.count += 1
             exchange = Exchange(
                 number=self.count,
                 at=datetime.now(UTC),
-                method=request.method,
-                path=request.raw_path.decode("latin-1"),
-                status=answer.status if answer is not None else None,
-                problem=_problem(answer),
-                milliseconds=round(seconds * 1000, 3),
-                fault=fault,
-                took_effect=took_effect,
+                method=handled.request.method,
+                path=handled.request.raw_path.decode("latin-1"),
+                status=handled.answer.status if handled.answer is not None else None,
+                problem=_problem(handled.answer),
+                milliseconds=round(handled.seconds * 1000, 3),
+                fault=handled.fault,
+                took_effect=handled.took_effect,
             )
             self._exchanges.append(exchange)
 
@@ -85,6 +78,9 @@ class Traffic:
 
 
 def _problem(answer: Answer | None) -> str | None:
-    if answer is None or answer.headers.get("Content-Type") != "application/problem+json":
+    """The problem type of a response, whatever the casing of the contract's keys."""
+    if answer is None or answer.status < 400 or "json" not in answer.headers.get("Content-Type", ""):
         return None
-    return str(json.loads(answer.body).get("type", "")).rpartition("/")[2] or None
+    body = json.loads(answer.body)
+    found = [value for name, value in body.items() if name.lower() == "type"] if isinstance(body, dict) else []
+    return str(found[0]).rpartition("/")[2] if found else None

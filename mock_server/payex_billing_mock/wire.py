@@ -14,11 +14,12 @@ from typing import TypeVar
 import h11
 
 from .admin import Admin
-from .app import REQUEST_SECONDS, MockApp, Request
+from .app import MockApp
 from .console import Console
 from .faults import Fault, Faults
 from .http1 import RequestReader, encode, encode_unasked, half, length_of_head, refuse_bytes
 from .late_writes import LateWrite
+from .messages import REQUEST_SECONDS, Request
 from .misfortune import refusal, stale_response
 from .streams import Stream, TlsStream
 

@@ -37,7 +37,7 @@ function money(months) {
   return list;
 }
 
-function customer(ledger, each) {
+function customer(ledger, each, columns) {
   const key = `${ledger} ${each.no}`;
   const counted = (many, one) => `${many} ${many === 1 ? one : one + "s"}`;
   const count = `${counted(each.subscriptions.length, "subscription")}, ${counted(each.charges.length, "charge")}`;
@@ -45,16 +45,16 @@ function customer(ledger, each) {
   details.open = open.has(key);
   details.addEventListener("toggle", () => (details.open ? open.add(key) : open.delete(key)));
   if (each.charges.length) {
-    const heads = [["Subscription"], ["Product"], ["Quantity", "number"], ["Unit price", "number"], ["VAT %", "number"], ["Text"], ["From"], ["To"], ["Billed until"]];
+    const kind = (column) => (column.isNumber ? "number" : undefined);
+    const heads = [["Subscription"], ...columns.map((column) => [column.title, kind(column)])];
     details.append(table(heads, each.charges.map((charge) => [
-      [charge.subscription || "–"], [charge.productCode], [blank(charge.quantity), "number"], [blank(charge.unitPrice), "number"],
-      [blank(charge.vatRate), "number"], [blank(charge.text)], [blank(charge.startDate)], [blank(charge.endDate)], [blank(charge.billedUntil)],
+      [charge.subscription || "–"], ...columns.map((column) => [blank(charge[column.name]), kind(column)]),
     ])));
   }
   return details;
 }
 
-function ledger(each) {
+function ledger(each, columns) {
   const counts = make("dl", { class: "counts" });
   for (const name of ["customers", "subscriptions", "charges"]) {
     counts.append(make("div", {}, make("dt", { text: name }), make("dd", { text: number(each[name]) })));
@@ -62,7 +62,7 @@ function ledger(each) {
   const parts = [make("h3", { text: `Ledger ${each.no}` }), counts];
   if (each.charges) parts.push(make("p", { text: "Quantity × unit price of the charges open in each month, without VAT:" }), money(each.money));
   if (each.customers > each.latest.length) parts.push(make("p", { text: `The latest ${each.latest.length} customers:` }));
-  return [...parts, ...each.latest.map((one) => customer(each.no, one))];
+  return [...parts, ...each.latest.map((one) => customer(each.no, one, columns))];
 }
 
 function request(each) {
@@ -77,7 +77,7 @@ function show(state) {
   if (text === shown) return;
   shown = text;
   document.getElementById("faults").textContent = state.faults.join(", ") || "none";
-  document.getElementById("ledgers").replaceChildren(...state.ledgers.flatMap(ledger));
+  document.getElementById("ledgers").replaceChildren(...state.ledgers.flatMap((each) => ledger(each, state.columns)));
   if (state.requests.length) document.getElementById("requests").replaceChildren(...state.requests.map(request));
   else document.getElementById("requests").replaceChildren(make("tr", {}, make("td", { colspan: "6", text: "None yet. Point a client at this address." })));
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
@@ -84,8 +84,9 @@ class PayexMock:
         self._no_writes = 0
         self._refused: list[str] = []
         self._app = self._make_app()
-        self._traffic = self._app.traffic = Traffic(kept=100_000)
-        self._guard(self._app)
+        self._traffic = Traffic(kept=100_000)
+        self._app.observers.append(self._traffic.record)
+        self._app.interceptor = self._guard
 
     def _make_app(self) -> MockApp:
         return MockApp({self.ledger: self.token})
@@ -115,7 +116,7 @@ class PayexMock:
 
     def customers(self) -> list[str]:
         """The numbers of all customers, oldest first."""
-        return [each.key.customer for each in self._app.store.customers(self.ledger)]
+        return [str(each.id) for each in self._app.store.customers(self.ledger)]
 
     def subscriptions(self, customer_no: str) -> list[str]:
         """The numbers of a customer's subscriptions, oldest first.
@@ -140,7 +141,7 @@ class PayexMock:
 
     def _customer(self, customer_no: str) -> Any:
         for each in self._app.store.customers(self.ledger):
-            if each.key.customer == customer_no:
+            if str(each.id) == customer_no:
                 return each
         raise AssertionError(f"there is no customer {customer_no}; there are {', '.join(self.customers()) or 'none'}")
 
@@ -161,7 +162,7 @@ class PayexMock:
     def _put(self, call: Call[Any]) -> None:
         headers = {"authorization": f"Bearer {self.token}", "content-type": call.request.headers["Content-Type"]}
         path = f"{self._app.contract.base_path}{call.request.path}".encode()
-        answer = MockApp.handle(self._app, Received("POST", path, headers, call.request.body))
+        answer = self._app.respond(Received("POST", path, headers, call.request.body))
         if answer.status // 100 != 2:
             raise ValueError(f"the contract does not allow it: {answer.body.decode()}")
 
@@ -209,18 +210,13 @@ class PayexMock:
         if refused:
             raise AssertionError(f"nothing was to be written, but: {', '.join(refused)}")
 
-    def _guard(self, app: MockApp) -> None:
-        handle = app.handle
+    def _guard(self, request: Received, respond: Callable[[Received], Answer]) -> Answer:
+        if self._no_writes and request.method in _WRITES:
+            self._refused.append(f"{request.method} {request.raw_path.decode('latin-1')}")
+            from payex_billing_mock.problems import Refusal  # noqa: PLC0415 - seldom
 
-        def guarded(request: Received) -> Answer:
-            if self._no_writes and request.method in _WRITES:
-                self._refused.append(f"{request.method} {request.raw_path.decode('latin-1')}")
-                from payex_billing_mock.problems import Refusal  # noqa: PLC0415 - seldom
-
-                return app.refuse(Refusal("forbidden", "This test allows no writes"))
-            return handle(request)
-
-        app.handle = guarded  # type: ignore[method-assign]
+            return self._app.refuse(Refusal("forbidden", "This test allows no writes"))
+        return respond(request)
 
     # faults
 

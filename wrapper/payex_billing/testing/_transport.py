@@ -55,9 +55,10 @@ class AsyncInProcess:
 
 def _exchange(app: MockApp, faults: Faults, request: Request, deadline: float) -> Reply:
     parts = urlsplit(request.url)
-    target = parts.path + (f"?{parts.query}" if parts.query else "")
     headers = {name.lower(): value for name, value in request.headers.items()}
-    received = Received(request.method, target.encode("ascii"), headers, request.body or b"")
+    received = Received(
+        request.method, parts.path.encode("ascii"), headers, request.body or b"", query=parts.query.encode("ascii")
+    )
     left = deadline - time.monotonic()
     response = misfortune.answer(app, faults, received, left)
     if isinstance(response, misfortune.Broken):

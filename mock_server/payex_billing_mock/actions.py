@@ -1,0 +1,73 @@
+"""The six actions on collections and items, as they follow from the paths and verbs of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from .json_text import render
+from .operations import Action, Operation, read_query
+from .resources import Collection, Resource
+from .schemas import JsonObject
+from .store import Store
+from .views import ListView, ResourceView
+
+
+@dataclass(slots=True)
+class Call:
+    """A request that has passed every check of the contract.
+
+    Attributes:
+        store: the state.
+        ledger: the ledger's number.
+        parameters: the decoded path parameters.
+        query: the query as sent.
+        body: the parsed body; empty for a request without one.
+    """
+
+    store: Store
+    ledger: str
+    parameters: Mapping[str, str]
+    query: bytes
+    body: JsonObject
+
+
+def perform(operation: Operation, call: Call) -> tuple[str, Resource | None]:
+    """Do what an operation does: the text of the response, empty without a body, and the resource it is about."""
+    store, collection = call.store, operation.collection
+    owner = _owner(call, collection)
+    content = call.body
+    if operation.body is not None:
+        content = {name: value for name, value in call.body.items() if name not in operation.body.ignored}
+    if operation.action is Action.LIST:
+        page = operation.paging.page(
+            store.listed(owner, collection), f"{owner.path}/{quote(collection.word)}", read_query(call.query)
+        )
+        return render(operation.view.show(page)) if isinstance(operation.view, ListView) else "", None
+    if operation.action is Action.CREATE:
+        resource = store.create(owner, collection, content)
+    else:
+        resource = store.find(owner, collection, call.parameters[collection.id_parameter or ""])
+        match operation.action:
+            case Action.MERGE:
+                resource = store.merge(resource, content)
+            case Action.REPLACE:
+                kept = operation.body.ignored if operation.body is not None else frozenset()
+                resource = store.replace(resource, content, kept)
+            case Action.REMOVE:
+                store.remove(resource)
+    return render(operation.view.show(resource)) if isinstance(operation.view, ResourceView) else "", resource
+
+
+def _owner(call: Call, collection: Collection) -> Resource:
+    """The resource that a collection belongs to, or a refusal that names the first that does not exist."""
+    owners: list[Collection] = []
+    above = collection.owner
+    while above is not None and above.owner is not None:
+        owners.insert(0, above)
+        above = above.owner
+    resource = call.store.ledger(call.ledger)
+    for each in owners:
+        resource = call.store.find(resource, each, call.parameters[each.id_parameter or ""])
+    return resource

@@ -1,0 +1,60 @@
+"""Requests and responses, as every part of the mock passes them on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+MAX_BODY_BYTES = 65_536
+DRAINED_BYTES = 16 * MAX_BODY_BYTES
+REQUEST_SECONDS = 30.0
+"""The longest time for a client to send one request."""
+
+
+@dataclass(slots=True)
+class Request:
+    """A request as it came over the wire.
+
+    Attributes:
+        method: the HTTP method.
+        raw_path: the path as sent, without the query.
+        headers: the headers, names in lower case.
+        body: the body; None when it has more than `MAX_BODY_BYTES`.
+        peer: the IP address of the other end of the socket; empty where there is no socket.
+        query: the query as sent, without the question mark.
+    """
+
+    method: str
+    raw_path: bytes
+    headers: Mapping[str, str]
+    body: bytes | None
+    peer: str = ""
+    query: bytes = b""
+
+
+@dataclass(slots=True)
+class Answer:
+    """What is sent back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """A request that the mock has handled, for observers.
+
+    Attributes:
+        request: the request.
+        answer: what was sent; None when the client got no complete response.
+        seconds: how long the mock worked on it.
+        fault: the fault that the request met, in text form.
+        took_effect: whether the request reaches the state: before the response, or later with `late-commit`.
+    """
+
+    request: Request
+    answer: Answer | None
+    seconds: float
+    fault: str | None = None
+    took_effect: bool = True

@@ -1,0 +1,252 @@
+"""The collections of the contract: their nesting, and what identifies an item of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from .names import are_same, only, singular, stem, words
+from .schemas import ContractError, Id, JsonObject, Node, Schemas, Shape
+
+_START = {"start", "starts", "from", "begin", "begins", "since"}
+_END = {"end", "ends", "to", "until", "through", "stop", "stops"}
+_EMPTY = Shape({}, frozenset(), False)
+
+Key = tuple[Id, ...]
+"""Where a resource is: the ledger, then the word of each collection and the id of its item."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meanings:
+    """The properties of a charge whose values mean something to the mock; None where the contract has no such one."""
+
+    start: str | None = None
+    end: str | None = None
+    billed_until: str | None = None
+    quantity: str | None = None
+    price: str | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Collection:
+    """A collection of the contract, such as the charges of a subscription.
+
+    Attributes:
+        path: its path template, such as `/{ownerNo}/customers`; for the root, the path of a ledger.
+        word: the last part of the path, after the parameter of its owner.
+        owner: the collection that its owner is an item of; None for the root.
+        children: the collections of an item.
+        id_parameter: the path parameter that identifies an item; None if no path has one.
+        id_property: the property of an item with the same meaning; None if only the item's link has it.
+        is_numbered_by_client: whether the client chooses the id of a new item.
+        new_id: makes an id.
+        create: the properties of a new item.
+        read: the properties of an item.
+        not_found: the problem type of an item that does not exist.
+        already_exists: the problem type of a duplicate; None if the contract has none.
+        titles: the names that the contract gives to the schemas of an item, in kebab case.
+        role: `customer`, `subscription`, `charge`, or empty.
+        can_create: whether the contract has a POST for it.
+        meanings: the properties that mean something to the mock.
+    """
+
+    path: str
+    word: str = ""
+    owner: Collection | None = None
+    children: list[Collection] = field(default_factory=list)
+    id_parameter: str | None = None
+    id_property: str | None = None
+    is_numbered_by_client: bool = False
+    new_id: Callable[[], Id] = lambda: ""
+    create: Shape = _EMPTY
+    read: Shape = _EMPTY
+    not_found: str = "not-found"
+    already_exists: str | None = None
+    titles: list[str] = field(default_factory=list)
+    role: str = ""
+    can_create: bool = False
+    meanings: Meanings = field(default_factory=Meanings)
+
+    def __iter__(self) -> Iterator[Collection]:
+        """Every collection below this one, owners first."""
+        for child in self.children:
+            yield child
+            yield from child
+
+    def child(self, role: str) -> Collection | None:
+        """The collection of an item that has a role."""
+        return next((child for child in self.children if child.role == role), None)
+
+
+@dataclass(eq=False, slots=True)
+class Resource:
+    """A resource: a ledger, or an item of a collection.
+
+    Attributes:
+        collection: the collection that it is an item of; the root for a ledger.
+        owner: the resource that it belongs to; None for a ledger.
+        id: its number or id.
+        document: what the client sent, unknown properties included, and what the mock added.
+        items: what it owns, by the word of the collection, then by id as text.
+        path: its path below the API's base path.
+    """
+
+    collection: Collection
+    owner: Resource | None
+    id: Id
+    document: JsonObject = field(default_factory=dict)
+    items: dict[str, dict[str, Resource]] = field(default_factory=dict)
+    path: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the path."""
+        own = quote(str(self.id), safe="")
+        if self.owner is None:
+            segments = self.collection.path.split("/")
+            self.path = "/".join(own if segment.startswith("{") else segment for segment in segments)
+        else:
+            self.path = f"{self.owner.path}/{self.collection.word}/{own}"
+
+    @property
+    def key(self) -> Key:
+        """Where it is."""
+        return (self.id,) if self.owner is None else (*self.owner.key, self.collection.word, self.id)
+
+    @property
+    def subscriptions(self) -> dict[str, Resource]:
+        """Its subscriptions, by number."""
+        return self._owned("subscription")
+
+    @property
+    def charges(self) -> dict[str, Resource]:
+        """Its own charges, by id, oldest first."""
+        return self._owned("charge")
+
+    def _owned(self, role: str) -> dict[str, Resource]:
+        collection = self.collection.child(role)
+        return self.items.setdefault(collection.word, {}) if collection is not None else {}
+
+
+def collections_of(paths: Mapping[str, Node]) -> tuple[Collection, Mapping[str, Collection]]:
+    """The root, and the collection of each path, which is a path of a collection or of its items."""
+    root = Collection(_root_path(paths))
+    known = {root.path: root}
+    by_path: dict[str, Collection] = {}
+    for path in sorted(paths, key=lambda path: path.count("/")):
+        base = path.rstrip("/")
+        is_item = base.endswith("}") and base != root.path
+        collection_path = base.rpartition("/")[0] if is_item else base
+        if collection_path == root.path or not collection_path:
+            raise ContractError(f"{path} is not the path of a collection or of its items")
+        by_path[path] = _collection(known, root, collection_path)
+        if is_item:
+            by_path[path].id_parameter = base.rpartition("/")[2][1:-1]
+    order = list(paths)
+    for collection in known.values():  # siblings in the order of the contract
+        collection.children.sort(
+            key=lambda child: min(order.index(path) for path in by_path if path.startswith(child.path))
+        )
+    return root, by_path
+
+
+def _root_path(paths: Mapping[str, Node]) -> str:
+    """The path of a ledger, which is common to all paths; empty where paths do not name the ledger."""
+    first = next(iter(paths), "")
+    start = first[: first.index("}") + 1] if "}" in first else ""
+    return start if all(path.startswith(start + "/") for path in paths) else ""
+
+
+def _collection(known: dict[str, Collection], root: Collection, path: str) -> Collection:
+    if path not in known:
+        owner, end = root, len(root.path)
+        if "}" in path[end:]:
+            end = path.rindex("}") + 1
+            owner_path, _, parameter = path[:end].rpartition("/")
+            owner = _collection(known, root, owner_path)
+            owner.id_parameter = parameter[1:-1]
+        known[path] = Collection(path, path[end:].strip("/"), owner)
+        owner.children.append(known[path])
+    return known[path]
+
+
+def identify(schemas: Schemas, collection: Collection, parameter: Node | None, links: Mapping[str, str]) -> None:
+    """Find the property that identifies an item, who chooses it, and which properties mean something.
+
+    Args:
+        schemas: the schemas of the contract.
+        collection: the collection, with its properties.
+        parameter: the schema of the path parameter of an item.
+        links: the properties that links of the contract use, by path parameter.
+
+    Raises:
+        ContractError: no property identifies an item.
+    """
+    properties = {name: each for name, each in collection.read.properties.items() if not schemas.is_link(each)}
+    name = collection.id_parameter or f"{singular(collection.word)}-id"
+    reference = (parameter or {}).get("$ref")
+    stems = (stem(name), stem(singular(collection.word) + "-id"))
+    required = collection.create.required & properties.keys()
+    ways: list[list[str]] = [
+        [each for each in properties if are_same(each, name)],
+        [each for each in properties if each == links.get(name)],
+        [each for each, schema in properties.items() if reference and schema.get("$ref") == reference],
+        *([each for each in properties if words(each) != words(of) and stem(each) == of] for of in stems),
+        [each for each in properties if stem(each) == "" or words(each) == ["id"]],
+        list(required),
+    ]
+    found = next((way for way in ways if len(way) == 1), [None])[0]
+    if found is None and not any(map(schemas.is_link, collection.read.properties.values())):
+        raise ContractError(f"no property of {collection.path} has the meaning of the path parameter {name!r}")
+    collection.id_property = found
+    writable = collection.create.properties.get(found or "")
+    collection.is_numbered_by_client = writable is not None and not schemas.is_read_only(writable)
+    schema = collection.read.properties[found] if found else parameter or {"type": "string"}
+    if not collection.is_numbered_by_client or found not in collection.create.required:
+        collection.new_id = schemas.new_id(schema, found or name)
+    collection.meanings = _meanings(schemas, collection)
+
+
+def _meanings(schemas: Schemas, collection: Collection) -> Meanings:
+    create = collection.create.properties
+    dates = [name for name, each in create.items() if "date" in schemas.formats(each)]
+    numbers = [name for name, each in create.items() if schemas.types(each) & {"integer", "number"}]
+    read_only = [
+        name
+        for name, each in collection.read.properties.items()
+        if "date" in schemas.formats(each) and (name not in create or schemas.is_read_only(each))
+    ]
+    return Meanings(
+        start=only(dates, _START),
+        end=only(dates, _END),
+        billed_until=read_only[0] if len(read_only) == 1 else only(read_only, {"billed", "invoiced"}),
+        quantity=only(numbers, {"quantity", "count", "qty", "units"}),
+        price=only(numbers, {"price", "amount"}),
+    )
+
+
+def assign_roles(root: Collection) -> None:
+    """Say which collections are the customers, the subscriptions and the charges: it follows from the nesting.
+
+    Subscriptions are the collection of a customer whose items have collections themselves. Charges are what both have.
+
+    Raises:
+        ContractError: there is no collection.
+    """
+    if not root.children:
+        raise ContractError("the contract has no collection")
+    customers = max(root.children, key=lambda child: len(list(child)))
+    customers.role = "customer"
+    subscriptions = next((child for child in customers.children if child.children), None)
+    if subscriptions is not None:
+        subscriptions.role = "subscription"
+    leaves = subscriptions.children if subscriptions else customers.children
+    for charges in (*customers.children, *leaves):
+        if charges.word == leaves[0].word:
+            charges.role = "charge"
+
+
+def shape_of(schemas: Schemas, schema: Any) -> Shape:
+    """The properties of a schema; none if there is no schema."""
+    return schemas.shape(schema) if schema is not None else _EMPTY
