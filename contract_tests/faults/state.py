@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 from payex_billing_mock import Collection, Resource, Store
 
@@ -13,6 +15,7 @@ from contract_tests.api import new_customer
 from contract_tests.exchange import CONTRACT, render
 
 from ._planting import (
+    CHARGE_ID,
     CHARGES,
     LISTS,
     Answer,
@@ -21,6 +24,8 @@ from ._planting import (
     Request,
     answers,
     behaves,
+    items_in,
+    read,
     stores,
     wire,
     with_body,
@@ -35,15 +40,17 @@ CODE, QUANTITY, PRICE, TEXT, END = map(wire, ("product_code", "quantity", "unit_
 @stores(FAMILY, "a removed charge can still be read")
 class ReadableAfterDelete(Store):
     def remove(self, resource: Resource) -> None:
-        graves(self)[str(resource.id)] = resource
+        if resource.collection.role == "charge":
+            graves(self)[resource.path] = resource
         super().remove(resource)
 
     def find(self, owner: Resource, collection: Collection, number: str) -> Resource:
-        return graves(self).get(number) or super().find(owner, collection, number)
+        grave = graves(self).get(f"{owner.path}/{collection.word}/{quote(number, safe='')}")
+        return grave or super().find(owner, collection, number)
 
 
 def graves(store: Store) -> dict[str, Resource]:
-    """The charges that were removed from a store."""
+    """The charges that were removed from a store, by path."""
     found: dict[str, Resource] = store.__dict__.setdefault("graves", {})
     return found
 
@@ -102,11 +109,17 @@ def orphans(store: Store) -> dict[str, dict[str, Resource]]:
     return found
 
 
-@stores(FAMILY, "charges of a removed subscription can still be read")
-class OrphansReadable(ChildrenSurvive):
-    def find(self, owner: Resource, collection: Collection, number: str) -> Resource:
-        found = orphans(self).get(owner.path, {}).get(number)
-        return found or super().find(owner, collection, number)
+@behaves(FAMILY, "charges of a removed subscription can still be read")
+def orphans_readable(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    kept: dict[bytes, Answer] = app.__dict__.setdefault("kept", {})
+    if request.method == "DELETE":
+        path = request.raw_path + f"/{CHARGES}/".encode()
+        listed = ask(replace(request, method="GET", raw_path=path.rstrip(b"/"), body=b""))
+        for charge in items_in(read(listed)) or () if listed.status == 200 else ():
+            item = path + quote(str(charge[CHARGE_ID]), safe="").encode()
+            kept[item] = ask(replace(request, method="GET", raw_path=item, body=b""))
+    answer = ask(request)
+    return kept.get(request.raw_path, answer) if request.method == "GET" and answer.status == 404 else answer
 
 
 @stores(FAMILY, "a change answers the new state and keeps the old")
