@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import yaml
 
@@ -11,7 +9,7 @@ from tests.support import ROOT
 from tools.change_cost.contract import Contract
 from tools.change_cost.correction import Correction
 from tools.change_cost.corrections import CORRECTIONS
-from tools.change_cost.judge import Judge, contract_faults
+from tools.change_cost.judge import contract_faults
 from tools.change_cost.others import OTHERS
 
 CONTRACT = ROOT / "openapi.yaml"

@@ -29,7 +29,9 @@ BASELINE = Correction("0", "no correction", lambda _: None)
 def main() -> int:
     """Run; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.change_cost", description=__doc__)
-    parser.add_argument("--only", default="", metavar="KEYS", help="such as 3,11,a; 0 is no correction; no page is written")
+    parser.add_argument(
+        "--only", default="", metavar="KEYS", help="such as 3,11,a; 0 is no correction; no page is written"
+    )
     parser.add_argument("--skip", default="", metavar="PARTS", help="such as types,probes; no page is written")
     parser.add_argument("--jobs", type=int, default=2, help="corrections at a time (default: %(default)s)")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the copies there")
@@ -75,12 +77,9 @@ def _run(correction: Correction, folder: Path, skip: set[str], checker: Types, *
     result = f"fails in {failures(outcome)}" if not outcome.passes else "passes"
     silent = f"; silently wrong: {', '.join(outcome.silent)}" if outcome.silent else ""
     wanted = f", wanted {correction.wanted}" if correction.wanted is not None else ""
-    mark = "MISSED" if outcome.missed else "ok"
-    seconds = time.monotonic() - started
-    print(
-        f"{mark:6} {correction.key:>2} {correction.title}: {outcome.files} files{wanted}; {result}{silent} ({seconds:.0f} s)",
-        flush=True,
-    )
+    mark = f"{'MISSED' if outcome.missed else 'ok':6} {correction.key:>2}"
+    seconds = f"{time.monotonic() - started:.0f} s"
+    print(f"{mark} {correction.title}: {outcome.files} files{wanted}; {result}{silent} ({seconds})", flush=True)
     return outcome
 
 

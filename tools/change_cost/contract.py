@@ -44,7 +44,7 @@ def _construct_number(loader: _Loader, node: yaml.ScalarNode) -> _Number:
 
 
 def _represent_number(dumper: _Dumper, number: _Number) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:float", number.text)
+    return dumper.represent_scalar("tag:yaml.org,2002:float", number.text)  # type: ignore[no-any-return]
 
 
 _Loader.add_constructor("tag:yaml.org,2002:float", _construct_number)

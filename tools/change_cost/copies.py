@@ -178,7 +178,9 @@ def types(copy: Copy, _: Outcome) -> Part:
         ok, output = copy.run(240, sys.executable, "-m", *command)
         if not ok:
             errors = [line for line in output.splitlines() if "error" in line]
-            return Part(False, [f"{command[0]}: {line.strip()}" for line in (errors or output.splitlines())[:MOST_LINES]])
+            return Part(
+                False, [f"{command[0]}: {line.strip()}" for line in (errors or output.splitlines())[:MOST_LINES]]
+            )
     return Part(True)
 
 
@@ -240,7 +242,9 @@ def apply(correction: Correction, root: Path, folder: Path, skip: set[str], chec
     try:
         outcome.files_by_hand = copy.correct(correction)
     except Exception as error:  # noqa: BLE001 - a correction that does not fit is a result, too
-        outcome.parts["edit"] = Part(False, [f"The correction does not fit openapi.yaml: {type(error).__name__}: {error}"])
+        outcome.parts["edit"] = Part(
+            False, [f"The correction does not fit openapi.yaml: {type(error).__name__}: {error}"]
+        )
         return outcome
     for name in _order(skip):
         started = time.monotonic()

@@ -1,4 +1,7 @@
-"""Further corrections that the vendor's file may ask for. No cost is promised for them, but none may be silently wrong."""
+"""Further corrections that the vendor's file may ask for.
+
+No cost is promised for them, but none may be silently wrong.
+"""
 
 from __future__ import annotations
 
@@ -236,7 +239,7 @@ def text_money(contract: Contract) -> None:
 
 def pascal_charges(contract: Contract) -> None:
     """The keys of charges begin with a capital."""
-    for _, (name, *_rest) in WIRE.items():
+    for (name,) in WIRE.values():
         contract.rename_property(name, name[0].upper() + name[1:], CHARGE_SCHEMAS)
         contract.rename_in_examples(name, name[0].upper() + name[1:])
 
@@ -264,20 +267,47 @@ PRICING: Any = wire(quantity="pricing.count", unit_price="pricing.price")
 OTHERS = (
     Correction("a", "`@id` → `id`", link_is_id),
     Correction("b", "dates as date-time", date_times),
-    Correction("c", "`quantity` → `numberOfUnits`", quantity_renamed, expect=Expectations(wire=wire(quantity="numberOfUnits"))),
-    Correction("d", "`quantity` and `unitPrice` inside an object `pricing`", quantity_moved, expect=Expectations(wire=PRICING)),
+    Correction(
+        "c", "`quantity` → `numberOfUnits`", quantity_renamed, expect=Expectations(wire=wire(quantity="numberOfUnits"))
+    ),
+    Correction(
+        "d", "`quantity` and `unitPrice` inside an object `pricing`", quantity_moved, expect=Expectations(wire=PRICING)
+    ),
     Correction("e", "`customerNo` → `customerNumber`", customer_number),
     Correction("f", "an update answered 204", update_204),
     Correction("g", "a deletion answered 202", deletion_202),
     Correction("h", "`validation` answered 422", validation_422),
     Correction("i", "duplicates answered 422", duplicates_422),
-    Correction("j", "a missing charge answered 410", missing_410, expect=Expectations(not_found=("NotFound", "RequestRefused"))),
-    Correction("k", "`vatRate` as a share with 4 decimals", vat_share, expect=Expectations(samples={"vat_rate": "0.1235"})),
-    Correction("l", "a text of 100 characters", limit("ChargeText", 100), expect=Expectations(samples={"text": LONG_TEXT})),
-    Correction("m", "a product code of 10 characters", limit("ProductCode", 10), expect=Expectations(samples={"product_code": "FIBÅ500-XL"})),
-    Correction("n", "a new optional property `costCenter`", cost_center, expect=Expectations(declared_extra={"costCenter": "4711"})),
-    Correction("o", "a new optional enum `interval`", interval, expect=Expectations(declared_extra={"interval": "quarterly"})),
-    Correction("p", "a subscription with `name` (required)", subscription_name, expect=Expectations(required={"subscription": {"name": "Mobil Örjan"}})),
+    Correction(
+        "j", "a missing charge answered 410", missing_410, expect=Expectations(not_found=("NotFound", "RequestRefused"))
+    ),
+    Correction(
+        "k", "`vatRate` as a share with 4 decimals", vat_share, expect=Expectations(samples={"vat_rate": "0.1235"})
+    ),
+    Correction(
+        "l", "a text of 100 characters", limit("ChargeText", 100), expect=Expectations(samples={"text": LONG_TEXT})
+    ),
+    Correction(
+        "m",
+        "a product code of 10 characters",
+        limit("ProductCode", 10),
+        expect=Expectations(samples={"product_code": "FIBÅ500-XL"}),
+    ),
+    Correction(
+        "n",
+        "a new optional property `costCenter`",
+        cost_center,
+        expect=Expectations(declared_extra={"costCenter": "4711"}),
+    ),
+    Correction(
+        "o", "a new optional enum `interval`", interval, expect=Expectations(declared_extra={"interval": "quarterly"})
+    ),
+    Correction(
+        "p",
+        "a subscription with `name` (required)",
+        subscription_name,
+        expect=Expectations(required={"subscription": {"name": "Mobil Örjan"}}),
+    ),
     Correction("q", "lists without `navigation`", no_navigation),
     Correction("r", "lists as bare arrays", bare_lists),
     Correction("s", 'paging with `navigation.next` as `{"@id": …}`', next_object, expect=Expectations(pages_of=100)),
@@ -288,4 +318,4 @@ OTHERS = (
     Correction("x", "charges in PascalCase", pascal_charges, expect=Expectations(wire=PASCAL)),
     Correction("y", "ids as UUIDs", uuid_ids),
     Correction("z", "charges show every value, null when there is none", null_price),
-)  # fmt: skip
+)

@@ -7,24 +7,25 @@ from .copies import Outcome
 HEAD = """\
 # What a correction of the contract costs
 
-The vendor's own description of the API is missing, and parts of `openapi.yaml` are inferred. When the vendor's file or a
-first call to the sandbox shows a difference, a maintainer corrects `openapi.yaml` and runs `make generate`. This page
+The vendor's own description of the API is missing, and parts of `openapi.yaml` are inferred. When the vendor's file or
+a first call to the sandbox shows a difference, a maintainer corrects `openapi.yaml` and runs `make generate`. This page
 shows what else the maintainer must edit by hand, and whether anything is silently wrong.
 
-`make change-cost` made this page from {version}. It applies each correction to a copy of the project, generates the
-client, and runs these parts without a hand edit:
+`make change-cost` made this page from {version}. It applies each correction to a copy of the project and runs these
+parts there without a hand edit:
 
-| part | what runs |
-| --- | --- |
-| generate | `tools/generate.py`, and later `--check` |
-| smoke | {steps} steps through the public API, the table sync and the command line, against the mock made from the corrected contract. A proxy holds each request against the contract |
-| demo | `examples/demo.py examples/charges.csv` |
-| types | mypy and pyright, as in `make types` |
-| probes | the directed part of the contract suite, in process |
+- **generate**: `tools/generate.py`, and later `--check`.
+- **smoke**: {steps} steps through the public API, the table sync and the command line, against the mock made from the
+  corrected contract. A proxy holds each request and each response against the contract. `mock:` marks a response that
+  breaks it.
+- **demo**: `examples/demo.py examples/charges.csv`.
+- **types**: mypy and pyright, as in `make types`.
+- **probes**: the directed part of the contract suite, in process.
 
-**files**: 0 when all parts pass. ≥ 1 when a part fails: what must be edited is not counted further. If there is a patch in
-`tools/change_cost/patches`, its files are counted. **Silently wrong**: steps of the smoke test in which a value differs, or a request breaks
-the contract, and no exception was raised.
+**files** is 0 when all parts pass, and ≥ 1 when a part fails: nobody has counted the edits. A file
+`tools/change_cost/patches/NN.patch` holds the hand edits for correction NN; then its files are counted. **Silently
+wrong** counts the steps of the smoke test in which a value differs, or a request breaks the contract, and nothing was
+raised.
 
 Without a correction: {baseline}.
 """
