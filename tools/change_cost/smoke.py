@@ -229,6 +229,7 @@ def run_step(smoke: Smoke, name: str, step: Callable[[Smoke], None]) -> Step:
     """Run a step."""
     smoke.step = Step(name)
     smoke.proxy.step = name
+    smoke.proxy.lose.clear()
     try:
         step(smoke)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the result
@@ -258,6 +259,13 @@ def judge_traffic(judge: Judge, proxy: RecordingProxy, steps: list[Step]) -> Non
             step.status = "different" if wrong else "failed"
 
 
+def write(steps: list[Step], path: Path) -> None:
+    """Write the result."""
+    for step in steps:
+        step.messages = step.messages[:MOST_MESSAGES]
+    path.write_text(json.dumps([asdict(step) for step in steps], ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
 def main(arguments: list[str]) -> int:
     """Run all steps and write the result; returns 0 if every step is ok."""
     expect = Expectations.from_dict(json.loads(Path(arguments[0]).read_text(encoding="utf-8")))
@@ -276,14 +284,15 @@ def main(arguments: list[str]) -> int:
             os.environ["XDG_STATE_HOME"] = folder
             with RecordingProxy(server.url) as proxy:
                 smoke = Smoke(expect, judge, proxy, proxy.url, Path(folder))
-                steps += [run_step(smoke, name, step) for name, step in STEPS.items()]
+                for name, run in STEPS.items():
+                    # Written before each step, so that a step that never ends is named.
+                    write([*steps, Step(name, "failed", ["did not end within the time limit"])], Path(arguments[1]))
+                    steps.append(run_step(smoke, name, run))
                 smoke.billing.close()
         judge_traffic(Judge.of(Path("openapi.yaml")), proxy, steps)
     except Exception as error:  # noqa: BLE001
         steps.append(Step("start", "failed", [first_line(error)]))
-    for step in steps:
-        step.messages = step.messages[:MOST_MESSAGES]
-    Path(arguments[1]).write_text(json.dumps([asdict(step) for step in steps], ensure_ascii=False, indent=1) + "\n")
+    write(steps, Path(arguments[1]))
     for step in steps:
         print(f"{step.status:9} {step.name}", *step.messages, sep="\n          ")
     return 0 if all(step.status == "ok" for step in steps) else 1

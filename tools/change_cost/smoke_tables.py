@@ -12,6 +12,9 @@ from typing import Any
 
 from .smoke import LEDGER, TOKEN, Smoke
 
+# A creation without a result is waited for, and after some corrections every creation is one.
+PATIENCE: dict[str, Any] = {"settle": 3, "patience": 5}
+
 
 def table(smoke: Smoke, name: str, prefix: str, price: str) -> Path:
     """Write a table of six charges of two customers."""
@@ -46,7 +49,7 @@ def reconcile(smoke: Smoke) -> None:
 
     def apply(path: Path) -> tuple[Any, ...]:
         with sync.read(path) as rows:
-            report = sync.apply_sync(smoke.billing, rows, journal=smoke.folder / "journal", first_run=True)
+            report = sync.apply_sync(smoke.billing, rows, journal=smoke.folder / "journal", first_run=True, **PATIENCE)
         problems = {**report.rejected, **report.failed}
         if problems:
             line, reason = next(iter(problems.items()))
@@ -87,8 +90,9 @@ def command_line(smoke: Smoke) -> None:
             raise RuntimeError(f"payex-billing {arguments[0]}: exit code {result.returncode}: {' | '.join(lines[-4:])}")
         return result.stdout
 
+    waits = [f"--{name}={seconds}" for name, seconds in PATIENCE.items()]
     run("plan", path)
-    run("apply", path)
-    smoke.same("the second time", "Nothing to do." in run("apply", path), True)
+    run("apply", path, *waits)
+    smoke.same("the second time", "Nothing to do." in run("apply", path, *waits), True)
     listed = run("charges", "list", "80001", "--json")
     smoke.same("charges list", ("P01" in listed, "99.9" in listed, "2026-01-01" in listed), (True, True, True))
