@@ -33,7 +33,8 @@ MENU = {
     ],
     "Look up": ["reference", "commands", "problems", "contract"],
     "Trust": [
-        "safety", "provenance", "contract-score", "guard-score", "change-cost", "benchmarks", "architecture", "changelog",
+        "safety", "provenance", "contract-score", "guard-score", "change-cost", "benchmarks", "architecture",
+        "changelog",
     ],
 }  # fmt: skip
 # The public names, group by group; a test sees to it that none is missing.

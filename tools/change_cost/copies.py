@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -119,7 +120,14 @@ class Copy:
                 os.killpg(process.pid, signal.SIGKILL)  # the group has this command's own processes only
             output, _ = process.communicate()
             return False, f"{output}\nThe time limit of {seconds:.0f} s has passed."
-        return process.returncode == 0, output
+        return process.returncode == 0, self.plain(output)
+
+    def plain(self, text: str) -> str:
+        """Return a text without what differs from run to run, so that two pages can be compared."""
+        text = text.replace(f"{self.folder}/", "")
+        text = re.sub(r" \[instance urn:uuid:[0-9a-f-]+\]", "", text)
+        text = re.sub(r"/tmp/tmp\w+/", "", text)  # noqa: S108 - a text, no file
+        return re.sub(r"\b(?=[0-9a-f]*[a-f])[0-9a-f]{12,16}\b", "…", text)
 
     def client_digest(self) -> str:
         """Return a digest of the generated client, without the stamp of the contract."""
@@ -153,12 +161,16 @@ def smoke(copy: Copy, outcome: Outcome) -> Part:
     outcome.steps = len(steps)
     outcome.failed_steps = sum(step["status"] != "ok" for step in steps)
     outcome.silent = [step["name"] for step in steps if step["status"] == "different"]
-    lines = [
-        f"{step['name']}{' (silently wrong)' if step['status'] == 'different' else ''}: {message}"
-        for step in steps
-        if step["status"] != "ok"
-        for message in step["messages"][:2]
-    ]
+    # Steps that fail in the same way are named together.
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for step in steps:
+        if step["status"] != "ok":
+            messages = tuple(copy.plain(message) for message in step["messages"][:2])
+            mark = " (silently wrong)" if step["status"] == "different" else ""
+            groups.setdefault(messages, []).append(step["name"] + mark)
+    lines = []
+    for messages, names in groups.items():
+        lines += [f"{', '.join(names)}:", *(f"  {message}" for message in messages)]
     return Part(ok, lines)
 
 
