@@ -193,7 +193,7 @@ def bare_lists(contract: Contract) -> None:
     for name in LISTS:
         schema = contract.schema(name)
         items, description = schema["properties"]["items"]["items"], schema["description"]
-        schema.clear()
+        del schema["properties"], schema["required"]
         schema.update(type="array", description=description, items=items)
     del contract.document["components"]["schemas"]["Navigation"]
     for name, example in contract.document["components"]["examples"].items():
@@ -232,7 +232,8 @@ def subdomain(contract: Contract) -> None:
 def text_money(contract: Contract) -> None:
     """A price is a text, such as "499.00"."""
     price = contract.schema("UnitPrice")
-    price.clear()
+    for key in ("minimum", "maximum", "multipleOf"):  # what else it has, such as x-sdk, stays
+        del price[key]
     price.update(type="string", pattern=r"^-?[0-9]{1,7}(\.[0-9]{1,6})?$", description="Price of one, up to 6 decimals.")
     change_values(contract, "unitPrice", lambda value: getattr(value, "text", str(value)))
 

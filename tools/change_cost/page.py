@@ -11,8 +11,8 @@ The vendor's own description of the API is missing, and parts of `openapi.yaml` 
 a first call to the sandbox shows a difference, a maintainer corrects `openapi.yaml` and runs `make generate`. This page
 shows what else the maintainer must edit by hand, and whether anything is silently wrong.
 
-`make change-cost` made this page from {version}. It applies each correction to a copy of the project and runs these
-parts there without a hand edit:
+`make change-cost` made this page. It applies each correction to a copy of the project and runs these parts there
+without a hand edit:
 
 - **generate**: `tools/generate.py`, and later `--check`.
 - **smoke**: {steps} steps through the public API, the table sync and the command line, against the mock made from the
@@ -27,8 +27,10 @@ parts there without a hand edit:
 wrong** counts the steps of the smoke test in which a value differs, or a request breaks the contract, and nothing was
 raised.
 
-Without a correction: {baseline}.
+Measured: {version}. Without a correction: {baseline}.
 """
+MOST_LINES = {"smoke": 12, "other": 4}
+MOST_CHARACTERS = 200
 COLUMNS = ("generate", "smoke", "demo", "types", "probes")
 
 
@@ -80,6 +82,7 @@ def _table(outcomes: list[Outcome], *, wanted: bool) -> list[str]:
 def _details(outcome: Outcome) -> list[str]:
     lines = [f"### {outcome.correction.key}. {outcome.correction.title}\n"]
     for name, part in outcome.parts.items():
+        most = MOST_LINES["smoke" if name == "smoke" else "other"]
         if part.ok is False:
-            lines += [f"{name}:\n", "```text", *(line[:240] for line in part.lines[:24]), "```", ""]
+            lines += [f"{name}:\n", "```text", *(line[:MOST_CHARACTERS] for line in part.lines[:most]), "```", ""]
     return lines

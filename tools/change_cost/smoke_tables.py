@@ -71,7 +71,7 @@ def reconcile(smoke: Smoke) -> None:
 def command_line(smoke: Smoke) -> None:
     """`plan`, `apply` and `charges list` of the command line."""
     prepare(smoke, "8000")
-    settings = {"PAYEX_TOKEN": TOKEN, "PAYEX_OWNER_NO": LEDGER, "PAYEX_BASE_URL": smoke.proxy.url}
+    settings = {"PAYEX_TOKEN": TOKEN, "PAYEX_OWNER_NO": LEDGER, "PAYEX_BASE_URL": smoke.proxy.url, "PAYEX_TIMEOUT": "5"}
     # The guards remember the run of the step before this one; for them this is another place.
     settings["XDG_STATE_HOME"] = str(smoke.folder / "command-line")
     path = str(table(smoke, "b.csv", "8000", "99.90"))
@@ -82,7 +82,7 @@ def command_line(smoke: Smoke) -> None:
             env={**os.environ, **settings, "NO_COLOR": "1"},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=40,
             check=False,
         )
         if result.returncode != 0:
