@@ -77,7 +77,7 @@ lint: $(DEV_STAMP) ## ruff and import-linter
 	@$(BIN)/lint-imports --no-logo >.venv/lint-imports.log || (cat .venv/lint-imports.log; exit 1)
 	@echo "lint: clean"
 
-types: $(DEV_STAMP) ## mypy strict on wrapper and mock, pyright on the wrapper; the typing tests with both
+types: $(DEV_STAMP) ## mypy strict on wrapper, mock and contract tests, pyright on the wrapper; the typing tests with both
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/mypy --no-error-summary tests/typing/api.py
 	@$(BIN)/pyright --pythonpath $(PY) --level error >.venv/pyright.log || (cat .venv/pyright.log; exit 1)

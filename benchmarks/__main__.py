@@ -17,6 +17,7 @@ from benchmarks import (
     generation,
     imports,
     instructions,
+    nights,
     plot,
     servers,
     tables,
@@ -26,7 +27,7 @@ from benchmarks.measure import Row
 
 DOCS = Path(__file__).parent.parent / "docs"
 PACKAGES = (
-    "payex-billing", "httpx2", "httpx", "pyreqwest", "orjson", "attrs", "stripe", "openapi-python-client", "granian",
+    "payex-billing", "httpx2", "httpx", "pyreqwest", "msgspec", "attrs", "stripe", "openapi-python-client", "granian",
     "duckdb", "click",
 )  # fmt: skip
 
@@ -47,6 +48,7 @@ def main() -> int:
         ("Commands", commands.TEXT, commands.measure()),
         ("Tables", tables.TEXT, tables.measure()),
         ("Apply", applying.TEXT, applying.measure()),
+        ("Nights", nights.TEXT, nights.measure()),
         ("Generation", generation.TEXT, generation.measure()),
     ]
     page = "\n".join(_page(sections))

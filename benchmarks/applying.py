@@ -30,20 +30,10 @@ def measure() -> list[Row]:
 
 
 @contextmanager
-def mock() -> Iterator[str]:
-    """The URL of a fresh mock in a process of its own."""
-    command = [
-        sys.executable,
-        "-m",
-        "payex_billing_mock",
-        "--fast",
-        "--ledger",
-        LEDGER,
-        "--token",
-        TOKEN,
-        "--port",
-        "0",
-    ]
+def mock(*options: str) -> Iterator[str]:
+    """The URL of a fresh mock in a process of its own; fast unless there are other options."""
+    own = options or ("--fast",)
+    command = [sys.executable, "-m", "payex_billing_mock", "--ledger", LEDGER, "--token", TOKEN, "--port", "0", *own]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import httpx2
-from payex_billing_mock.contract import ContractError, load_contract
+
+from .description import ContractError, load
 
 if TYPE_CHECKING:  # it reads the contract when it is imported, and the contract may be broken
     from .target import Target
@@ -62,7 +63,7 @@ def main() -> int:
     parser = _parser()
     options = parser.parse_args()
     try:
-        load_contract()
+        load()
     except ContractError as error:
         print(f"make contract: {error}", file=sys.stderr)
         return 1
@@ -152,6 +153,11 @@ def _announcement(target: Target, seed: int) -> str:
     return "\n".join(lines)
 
 
+def _any_customer(ledger: str) -> str:
+    """The path of a customer below the base path of the API."""
+    return "/".join(("", ledger, *load().place("customer").segments("0")))
+
+
 def _reach(target: Target) -> None:
     """See that the target answers, and takes the token.
 
@@ -164,7 +170,7 @@ def _reach(target: Target) -> None:
     context = target.context(os.environ) if origin.startswith("https") else False
     try:
         answer = httpx2.get(
-            f"{origin}/{target.ledger}/customers/0",
+            origin + _any_customer(target.ledger),
             headers={"Authorization": f"Bearer {os.environ['PAYEX_TOKEN']}", "Accept": "application/json"},
             timeout=10,
             verify=context,

@@ -8,20 +8,58 @@ import secrets
 import ssl
 import threading
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
 import httpx2
-from payex_billing_mock.json_text import render
 
 from . import rules
+from .bodies import BODIES
 from .coverage import COVERAGE
-from .exchange import Broken, Exchange
+from .exchange import CONTRACT, Broken, Exchange, items_of, render
+from .routes import snake
+from .schemas import JUDGE
 
 SECONDS = 30.0
 RULES = (*rules.RULES, rules.documented)
+LONGEST_NUMBER = 15
+new_customer, new_subscription = BODIES.new_customer, BODIES.new_subscription
+new_charge, change, wire = BODIES.new_charge, BODIES.change, CONTRACT.wire
+CUSTOMER_NO, SUBSCRIPTION_NO, CHARGE_ID = (CONTRACT.keys[kind] for kind in ("customer", "subscription", "charge"))
+
+
+def customers_path() -> tuple[str, ...]:
+    """The segments below the ledger of all customers."""
+    return CONTRACT.place("customer").segments()
+
+
+def customer_path(customer: str) -> tuple[str, ...]:
+    """The segments of a customer."""
+    return CONTRACT.place("customer").segments(customer)
+
+
+def subscriptions_path(customer: str) -> tuple[str, ...]:
+    """The segments of the subscriptions of a customer."""
+    return CONTRACT.place("subscription").segments(customer)
+
+
+def subscription_path(customer: str, subscription: str) -> tuple[str, ...]:
+    """The segments of a subscription."""
+    return CONTRACT.place("subscription").segments(customer, subscription)
+
+
+def charges_path(customer: str, subscription: str = "") -> tuple[str, ...]:
+    """The segments of the charges of a customer, or of one of its subscriptions."""
+    parent = (customer, subscription) if subscription else (customer,)
+    return CONTRACT.place("charge", len(parent)).segments(*parent)
+
+
+def charge_path(parent: tuple[str, ...], charge: Mapping[str, Any]) -> tuple[str, ...]:
+    """The segments of a charge of a parent."""
+    return CONTRACT.place("charge", len(parent)).segments(*parent, charge[CHARGE_ID])
 
 
 class NotTried(Exception):
@@ -152,7 +190,7 @@ class Api:
         with self._lock:
             count = next(self._counter)
         if self.prefix:
-            room = 15 - len(self.prefix)
+            room = LONGEST_NUMBER - len(self.prefix)
             return f"{self.prefix}{(self._run * 10_000 + count) % 10**room:0{room}d}"
         return f"7{self._run:07d}{count:05d}"
 
@@ -181,11 +219,12 @@ class Api:
         own: dict[str, str | None] = {"Accept": "application/json", "Authorization": f"Bearer {self.token}"}
         if body is not ... or content is not None:
             own["Content-Type"] = "application/json"
+        target = raw_path if raw_path is not None else self.path(*segments, ledger=ledger)
+        path, _, query = target.partition("?")
+        own |= _required_headers(method, path)
         wanted = {name: value for name, value in {**own, **(headers or {})}.items() if value is not None}
         if sent or method in {"POST", "PATCH", "PUT"}:
             wanted["Content-Length"] = str(len(sent))
-        target = raw_path if raw_path is not None else self.path(*segments, ledger=ledger)
-        path, _, query = target.partition("?")
         if self.guard is not None:
             self.guard.before(method, path, sent)
         started = time.perf_counter()
@@ -226,54 +265,86 @@ class Api:
         """Send a POST."""
         return self.send("POST", *segments, body=body, **options)
 
-    def patch(self, *segments: str, body: Any, **options: Any) -> Exchange:
-        """Send a PATCH."""
-        return self.send("PATCH", *segments, body=body, **options)
+    def update(self, *segments: str, body: Any, **options: Any) -> Exchange:
+        """Change a charge, with the contract's verb.
+
+        Raises:
+            NotTried: the contract has no change of a charge.
+        """
+        if not CONTRACT.update_method:
+            raise NotTried("the contract has no change of a charge")
+        return self.send(CONTRACT.update_method, *segments, body=body, **options)
 
     def delete(self, *segments: str, **options: Any) -> Exchange:
-        """Send a DELETE."""
+        """Send a DELETE.
+
+        Raises:
+            NotTried: the contract has no DELETE of this resource.
+        """
+        if not self.can_delete(*segments):
+            raise NotTried(f"the contract has no DELETE of {'/'.join(segments[::2])}")
         return self.send("DELETE", *segments, **options)
+
+    def can_delete(self, *segments: str) -> bool:
+        """Whether the contract has a DELETE of a resource."""
+        match = CONTRACT.match(CONTRACT.base_path + self.path(*segments).removeprefix(self.base_path))
+        return match is not None and "DELETE" in match.operations
 
     # what probes build on
 
     def customer(self, number: str | None = None) -> str:
         """Create a customer; returns its number."""
         number = number or self.number()
-        self.expect(self.post("customers", body={"customerNo": number}), 201)
+        self.succeeds(self.post(*customers_path(), body=new_customer(number)))
         return number
 
     def subscription(self, customer: str, number: str = "46701234567") -> str:
         """Create a subscription; returns its number."""
-        self.expect(self.post("customers", customer, "subscriptions", body={"subscriptionNo": number}), 201)
+        self.succeeds(self.post(*subscriptions_path(customer), body=new_subscription(number)))
         return number
 
-    def charge(self, *parent: str, **values: Any) -> dict[str, Any]:
-        """Add a charge to a customer, or to one of its subscriptions; returns it."""
-        body = {"productCode": "P01", **values}
-        return self.expect(self.post(*self.charges_of(*parent), body=body), 201).object
-
-    @staticmethod
-    def charges_of(customer: str, subscription: str = "") -> tuple[str, ...]:
-        """The segments of the charges of a customer, or of one of its subscriptions."""
-        level = ("subscriptions", subscription) if subscription else ()
-        return ("customers", customer, *level, "recurring-products")
+    def charge(self, *parent: str, wire: Mapping[str, Any] | None = None, **values: Any) -> dict[str, Any]:
+        """Add a charge to a customer, or to one of its subscriptions; returns it. Arguments as of `new_charge`."""
+        return self.succeeds(self.post(*charges_path(*parent), body=new_charge(wire, **values))).object
 
     def charges(self, *parent: str) -> list[dict[str, Any]]:
         """Read the charges of a customer, or of one of its subscriptions."""
-        return self.items(*self.charges_of(*parent))
+        return self.items(*charges_path(*parent))
+
+    def subscriptions(self, customer: str) -> list[dict[str, Any]]:
+        """Read the subscriptions of a customer."""
+        return self.items(*subscriptions_path(customer))
 
     def items(self, *segments: str) -> list[dict[str, Any]]:
         """Read a list to its end."""
+        return self.all_of(self.get(*segments))
+
+    def all_of(self, exchange: Exchange) -> list[dict[str, Any]]:
+        """The items of a list from the response of its first page on."""
         found: list[dict[str, Any]] = []
-        exchange = self.expect(self.get(*segments), 200)
         for _ in range(1000):
-            found += exchange.object["items"]
-            after = exchange.object["navigation"].get("next")
+            found += items_of(self.succeeds(exchange))
+            after = (exchange.object.get("navigation") or {}).get("next")
             if not after:
                 return found
-            exchange = self.expect(self.send("GET", raw_path=after), 200)
+            exchange = self.send("GET", raw_path=after)
         self.broke("lists_end", "a list leads on and on", exchange)
         return found
+
+    def succeeds(self, exchange: Exchange) -> Exchange:
+        """Hold a response against the success that the contract has for the operation."""
+        return self.expect(exchange, exchange.defined.successes if exchange.defined else (200,))
+
+    def refused(self, exchange: Exchange, code: str, *parameters: str) -> Exchange:
+        """Hold a response against a problem type, with the status that it has in the contract."""
+        self.expect(exchange, CONTRACT.problem_types[code].status, code)
+        for each in parameters:
+            self.expect(exchange, exchange.status, parameter=each)
+        return exchange
+
+    def missing(self, exchange: Exchange, kind: str) -> Exchange:
+        """Hold a response against the contract's answer to a resource that does not exist."""
+        return self.refused(exchange, CONTRACT.not_found[kind])
 
     def expect(
         self, exchange: Exchange, status: int | tuple[int, ...], code: str | None = None, parameter: str | None = None
@@ -284,16 +355,26 @@ class Api:
             self.broke("status", f"expected {' or '.join(map(str, statuses))}, got {exchange.status}", exchange)
         if code is not None and exchange.code != code:
             self.broke("problem_type", f"expected {code}, got {exchange.code}", exchange)
-        if parameter is not None:
-            named = {str(name).partition(".")[0] for each in exchange.object.get("problems", ()) for name in each}
-            if parameter not in named:
-                self.broke("names_the_parameter", f"{parameter} is not named, but {sorted(named)}", exchange)
+        if parameter is not None and snake(parameter) not in exchange.failed_parameters:
+            named = sorted(exchange.failed_parameters)
+            self.broke("names_the_parameter", f"{parameter} is not named, but {named}", exchange)
         return exchange
 
     def same(self, promise: str, found: Any, expected: Any, exchange: Exchange | None = None) -> None:
         """Two values are one."""
         if found != expected:
             self.broke(promise, f"found {_short(found)}, expected {_short(expected)}", exchange)
+
+
+def _required_headers(method: str, path: str) -> dict[str, str | None]:
+    """The headers that the contract requires of an operation, each with a value of this request alone."""
+    match = CONTRACT.match(path)
+    operation = match.operations.get(method) if match else None
+    fresh = str(uuid.uuid4())
+    return {
+        each["name"]: fresh if JUDGE.takes(each["schema"], fresh) else str(BODIES.sample(each["schema"]))
+        for each in (operation.headers if operation else ())
+    }
 
 
 def _short(value: Any) -> str:

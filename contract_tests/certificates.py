@@ -6,7 +6,7 @@ import ssl
 from pathlib import Path
 
 import trustme
-from payex_billing_mock.tls import Tls
+from payex_billing_mock import Tls
 
 
 class Certificates:

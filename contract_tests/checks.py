@@ -18,7 +18,7 @@ from . import rules
 from .coverage import COVERAGE
 from .exchange import Exchange
 
-Check = Callable[[CheckContext, Response, Case], None]
+Check = Callable[[CheckContext, Response, Case[Any]], None]
 # The last responses, by identity: each is kept here, so that no other can have its identity meanwhile.
 _last: OrderedDict[int, tuple[Response, Exchange]] = OrderedDict()
 
@@ -35,7 +35,7 @@ def exchange_of(response: Response) -> Exchange:
             path=url.path,
             query=url.query,
             url=f"{url.scheme}://{url.netloc}",
-            sent_headers=dict(request.headers),
+            sent_headers={name: str(value) for name, value in request.headers.items()},
             sent=body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else b"",
             status=response.status_code,
             headers={name.lower(): ", ".join(values) for name, values in response.headers.items()},
@@ -50,7 +50,7 @@ def exchange_of(response: Response) -> Exchange:
 
 
 def _check(rule: Callable[[Exchange], None]) -> Check:
-    def check(ctx: CheckContext, response: Response, case: Case) -> None:
+    def check(ctx: CheckContext, response: Response, case: Case[Any]) -> None:
         exchange = exchange_of(response)
         try:
             rule(exchange)
@@ -61,7 +61,7 @@ def _check(rule: Callable[[Exchange], None]) -> Check:
 
     check.__name__ = rule.__name__
     check.__doc__ = rule.__doc__
-    return schemathesis.check(check)  # type: ignore[no-any-return]
+    return schemathesis.check(check)
 
 
 ALL = tuple(_check(rule) for rule in rules.RULES)

@@ -61,12 +61,10 @@ COVERAGE = Coverage()
 def everything() -> dict[str, list[str]]:
     """All that the contract has, by kind."""
     found: dict[str, list[str]] = {kind: [] for kind in KINDS}
-    for operation, definition in OPERATIONS.items():
-        found["operations"].append(operation)
-        found["statuses"] += [f"{operation} {status}" for status in definition["responses"]]
-        found["parameters"] += [
-            f"{operation} {part[1:-1]}" for part in definition["path"].split("/") if part.startswith("{")
-        ]
+    for name, operation in OPERATIONS.items():
+        found["operations"].append(name)
+        found["statuses"] += [f"{name} {status}" for status in operation.responses]
+        found["parameters"] += [f"{name} {parameter}" for parameter in operation.parameters]
     for name, schema in DOCUMENT["components"]["schemas"].items():
         found["properties"] += [f"{name}.{each}" for each in schema.get("properties", {})]
     found["problem types"] = list(CONTRACT.problem_types)
@@ -83,9 +81,9 @@ def _reached(exchange: Exchange) -> Iterator[tuple[str, str]]:
     yield "statuses", f"{operation} {exchange.status}"
     for name in exchange.parameters:
         yield "parameters", f"{operation} {name}"
-    if exchange.status < 300 and exchange.sent:
-        body = resolve(OPERATIONS[operation]["request"])
-        yield from _properties(body["content"]["application/json"]["schema"], parse_strictly(exchange.sent))
+    schema = OPERATIONS[operation].body
+    if exchange.status < 300 and exchange.sent and schema is not None:
+        yield from _properties(schema, parse_strictly(exchange.sent))
     content = (exchange.response or {}).get("content", {})
     if exchange.media_type in content:
         yield from _properties(content[exchange.media_type]["schema"], exchange.json)

@@ -9,11 +9,12 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any, NoReturn
 
-from payex_billing_mock import load_contract
-from payex_billing_mock.contract import resolve
+from .description import load
+from .routes import Match, Operation, snake
 
-CONTRACT = load_contract()
+CONTRACT = load()
 DOCUMENT: Any = CONTRACT.document
+OPERATIONS = CONTRACT.operations
 
 
 class Broken(AssertionError):
@@ -29,24 +30,6 @@ class Broken(AssertionError):
 def fail(how: str) -> NoReturn:
     """Break a rule; who judges adds its name."""
     raise AssertionError(how)
-
-
-def _documented() -> dict[str, Any]:
-    return {
-        operation["operationId"]: {
-            "path": path,
-            "request": operation.get("requestBody"),
-            "responses": {
-                int(status): resolve(DOCUMENT, response) for status, response in operation["responses"].items()
-            },
-        }
-        for path, item in DOCUMENT["paths"].items()
-        for operation in item.values()
-        if isinstance(operation, dict)
-    }
-
-
-OPERATIONS = _documented()
 
 
 @dataclass(frozen=True)
@@ -71,8 +54,8 @@ class Exchange:
     url: str = field(default="", repr=False)
 
     @cached_property
-    def _match(self) -> Any:
-        return CONTRACT.match(self.path.encode())
+    def _match(self) -> Match | None:
+        return CONTRACT.match(self.path)
 
     @property
     def known_route(self) -> bool:
@@ -82,13 +65,22 @@ class Exchange:
     @property
     def allowed(self) -> set[str]:
         """The methods that the contract has for the path."""
-        return set(self._match.route.operations) if self._match else set()
+        return set(self._match.operations) if self._match else set()
+
+    @property
+    def defined(self) -> Operation | None:
+        """The operation, if the contract has the path and the method."""
+        return self._match.operations.get(self.method) if self._match else None
 
     @property
     def operation(self) -> str | None:
         """The operation id, if the contract has the path and the method."""
-        found = self._match.route.operations.get(self.method) if self._match else None
-        return found.operation_id if found else None
+        return self.defined.operation_id if self.defined else None
+
+    @property
+    def role(self) -> tuple[str, str]:
+        """What the operation does, and with which kind of resource, such as `create` and `charge`."""
+        return (self.defined.role, self.defined.kind) if self.defined else ("", "")
 
     @property
     def parameters(self) -> Mapping[str, str]:
@@ -98,7 +90,12 @@ class Exchange:
     @property
     def response(self) -> Mapping[str, Any] | None:
         """What the contract says of this answer, if it has the status."""
-        return OPERATIONS[self.operation]["responses"].get(self.status) if self.operation else None
+        return self.defined.responses.get(self.status) if self.defined else None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the status is one of the operation's successes."""
+        return self.defined is not None and self.status in self.defined.successes
 
     @property
     def media_type(self) -> str:
@@ -121,9 +118,21 @@ class Exchange:
         return self.json if isinstance(self.json, dict) else {}
 
     @property
+    def problem(self) -> dict[str, Any]:
+        """The properties of a problem by role: `type`, whatever its case is on the wire."""
+        names = CONTRACT.problem_names
+        return {role: self.object[name] for role, name in names.items() if name in self.object} if self.is_json else {}
+
+    @property
     def code(self) -> str:
         """The last segment of the problem type."""
-        return str(self.object.get("type", "")).rstrip("/").rpartition("/")[2] if self.is_json else ""
+        return str(self.problem.get("type", "")).rstrip("/").rpartition("/")[2]
+
+    @property
+    def failed_parameters(self) -> set[str]:
+        """The first step of each path that `problems` names, in snake case: the case on the wire is not known."""
+        listed = self.problem.get("problems") or ()
+        return {snake(str(name).partition(".")[0]) for each in listed if isinstance(each, dict) for name in each}
 
     @property
     def curl(self) -> str:
@@ -146,6 +155,36 @@ class Exchange:
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
+
+
+def items_of(exchange: Exchange) -> list[dict[str, Any]]:
+    """The items of a list response, or of one page of it.
+
+    Raises:
+        AssertionError: the response holds no list.
+    """
+    name = CONTRACT.list_name(exchange.defined)
+    items = exchange.object.get(name) if name else exchange.json
+    if not isinstance(items, list) or not all(isinstance(each, dict) for each in items):
+        fail(f"the response has no list of objects{f' called {name}' if name else ''}")
+    return items
+
+
+def render(value: Any) -> str:
+    """Write JSON; a `Decimal` is written with all its digits."""
+    match value:
+        case Decimal():
+            return str(value)
+        case dict():
+            return (
+                "{"
+                + ",".join(f"{json.dumps(str(key), ensure_ascii=False)}:{render(each)}" for key, each in value.items())
+                + "}"
+            )
+        case list():
+            return "[" + ",".join(map(render, value)) + "]"
+        case _:
+            return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def parse_strictly(body: bytes) -> Any:

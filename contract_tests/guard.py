@@ -56,8 +56,8 @@ class Guard:
         with self._lock:
             if exchange.method == "POST":
                 self.perhaps.pop(threading.get_ident(), None)
-            if exchange.method == "POST" and exchange.status < 300 and exchange.operation:
-                self.made[self._path_of(exchange)] = exchange.operation.removeprefix("create_").replace("_", " ")
+            if exchange.role[0] == "create" and exchange.status < 300:
+                self.made[self._path_of(exchange)] = exchange.role[1]
             elif exchange.method == "DELETE" and exchange.status in {200, 202, 204}:
                 self.made.pop(exchange.path, None)
 
@@ -82,8 +82,8 @@ class Guard:
     def _inside(self, method: str, path: str, sent: bytes) -> None:
         if self._prefix is None:
             raise OutOfBounds(f"a {method} was about to be sent, and nothing may be written")
-        match = CONTRACT.match(path.encode())
-        number: Any = match.parameters.get("customerNo") if match else None
+        match = CONTRACT.match(path)
+        number: Any = match.parameters.get(CONTRACT.place("customer").parameter) if match else None
         if match is not None and number is None and method == "POST":
             number = self._number_in(sent)
         if not isinstance(number, str) or not number.startswith(self._prefix):
@@ -95,7 +95,7 @@ class Guard:
             body = parse_strictly(sent)
         except AssertionError:
             return None
-        return body.get("customerNo") if isinstance(body, dict) else None
+        return body.get(CONTRACT.keys["customer"]) if isinstance(body, dict) else None
 
     @staticmethod
     def _path_of(exchange: Exchange) -> str:
@@ -105,8 +105,6 @@ class Guard:
             asked = parse_strictly(exchange.sent)
         except AssertionError:
             asked = {}
-        name = {"create_customer": "customerNo", "create_subscription": "subscriptionNo"}.get(
-            exchange.operation or "", ""
-        )
-        number = asked.get(name) if name else said.get("recurringProductId")
+        kind = exchange.role[1]
+        number = said.get(CONTRACT.keys["charge"]) if kind == "charge" else asked.get(CONTRACT.keys[kind])
         return f"{exchange.path}/{quote(str(number), safe='')}"

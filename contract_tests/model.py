@@ -9,12 +9,26 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from .api import Api
-from .schemas import accepted, body_schema
+from .api import (
+    CHARGE_ID,
+    CUSTOMER_NO,
+    SUBSCRIPTION_NO,
+    Api,
+    change,
+    charge_path,
+    charges_path,
+    customer_path,
+    customers_path,
+    new_charge,
+    new_customer,
+    new_subscription,
+    subscription_path,
+    subscriptions_path,
+    wire,
+)
+from .exchange import CONTRACT
+from .schemas import accepted
 
-OWN = {"@id", "recurringProductId", "operations", "billedUntil"}
-PROPERTIES = (body_schema("create_customer_recurring_product") or {})["properties"]
-CHANGEABLE = (body_schema("update_customer_recurring_product") or {})["properties"]
 SUBSCRIPTIONS = ("1", "46701234567", "a/b c", "ÅÄÖ", "x" * 34)
 
 
@@ -26,19 +40,27 @@ def _values(properties: dict[str, Any]) -> dict[str, st.SearchStrategy[Any]]:
     return known
 
 
-NEW = st.fixed_dictionaries(
-    {"productCode": st.sampled_from(["P01", "P02", "K09"])},
-    optional={name: each for name, each in _values(PROPERTIES).items() if name != "productCode"},
+_OPTIONAL = {
+    name: schema
+    for name, schema in CONTRACT.creations["charge"]["properties"].items()
+    if name not in CONTRACT.creations["charge"].get("required", ())
+}
+NEW = st.builds(
+    new_charge,
+    st.fixed_dictionaries({}, optional=_values(_OPTIONAL)),
+    product_code=st.sampled_from(["P01", "P02", "K09"]),
 )
-CHANGE = st.fixed_dictionaries({}, optional=_values(CHANGEABLE))
+CHANGE = st.builds(change, st.fixed_dictionaries({}, optional=_values(CONTRACT.change["properties"])))
+CAN_DELETE = {kind: CONTRACT.operation("delete", kind) is not None for kind in ("subscription", "charge")}
 INDEX = st.integers(0, 1_000)
 
 
 class Charge:
     """What the model holds of a charge: where it is, and its values; absent and null are one."""
 
-    def __init__(self, parent: tuple[str, ...], id_: str, values: dict[str, Any]) -> None:
-        self.parent, self.id, self.values = parent, id_, _without_none(values)
+    def __init__(self, parent: tuple[str, ...], made: dict[str, Any], values: dict[str, Any]) -> None:
+        self.parent, self.id, self.values = parent, made[CHARGE_ID], _without_none(values)
+        self.route = charge_path(parent, made)
 
 
 class Ledger:
@@ -86,16 +108,19 @@ def machine(make_api: Callable[[], Api], *, customers: int = 3) -> type[RuleBase
         def create_customer_again(self, where: int, which: int) -> None:
             ledger = self.ledger(where)
             number = list(ledger.customers)[which % len(ledger.customers)]
-            ledger.api.expect(ledger.api.post("customers", body={"customerNo": number}), 409)
+            again = ledger.api.post(*customers_path(), body=new_customer(number))
+            ledger.api.expect(again, *CONTRACT.duplicates["customer"])
 
         @rule(where=INDEX, which=INDEX, number=st.sampled_from(SUBSCRIPTIONS))
         def create_subscription(self, where: int, which: int, number: str) -> None:
             ledger = self.ledger(where)
             customer = list(ledger.customers)[which % len(ledger.customers)]
             exists = number in ledger.customers[customer]
-            answer = ledger.api.post("customers", customer, "subscriptions", body={"subscriptionNo": number})
-            ledger.api.expect(answer, 409 if exists else 201)
-            if not exists:
+            answer = ledger.api.post(*subscriptions_path(customer), body=new_subscription(number))
+            if exists:
+                ledger.api.expect(answer, *CONTRACT.duplicates["subscription"])
+            else:
+                ledger.api.succeeds(answer)
                 ledger.customers[customer].append(number)
 
         @rule(where=INDEX, which=INDEX, body=NEW)
@@ -103,12 +128,11 @@ def machine(make_api: Callable[[], Api], *, customers: int = 3) -> type[RuleBase
             ledger = self.ledger(where)
             parents = ledger.parents()
             parent = parents[which % len(parents)]
-            answer = ledger.api.post(*ledger.api.charges_of(*parent), body=body)
+            answer = ledger.api.post(*charges_path(*parent), body=body)
             if _ends_before_start(body):
-                ledger.api.expect(answer, 422)
+                ledger.api.refused(answer, "unprocessable")
                 return
-            made = ledger.api.expect(answer, 201).object
-            ledger.charges.append(Charge(parent, made["recurringProductId"], body))
+            ledger.charges.append(Charge(parent, ledger.api.succeeds(answer).object, body))
 
         @precondition(lambda self: any(ledger.charges for ledger in self.ledgers))
         @rule(where=INDEX, which=INDEX, body=CHANGE)
@@ -118,24 +142,24 @@ def machine(make_api: Callable[[], Api], *, customers: int = 3) -> type[RuleBase
                 return
             charge = ledger.charges[which % len(ledger.charges)]
             after = charge.values | body
-            answer = ledger.api.patch(*ledger.api.charges_of(*charge.parent), charge.id, body=body)
+            answer = ledger.api.update(*charge.route, body=body)
             if _ends_before_start(after):
-                ledger.api.expect(answer, 422)
+                ledger.api.refused(answer, "unprocessable")
             else:
-                ledger.api.expect(answer, 200)
+                ledger.api.succeeds(answer)
                 charge.values = _without_none(after)
 
-        @precondition(lambda self: any(ledger.charges for ledger in self.ledgers))
+        @precondition(lambda self: CAN_DELETE["charge"] and any(ledger.charges for ledger in self.ledgers))
         @rule(where=INDEX, which=INDEX)
         def delete_charge(self, where: int, which: int) -> None:
             ledger = self.ledger(where)
             if not ledger.charges:
                 return
             charge = ledger.charges.pop(which % len(ledger.charges))
-            route = (*ledger.api.charges_of(*charge.parent), charge.id)
-            ledger.api.expect(ledger.api.delete(*route), 204)
-            ledger.gone.append(route)
+            ledger.api.succeeds(ledger.api.delete(*charge.route))
+            ledger.gone.append(charge.route)
 
+        @precondition(lambda _: CAN_DELETE["subscription"])
         @rule(where=INDEX, which=INDEX)
         def delete_subscription(self, where: int, which: int) -> None:
             ledger = self.ledger(where)
@@ -143,11 +167,11 @@ def machine(make_api: Callable[[], Api], *, customers: int = 3) -> type[RuleBase
             if not found:
                 return
             customer, number = found[which % len(found)]
-            ledger.api.expect(ledger.api.delete("customers", customer, "subscriptions", number), 204)
+            ledger.api.succeeds(ledger.api.delete(*subscription_path(customer, number)))
             ledger.customers[customer].remove(number)
             for charge in ledger.under((customer, number)):
                 ledger.charges.remove(charge)
-                ledger.gone.append((*ledger.api.charges_of(customer, number), charge.id))
+                ledger.gone.append(charge.route)
 
         @invariant()
         def every_read_is_the_model(self) -> None:
@@ -160,23 +184,25 @@ def machine(make_api: Callable[[], Api], *, customers: int = 3) -> type[RuleBase
 def _compare(ledger: Ledger) -> None:
     api = ledger.api
     for customer, subscriptions in ledger.customers.items():
-        api.same("model_customer", api.expect(api.get("customers", customer), 200).object["customerNo"], customer)
-        listed = [each["subscriptionNo"] for each in api.items("customers", customer, "subscriptions")]
+        api.same("model_customer", api.succeeds(api.get(*customer_path(customer))).object[CUSTOMER_NO], customer)
+        listed = [each[SUBSCRIPTION_NO] for each in api.subscriptions(customer)]
         api.same("model_subscriptions", sorted(listed), sorted(subscriptions))
     for parent in ledger.parents():
         held = {each.id: each.values for each in ledger.under(parent)}
         listed_charges = api.charges(*parent)
         api.same("model_list", len(listed_charges), len(held))
-        api.same("model_charges", {each["recurringProductId"]: _own_values(each) for each in listed_charges}, held)
+        api.same("model_charges", {each[CHARGE_ID]: _own_values(each) for each in listed_charges}, held)
     for charge in ledger.charges[-2:]:
-        read = api.expect(api.get(*api.charges_of(*charge.parent), charge.id), 200)
+        read = api.succeeds(api.get(*charge.route))
         api.same("model_charge", _own_values(read.object), charge.values, read)
     for route in ledger.gone[-2:]:
         api.expect(api.get(*route), 404)
 
 
 def _own_values(charge: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in charge.items() if name not in OWN and value is not None}
+    return {
+        name: value for name, value in charge.items() if name not in CONTRACT.server_set["charge"] and value is not None
+    }
 
 
 def _without_none(values: dict[str, Any]) -> dict[str, Any]:
@@ -184,5 +210,5 @@ def _without_none(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ends_before_start(values: dict[str, Any]) -> bool:
-    start, end = values.get("startDate"), values.get("endDate")
+    start, end = values.get(wire("start_date")), values.get(wire("end_date"))
     return start is not None and end is not None and end < start

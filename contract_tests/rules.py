@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from .exchange import CONTRACT, Exchange, fail, parse_strictly
+from .exchange import CONTRACT, Exchange, fail, items_of, parse_strictly
 from .schemas import errors_of, resolve
 
 PROBLEM_TYPES = CONTRACT.problem_types
@@ -77,9 +77,9 @@ def problem_tells_the_truth(exchange: Exchange) -> None:
         return
     if exchange.media_type != "application/problem+json":
         fail(f"a {exchange.status} is not application/problem+json but {exchange.media_type or 'nothing'}")
-    problem = exchange.json
-    if not isinstance(problem, dict):
+    if not isinstance(exchange.json, dict):
         fail("a problem is not an object")
+    problem = exchange.problem
     if problem.get("status") != exchange.status:
         fail(f"the problem says {problem.get('status')}, the answer is {exchange.status}")
     known = PROBLEM_TYPES.get(exchange.code)
@@ -124,7 +124,9 @@ def headers_mean_what_they_say(exchange: Exchange) -> None:
             fail(f"{name} shows how the server is made")
     if "location" in headers:
         own = exchange.object.get("@id") if exchange.is_json and exchange.status < 300 else None
-        if exchange.status not in {201, 202} or (own is not None and urlsplit(headers["location"]).path != own):
+        if not (exchange.succeeded and exchange.role[0] == "create") or (
+            own is not None and urlsplit(headers["location"]).path != own
+        ):
             fail("Location is not the resource's @id")
 
 
@@ -136,8 +138,7 @@ def nothing_internal_is_shown(exchange: Exchange) -> None:
     if found := INTERNALS.search(text):
         fail(f"an error shows how the server is made: {found[0][:60]!r}")
     # Words are no evidence: generated data is full of the contract's own. A number of five digits is a customer's.
-    fields = exchange.object if exchange.is_json else {}
-    said = " ".join(str(fields.get(name, "")) for name in ("title", "detail", "problems"))
+    said = " ".join(str(exchange.problem.get(name, "")) for name in ("title", "detail", "problems"))
     for value in _personal(exchange):
         if value in said:
             fail("an error repeats a number or text that may be personal")
@@ -145,28 +146,32 @@ def nothing_internal_is_shown(exchange: Exchange) -> None:
 
 def links_are_the_resources_own(exchange: Exchange) -> None:
     """`@id` is where the resource is; its links and operations are below it; lists say where they are."""
-    if exchange.status not in {200, 201} or not exchange.is_json or not exchange.operation:
+    if not exchange.succeeded or not exchange.is_json:
         return
-    body, here = exchange.object, exchange.path
-    if "items" in body:
-        if not same_path((body.get("navigation") or {}).get("@id"), here):
+    body, here, (role, kind) = exchange.object, exchange.path, exchange.role
+    if role == "list":
+        link = (body.get("navigation") or {}).get("@id")
+        if exchange.defined and exchange.defined.takes_query and isinstance(link, str):
+            link = link.partition("?")[0]  # a list in pages may name its page
+        if not same_path(link, here):
             fail("navigation.@id is not the list's own URI")
-        for item in body["items"] or ():
-            _check_resource(item, f"{here}/{_last_segment(item, here)}")
-    else:
-        _check_resource(body, f"{here}/{_last_segment(body, here)}" if exchange.method == "POST" else here)
-        own = {"get_customer": "customerNo", "get_subscription": "subscriptionNo"}.get(exchange.operation)
-        if own and body.get(own) != exchange.parameters[own]:
-            fail(f"the {own} is not the one asked for")
+        for item in items_of(exchange):
+            _check_resource(item, kind, f"{here}/{_last_segment(item, kind)}")
+    elif kind:
+        _check_resource(body, kind, f"{here}/{_last_segment(body, kind)}" if role == "create" else here)
+        key, parameter = CONTRACT.keys[kind], CONTRACT.place(kind).parameter
+        if role == "read" and str(body.get(key)) != exchange.parameters.get(parameter):
+            fail(f"the {key} is not the one asked for")
 
 
 def what_was_sent_is_what_is_held(exchange: Exchange) -> None:
     """The answer to a write holds every value that was sent, to the last digit, unknown properties included."""
-    if exchange.status not in {200, 201} or exchange.method not in {"POST", "PATCH"} or not exchange.sent:
+    role, kind = exchange.role
+    if not exchange.succeeded or role not in {"create", "update"} or not exchange.sent or exchange.status in NO_BODY:
         return
     wanted, held = parse_strictly(exchange.sent), exchange.object
     for name, value in wanted.items() if isinstance(wanted, dict) else ():
-        if name in OWN:
+        if name in CONTRACT.server_set[kind]:
             continue
         if value is None and held.get(name) is not None:
             fail(f"{name} was cleared, but is still there")
@@ -174,8 +179,6 @@ def what_was_sent_is_what_is_held(exchange: Exchange) -> None:
             fail(f"{name} was sent, but another value is held")
 
 
-# What the server says of a resource; sent by a client, it means nothing.
-OWN = {"@id", "recurringProductId", "billedUntil", "operations", "subscriptions", "recurringProducts"}
 RULES: tuple[Callable[[Exchange], None], ...] = (
     strict_json,
     problem_tells_the_truth,
@@ -193,8 +196,7 @@ def _types_of(exchange: Exchange) -> set[str]:
     """The problem types that the contract shows for this answer."""
     if exchange.operation is None:
         return {"method-not-allowed"} if exchange.status == 405 else set()
-    examples = ((exchange.response or {}).get("content") or {}).get("application/problem+json", {}).get("examples", {})
-    return {resolve(example)["value"]["type"].rpartition("/")[2] for example in examples.values()}
+    return exchange.defined.codes(exchange.status) if exchange.defined else set()
 
 
 def _usable_wait(value: str) -> bool:
@@ -217,47 +219,50 @@ def _names_parameters(problems: object) -> None:
 
 def _personal(exchange: Exchange) -> Iterator[str]:
     """Values of the request that may be personal: numbers of customers and subscriptions, and the text of a charge."""
-    for name in ("customerNo", "subscriptionNo"):
-        value = exchange.parameters.get(name, "")
+    for kind in ("customer", "subscription"):
+        value = exchange.parameters.get(CONTRACT.place(kind).parameter, "")
         if PERSONAL.search(value):
             yield value
     try:
         sent = parse_strictly(exchange.sent) if exchange.sent else {}
     except AssertionError:
         return
-    for name in ("customerNo", "subscriptionNo", "text"):
-        value = sent.get(name) if isinstance(sent, dict) else None
-        if isinstance(value, str) and PERSONAL.search(value):
-            yield value
+    for name in (CONTRACT.keys["customer"], CONTRACT.keys["subscription"], CONTRACT.wire("text")):
+        held = sent.get(name) if isinstance(sent, dict) else None
+        if isinstance(held, str) and PERSONAL.search(held):
+            yield held
 
 
-def _check_resource(resource: Mapping[str, Any], uri: str) -> None:
+def _check_resource(resource: Mapping[str, Any], kind: str, uri: str) -> None:
     """The links of a resource that is at `uri`."""
     own = resource.get("@id")
     if own is not None and not same_path(own, uri):
         fail("@id is not where the resource is")
-    for name, segment in (("subscriptions", "subscriptions"), ("recurringProducts", "recurring-products")):
-        if name in resource and not same_path(resource[name], f"{uri}/{segment}"):
+    for name, place in CONTRACT.links[kind].items():
+        if name in resource and not same_path(resource[name], f"{uri}/{place.segment}"):
             fail(f"the link {name} is not below the resource")
     operations = resource.get("operations")
     for operation in operations if isinstance(operations, list) else ():
         rel, href = str(operation.get("rel")), operation.get("href")
         if not isinstance(href, str) or not unquote(href + "/").startswith(unquote(uri) + "/"):
             fail(f"the operation {rel} is not of the resource")
-        if rel.startswith("add-") and (operation.get("method") != "POST" or not href.endswith(f"/{rel[4:]}s")):
+        if rel.startswith("add-") and (operation.get("method") != "POST" or not _adds_to(rel, href, kind)):
             fail(f"the operation {rel} does not add what it says")
-    charge_id = resource.get("recurringProductId") if "/recurring-products/" in uri else None
-    if charge_id is not None and own is not None and own.rpartition("/")[2] != quote(str(charge_id), safe=""):
-        fail("recurringProductId is not the last segment of @id")
+    key = resource.get(CONTRACT.keys[kind])
+    if kind == "charge" and key is not None and own is not None and own.rpartition("/")[2] != quote(str(key), safe=""):
+        fail(f"{CONTRACT.keys[kind]} is not the last segment of @id")
 
 
-# What names a resource, by the collection that it is in. An unknown property may have the name of another.
-_NAMED_BY = {"customers": "customerNo", "subscriptions": "subscriptionNo", "recurring-products": "recurringProductId"}
+def _adds_to(rel: str, href: str, kind: str) -> bool:
+    """Whether `add-subscription` leads to the subscriptions; a relation of another name may lead to any collection."""
+    segments = {place.segment for place in CONTRACT.children(kind)}
+    named = {f"{rel.removeprefix('add-')}s"} & segments
+    return href.rpartition("/")[2] in (named or segments)
 
 
-def _last_segment(resource: Mapping[str, Any], collection: str) -> str:
-    """The number or id of a resource of a collection, as it stands in a path."""
-    return quote(str(resource.get(_NAMED_BY.get(collection.rpartition("/")[2], ""), "")), safe="")
+def _last_segment(resource: Mapping[str, Any], kind: str) -> str:
+    """The number or id of a resource of a kind, as it stands in a path."""
+    return quote(str(resource.get(CONTRACT.keys[kind], "")), safe="")
 
 
 def same_path(link: object, path: str) -> bool:

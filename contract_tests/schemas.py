@@ -9,13 +9,11 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
-from functools import cache
 from typing import Any
 
 import jsonschema
-from payex_billing_mock.contract import resolve as _resolve
 
-from .exchange import DOCUMENT
+from .exchange import CONTRACT, DOCUMENT
 
 # One of each kind of character that systems trip over.
 CHARACTERS = [chr(code) for code in range(0x20, 0x7F)] + list("\x00\t\n\x7fäåöÄÅÖéß€Ω中😀\u202e\u0301")
@@ -36,11 +34,9 @@ def exact(node: Any) -> Any:
     return Decimal(repr(node)) if isinstance(node, float) else node
 
 
-_SCHEMAS = exact(DOCUMENT["components"]["schemas"])
 _FORMATS = jsonschema.FormatChecker(formats=["date"])
 
 
-@_FORMATS.checks("date")
 def _is_date(value: object) -> bool:
     """A full-date of RFC 3339: the standard library alone would also take `20260101`."""
     if not isinstance(value, str):
@@ -49,6 +45,9 @@ def _is_date(value: object) -> bool:
         return re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value) is not None and bool(date.fromisoformat(value))
     except ValueError:
         return False
+
+
+_FORMATS.checks("date")(_is_date)
 
 
 def _is_integer(_checker: Any, value: object) -> bool:
@@ -64,27 +63,39 @@ _Judge = jsonschema.validators.extend(
 )
 
 
-def resolve(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Follow a reference inside the contract."""
-    return _resolve(DOCUMENT, dict(node))
+class Judge:
+    """Judges values by the schemas of one contract."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._schemas = exact(document["components"]["schemas"])
+        self._validators: dict[str, Any] = {}
+
+    def validator(self, schema: Mapping[str, Any]) -> Any:
+        """The validator of a schema; that of a named schema is kept."""
+        name = schema.get("$ref", "").rpartition("/")[2]
+        if not name:
+            return self._make(exact(dict(schema)))
+        if name not in self._validators:
+            self._validators[name] = self._make(self._schemas[name])
+        return self._validators[name]
+
+    def takes(self, schema: Mapping[str, Any], value: Any) -> bool:
+        """Whether a schema takes a value."""
+        return bool(self.validator(schema).is_valid(value))
+
+    def _make(self, schema: Mapping[str, Any]) -> Any:
+        return _Judge({**schema, "components": {"schemas": self._schemas}}, format_checker=_FORMATS)
 
 
-@cache
-def _validator(name: str) -> Any:
-    return _validator_of(_SCHEMAS[name])
-
-
-def _validator_of(schema: Mapping[str, Any]) -> Any:
-    whole = {**schema, "components": {"schemas": _SCHEMAS}}
-    return _Judge(whole, format_checker=_FORMATS)
+JUDGE = Judge(DOCUMENT)
+resolve = CONTRACT.resolve
 
 
 def errors_of(schema: Mapping[str, Any], value: Any) -> list[str]:
     """Where a value breaks a schema of the contract, in words."""
-    reference = schema.get("$ref", "")
-    validator = _validator(reference.rpartition("/")[2]) if reference else _validator_of(exact(schema))
     return [
-        f"{'.'.join(map(str, error.path)) or 'body'}: {error.message[:200]}" for error in validator.iter_errors(value)
+        f"{'.'.join(map(str, error.path)) or 'body'}: {error.message[:200]}"
+        for error in JUDGE.validator(schema).iter_errors(value)
     ]
 
 
@@ -102,18 +113,21 @@ def _of_type(schema: Mapping[str, Any]) -> Iterator[Any]:
             yield from DATES
         case "string":
             yield from _strings(schema)
-        case "integer":
-            for border in (schema["minimum"], schema["maximum"]):
-                yield from (border - 1, border, border + 1)
-            yield from (0, -1, 10**18, 2**63, Decimal("2.5"), str(schema["minimum"]))
-        case "number":
-            yield from _numbers(exact(schema))
+        case "integer" | "number" as kind:
+            yield from _numbers(exact(dict(schema)), Decimal(1) if kind == "integer" else Decimal("0.000001"))
 
 
-def _numbers(schema: Mapping[str, Any]) -> Iterator[Any]:
-    step = schema["multipleOf"]
-    for border in (Decimal(schema["minimum"]), Decimal(schema["maximum"])):
-        yield from (border, border - step, border + step, border - 1, border + 1, border * 10)
+def _numbers(schema: Mapping[str, Any], usual_step: Decimal) -> Iterator[Any]:
+    step = Decimal(schema.get("multipleOf", usual_step))
+    borders = [
+        schema[name] for name in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum") if name in schema
+    ]
+    for border in map(Decimal, borders):
+        around = (border - step, border, border + step, border - 1, border + 1, border * 10)
+        yield from (int(each) if usual_step == 1 and each == each.to_integral_value() else each for each in around)
+    if usual_step == 1:
+        yield from (0, -1, 10**18, 2**63, Decimal("2.5"), *map(str, borders[:1]))
+        return
     yield from (0, step, -step, step / 10, Decimal("1.1"), Decimal(1) + step, Decimal("0.07"), Decimal("19.99"))
     yield from (Decimal("100.50"), -100, Decimal("1234567.123456"), "1,5", "1.50")
 
@@ -141,20 +155,18 @@ def refused(schema: Mapping[str, Any]) -> list[Any]:
 
 
 def _sorted_out(schema: Mapping[str, Any], *, take: bool) -> list[Any]:
-    validator = _validator_of(exact(dict(schema)))
+    validator = JUDGE.validator(schema)
     found = {(type(each).__name__, repr(each)): each for each in candidates(schema)}
     return [each for each in found.values() if validator.is_valid(each) is take]
 
 
-def body_schema(operation_id: str) -> dict[str, Any] | None:
-    """The schema of an operation's request body, resolved; None if it has none."""
-    for item in DOCUMENT["paths"].values():
-        for operation in item.values():
-            if isinstance(operation, dict) and operation["operationId"] == operation_id and "requestBody" in operation:
-                return resolve(resolve(operation["requestBody"])["content"]["application/json"]["schema"])
-    return None
+def parameter_schema(kind: str) -> dict[str, Any]:
+    """The schema of the path parameter that names a resource of a kind, resolved."""
+    return resolve(CONTRACT.parameter_node(CONTRACT.place(kind).parameter)["schema"])
 
 
-def parameter_schema(name: str) -> dict[str, Any]:
-    """The schema of a path parameter, such as `customerNo`, resolved."""
-    return resolve(DOCUMENT["components"]["parameters"][name[0].upper() + name[1:]]["schema"])
+def takes_parameter(kind: str, text: str) -> bool:
+    """Whether the path parameter of a kind takes a text; the text of a whole number may stand for the number."""
+    schema = parameter_schema(kind)
+    values: list[Any] = [text, *([int(text)] if re.fullmatch(r"-?[0-9]+", text) and len(text) < 4000 else [])]
+    return any(JUDGE.takes(schema, value) for value in values)

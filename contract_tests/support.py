@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import copy
 import os
-import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import schemathesis
-import yaml
 from hypothesis import HealthCheck, Phase, settings
-from payex_billing_mock import MockApp, Store, create_app, load_contract
+from payex_billing_mock import MockApp, Store, create_app
 from schemathesis import Case, GenerationMode
 from schemathesis.config import SchemathesisConfig
+from schemathesis.schemas import BaseSchema
 
+from .api import (
+    Api,
+    InProcess,
+    charges_path,
+    customers_path,
+    new_charge,
+    new_customer,
+    new_subscription,
+    subscriptions_path,
+)
+from .bodies import BODIES
+from .exchange import CONTRACT, DOCUMENT
 from .faults import plant
+from .schemas import takes_parameter
 
 ROOT = Path(__file__).parent.parent
-CONTRACT_FILE = ROOT / "openapi.yaml"
-_CUSTOMER_NO = re.compile(load_contract().document["components"]["schemas"]["CustomerNo"]["pattern"])
-BASE_PATH = load_contract().base_path
+BASE_PATH = CONTRACT.base_path
 LEDGER, TOKEN = "1234", "contract-token"
 
 # Every stock check is on. One is told of a status, none is switched off:
@@ -62,30 +73,39 @@ MODEL = settings(
 PLANTED: str | None = None
 
 
-def make_app(store: Store | None = None) -> MockApp:
-    """The mock, with the planted fault of this run if there is one; then what `store` holds is put into its store."""
-    if PLANTED is None:
-        return create_app({LEDGER: TOKEN}, store=store)
-    app = plant(PLANTED, {LEDGER: TOKEN})
-    for customer in store.customers(LEDGER) if store is not None else ():
-        app.store._ledgers.setdefault(LEDGER, {})[customer.key.customer] = customer
+def make_app(*, seeded: bool = False) -> MockApp:
+    """The mock, with the planted fault of this run if there is one, and on request with what the examples name."""
+    store = Store()
+    app = create_app({LEDGER: TOKEN}, store=store) if PLANTED is None else plant(PLANTED, {LEDGER: TOKEN})
+    if seeded:
+        seed(app)
     return app
 
 
-def load_schema(ledger: str, **options: Any) -> Any:
-    """The contract with its ledger fixed.
+def document_of(ledger: str) -> dict[str, Any]:
+    """A copy of the contract with its ledger fixed.
 
     Without that nearly every generated request would name a ledger that is not the token's, and end at 401.
     """
-    document = yaml.safe_load(CONTRACT_FILE.read_text(encoding="utf-8"))
-    document["components"]["schemas"]["OwnerNo"]["enum"] = [ledger]
+    document = copy.deepcopy(DOCUMENT)
+    nodes = list(document["components"].get("parameters", {}).values())
+    for item in document["paths"].values():
+        nodes += item.get("parameters", [])
+    for node in nodes:
+        if node.get("name") == CONTRACT.ledger_parameter:
+            node["schema"] = {**CONTRACT.resolve(node["schema"]), "enum": [ledger]}
+    return document  # type: ignore[no-any-return]
+
+
+def load_schema(ledger: str, **options: Any) -> BaseSchema:
+    """The contract as Schemathesis reads it, with its ledger fixed."""
     config = SchemathesisConfig.from_dict({"checks": CHECKS, **options})
-    schema = schemathesis.openapi.from_dict(document, config=config)
+    schema = schemathesis.openapi.from_dict(document_of(ledger), config=config)
     schema.hook(filter_case)
     return schema
 
 
-def filter_case(_context: Any, case: Case) -> bool:
+def filter_case(_context: Any, case: Case[Any]) -> bool:
     """Leave out cases that the generator calls valid but has garbled.
 
     The published pattern of a customer number allows `%`. Where two hexadecimal digits follow it, the generator takes
@@ -96,9 +116,9 @@ def filter_case(_context: Any, case: Case) -> bool:
     """
     if _FRAMING & {name.lower() for name in case.headers or ()}:
         return False
-    number = unquote(str((case.path_parameters or {}).get("customerNo", "")))
+    number = (case.path_parameters or {}).get(CONTRACT.place("customer").parameter)
     called_valid = case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE
-    return not called_valid or _CUSTOMER_NO.fullmatch(number) is not None
+    return not called_valid or number is None or takes_parameter("customer", unquote(str(number)))
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -106,15 +126,20 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def seeded_store(ledger: str = LEDGER) -> Store:
-    """A store that holds what the contract's examples name, so that they are found."""
-    components = load_contract().document["components"]
-    examples = components["examples"]
-    store = Store()
-    random_id, store.new_id = store.new_id, lambda: components["parameters"]["RecurringProductId"]["example"]
-    customer = store.create_customer(ledger, examples["NewCustomer"]["value"]).key.customer
-    subscription = store.create_subscription(ledger, customer, examples["NewSubscription"]["value"]).key.subscription
-    store.create_charge(ledger, customer, "", examples["NewDeviationProduct"]["value"])
-    store.create_charge(ledger, customer, subscription, examples["NewCredit"]["value"])
-    store.new_id = random_id
-    return store
+def seed(app: MockApp) -> None:
+    """Put in what the contract's examples name, so that they are found. A planted fault may refuse it."""
+    api = Api(InProcess(app), BASE_PATH, LEDGER, TOKEN)
+    customer, subscription = (_example(kind) for kind in ("customer", "subscription"))
+    random_id, app.store.new_id = app.store.new_id, lambda: _example("charge")
+    for route, body in (
+        (customers_path(), new_customer(customer)),
+        (subscriptions_path(customer), new_subscription(subscription)),
+        (charges_path(customer), BODIES.full("charge")),
+        (charges_path(customer, subscription), new_charge(unit_price=-100, end_date="2026-03-31")),
+    ):
+        api.post(*route, body=body, judged=False)
+    app.store.new_id = random_id
+
+
+def _example(kind: str) -> Any:
+    return CONTRACT.parameter_node(CONTRACT.place(kind).parameter)["example"]

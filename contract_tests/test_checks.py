@@ -8,35 +8,40 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from payex_billing_mock import MockApp, create_app
-from payex_billing_mock.app import Answer, Request
+from payex_billing_mock import Store
 from schemathesis import Case, Response
 
 from contract_tests import checks
-from contract_tests.support import BASE_PATH, LEDGER, TOKEN, bearer, load_schema, seeded_store
+from contract_tests.api import CHARGE_ID, CUSTOMER_NO, new_charge, wire
+from contract_tests.exchange import CONTRACT
+from contract_tests.faults._planting import Answer, Fault, MockWithFault, Next, Request, with_body, with_header
+from contract_tests.support import BASE_PATH, LEDGER, TOKEN, bearer, load_schema, seed
 
 CUSTOMER = "15615616"
-PARENT = "/{ownerNo}/customers/{customerNo}"
-APP = create_app({LEDGER: TOKEN})
+Change = Callable[[Answer], Answer]
+APP = MockWithFault(Fault("none", "", "the answers are changed on their way"), {LEDGER: TOKEN})
 SCHEMA = load_schema(LEDGER)
 SCHEMA.app = APP
-Change = Callable[[Answer], Answer]
 
 
-def call(operation: str, change: Change | None = None, body: Any = None, **parameters: str) -> tuple[Case, Response]:
+def call(
+    role: str, kind: str, change: Change | None = None, body: Any = None, **parameters: str
+) -> tuple[Case[Any], Response]:
     """Call an operation of a mock whose answers are changed on their way."""
-    APP.store = seeded_store()
 
-    def handle(request: Request) -> Answer:
-        answer = MockApp.handle(APP, request)
+    def behaviour(_: Any, request: Request, ask: Next) -> Answer:
+        answer = ask(request)
         return change(answer) if change is not None else answer
 
-    APP.handle = handle  # type: ignore[method-assign]
-    method, _, path = operation.partition(" ")
+    APP.store = Store()
+    APP.fault = replace(APP.fault, behaviour=None)
+    seed(APP)
+    APP.fault = replace(APP.fault, behaviour=behaviour)
+    operation = CONTRACT.operation(role, kind)
+    assert operation is not None
     sent = {} if body is None else {"body": body, "media_type": "application/json"}
-    case = SCHEMA[PARENT + path][method].Case(
-        path_parameters={"ownerNo": LEDGER, "customerNo": CUSTOMER} | parameters, **sent
-    )
+    numbers = {CONTRACT.ledger_parameter: LEDGER, CONTRACT.place("customer").parameter: CUSTOMER}
+    case = SCHEMA[operation.path][operation.method].Case(path_parameters=numbers | parameters, **sent)
     return case, case.call(base_url=f"http://testserver{BASE_PATH}", headers=bearer(TOKEN))
 
 
@@ -52,36 +57,33 @@ def body(**changes: Any) -> Change:
 
 def text(new: str | bytes) -> Change:
     """Replace the body."""
-    encoded = new if isinstance(new, bytes) else new.encode()
-    return lambda answer: replace(answer, body=encoded, headers={**answer.headers, "Content-Length": str(len(encoded))})
+    return lambda answer: with_body(answer, new)
 
 
 def header(name: str, value: str | None) -> Change:
     """Replace or remove a header."""
-
-    def change(answer: Answer) -> Answer:
-        kept = {key: item for key, item in answer.headers.items() if key.lower() != name.lower()}
-        return replace(answer, headers=kept | ({name: value} if value is not None else {}))
-
-    return change
+    return lambda answer: with_header(answer, name, value)
 
 
-GET_CUSTOMER: dict[str, Any] = {"operation": "GET "}
-GET_NOBODY: dict[str, Any] = {"operation": "GET ", "customerNo": "99999999"}
-LIST: dict[str, Any] = {"operation": "GET /recurring-products"}
-ADD: dict[str, Any] = {
-    "operation": "POST /recurring-products",
-    "body": {"productCode": "P01", "unitPrice": 0.1, "x": 1},
-}
-BAD: dict[str, Any] = {"operation": "POST /recurring-products", "body": {"productCode": ""}}
+PRICE = wire("unit_price")
+TO_CHARGES, TO_SUBSCRIPTIONS = (
+    next(name for name, place in CONTRACT.links["customer"].items() if place.kind == kind)
+    for kind in ("charge", "subscription")
+)
+GET_CUSTOMER: dict[str, Any] = {"role": "read", "kind": "customer"}
+GET_NOBODY: dict[str, Any] = {**GET_CUSTOMER, CONTRACT.place("customer").parameter: "99999999"}
+LIST: dict[str, Any] = {"role": "list", "kind": "charge"}
+ADD: dict[str, Any] = {"role": "create", "kind": "charge", "body": new_charge({"x": 1}, unit_price=0.1)}
+BAD: dict[str, Any] = {"role": "create", "kind": "charge", "body": new_charge(product_code="")}
+CONTEXT: Any = None  # no check of ours looks at it
 HONEST = [GET_CUSTOMER, GET_NOBODY, LIST, ADD, BAD]
 
 BROKEN: list[tuple[str, Any, dict[str, Any], Change]] = [
-    ("a repeated key", checks.strict_json, GET_CUSTOMER, text('{"customerNo":"1","customerNo":"1"}')),
-    ("NaN", checks.strict_json, GET_CUSTOMER, text('{"customerNo":NaN}')),
+    ("a repeated key", checks.strict_json, GET_CUSTOMER, text(f'{{"{CUSTOMER_NO}":"1","{CUSTOMER_NO}":"1"}}')),
+    ("NaN", checks.strict_json, GET_CUSTOMER, text(f'{{"{CUSTOMER_NO}":NaN}}')),
     ("a byte order mark", checks.strict_json, GET_CUSTOMER, text(b"\xef\xbb\xbf{}")),
     ("Latin-1", checks.strict_json, GET_CUSTOMER, text('{"a":"å"}'.encode("latin-1"))),
-    ("truncated JSON", checks.strict_json, GET_CUSTOMER, text('{"customerNo":')),
+    ("truncated JSON", checks.strict_json, GET_CUSTOMER, text(f'{{"{CUSTOMER_NO}":')),
     ("another status in the problem", checks.problem_tells_the_truth, GET_NOBODY, body(status=400)),
     ("an unknown type", checks.problem_tells_the_truth, GET_NOBODY, body(type="billing/customer/problems/oops")),
     ("a type of another status", checks.problem_tells_the_truth, GET_NOBODY, body(type="problems/validation")),
@@ -99,8 +101,8 @@ BROKEN: list[tuple[str, Any, dict[str, Any], Change]] = [
     ("a statement", checks.nothing_internal_is_shown, GET_NOBODY, body(detail="SELECT * FROM customer")),
     ("the number repeated", checks.nothing_internal_is_shown, GET_NOBODY, body(detail="no customer 99999999")),
     ("another @id", checks.links_are_the_resources_own, GET_CUSTOMER, body(**{"@id": "/billing/2"})),
-    ("a link of another", checks.links_are_the_resources_own, GET_CUSTOMER, body(subscriptions="/elsewhere")),
-    ("an absolute link", checks.links_are_the_resources_own, GET_CUSTOMER, body(recurringProducts="https://x.example/y")),
+    ("a link of another", checks.links_are_the_resources_own, GET_CUSTOMER, body(**{TO_SUBSCRIPTIONS: "/elsewhere"})),
+    ("an absolute link", checks.links_are_the_resources_own, GET_CUSTOMER, body(**{TO_CHARGES: "https://x.example/y"})),
     (
         "an operation of another",
         checks.links_are_the_resources_own,
@@ -108,8 +110,8 @@ BROKEN: list[tuple[str, Any, dict[str, Any], Change]] = [
         body(operations=[{"rel": "add-subscription", "method": "POST", "href": "/elsewhere/subscriptions"}]),
     ),
     ("a list elsewhere", checks.links_are_the_resources_own, LIST, body(navigation={"@id": "/elsewhere"})),
-    ("an id that is not the link's", checks.links_are_the_resources_own, ADD, body(recurringProductId="other")),
-    ("a rounded price", checks.what_was_sent_is_what_is_held, ADD, body(unitPrice=0.10000001)),
+    ("an id that is not the link's", checks.links_are_the_resources_own, ADD, body(**{CHARGE_ID: "other"})),
+    ("a rounded price", checks.what_was_sent_is_what_is_held, ADD, body(**{PRICE: 0.10000001})),
     ("a lost unknown property", checks.what_was_sent_is_what_is_held, ADD, body(x=None)),
 ]  # fmt: skip
 
@@ -118,14 +120,14 @@ BROKEN: list[tuple[str, Any, dict[str, Any], Change]] = [
 def test_a_broken_answer_is_caught(check: Any, operation: dict[str, Any], change: Change) -> None:
     case, response = call(change=change, **operation)
     with pytest.raises(AssertionError):
-        check(None, response, case)
+        check(CONTEXT, response, case)
 
 
 @pytest.mark.parametrize("check", checks.ALL, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("operation", HONEST, ids=lambda operation: operation["operation"])
+@pytest.mark.parametrize("operation", HONEST, ids=lambda operation: f"{operation['role']} {operation['kind']}")
 def test_an_honest_answer_is_not(check: Any, operation: dict[str, Any]) -> None:
     case, response = call(**operation)
-    check(None, response, case)
+    check(CONTEXT, response, case)
 
 
 @pytest.mark.parametrize(("status", "name"), [(401, "WWW-Authenticate"), (405, "Allow"), (429, "Retry-After")])
@@ -135,4 +137,4 @@ def test_a_refusal_must_have_its_header(status: int, name: str) -> None:
 
     case, response = call(change=change, **GET_CUSTOMER)
     with pytest.raises(AssertionError, match=f"a {status} "):
-        checks.headers_mean_what_they_say(None, response, case)
+        checks.headers_mean_what_they_say(CONTEXT, response, case)

@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -28,16 +29,20 @@ from openapi_core.datatypes import RequestParameters
 from payex_billing import Billing, BillingError, Charge, InvalidArgument, OutcomeUnknown, ProblemError
 from payex_billing.models import Customer, RecurringProduct
 from payex_billing_mock import MockServer
-from payex_billing_mock.app import Answer, Request
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 
-from contract_tests.exchange import CONTRACT, DOCUMENT, OPERATIONS
-from contract_tests.schemas import errors_of, resolve
+from contract_tests.api import CHARGE_ID, CUSTOMER_NO, SUBSCRIPTION_NO, new_charge, new_customer, wire
+from contract_tests.exchange import CONTRACT, DOCUMENT, OPERATIONS, render
+from contract_tests.faults._planting import Answer, Fault, MockWithFault, Next, Request, items_in
+from contract_tests.schemas import errors_of
 from contract_tests.support import LEDGER, QUIET, TOKEN
 from contract_tests.test_examples_and_models import instances
 
-CUSTOMER_NO = st.text("abcXYZ019åäöÄÅÖ&/_ .-", min_size=1, max_size=15).filter(lambda value: value not in {".", ".."})
-SUBSCRIPTION_NO = st.text(min_size=1, max_size=34)
+CUSTOMER, SUBSCRIPTION = "15615616", "46701234567"
+CUSTOMER_NUMBERS = st.text("abcXYZ019åäöÄÅÖ&/_ .-", min_size=1, max_size=15).filter(
+    lambda value: value not in {".", ".."}
+)
+SUBSCRIPTION_NUMBERS = st.text(min_size=1, max_size=34)
 PRICE = st.decimals("-9999999.999999", "9999999.999999", places=6) | st.integers(-9_999_999, 9_999_999)
 DATES = st.dates(date(1, 1, 1), date(9999, 12, 31))
 VALUES: dict[str, st.SearchStrategy[Any]] = {
@@ -97,16 +102,10 @@ def judge() -> openapi_core.OpenAPI:
 
 def exactly(request: Request) -> list[str]:
     """The body against its schema with exact decimals, which the judge does not count."""
-    match = CONTRACT.match(request.raw_path)
+    match = CONTRACT.match(request.raw_path.decode())
     assert match is not None
-    for item in DOCUMENT["paths"].values():
-        for operation in item.values():
-            if isinstance(operation, dict) and "requestBody" in operation:
-                wanted = match.route.operations[request.method].operation_id
-                if operation["operationId"] == wanted:
-                    schema = resolve(operation["requestBody"])["content"]["application/json"]["schema"]
-                    return errors_of(schema, json.loads(request.body or b"", parse_float=Decimal))
-    return []
+    schema = match.operations[request.method].body
+    return errors_of(schema, json.loads(request.body, parse_float=Decimal)) if schema is not None else []
 
 
 @dataclass
@@ -121,31 +120,35 @@ class Wire:
 
 
 @pytest.fixture(scope="module")
-def wire() -> Iterator[Wire]:
+def on_wire() -> Iterator[Wire]:
     server = MockServer({LEDGER: TOKEN})
-    wire = Wire(server)
-    handle = server.app.handle
+    recorded = Wire(server)
 
-    def recording(request: Request) -> Answer:
-        wire.sent.append(request)
-        return handle(request)
+    def recording(_: Any, request: Request, ask: Next) -> Answer:
+        recorded.sent.append(request)
+        return ask(request)
 
-    server.app.handle = recording  # type: ignore[method-assign]
+    server.app = MockWithFault(Fault("none", "", "what is sent is kept", behaviour=recording), {LEDGER: TOKEN})
     with server:
-        yield wire
+        yield recorded
 
 
 JUDGE = judge()
 
 
-@given(CUSTOMER_NO, SUBSCRIPTION_NO, CHARGES, CHANGES, st.text(min_size=1, max_size=20))
+@given(CUSTOMER_NUMBERS, SUBSCRIPTION_NUMBERS, CHARGES, CHANGES, st.text(min_size=1, max_size=20))
 @example("1", "#", {"product_code": "P"}, {}, "?")
 @settings(max_examples=60, deadline=None, suppress_health_check=QUIET)
 def _everything_that_is_sent(
-    wire: Wire, customer_no: str, subscription_no: str, content: dict[str, Any], change: dict[str, Any], charge_id: str
+    on_wire: Wire,
+    customer_no: str,
+    subscription_no: str,
+    content: dict[str, Any],
+    change: dict[str, Any],
+    charge_id: str,
 ) -> None:
-    wire.sent.clear()
-    with wire.open() as billing:
+    on_wire.sent.clear()
+    with on_wire.open() as billing:
         customer = billing.with_options(attempts=1).customer(customer_no)
         try:
             subscription = customer.subscription(subscription_no)
@@ -171,28 +174,30 @@ def _everything_that_is_sent(
         for call in [*calls, subscription.delete]:
             with suppress(BillingError):  # what the mock thinks of it is not the question here
                 call()
-    for request in wire.sent:
-        JUDGE.validate_request(OnTheWire(request))  # type: ignore[arg-type]
+    for request in on_wire.sent:
+        JUDGE.validate_request(OnTheWire(request))
         assert exactly(request) == []
 
 
-def test_everything_the_wrapper_sends_is_valid_by_the_contract(wire: Wire) -> None:
-    _everything_that_is_sent(wire)
-    methods = {request.method for request in wire.sent}
-    assert methods <= {"GET", "POST", "PATCH", "DELETE"}
+def test_everything_the_wrapper_sends_is_valid_by_the_contract(on_wire: Wire) -> None:
+    _everything_that_is_sent(on_wire)
+    assert {request.method for request in on_wire.sent} <= {each.method for each in OPERATIONS.values()}
 
 
 def test_the_judge_refuses_what_is_not_valid() -> None:
-    def request(body: bytes, path: str = "/billing/customer/v1/1/customers") -> Request:
+    def request(body: Any, *segments: str) -> Request:
         headers = {"authorization": "Bearer x", "content-type": "application/json"}
-        return Request("POST", path.encode(), headers, body)
+        path = "/".join((CONTRACT.base_path, "1", *segments))
+        return Request("POST", path.encode(), headers, render(body).encode())
 
-    JUDGE.validate_request(OnTheWire(request(b'{"customerNo":"1"}')))  # type: ignore[arg-type]
-    for body, path in ((b"{}", ""), (b'{"customerNo":"1234567890123456"}', ""), (b'{"customerNo":"1"}', "/x")):
+    customers = CONTRACT.place("customer").segments()
+    valid, too_long = new_customer("1"), new_customer("1234567890123456")
+    JUDGE.validate_request(OnTheWire(request(valid, *customers)))
+    for body, more in (({}, ()), (too_long, ()), (valid, ("x",))):
         with pytest.raises(Exception, match=r".+"):
-            JUDGE.validate_request(OnTheWire(request(body, "/billing/customer/v1/1/customers" + path)))  # type: ignore[arg-type]
-    charges = "/billing/customer/v1/1/customers/1/recurring-products"
-    assert exactly(request(b'{"productCode":"P","unitPrice":0.0000001}', charges))
+            JUDGE.validate_request(OnTheWire(request(body, *customers, *more)))
+    charges = CONTRACT.place("charge").segments("1")
+    assert exactly(request(new_charge(unit_price=Decimal("0.0000001")), *charges))
 
 
 # what is answered
@@ -245,28 +250,26 @@ def scripted() -> Iterator[Scripted]:
 
 def _calls(billing: Billing) -> dict[str, Callable[[], Any]]:
     """A call of the wrapper for each operation of the contract."""
-    customer = billing.customer("15615616")
-    subscription = customer.subscription("46701234567")
-    calls: dict[str, Callable[[], Any]] = {
-        "create_customer": customer.create,
-        "get_customer": customer.get,
-        "list_subscriptions": lambda: list(customer.subscriptions.list()),
-        "create_subscription": subscription.create,
-        "get_subscription": subscription.get,
-        "delete_subscription": subscription.delete,
+    customer = billing.customer(CUSTOMER)
+    subscription = customer.subscription(SUBSCRIPTION)
+    calls: dict[tuple[str, str, int], Callable[[], Any]] = {
+        ("create", "customer", 0): customer.create,
+        ("read", "customer", 0): customer.get,
+        ("list", "subscription", 1): lambda: list(customer.subscriptions.list()),
+        ("create", "subscription", 1): subscription.create,
+        ("read", "subscription", 1): subscription.get,
+        ("delete", "subscription", 1): subscription.delete,
     }
-    for level, products in (
-        ("customer", customer.recurring_products),
-        ("subscription", subscription.recurring_products),
-    ):
+    for parents, products in ((1, customer.recurring_products), (2, subscription.recurring_products)):
         calls |= {
-            f"list_{level}_recurring_products": lambda products=products: list(products.list()),  # type: ignore[misc]
-            f"create_{level}_recurring_product": lambda products=products: products.create(Charge(product_code="P01")),  # type: ignore[misc]
-            f"get_{level}_recurring_product": lambda products=products: products.get("1"),  # type: ignore[misc]
-            f"update_{level}_recurring_product": lambda products=products: products.update("1", quantity=1),  # type: ignore[misc]
-            f"delete_{level}_recurring_product": lambda products=products: products.delete("1"),  # type: ignore[misc]
+            ("list", "charge", parents): lambda products=products: list(products.list()),  # type: ignore[misc]
+            ("create", "charge", parents): partial(products.create, Charge(product_code="P01")),
+            ("read", "charge", parents): partial(products.get, "1"),
+            ("update", "charge", parents): partial(products.update, "1", quantity=1),
+            ("delete", "charge", parents): partial(products.delete, "1"),
         }
-    return calls
+    found = {role: CONTRACT.operation(*role) for role in calls}
+    return {operation.operation_id: calls[role] for role, operation in found.items() if operation is not None}
 
 
 def test_there_is_a_call_for_each_operation(scripted: Scripted) -> None:
@@ -276,8 +279,8 @@ def test_there_is_a_call_for_each_operation(scripted: Scripted) -> None:
 
 def _answers() -> Iterator[tuple[str, int, str, dict[str, Any]]]:
     for operation, definition in OPERATIONS.items():
-        for status, response in definition["responses"].items():
-            for media_type, content in response.get("content", {"": {"schema": {}}}).items():
+        for status, response in definition.responses.items():
+            for media_type, content in (response.get("content") or {"": {"schema": {}}}).items():
                 yield operation, status, media_type, content["schema"]
 
 
@@ -306,16 +309,18 @@ def test_every_answer_the_contract_allows_is_understood(
             scripted.answer = _bytes(status, media_type, body)
             if status < 300:
                 result = call()
-                expected = [body] if not isinstance(body, dict) or "items" not in body else body["items"]
+                items = items_in(body)
+                expected = [body] if items is None else items
                 for value, sent in zip(result if isinstance(result, list) else [result], expected, strict=True):
                     _holds(value, sent)
                 return
             with pytest.raises((ProblemError, OutcomeUnknown)) as raised:
                 call()
             if isinstance(raised.value, OutcomeUnknown):  # a POST that a failing server may have carried out
-                assert operation.startswith("create")
+                assert OPERATIONS[operation].role == "create"
                 assert status in {500, 501, 503}
             else:
+                assert isinstance(raised.value, ProblemError)
                 assert raised.value.status == status
 
         understood()
@@ -328,26 +333,28 @@ def _make_own(operation: str, body: Any) -> None:
     """Let a response belong to its request: the client rejects one that does not."""
     if not isinstance(body, dict):
         return
-    place = f"/billing/customer/v1/{LEDGER}/customers/15615616"
-    if operation.endswith(("subscription_recurring_product", "subscription_recurring_products")):
-        place += "/subscriptions/46701234567"
-    if "items" in body:
-        body["navigation"]["@id"] = place
-    for item in body.get("items", [body]):
-        if "customerNo" in item:
-            item["customerNo"] = "15615616"
-            item["@id"] = place
-        elif "subscriptionNo" in item:
-            if "items" not in body:
-                item["subscriptionNo"] = "46701234567"
-            item["@id"] = f"{place}/subscriptions/{quote(item['subscriptionNo'], safe='')}"
-        else:
-            if operation.startswith(("get", "update")):
-                item["recurringProductId"] = "1"
-            if operation.startswith("create"):
-                item["productCode"] = "P01"
-                item["recurringProductId"] = f"new-{next(NEW)}"  # the client has seen every earlier one
-            item["@id"] = f"{place}/recurring-products/{quote(item['recurringProductId'], safe='')}"
+    defined = OPERATIONS[operation]
+    assert defined.place is not None
+    numbers = (CUSTOMER, SUBSCRIPTION)[: defined.place.parents]
+
+    def uri(*more: str) -> str:
+        segments = (LEDGER, *defined.place.segments(*numbers, *more)) if defined.place else ()
+        return "/".join((CONTRACT.base_path, *(quote(each, safe="") for each in segments)))
+
+    items = items_in(body)
+    if items is not None:
+        body["navigation"]["@id"] = uri()
+    for item in [body] if items is None else items:
+        if defined.kind == "customer":
+            item[CUSTOMER_NO] = CUSTOMER
+        elif defined.kind == "subscription" and items is None:
+            item[SUBSCRIPTION_NO] = SUBSCRIPTION
+        elif defined.kind == "charge" and defined.role in {"read", "update"}:
+            item[CHARGE_ID] = "1"
+        elif defined.role == "create":
+            item[wire("product_code")] = "P01"
+            item[CHARGE_ID] = f"new-{next(NEW)}"  # the client has seen every earlier one
+        item["@id"] = uri(str(item[CONTRACT.keys[defined.kind]]))
 
 
 def _holds(value: Any, sent: Any) -> None:
@@ -355,11 +362,11 @@ def _holds(value: Any, sent: Any) -> None:
     if sent is None:
         assert value is None
     elif isinstance(value, RecurringProduct):
-        assert (value.id, value.product_code) == (sent["recurringProductId"], sent["productCode"])
-        price = sent.get("unitPrice")
+        assert (value.id, value.product_code) == (sent[CHARGE_ID], sent[wire("product_code")])
+        price = sent.get(wire("unit_price"))
         assert value.unit_price == (None if price is None else Decimal(repr(price)))
-        end = sent.get("endDate")
+        end = sent.get(wire("end_date"))
         assert value.end_date == (None if end is None else date.fromisoformat(end))
     else:
         found = value.customer_no if isinstance(value, Customer) else value.subscription_no
-        assert found == sent.get("customerNo", sent.get("subscriptionNo"))
+        assert found == sent.get(CUSTOMER_NO, sent.get(SUBSCRIPTION_NO))

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from datetime import date
-from typing import Any
 
 import pytest
 from payex_billing_mock import Faults, MockServer
 
-from contract_tests.api import Api, OverHttp
+from contract_tests.api import (
+    CHARGE_ID,
+    Api,
+    OverHttp,
+    change,
+    charge_path,
+    customer_path,
+    customers_path,
+    new_customer,
+    new_subscription,
+    subscription_path,
+    subscriptions_path,
+)
+from contract_tests.bodies import BODIES
 from contract_tests.coverage import COVERAGE, KINDS, Coverage, everything
-from contract_tests.exchange import CONTRACT, OPERATIONS
+from contract_tests.exchange import OPERATIONS
 from contract_tests.probes.credentials import operations
 from contract_tests.suite import LEDGERS, open_api
-
-FULL: dict[str, Any] = {
-    "quantity": 2, "unitPrice": 5, "vatRate": 25, "text": "x", "startDate": "2026-01-01", "endDate": "2026-12-31",
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -42,52 +50,51 @@ def _walk(api: Api, server: MockServer) -> None:
     customer = api.customer()
     subscription = api.subscription(customer)
     for parent in ((customer,), (customer, subscription)):
-        route = api.charges_of(*parent)
-        made = api.charge(*parent, **FULL)
-        api.patch(*route, made["recurringProductId"], body={"productCode": "P02", **FULL})
+        made = api.charge(*parent, wire=BODIES.full("charge"))
+        route = charge_path(parent, made)
+        api.update(*route, body=BODIES.full_change())
         server.store.bill_run(api.ledger, date(2026, 6, 30))
-        api.get(*route, made["recurringProductId"])
-        api.patch(*route, made["recurringProductId"], body={"text": None})
+        api.get(*route)
+        api.update(*route, body=change(text=None))
         api.charges(*parent)
-        api.delete(*route, made["recurringProductId"])
-    api.get("customers", customer)
-    api.get("customers", customer, "subscriptions", subscription)
-    api.items("customers", customer, "subscriptions")
-    api.delete("customers", customer, "subscriptions", subscription)
+        if api.can_delete(*route):
+            api.delete(*route)
+    api.get(*customer_path(customer))
+    api.get(*subscription_path(customer, subscription))
+    api.subscriptions(customer)
+    api.delete(*subscription_path(customer, subscription))
     api.get("nothing")
-    api.send("PUT", "customers")
+    api.send("TRACE", *customers_path())
+    for operation, segments, body in operations(api, customer, subscription, (made[CHARGE_ID],) * 2):
+        if operation.role == "list" and operation.kind == "customer":
+            api.send(operation.method, *segments, body=body)
 
 
 def _refused(api: Api, faults: Faults) -> None:
     """Every refusal: of itself where the mock has a reason, else as an ingress or a failing server sends it."""
     customer = api.customer()
     subscription = api.subscription(customer)
-    ids = (api.charge(customer)["recurringProductId"], api.charge(customer, subscription)["recurringProductId"])
+    ids = (api.charge(customer)[CHARGE_ID], api.charge(customer, subscription)[CHARGE_ID])
+    none = BODIES.unused("charge")
     for missing in (
-        (api.number(), "none", ("none", "none")),
+        (api.number(), "none", (none, none)),
         (customer, "none", ids),
-        (customer, subscription, ("none", "none")),
+        (customer, subscription, (none, none)),
     ):
-        for method, segments, body in operations(api, *missing):
-            if "404" in _statuses(api, method, segments):
-                api.send(method, *segments, body=body)
-    for method, segments, body in operations(api, customer, subscription, ids):
-        for status in _statuses(api, method, segments):
-            if status == "400":
+        for operation, segments, body in operations(api, *missing):
+            if 404 in operation.responses:
+                api.send(operation.method, *segments, body=body)
+    for operation, segments, body in operations(api, customer, subscription, ids):
+        for status in operation.responses:
+            if status == 400 and (len(segments) > 1 or body is not ...):
                 invalid = [segments[0], "x" * 40, *segments[2:]] if len(segments) > 1 else segments
-                api.expect(api.send(method, *invalid, body={} if len(segments) == 1 else body), 400)
-            elif int(status) > 400 and status not in {"404", "409"}:
+                api.expect(api.send(operation.method, *invalid, body={} if len(segments) == 1 else body), 400)
+            elif status >= 400 and status not in {404, 409}:
                 faults.queue(f"{status}-problem=1")
-                api.expect(api.send(method, *segments, body=body), int(status))
+                api.expect(api.send(operation.method, *segments, body=body), status)
     for _ in range(2):
-        api.post("customers", body={"customerNo": customer})
-        api.post("customers", customer, "subscriptions", body={"subscriptionNo": subscription})
-
-
-def _statuses(api: Api, method: str, segments: list[str]) -> list[str]:
-    match = CONTRACT.match(api.path(*segments).encode())
-    assert match is not None
-    return [str(status) for status in OPERATIONS[match.route.operations[method].operation_id]["responses"]]
+        api.post(*customers_path(), body=new_customer(customer))
+        api.post(*subscriptions_path(customer), body=new_subscription(subscription))
 
 
 @pytest.mark.parametrize("kind", KINDS)

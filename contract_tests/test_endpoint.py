@@ -20,7 +20,7 @@ from contract_tests.target import Target
 
 TARGET = Target.from_environment()
 # The coverage phase also tries methods that an operation does not have. On a real endpoint a DELETE is never tried.
-NO_OTHER_METHODS = {"phases": {"coverage": {"unexpected-methods": []}}}
+NO_OTHER_METHODS: dict[str, Any] = {"phases": {"coverage": {"unexpected-methods": []}}}
 
 schema = load_schema(TARGET.ledger or "1234", **NO_OTHER_METHODS).include(method="GET")
 
@@ -65,7 +65,7 @@ def session(api: Api) -> Iterator[requests.Session]:
 
 @schema.parametrize()
 @FUZZING
-def test_read_keeps_the_contract(case: Case, session: requests.Session) -> None:
+def test_read_keeps_the_contract(case: Case[Any], session: requests.Session) -> None:
     certificate, key = os.environ.get("PAYEX_CLIENT_CERT"), os.environ.get("PAYEX_CLIENT_KEY")
     case.call_and_validate(
         base_url=TARGET.base_url,

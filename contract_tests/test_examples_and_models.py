@@ -13,12 +13,11 @@ import jsonschema_rs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from payex_billing_mock import load_contract
-from payex_billing_mock.contract import resolve
 
+from contract_tests.exchange import DOCUMENT
+from contract_tests.schemas import resolve
 from contract_tests.support import QUIET
 
-DOCUMENT: Any = load_contract().document
 SCHEMAS = DOCUMENT["components"]["schemas"]
 OBJECTS = sorted(name for name, schema in SCHEMAS.items() if schema.get("type") == "object")
 
@@ -33,7 +32,7 @@ def examples() -> Iterator[tuple[str, str, Any]]:
         for name, node in components[where].items():
             for content in node.get("content", {}).values():
                 for key, example in content["examples"].items():
-                    yield f"{name}.{key}", schema_name(content), resolve(DOCUMENT, example)["value"]
+                    yield f"{name}.{key}", schema_name(content), resolve(example)["value"]
 
 
 def validator(name: str) -> jsonschema_rs.Validator:
@@ -66,7 +65,7 @@ JSON = st.recursive(
 
 def instances(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     """Every instance of a schema of this contract, unknown properties included."""
-    schema = resolve(DOCUMENT, schema)
+    schema = resolve(schema)
     if "anyOf" in schema:
         return st.one_of([instances(branch) for branch in schema["anyOf"]])
     match schema["type"]:

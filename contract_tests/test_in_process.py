@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from schemathesis import Case
 
 from contract_tests import checks  # noqa: F401 - they register themselves
-from contract_tests.support import BASE_PATH, FUZZING, LEDGER, TOKEN, bearer, load_schema, make_app, seeded_store
+from contract_tests.support import BASE_PATH, FUZZING, LEDGER, TOKEN, bearer, load_schema, make_app
 
 schema = load_schema(LEDGER)
-schema.app = make_app(seeded_store())
+schema.app = make_app(seeded=True)
 BASE_URL = f"http://testserver{BASE_PATH}"
 
 
 @schema.parametrize()
 @FUZZING
-def test_operation_keeps_the_contract(case: Case) -> None:
+def test_operation_keeps_the_contract(case: Case[Any]) -> None:
     case.call_and_validate(base_url=BASE_URL, headers=bearer(TOKEN))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 from payex_billing_mock import MockServer
 
-from contract_tests.api import Api, InProcess, OverHttp
+from contract_tests.api import Api, InProcess, NotTried, OverHttp
 from contract_tests.certificates import Certificates
 from contract_tests.faults import plant
 from contract_tests.probes import PROBES, Probe
@@ -35,7 +35,10 @@ def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
 def test_probe(api: Api, probe: Probe) -> None:
-    probe(api)
+    try:
+        probe(api)
+    except NotTried as reason:  # the contract has not got what the probe tries
+        pytest.skip(str(reason))
 
 
 def test_reads_are_as_the_model_has_it(api: Api, request: pytest.FixtureRequest) -> None:

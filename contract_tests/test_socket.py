@@ -32,5 +32,5 @@ def call(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @schema.parametrize()
 @FUZZING_OVER_A_SOCKET
-def test_operation_keeps_the_contract(case: Case, call: dict[str, Any]) -> None:
+def test_operation_keeps_the_contract(case: Case[Any], call: dict[str, Any]) -> None:
     case.call_and_validate(headers=bearer(TOKEN), **call)

@@ -16,6 +16,7 @@ from payex_billing_mock import MockServer
 
 from tests.browser import keep, open_page
 from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, TOKEN, Raw, send
+from tests.wire import charges_path, customers_path, new_customer
 
 BUTTON = {"X-Payex-Console": "1"}
 
@@ -115,17 +116,17 @@ def test_a_button_queues_its_fault(console: MockServer, button: str, fault: str)
 
 def test_a_reset_forgets_late_writes(console: MockServer) -> None:
     console.faults.queue("late-commit=3000,502")
-    assert send(console.url, "POST", "/1234/customers", {"customerNo": "1"}).status == 502
+    assert send(console.url, "POST", customers_path(), new_customer("1")).status == 502
     press(console, "reset")
     console.stop()
     assert list(console.store.customers(LEDGER)) == []
 
 
 def test_numbers_of_any_size_do_not_break_the_state(console: MockServer) -> None:
-    send(console.url, "POST", "/1234/customers", {"customerNo": "1"})
+    send(console.url, "POST", customers_path(), new_customer("1"))
     for value in (b"0e999999999", b"1" + b"0" * 60_000 + b"e-60000"):
         body = b'{"productCode":"P","quantity":1,"startDate":"2026-01-01","unitPrice":%s,"x":1e999999999}' % value
-        assert send(console.url, "POST", "/1234/customers/1/recurring-products", body).status == 201
+        assert send(console.url, "POST", charges_path("1"), body).status == 201
     assert state(console)["ledgers"][0]["charges"] == 2
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
 import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from payex_billing import _checks
+from payex_billing import Charge, InvalidArgument, _checks
 
 from tests.support import ROOT
 
@@ -162,25 +163,48 @@ def test_no_component_is_unused() -> None:
     assert named - used == set()
 
 
-def test_the_wrapper_checks_the_contracts_limits() -> None:
-    assert _checks.CUSTOMER_NO_LENGTH == SCHEMAS["CustomerNo"]["maxLength"] == SCHEMAS["NewCustomerNo"]["maxLength"]
-    assert SCHEMAS["SubscriptionNo"]["maxLength"] == _checks.SUBSCRIPTION_NO_LENGTH
-    assert SCHEMAS["ProductCode"]["maxLength"] == _checks.PRODUCT_CODE_LENGTH
-    assert SCHEMAS["ChargeText"]["maxLength"] == _checks.TEXT_LENGTH
-    assert (
-        SCHEMAS["Quantity"]["minimum"],
-        SCHEMAS["Quantity"]["maximum"],
-    ) == (_checks.QUANTITY_MINIMUM, _checks.QUANTITY_MAXIMUM)
-    assert float(_checks.UNIT_PRICE_MAXIMUM) == SCHEMAS["UnitPrice"]["maximum"] == -SCHEMAS["UnitPrice"]["minimum"]
-    assert SCHEMAS["UnitPrice"]["multipleOf"] == 10**-_checks.UNIT_PRICE_DECIMALS
-    assert (0, float(_checks.VAT_RATE_MAXIMUM)) == (SCHEMAS["VatRate"]["minimum"], SCHEMAS["VatRate"]["maximum"])
-    assert SCHEMAS["VatRate"]["multipleOf"] == 10**-_checks.VAT_RATE_DECIMALS
-
-
 @pytest.mark.parametrize(
-    ("name", "rule"), [("CustomerNo", _checks.CUSTOMER_NO), ("NewCustomerNo", _checks.NEW_CUSTOMER_NO)]
+    ("name", "least", "most"),
+    [("quantity", "1", "99999"), ("unit_price", "-9999999.999999", "9999999.999999"), ("vat_rate", "0", "100")],
 )
-def test_the_wrapper_has_the_contracts_pattern(name: str, rule: re.Pattern[str]) -> None:
+def test_the_wrapper_has_the_contracts_limits_of_numbers(name: str, least: str, most: str) -> None:
+    step = Decimal(1) if name == "quantity" else Decimal("0.01")
+    for inside in (least, most):
+        Charge(product_code="P", **{name: number_of(name, Decimal(inside))})
+    for outside in (Decimal(least) - step, Decimal(most) + step):
+        with pytest.raises(InvalidArgument, match="between"):
+            Charge(product_code="P", **{name: number_of(name, outside)})
+
+
+def number_of(name: str, number: Decimal) -> Any:
+    return int(number) if name == "quantity" else number
+
+
+@pytest.mark.parametrize(("name", "most"), [("product_code", 5), ("text", 73)])
+def test_the_wrapper_has_the_contracts_lengths(name: str, most: int) -> None:
+    Charge(**{"product_code": "P", name: "x" * most})
+    with pytest.raises(InvalidArgument, match=f"at most {most}"):
+        Charge(**{"product_code": "P", name: "x" * (most + 1)})
+
+
+@pytest.mark.parametrize(("name", "decimals"), [("unit_price", 6), ("vat_rate", 2)])
+def test_the_wrapper_has_the_contracts_decimals(name: str, decimals: int) -> None:
+    Charge(product_code="P", **{name: Decimal(10) ** -decimals})
+    with pytest.raises(InvalidArgument, match=f"at most {decimals} decimals"):
+        Charge(product_code="P", **{name: Decimal(10) ** -(decimals + 1)})
+
+
+@pytest.mark.parametrize("new", [False, True])
+def test_the_wrapper_has_the_contracts_pattern(new: bool) -> None:
+    name = "NewCustomerNo" if new else "CustomerNo"
     published = re.compile(SCHEMAS[name]["pattern"].removesuffix("$") + r"\Z")
     characters = [chr(code) for code in range(0x250)]
-    assert [c for c in characters if bool(rule.fullmatch(c)) != bool(published.match(c))] == []
+    assert [c for c in characters if c != "." and allowed(c, new=new) != bool(published.match(c))] == []
+
+
+def allowed(number: str, *, new: bool) -> bool:
+    try:
+        _checks.customer_no(number, new=new)
+    except InvalidArgument:
+        return False
+    return True

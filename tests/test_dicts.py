@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from payex_billing import Charge, Customer, CustomerCharge, LostCreation, Operation, RecurringProduct, Subscription
-from payex_billing._dicts import _CLASSES, _READERS, ReadableValue
+from payex_billing._dicts import _CLASSES, _READERS
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 JSON = PLAIN | st.lists(PLAIN, max_size=2) | st.dictionaries(st.text(), st.lists(PLAIN, max_size=2), max_size=2)
@@ -218,7 +218,7 @@ def test_other_values_are_read_with_care(kind: Any, source: dict[str, Any], said
 
 
 def test_every_type_of_an_attribute_can_be_read() -> None:
-    known = {*_READERS, *_CLASSES, "tuple[Operation, ...]"}
-    for kind in ReadableValue.__subclasses__():
+    known = {*_READERS, *_CLASSES, "tuple[Operation, ...]", "Quantity", "UnitPrice", "VatRate"}
+    for kind in _CLASSES.values():
         for field in attrs.fields(kind):  # type: ignore[arg-type]
             assert str(field.type).removesuffix(" | None") in known, f"{kind.__name__}.{field.name}"

@@ -14,6 +14,7 @@ import pytest
 from tests.support import ROOT
 
 CLIENT = Path("generated_client/payex_billing_client")
+PACKAGE = Path("wrapper/payex_billing")
 
 
 @pytest.fixture
@@ -22,6 +23,7 @@ def checkout(tmp_path: Path) -> Path:
     for name in ("openapi.yaml", "generator-config.yml"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / CLIENT, tmp_path / CLIENT, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / PACKAGE, tmp_path / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "docs").mkdir()
     shutil.copy(ROOT / "docs" / "provenance.md", tmp_path / "docs")
     return tmp_path

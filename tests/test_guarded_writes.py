@@ -15,7 +15,18 @@ import pytest
 from payex_billing_mock import MockServer
 from payex_billing_mock.app import Answer, Request
 
-from contract_tests.api import Api, NotTried
+from contract_tests.api import (
+    CHARGE_ID,
+    CUSTOMER_NO,
+    Api,
+    NotTried,
+    charges_path,
+    customer_path,
+    customers_path,
+    new_charge,
+    new_customer,
+    subscription_path,
+)
 from contract_tests.exchange import Exchange
 from contract_tests.guard import Guard, OutOfBounds
 from tests.support import LEDGER, ROOT, TOKEN
@@ -46,8 +57,8 @@ def left_over(mock: MockServer) -> tuple[int, int]:
 
 
 def test_writes_stay_under_the_prefix_and_are_removed(mock: MockServer, asked: list[Request], tmp_path: Path) -> None:
-    mock.store.create_customer(LEDGER, {"customerNo": "real"})
-    mock.store.create_charge(LEDGER, "real", "", {"productCode": "P01"})
+    mock.store.create_customer(LEDGER, new_customer("real"))
+    mock.store.create_charge(LEDGER, "real", "", new_charge())
 
     result = contract("--target", mock.url, *WRITING, "--report", str(tmp_path))
 
@@ -57,7 +68,7 @@ def test_writes_stay_under_the_prefix_and_are_removed(mock: MockServer, asked: l
     assert len(written) > 500
     for each in written:
         under = each.raw_path.startswith(f"{BASE}/{PREFIX}".encode())
-        created = each.raw_path == BASE.encode() and f'"customerNo":"{PREFIX}'.encode() in (each.body or b"")
+        created = each.raw_path == BASE.encode() and f'"{CUSTOMER_NO}":"{PREFIX}'.encode() in (each.body or b"")
         assert under or created
     assert left_over(mock) == (0, 1)
     assert len(mock.store.charges(LEDGER, "real")) == 1
@@ -166,14 +177,14 @@ class Sent:
 @pytest.mark.parametrize(
     ("method", "segments", "body"),
     [
-        ("POST", ("customers",), {"customerNo": "X1"}),
-        ("POST", ("customers",), {"customerNo": 1}),
-        ("POST", ("customers",), {}),
-        ("POST", ("customers", "X1", "recurring-products"), {"productCode": "P01"}),
-        ("DELETE", ("customers",), ...),
-        ("DELETE", ("customers", "X1", "subscriptions", "CT-1"), ...),
+        ("POST", customers_path(), new_customer("X1")),
+        ("POST", customers_path(), new_customer(1)),
+        ("POST", customers_path(), {}),
+        ("POST", charges_path("X1"), new_charge()),
+        ("DELETE", customers_path(), ...),
+        ("DELETE", subscription_path("X1", "CT-1"), ...),
         ("PATCH", ("orders", "CT-1"), {}),
-        ("PUT", ("customers", "ct-1"), {}),
+        ("PUT", customer_path("ct-1"), {}),
     ],
 )
 def test_the_guard_lets_no_write_out_of_its_bounds(method: str, segments: tuple[str, ...], body: Any) -> None:
@@ -188,7 +199,7 @@ def test_the_guard_lets_no_write_out_of_its_bounds(method: str, segments: tuple[
 def test_without_leave_nothing_is_written_at_all() -> None:
     api = Api(Sent(), "/billing/customer/v1", "1", "t", guard=Guard(None, 1000))
     with pytest.raises(OutOfBounds):
-        api.send("POST", "customers", body={"customerNo": "CT-1"})
+        api.send("POST", *customers_path(), body=new_customer("CT-1"))
 
 
 def test_requests_keep_to_the_rate() -> None:
@@ -201,19 +212,13 @@ def test_requests_keep_to_the_rate() -> None:
 
 def test_what_cannot_be_removed_is_listed() -> None:
     guard = Guard(PREFIX, 1000)
-    made = Exchange(
-        "POST",
-        f"{BASE}/CT-1/recurring-products",
-        {},
-        b"{}",
-        201,
-        {"content-type": "application/json"},
-        b'{"recurringProductId":"7"}',
-    )
+    first, second = (f"{BASE}/{customer}/{charges_path(customer)[-1]}" for customer in ("CT-1", "CT-2"))
+    shown = {"content-type": "application/json"}
+    made = Exchange("POST", first, {}, b"{}", 201, shown, f'{{"{CHARGE_ID}":"7"}}'.encode())
     guard.after(made)
-    guard.before("POST", f"{BASE}/CT-2/recurring-products", b"{}")  # and its answer never comes
+    guard.before("POST", second, b"{}")  # and its answer never comes
     left = guard.clean_up(lambda path: 500)
     assert left == [
-        f"perhaps {BASE}/CT-2/recurring-products {{}}: its answer never came",
-        f"{BASE}/CT-1/recurring-products/7: DELETE was answered 500",
+        f"perhaps {second} {{}}: its answer never came",
+        f"{first}/7: DELETE was answered 500",
     ]

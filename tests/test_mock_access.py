@@ -15,6 +15,7 @@ from payex_billing_mock.app import Request
 from payex_billing_mock.console import Console
 
 from tests.support import LEDGER, TOKEN, send
+from tests.wire import customer_path, customers_path, new_customer
 
 GUARD = {"X-Payex-Console": "1"}
 AS_JSON = GUARD | {"Content-Type": "application/json"}
@@ -100,7 +101,7 @@ def test_a_mock_on_all_addresses_shows_its_console_to_this_machine_only() -> Non
         assert send(server.console_url, "GET", "/console/state", token=None).status == 200
         remote = f"http://{own_address()}:{server.port}"
         assert send(remote, "GET", "/console/state", token=None, headers={"Host": "localhost"}).status == 403
-        assert send(remote, "GET", "/1234/customers/1").status == 404  # the API itself responds to everyone
+        assert send(remote, "GET", customer_path("1")).status == 404  # the API itself responds to everyone
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_the_admin_route_adds_lists_and_ends_faults(admin: MockServer) -> None:
     both = ["500:POST", "lose-answer"]
     assert ask(admin, "GET") == (200, {"faults": [], "lateWrites": 0})
     assert ask(admin, "POST", {"faults": both}) == (200, {"faults": both, "lateWrites": 0})
-    assert send(admin.url, "POST", "/1234/customers", {"customerNo": "1"}).status == 500
+    assert send(admin.url, "POST", customers_path(), new_customer("1")).status == 500
     assert ask(admin, "GET")[1]["faults"] == ["lose-answer"]
     assert ask(admin, "DELETE") == (200, {"faults": [], "lateWrites": 0})
     assert ask(admin, "PUT")[0] == 405

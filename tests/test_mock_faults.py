@@ -16,6 +16,17 @@ from payex_billing_mock import Fault, Faults, MockServer
 
 from tests.support import LEDGER, PREFIX, TOKEN, send
 from tests.test_mock_process import started
+from tests.wire import (
+    CHARGE_ID,
+    CUSTOMER_NO,
+    charges_path,
+    customer_path,
+    customers_path,
+    json_of,
+    new_charge,
+    new_customer,
+    wire,
+)
 
 CHALLENGE = 'Bearer realm="payex-billing", error="invalid_token"'
 
@@ -27,7 +38,7 @@ def faulty() -> Iterator[MockServer]:
 
 
 def create(server: MockServer, number: str = "1") -> Any:
-    return send(server.url, "POST", "/1234/customers", {"customerNo": number})
+    return send(server.url, "POST", customers_path(), new_customer(number))
 
 
 def exists(server: MockServer, number: str = "1") -> bool:
@@ -36,10 +47,10 @@ def exists(server: MockServer, number: str = "1") -> bool:
 
 def test_without_a_fault_it_answers_as_ever(faulty: MockServer) -> None:
     assert create(faulty).status == 201
-    assert send(faulty.url, "GET", "/1234/customers/1").status == 200
-    assert send(faulty.url, "POST", "/1234/customers", b"{").status == 400
-    assert send(faulty.url, "POST", "/1234/customers", b" " * 70_000).status == 413
-    assert send(faulty.url, "HEAD", "/1234/customers").status == 405
+    assert send(faulty.url, "GET", customer_path("1")).status == 200
+    assert send(faulty.url, "POST", customers_path(), b"{").status == 400
+    assert send(faulty.url, "POST", customers_path(), b" " * 70_000).status == 413
+    assert send(faulty.url, "HEAD", customers_path()).status == 405
 
 
 def test_a_connection_serves_many_requests(faulty: MockServer) -> None:
@@ -71,7 +82,7 @@ def test_a_cut_connection(faulty: MockServer, fault: str, error: type[Exception]
 def test_a_stalled_answer_stays_unfinished(faulty: MockServer) -> None:
     faulty.faults.queue("stall")
     connection = http.client.HTTPConnection(faulty.host, faulty.port, timeout=0.2)
-    connection.request("GET", PREFIX + "/1234/customers/1", headers={"Authorization": f"Bearer {TOKEN}"})
+    connection.request("GET", PREFIX + customer_path("1"), headers={"Authorization": f"Bearer {TOKEN}"})
     answer = connection.getresponse()
     with pytest.raises(TimeoutError):
         answer.read()
@@ -118,7 +129,7 @@ def test_queued_faults_are_met_in_order_and_once(faulty: MockServer) -> None:
 
 def test_a_fault_of_one_method_passes_others_by(faulty: MockServer) -> None:
     faulty.faults.queue("500:POST")
-    assert send(faulty.url, "GET", "/1234/customers/1").status == 404
+    assert send(faulty.url, "GET", customer_path("1")).status == 404
     assert create(faulty).status == 500
 
 
@@ -179,8 +190,8 @@ def test_faults_from_the_command_line() -> None:
     ):
         assert process.stdout
         assert process.stdout.readline() == "Faults: 500:POST, latency=0:GET\n"
-        assert send(url, "POST", "/1234/customers", {"customerNo": "1"}).status == 500
-        assert send(url, "GET", "/1234/customers/1").status == 404
+        assert send(url, "POST", customers_path(), new_customer("1")).status == 500
+        assert send(url, "GET", customer_path("1")).status == 404
 
 
 @pytest.mark.parametrize("options", [["--fault", "nonsense"], ["--fault", "latency=x"], ["--tls-cert", "x"]])
@@ -249,24 +260,24 @@ def test_a_stale_response_follows_the_true_one_on_a_connection_that_stays_open(
 ) -> None:
     faulty.faults.queue(fault)
     with socket.create_connection((faulty.host, faulty.port), timeout=60) as client, client.makefile("rb") as file:
-        client.sendall(request_bytes("POST", "/1234/customers", b'{"customerNo":"1"}'))
+        client.sendall(request_bytes("POST", customers_path(), json_of(new_customer("1"))))
         assert read_response(file)[0] == 201
         stale = read_response(file)
         assert (stale[0], json.loads(stale[2])["type"]) == (status, f"billing/customer/problems/{code}")
         assert header is None or stale[1][header]
-        client.sendall(request_bytes("GET", "/1234/customers/1"))
+        client.sendall(request_bytes("GET", customer_path("1")))
         assert read_response(file)[0] == 200
     assert exists(faulty)
 
 
 def test_a_stale_201_is_a_charge_of_the_same_customer_that_nobody_created(faulty: MockServer) -> None:
-    send(faulty.url, "POST", "/1234/customers", {"customerNo": "a/b"})
+    send(faulty.url, "POST", customers_path(), new_customer("a/b"))
     faulty.faults.queue("stale-response=201")
     with socket.create_connection((faulty.host, faulty.port), timeout=60) as client, client.makefile("rb") as file:
-        client.sendall(request_bytes("POST", "/1234/customers/a%2Fb/recurring-products", b'{"productCode":"P01"}'))
+        client.sendall(request_bytes("POST", charges_path("a/b"), json_of(new_charge())))
         true_charge, stale = (json.loads(read_response(file)[2]) for _ in range(2))
-    assert (true_charge["productCode"], stale["productCode"]) == ("P01", "STALE")
-    assert stale["@id"] == f"{PREFIX}/1234/customers/a%2Fb/recurring-products/{stale['recurringProductId']}"
+    assert (true_charge[wire("product_code")], stale[wire("product_code")]) == ("P01", "STALE")
+    assert stale["@id"] == f"{PREFIX}{charges_path('a/b')}/{stale[CHARGE_ID]}"
     assert send(faulty.url, "GET", stale["@id"]).status == 404
 
 
@@ -276,20 +287,20 @@ def test_a_stale_201_is_a_charge_of_the_same_customer_that_nobody_created(faulty
 def test_a_dripping_head_arrives_a_byte_at_a_time_over_its_seconds(faulty: MockServer) -> None:
     faulty.faults.queue("drip=0.5")
     with socket.create_connection((faulty.host, faulty.port), timeout=60) as client:
-        client.sendall(request_bytes("POST", "/1234/customers", b'{"customerNo":"1"}'))
+        client.sendall(request_bytes("POST", customers_path(), json_of(new_customer("1"))))
         assert client.recv(65_536) == b"H"
         started = time.monotonic()
         with client.makefile("rb") as file:
             _, headers, body = read_response(file)
         assert time.monotonic() - started > 0.3
     assert headers["content-type"] == "application/json"
-    assert json.loads(body)["customerNo"] == "1"
+    assert json.loads(body)[CUSTOMER_NO] == "1"
 
 
 def test_a_request_whose_response_drips_took_effect_before(faulty: MockServer) -> None:
     faulty.faults.queue("drip")
     with socket.create_connection((faulty.host, faulty.port), timeout=60) as client:
-        client.sendall(request_bytes("POST", "/1234/customers", b'{"customerNo":"1"}'))
+        client.sendall(request_bytes("POST", customers_path(), json_of(new_customer("1"))))
         assert client.recv(65_536) == b"H"  # the next byte takes seconds
         assert exists(faulty)
 
@@ -297,14 +308,14 @@ def test_a_request_whose_response_drips_took_effect_before(faulty: MockServer) -
 def test_a_drip_of_no_time_is_a_whole_response(faulty: MockServer) -> None:
     faulty.faults.queue("drip=0")
     response = create(faulty)
-    assert (response.status, response.json["customerNo"]) == (201, "1")
+    assert (response.status, response.json[CUSTOMER_NO]) == (201, "1")
 
 
 def test_a_client_that_leaves_ends_its_drip(faulty: MockServer) -> None:
     assert faulty._wire is not None
     faulty.faults.queue("drip")
     with socket.create_connection((faulty.host, faulty.port), timeout=60) as client:
-        client.sendall(request_bytes("GET", "/1234/customers/1"))
+        client.sendall(request_bytes("GET", customer_path("1")))
         assert client.recv(65_536) == b"H"
     deadline = time.monotonic() + 60
     while faulty._wire.connections:  # the server has no event for it

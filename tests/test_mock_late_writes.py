@@ -18,6 +18,7 @@ from payex_billing_mock.misfortune import Broken, answer
 from payex_billing_mock.traffic import Traffic
 
 from tests.support import LEDGER, PREFIX, TOKEN, send
+from tests.wire import charges_path, customer_path, customers_path, json_of, new_charge, new_customer
 
 LIMIT = 60.0
 NEVER = 3000  # seconds; longer than any test
@@ -32,7 +33,7 @@ def faulty() -> Iterator[MockServer]:
 def create(server: MockServer, number: str = "1") -> int | None:
     """Create a customer: the status of the response, None without one."""
     try:
-        return send(server.url, "POST", "/1234/customers", {"customerNo": number}).status
+        return send(server.url, "POST", customers_path(), new_customer(number)).status
     except (ConnectionError, http.client.HTTPException):
         return None
 
@@ -49,16 +50,16 @@ def test_the_client_gets_no_response_and_the_write_takes_effect_later(
 ) -> None:
     faulty.faults.queue(f"late-commit={NEVER},{ending}")
     with pytest.raises(error):
-        send(faulty.url, "POST", "/1234/customers", {"customerNo": "1"})
+        send(faulty.url, "POST", customers_path(), new_customer("1"))
     assert customers(faulty.app) == set()
-    assert send(faulty.url, "GET", "/1234/customers/1").status == 404
+    assert send(faulty.url, "GET", customer_path("1")).status == 404
     faulty.stop()
     assert customers(faulty.app) == {"1"}
 
 
 def test_the_client_gets_a_gateways_502_and_the_write_takes_effect_later(faulty: MockServer) -> None:
     faulty.faults.queue("late-commit=0.1,502")
-    response = send(faulty.url, "POST", "/1234/customers", {"customerNo": "1"})
+    response = send(faulty.url, "POST", customers_path(), new_customer("1"))
     assert (response.status, response.headers["content-type"]) == (502, "text/html")
     assert "retry-after" not in response.headers
     faulty.wait_for_late_writes(LIMIT)
@@ -76,9 +77,9 @@ def test_a_write_takes_effect_no_earlier_than_its_time(faulty: MockServer) -> No
 
 def test_a_write_takes_effect_although_its_client_is_gone(faulty: MockServer) -> None:
     faulty.faults.queue("late-commit=0.1,close")
-    body = b'{"customerNo":"1"}'
+    body = json_of(new_customer("1"))
     head = (
-        f"POST {PREFIX}/1234/customers HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
+        f"POST {PREFIX}{customers_path()} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     with socket.create_connection((faulty.host, faulty.port), timeout=LIMIT) as client:
@@ -93,14 +94,14 @@ def test_other_methods_may_be_late_too(faulty: MockServer, method: str) -> None:
     create(faulty)
     faulty.faults.queue(f"late-commit=0:{method}")
     with suppress(ConnectionError, http.client.HTTPException):
-        send(faulty.url, method, "/1234/customers/1")
+        send(faulty.url, method, customer_path("1"))
     faulty.wait_for_late_writes(LIMIT)
     assert customers(faulty.app) == {"1"}
 
 
 def test_a_late_write_that_the_contract_rejects_changes_nothing(faulty: MockServer) -> None:
     faulty.faults.queue("late-commit=0,502")
-    assert send(faulty.url, "POST", "/1234/customers", b"{").status == 502
+    assert send(faulty.url, "POST", customers_path(), b"{").status == 502
     faulty.wait_for_late_writes(LIMIT)
     assert create(faulty) == 201
 
@@ -109,10 +110,10 @@ def test_a_retry_and_its_late_original_both_take_effect(faulty: MockServer) -> N
     """What the fault is for: a client that retries too early has two charges."""
     create(faulty)
     faulty.faults.queue("late-commit=0.1,502:POST")
-    path = "/1234/customers/1/recurring-products"
-    assert send(faulty.url, "POST", path, {"productCode": "P01"}).status == 502
+    path = charges_path("1")
+    assert send(faulty.url, "POST", path, new_charge()).status == 502
     assert send(faulty.url, "GET", path).json["items"] == []
-    assert send(faulty.url, "POST", path, {"productCode": "P01"}).status == 201
+    assert send(faulty.url, "POST", path, new_charge()).status == 201
     faulty.wait_for_late_writes(LIMIT)
     assert len(send(faulty.url, "GET", path).json["items"]) == 2
 
@@ -206,8 +207,8 @@ def app() -> MockApp:
 
 def in_process(app: MockApp, faults: Faults, number: str = "1") -> Answer | Broken:
     headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
-    body = json.dumps({"customerNo": number}).encode()
-    return answer(app, faults, Request("POST", f"{PREFIX}/1234/customers".encode(), headers, body), patience=30)
+    body = json_of(new_customer(number))
+    return answer(app, faults, Request("POST", f"{PREFIX}{customers_path()}".encode(), headers, body), patience=30)
 
 
 @pytest.mark.parametrize("ending", ["reset", "close"])

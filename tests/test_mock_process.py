@@ -9,13 +9,26 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from payex_billing_mock import MockServer
 from payex_billing_mock.faults import KINDS
 
+from contract_tests.exchange import render
 from tests.support import send
+from tests.wire import (
+    UPDATE,
+    change,
+    charges_path,
+    customers_path,
+    new_charge,
+    new_customer,
+    new_subscription,
+    subscription_path,
+    subscriptions_path,
+)
 
 COMMANDS = {"module": ["-m", "payex_billing_mock"], "cli": ["-m", "payex_billing", "mock"]}
 
@@ -41,7 +54,7 @@ def test_it_says_where_it_is_and_stops_clean(command: str, stop: signal.Signals)
     with started("--ledger", "42", "--token", "secret", command=command) as (process, url, line):
         assert "ledger 42" in line
         assert "token secret" in line
-        assert send(url, "POST", "/42/customers", {"customerNo": "1"}, token="secret").status == 201
+        assert send(url, "POST", customers_path("42"), new_customer("1"), token="secret").status == 201
         process.send_signal(stop)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out.splitlines()[-1], err) == (0, "Stopped.", "")
@@ -51,25 +64,22 @@ def test_it_keeps_its_state_in_a_file_over_a_kill(tmp_path: Path) -> None:
     file = str(tmp_path / "state.db")
     with started("--db", file) as (process, url, _):
         token = "token-1234"
-        send(url, "POST", "/1234/customers", {"customerNo": "A/å"}, token=token)
-        send(url, "POST", "/1234/customers/A%2F%C3%A5/subscriptions", {"subscriptionNo": "1"}, token=token)
-        send(url, "POST", "/1234/customers/A%2F%C3%A5/subscriptions", {"subscriptionNo": "2"}, token=token)
-        parent = "/1234/customers/A%2F%C3%A5/subscriptions/1/recurring-products"
+        send(url, "POST", customers_path(), new_customer("A/å"), token=token)
+        send(url, "POST", subscriptions_path("A/å"), new_subscription("1"), token=token)
+        send(url, "POST", subscriptions_path("A/å"), new_subscription("2"), token=token)
+        parent = charges_path("A/å", "1")
         charges = [
-            send(url, "POST", parent, b'{"productCode":"P","unitPrice":%d.500000}' % n, token=token) for n in range(5)
+            send(url, "POST", parent, render(new_charge(unit_price=Decimal(f"{n}.500000"))).encode(), token=token)
+            for n in range(5)
         ]
         send(url, "DELETE", charges[1].json["@id"], token=token)
-        send(url, "PATCH", charges[2].json["@id"], {"text": "changed"}, token=token)
-        send(url, "DELETE", "/1234/customers/A%2F%C3%A5/subscriptions/2", token=token)
-        before = [
-            send(url, "GET", path, token=token).body for path in (parent, "/1234/customers/A%2F%C3%A5/subscriptions")
-        ]
+        send(url, UPDATE, charges[2].json["@id"], change(text="changed"), token=token)
+        send(url, "DELETE", subscription_path("A/å", "2"), token=token)
+        before = [send(url, "GET", path, token=token).body for path in (parent, subscriptions_path("A/å"))]
         process.send_signal(signal.SIGKILL)
         process.wait()
     with started("--db", file) as (_, url, _):
-        after = [
-            send(url, "GET", path, token=token).body for path in (parent, "/1234/customers/A%2F%C3%A5/subscriptions")
-        ]
+        after = [send(url, "GET", path, token=token).body for path in (parent, subscriptions_path("A/å"))]
     assert b"500000" in before[0]
     assert b"changed" in before[0]
     assert after == before

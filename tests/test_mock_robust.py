@@ -17,11 +17,20 @@ from payex_billing_mock import Faults, MockServer
 from payex_billing_mock.json_text import MAX_DEPTH
 
 from tests.support import LEDGER, PREFIX, TOKEN, send
+from tests.wire import (
+    CUSTOMER_NO,
+    customers_path,
+    json_of,
+    new_customer,
+    new_subscription,
+    subscription_path,
+    subscriptions_path,
+)
 
 LIMIT = 60.0  # ends a test that hangs; nothing comes near it
 BRIEF = 0.2  # the mock's own limit in these tests, in place of 30 seconds
 HEAD = (
-    f"POST {PREFIX}/1234/customers HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n"
+    f"POST {PREFIX}{customers_path()} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n"
     "Content-Type: application/json\r\n"
 ).encode()
 GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -95,21 +104,21 @@ DEEP = {
     "closed arrays": b"[" * 32_000 + b"]" * 32_000,
     "closed objects": b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
     "arrays in objects": b'{"a":[' * 10_000,
-    "inside an unknown property": b'{"customerNo":"1","x":' + b"[" * 30_000 + b"]" * 30_000 + b"}",
+    "inside an unknown property": f'{{"{CUSTOMER_NO}":"1","x":'.encode() + b"[" * 30_000 + b"]" * 30_000 + b"}",
     "behind an open string": b'["\\' + b'"[' * 30_000,
 }
 
 
 @pytest.mark.parametrize("body", DEEP.values(), ids=DEEP)
 def test_deeply_nested_json_is_a_validation_problem(server: MockServer, body: bytes) -> None:
-    response = send(server.url, "POST", "/1234/customers", body)
+    response = send(server.url, "POST", customers_path(), body)
     assert (response.status, response.json["type"]) == (400, "billing/customer/problems/validation")
     assert is_well(server)
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
 def test_100_000_levels_are_more_than_a_body_may_have(server: MockServer, opening: bytes) -> None:
-    assert send(server.url, "POST", "/1234/customers", opening * 100_000).status == 413
+    assert send(server.url, "POST", customers_path(), opening * 100_000).status == 413
     assert is_well(server)
 
 
@@ -117,7 +126,10 @@ def test_json_may_have_as_many_levels_as_the_limit_and_not_one_more(server: Mock
     def create(levels: int, number: str) -> int:
         nested = b"[" * (levels - 1) + b"]" * (levels - 1)
         return send(
-            server.url, "POST", "/1234/customers", b'{"customerNo":"%s","x":%s}' % (number.encode(), nested)
+            server.url,
+            "POST",
+            customers_path(),
+            b'{"%s":"%s","x":%s}' % (CUSTOMER_NO.encode(), number.encode(), nested),
         ).status
 
     assert create(MAX_DEPTH, "1") == 201
@@ -125,14 +137,14 @@ def test_json_may_have_as_many_levels_as_the_limit_and_not_one_more(server: Mock
 
 
 def test_brackets_in_a_string_are_not_levels(server: MockServer) -> None:
-    body = json.dumps({"customerNo": "1", "x": '\\"[{' * 10_000}).encode()
-    assert send(server.url, "POST", "/1234/customers", body).status == 201
+    body = json.dumps({CUSTOMER_NO: "1", "x": '\\"[{' * 10_000}).encode()
+    assert send(server.url, "POST", customers_path(), body).status == 201
 
 
-@pytest.mark.parametrize("name", ["customerNo", "x"])
+@pytest.mark.parametrize("name", [CUSTOMER_NO, "x"])
 def test_a_number_with_an_enormous_exponent_is_a_validation_problem(server: MockServer, name: str) -> None:
-    body = b'{"customerNo":"1","%s":1e99999999999999999999}' % name.encode()
-    assert send(server.url, "POST", "/1234/customers", body).status == 400
+    body = b'{"%s":"1","%s":1e99999999999999999999}' % (CUSTOMER_NO.encode(), name.encode())
+    assert send(server.url, "POST", customers_path(), body).status == 400
     assert is_well(server)
 
 
@@ -265,7 +277,7 @@ def test_a_client_may_wait_for_100_continue(server: MockServer) -> None:
     with connect(server) as client:
         client.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: 18\r\n\r\n")
         assert client.recv(65_536) == b"HTTP/1.1 100 Continue\r\n\r\n"
-        client.sendall(b'{"customerNo":"1"}')
+        client.sendall(json_of(new_customer("1")))
         assert client.recv(65_536).startswith(b"HTTP/1.1 201 ")
 
 
@@ -303,11 +315,11 @@ def test_a_pipelined_request_survives_the_latency_of_the_one_before(wire: MockSe
     ],
 )
 def test_every_fault_fits_every_method(wire: MockServer, fault: str, method: str) -> None:
-    send(wire.url, "POST", "/1234/customers", {"customerNo": "1"})
-    send(wire.url, "POST", "/1234/customers/1/subscriptions", {"subscriptionNo": "2"})
+    send(wire.url, "POST", customers_path(), new_customer("1"))
+    send(wire.url, "POST", subscriptions_path("1"), new_subscription("2"))
     wire.faults.queue(fault)
     with suppress(ConnectionError, http.client.HTTPException):
-        send(wire.url, method, "/1234/customers/1/subscriptions/2")
+        send(wire.url, method, subscription_path("1", "2"))
     wire.wait_for_late_writes(LIMIT)
     assert is_well(wire)
 

@@ -16,6 +16,7 @@ import trustme
 from payex_billing_mock import Faults, MockServer, Tls
 
 from tests.support import LEDGER, PREFIX, TOKEN
+from tests.wire import CUSTOMER_NO, charges_path, customers_path, json_of, new_charge, new_customer
 
 LIMIT = 60.0
 HANDSHAKES = 50
@@ -193,12 +194,12 @@ def post(connection: http.client.HTTPConnection, path: str, body: bytes) -> http
 def test_large_bodies_arrive_whole_in_both_directions(faulty: MockServer, files: Files) -> None:
     connection = https(faulty, files)
     try:
-        assert post(connection, "/1234/customers", b'{"customerNo":"1"}'.ljust(65_536)).read()
+        assert post(connection, customers_path(), json_of(new_customer("1")).ljust(65_536)).read()
         for _ in range(30):
-            body = b'{"productCode":"P01","x":"%s"}' % (b"x" * 60_000)
-            assert post(connection, "/1234/customers/1/recurring-products", body).read().count(b"x") > 60_000
+            body = json_of(new_charge({"x": "x" * 60_000}))
+            assert post(connection, charges_path("1"), body).read().count(b"x") > 60_000
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        connection.request("GET", f"{PREFIX}/1234/customers/1/recurring-products", headers=headers)
+        connection.request("GET", f"{PREFIX}{charges_path('1')}", headers=headers)
         assert connection.getresponse().read().count(b"x" * 60_000) == 30
     finally:
         connection.close()
@@ -220,7 +221,7 @@ def test_faults_cut_a_tls_connection_too(faulty: MockServer, files: Files, fault
     connection = https(faulty, files)
     try:
         with pytest.raises(error):
-            post(connection, "/1234/customers", b'{"customerNo":"1"}').read()
+            post(connection, customers_path(), json_of(new_customer("1"))).read()
     finally:
         connection.close()
     faulty.wait_for_late_writes(LIMIT)
@@ -232,7 +233,7 @@ def test_slow_responses_arrive_whole_over_tls(faulty: MockServer, files: Files, 
     faulty.faults.queue(fault)
     connection = https(faulty, files)
     try:
-        assert b'"customerNo":"1"' in post(connection, "/1234/customers", b'{"customerNo":"1"}').read()
+        assert f'"{CUSTOMER_NO}":"1"'.encode() in post(connection, customers_path(), json_of(new_customer("1"))).read()
     finally:
         connection.close()
 

@@ -1,4 +1,4 @@
-"""`make generate` and `make check-generated`: the client and docs/provenance.md, from openapi.yaml.
+"""`make generate` and `make check-generated`: the client, the contract table and docs/provenance.md, from openapi.yaml.
 
 The client is made beside the old one and moved into place only when all of it succeeded.
 
@@ -16,15 +16,19 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
+import contract_table
 import provenance
 import yaml
 
 PACKAGE = "payex_billing_client"
 STAMP = "_generated.json"
+TABLE = Path("wrapper/payex_billing/_contract.py")
+PAGE = Path("docs/provenance.md")
 
 
 class GenerationError(Exception):
@@ -46,16 +50,34 @@ def main() -> int:
                 generating = meanwhile.submit(generate, root, Path(beside))
                 contract = read_contract(root / "openapi.yaml")
                 client = generating.result()
-            page = provenance.render(contract)
-        except (GenerationError, provenance.ProvenanceError) as error:
+            texts = {PAGE: provenance.render(contract), TABLE: _formatted(contract_table.render(contract))}
+        except (GenerationError, provenance.ProvenanceError, contract_table.TableError) as error:
             print(f"{error}\nNothing was changed.", file=sys.stderr)
             return 1
         if options.check:
-            return check(root, client, page)
+            return check(root, client, texts)
         replace(client, root / "generated_client" / PACKAGE)
-        _write_if_changed(root / "docs" / "provenance.md", page)
-    print(f"generated_client/{PACKAGE} and docs/provenance.md are made from openapi.yaml.")
-    return 0
+        for path, text in texts.items():
+            _write_if_changed(root / path, text)
+    print(f"generated_client/{PACKAGE}, {TABLE} and {PAGE} are made from openapi.yaml.")
+    return _check_wrapper(root)
+
+
+def _check_wrapper(root: Path) -> int:
+    """Say what in the wrapper no longer fits the contract."""
+    folders = os.pathsep.join(str(root / each) for each in ("wrapper", "generated_client"))
+    result = subprocess.run(
+        [sys.executable, "-c", "import payex_billing._operations, payex_billing.config"],
+        env=os.environ | {"PYTHONPATH": folders},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode == 0:
+        return 0
+    reason = result.stderr.strip().rpartition("\n")[2]
+    print(f"The wrapper does not fit the contract any more: {reason}", file=sys.stderr)
+    return 1
 
 
 def read_contract(path: Path) -> dict[str, object]:
@@ -166,14 +188,30 @@ def replace(new: Path, old: Path) -> None:
         raise
 
 
-def check(root: Path, client: Path, page: str) -> int:
+def _formatted(source: str) -> str:
+    """Return Python source as ruff formats it."""
+    ruff = str(Path(sys.executable).with_name("ruff"))
+    result = subprocess.run(
+        [ruff, "format", "--line-length", "120", "--isolated", "--no-cache", "--quiet", "-"],
+        input=source,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode != 0:
+        raise GenerationError(f"ruff format failed on {TABLE}:\n{result.stdout}{result.stderr}")
+    return result.stdout
+
+
+def check(root: Path, client: Path, texts: Mapping[Path, str]) -> int:
     """Compare what would be generated with what is committed."""
     differences = _differences(client, root / "generated_client" / PACKAGE)
-    committed = root / "docs" / "provenance.md"
-    if not committed.is_file() or committed.read_text(encoding="utf-8") != page:
-        differences.append("docs/provenance.md")
+    for path, text in texts.items():
+        committed = root / path
+        if not committed.is_file() or committed.read_text(encoding="utf-8") != text:
+            differences.append(str(path))
     if not differences:
-        print("The generated client and docs/provenance.md agree with openapi.yaml.")
+        print(f"The generated client, {TABLE} and {PAGE} agree with openapi.yaml.")
         return 0
     listed = "\n".join(f"  {name}" for name in differences[:20])
     print(f"Generated files differ from openapi.yaml:\n{listed}\nRun `make generate` and commit.", file=sys.stderr)

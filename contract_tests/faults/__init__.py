@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from . import hypermedia, identity, inputs, problems, shape, state, status, tenants, weight
-from ._planting import FAULTS, Fault, plant
+from ._planting import FAULTS, LEDGERS, Fault, plant
 
-__all__ = ["FAULTS", "Fault", "plant"]
+__all__ = ["FAULTS", "LEDGERS", "Fault", "plant"]
 
 _ = (shape, status, problems, inputs, state, identity, hypermedia, tenants, weight)  # each registers its faults

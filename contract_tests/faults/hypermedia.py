@@ -4,12 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from payex_billing_mock.app import Answer, Request
+from contract_tests.exchange import CONTRACT
 
-from ._planting import answers, rewritten, with_body
+from ._planting import (
+    CHARGE_ID,
+    CHARGES,
+    CUSTOMER_NO,
+    SUBSCRIPTION_NO,
+    UPDATE,
+    Answer,
+    Request,
+    answers,
+    is_list,
+    rewritten,
+    with_body,
+)
 
 FAMILY = "hypermedia"
-ELSEWHERE = "/billing/customer/v1/1234/customers/1"
+ELSEWHERE = f"{CONTRACT.base_path}/1234/{'/'.join(CONTRACT.place('customer').segments('1'))}"
+OTHER_UPDATE = "PUT" if UPDATE != "PUT" else "PATCH"
+SUBSCRIPTIONS = CONTRACT.place("subscription").segment
+# The links of a customer or subscription to its charges, and of a customer to its subscriptions.
+TO_CHARGES = next(name for name, place in CONTRACT.links["subscription"].items() if place.kind == "charge")
+TO_SUBSCRIPTIONS = next(name for name, place in CONTRACT.links["customer"].items() if place.kind == "subscription")
 
 
 def _of(name: str, of: str, description: str, change: Any) -> None:
@@ -26,52 +43,52 @@ def _operations(resource: dict[str, Any], **changes: str) -> dict[str, Any]:
 
 _of(
     "operation_of_another",
-    "customerNo",
+    CUSTOMER_NO,
     "the operations of a customer are another's",
     lambda each: {
-        "operations": [{**one, "href": one["href"].replace(each["customerNo"], "1")} for one in each["operations"]]
+        "operations": [{**one, "href": one["href"].replace(each[CUSTOMER_NO], "1")} for one in each["operations"]]
     },
 )
 _of(
     "link_of_another",
-    "customerNo",
+    CUSTOMER_NO,
     "the link to the charges is another customer's",
-    lambda each: {"recurringProducts": f"{ELSEWHERE}/recurring-products"},
+    lambda each: {TO_CHARGES: f"{ELSEWHERE}/{CHARGES}"},
 )
 _of(
     "id_of_another",
-    "recurringProductId",
+    CHARGE_ID,
     "the @id of a charge is another's",
-    lambda each: {"@id": f"{ELSEWHERE}/recurring-products/1"},
+    lambda each: {"@id": f"{ELSEWHERE}/{CHARGES}/1"},
 )
 _of(
     "id_without_charge",
-    "recurringProductId",
+    CHARGE_ID,
     "the @id of a charge is its list's",
     lambda each: {"@id": each["@id"].rpartition("/")[0]},
 )
 _of(
     "other_host",
-    "customerNo",
+    CUSTOMER_NO,
     "links lead to another host",
-    lambda each: {"subscriptions": f"https://evil.example{each['subscriptions']}"},
+    lambda each: {TO_SUBSCRIPTIONS: f"https://evil.example{each[TO_SUBSCRIPTIONS]}"},
 )
 _of(
     "operation_to_other_host",
-    "subscriptionNo",
+    SUBSCRIPTION_NO,
     "operations lead to another host",
     lambda each: {"operations": [{**one, "href": "https://evil.example" + one["href"]} for one in each["operations"]]},
 )
 _of(
     "protocol_relative",
-    "subscriptionNo",
+    SUBSCRIPTION_NO,
     "a link begins with two slashes",
-    lambda each: {"recurringProducts": "/" + each["recurringProducts"]},
+    lambda each: {TO_CHARGES: "/" + each[TO_CHARGES]},
 )
-_of("relative_link", "customerNo", "links are relative", lambda each: {"subscriptions": "subscriptions"})
+_of("relative_link", CUSTOMER_NO, "links are relative", lambda each: {TO_SUBSCRIPTIONS: SUBSCRIPTIONS})
 _of(
     "advertised_in_vain",
-    "customerNo",
+    CUSTOMER_NO,
     "a removal is advertised that answers 405",
     lambda each: {
         "operations": [*each["operations"], {"rel": "delete-customer", "method": "DELETE", "href": each["@id"]}]
@@ -79,47 +96,47 @@ _of(
 )
 _of(
     "charge_advertises_put",
-    "recurringProductId",
-    "a charge advertises PUT, which answers 405",
-    lambda each: {"operations": [{"rel": "replace", "method": "PUT", "href": each["@id"]}]},
+    CHARGE_ID,
+    f"a charge advertises {OTHER_UPDATE}, which answers 405",
+    lambda each: {"operations": [{"rel": "replace", "method": OTHER_UPDATE, "href": each["@id"]}]},
 )
-_of("wrong_method", "customerNo", "operations that add say GET", lambda each: _operations(each, method="GET"))
+_of("wrong_method", CUSTOMER_NO, "operations that add say GET", lambda each: _operations(each, method="GET"))
 _of(
     "operation_missing",
-    "customerNo",
+    CUSTOMER_NO,
     "an operation that works is not advertised",
     lambda each: {"operations": each["operations"][1:]},
 )
-_of("operations_empty", "subscriptionNo", "a subscription advertises nothing", lambda each: {"operations": []})
-_of("operations_null", "customerNo", "the operations of a customer are null", lambda each: {"operations": None})
+_of("operations_empty", SUBSCRIPTION_NO, "a subscription advertises nothing", lambda each: {"operations": []})
+_of("operations_null", CUSTOMER_NO, "the operations of a customer are null", lambda each: {"operations": None})
 _of(
     "operation_twice",
-    "subscriptionNo",
+    SUBSCRIPTION_NO,
     "an operation is advertised twice",
     lambda each: {"operations": each["operations"] * 2},
 )
 _of(
     "subscription_adds_to_customer",
-    "subscriptionNo",
+    SUBSCRIPTION_NO,
     "a subscription's operation adds to its customer",
     lambda each: {
         "operations": [
-            {**one, "href": each["@id"].partition("/subscriptions/")[0] + "/recurring-products"}
+            {**one, "href": each["@id"].partition(f"/{SUBSCRIPTIONS}/")[0] + f"/{CHARGES}"}
             for one in each["operations"]
         ]
     },
 )
 _of(
     "wrong_version",
-    "customerNo",
+    CUSTOMER_NO,
     "links name another version of the API",
-    lambda each: {"subscriptions": each["subscriptions"].replace("/v1/", "/v2/")},
+    lambda each: {TO_SUBSCRIPTIONS: each[TO_SUBSCRIPTIONS].replace("/v1/", "/v2/")},
 )
 _of(
     "number_not_encoded",
-    "customerNo",
+    CUSTOMER_NO,
     "numbers in links are not encoded",
-    lambda each: {"subscriptions": each["@id"].rpartition("/")[0] + "/" + each["customerNo"] + "/subscriptions"},
+    lambda each: {TO_SUBSCRIPTIONS: f"{each['@id'].rpartition('/')[0]}/{each[CUSTOMER_NO]}/{SUBSCRIPTIONS}"},
 )
 
 
@@ -130,9 +147,9 @@ def list_elsewhere(_: Request, answer: Answer) -> Answer:
 
 @answers(FAMILY, "the links in a list differ from those of a read")
 def other_links_in_lists(_: Request, answer: Answer) -> Answer:
-    if b'"items"' not in answer.body:
+    if not is_list(answer):
         return answer
-    return rewritten(answer, lambda each: each | {"@id": each["@id"] + "/"}, of="recurringProductId")
+    return rewritten(answer, lambda each: each | {"@id": each["@id"] + "/"}, of=CHARGE_ID)
 
 
 @answers(FAMILY, "a list leads on to itself for ever")

@@ -8,13 +8,25 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from payex_billing_mock import MockApp, Store
-from payex_billing_mock.app import Answer, Request
-from payex_billing_mock.contract import Failure
-from payex_billing_mock.problems import Refusal, invalid
-from payex_billing_mock.store import JsonObject
+from payex_billing_mock import Store
 
-from ._planting import Next, behaves, schema_fault, stores
+from contract_tests.exchange import CONTRACT
+
+from ._planting import (
+    CUSTOMER_NO,
+    UPDATE,
+    Answer,
+    MockWithFault,
+    Next,
+    Request,
+    behaves,
+    refusal,
+    schema_fault,
+    stores,
+    validation,
+    wire,
+)
+from .state import JsonObject
 
 TAKEN, REFUSED = "input accepted", "input refused"
 Schemas = dict[str, Any]
@@ -93,23 +105,28 @@ schema_fault(
     TAKEN,
     "a new charge may have a null quantity",
     _property(
-        "NewRecurringProduct", "quantity", {"anyOf": [{"$ref": "#/components/schemas/Quantity"}, {"type": "null"}]}
+        "NewRecurringProduct",
+        wire("quantity"),
+        {"anyOf": [{"$ref": "#/components/schemas/Quantity"}, {"type": "null"}]},
     ),
 )
 schema_fault(
     "any_change_of_quantity",
     TAKEN,
     "a quantity is not looked at in a change",
-    _property("RecurringProductChange", "quantity", {}),
+    _property("RecurringProductChange", wire("quantity"), {}),
 )
 schema_fault(
     "any_change_of_end",
     TAKEN,
     "an end is not looked at in a change",
-    _property("RecurringProductChange", "endDate", {}),
+    _property("RecurringProductChange", wire("end_date"), {}),
 )
 schema_fault(
-    "null_product", TAKEN, "a product code may be cleared", _property("RecurringProductChange", "productCode", {})
+    "null_product",
+    TAKEN,
+    "a product code may be cleared",
+    _property("RecurringProductChange", wire("product_code"), {}),
 )
 
 schema_fault("shorter_text", REFUSED, "a text of 73 is refused", _set("ChargeText", maxLength=72))
@@ -140,13 +157,13 @@ schema_fault(
     "quantity_required",
     REFUSED,
     "a charge without a quantity is refused",
-    _set("NewRecurringProduct", required=["productCode", "quantity"]),
+    _set("NewRecurringProduct", required=[wire("product_code"), wire("quantity")]),
 )
 schema_fault(
     "no_open_end",
     REFUSED,
     "an end of null is refused",
-    _property("NewRecurringProduct", "endDate", {"$ref": "#/components/schemas/Date"}),
+    _property("NewRecurringProduct", wire("end_date"), {"$ref": "#/components/schemas/Date"}),
 )
 schema_fault(
     "nothing_unknown",
@@ -158,137 +175,135 @@ schema_fault(
     "no_clearing",
     REFUSED,
     "null is refused in a change",
-    _property("RecurringProductChange", "text", {"$ref": "#/components/schemas/ChargeText"}),
+    _property("RecurringProductChange", wire("text"), {"$ref": "#/components/schemas/ChargeText"}),
 )
 schema_fault("no_leap_day", REFUSED, "29 February is refused", _set("Date", pattern=r"^(?!.*-02-29)"))
 schema_fault("no_empty_change", REFUSED, "an empty change is refused", _set("RecurringProductChange", minProperties=1))
 
 
 @behaves(REFUSED, "a text is counted in bytes")
-def text_in_bytes(app: MockApp, request: Request, ask: Next) -> Answer:
-    found = re.search(rb'"text":"([^"]*)"', request.body or b"")
+def text_in_bytes(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    found = re.search(rb'"%b":"([^"]*)"' % wire("text").encode(), request.body)
     if found and len(found[1]) > 73:
-        return app.refuse(invalid([Failure("text", "is too long")]))
+        return validation(**{wire("text"): "is too long"})
     return ask(request)
 
 
 @behaves(REFUSED, "a charset in the media type is refused")
-def no_charset(app: MockApp, request: Request, ask: Next) -> Answer:
+def no_charset(app: MockWithFault, request: Request, ask: Next) -> Answer:
     if "charset" in request.headers.get("content-type", "").lower():
-        return app.refuse(Refusal("unsupported-media-type"))
+        return refusal("unsupported-media-type")
     return ask(request)
 
 
 @behaves(TAKEN, "an array of one object is taken for the object")
-def array_for_object(app: MockApp, request: Request, ask: Next) -> Answer:
-    body = (request.body or b"").strip()
-    return ask(replace(request, body=b"{}") if body.startswith(b"[") and request.method == "PATCH" else request)
+def array_for_object(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    body = request.body.strip()
+    return ask(replace(request, body=b"{}") if body.startswith(b"[") and request.method == UPDATE else request)
 
 
 @behaves(TAKEN, "any media type is taken")
-def any_media_type(app: MockApp, request: Request, ask: Next) -> Answer:
+def any_media_type(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return ask(replace(request, headers={**request.headers, "content-type": "application/json"}))
 
 
 @behaves(TAKEN, "a body without a media type is taken")
-def missing_media_type(app: MockApp, request: Request, ask: Next) -> Answer:
+def missing_media_type(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return ask(replace(request, headers={"content-type": "application/json", **request.headers}))
 
 
 @behaves(TAKEN, "an empty body is an empty change")
-def empty_body(app: MockApp, request: Request, ask: Next) -> Answer:
-    return ask(replace(request, body=request.body or b"{}") if request.body is not None else request)
+def empty_body(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    return ask(replace(request, body=request.body or b"{}"))
 
 
 @behaves(TAKEN, "JSON with a comma too many is taken")
-def trailing_comma(app: MockApp, request: Request, ask: Next) -> Answer:
+def trailing_comma(app: MockWithFault, request: Request, ask: Next) -> Answer:
     body = request.body
-    return ask(replace(request, body=re.sub(rb",\s*}", b"}", body)) if body else request)
+    return ask(replace(request, body=re.sub(rb",\s*}", b"}", body)))
 
 
 @behaves(TAKEN, "NaN is taken for null")
-def nan_in_body(app: MockApp, request: Request, ask: Next) -> Answer:
+def nan_in_body(app: MockWithFault, request: Request, ask: Next) -> Answer:
     body = request.body
-    return ask(replace(request, body=body.replace(b":NaN", b":1").replace(b":Infinity", b":1")) if body else request)
+    return ask(replace(request, body=body.replace(b":NaN", b":1").replace(b":Infinity", b":1")))
 
 
 def _fails(name: str, description: str, when: Callable[[Request], bool]) -> None:
-    def behaviour(app: MockApp, request: Request, ask: Next) -> Answer:
-        return app.refuse(Refusal("internal-server-error")) if when(request) else ask(request)
+    def behaviour(app: MockWithFault, request: Request, ask: Next) -> Answer:
+        return refusal("internal-server-error") if when(request) else ask(request)
 
     behaviour.__name__ = name
     behaves(TAKEN, description)(behaviour)
 
 
 def _malformed(request: Request) -> bool:
-    return request.body is not None and request.body.count(b"{") != request.body.count(b"}")
+    return request.body.count(b"{") != request.body.count(b"}")
 
 
 _fails("malformed_json_fails", "malformed JSON makes the server fail", _malformed)
 _fails("nul_fails", "NUL in a path makes the server fail", lambda request: b"%00" in request.raw_path)
-_fails("nul_in_text_fails", "NUL in a text makes the server fail", lambda request: b"\\u0000" in (request.body or b""))
+_fails("nul_in_text_fails", "NUL in a text makes the server fail", lambda request: b"\\u0000" in request.body)
 _fails(
     "wide_character_fails",
     "a character beyond the BMP makes the server fail",
-    lambda request: b"\xf0\x9f" in (request.body or b""),
+    lambda request: b"\xf0\x9f" in request.body,
 )
 _fails("long_id_fails", "an id of 1,000 characters makes the server fail", lambda request: len(request.raw_path) > 1000)
 _fails("bad_utf_8_fails", "a path that is not UTF-8 makes the server fail", lambda request: b"%FF" in request.raw_path)
-_fails(
-    "deep_json_fails", "deeply nested JSON makes the server fail", lambda request: b"[" * 200 in (request.body or b"")
-)
+_fails("deep_json_fails", "deeply nested JSON makes the server fail", lambda request: b"[" * 200 in request.body)
 _fails("quote_in_id_fails", "a quote in an id makes the server fail", lambda request: b"%27" in request.raw_path)
 _fails(
     "empty_body_fails",
     "an empty body makes the server fail",
-    lambda request: request.method == "PATCH" and request.body == b"",
+    lambda request: request.method == UPDATE and request.body == b"",
 )
 
 
 @behaves(TAKEN, "`%2F` in a number splits the path")
-def slash_splits(app: MockApp, request: Request, ask: Next) -> Answer:
+def slash_splits(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return ask(replace(request, raw_path=request.raw_path.replace(b"%2F", b"/")))
 
 
 @behaves(TAKEN, "the path is decoded twice")
-def decoded_twice(app: MockApp, request: Request, ask: Next) -> Answer:
+def decoded_twice(app: MockWithFault, request: Request, ask: Next) -> Answer:
     path = request.raw_path
     return ask(replace(request, raw_path=path.replace(b"%25", b"%")) if b"%25" in path else request)
 
 
 @behaves(TAKEN, "routes are taken in any case")
-def routes_in_any_case(app: MockApp, request: Request, ask: Next) -> Answer:
+def routes_in_any_case(app: MockWithFault, request: Request, ask: Next) -> Answer:
     path = request.raw_path
-    for word in (b"customers", b"subscriptions", b"recurring-products"):
+    for word in {place.segment.encode() for place in CONTRACT.places.values()}:
         path = re.sub(b"/" + word + b"(?=/|$)", b"/" + word, path, flags=re.IGNORECASE)
     return ask(replace(request, raw_path=path))
 
 
 @behaves(TAKEN, "a slash at the end is taken")
-def trailing_slash(app: MockApp, request: Request, ask: Next) -> Answer:
+def trailing_slash(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return ask(replace(request, raw_path=request.raw_path.rstrip(b"/")))
 
 
 @behaves(TAKEN, "a plus in a path is a space")
-def plus_is_space(app: MockApp, request: Request, ask: Next) -> Answer:
+def plus_is_space(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return ask(replace(request, raw_path=request.raw_path.replace(b"%2B", b"%20").replace(b"+", b"%20")))
 
 
 @behaves(TAKEN, "spaces around a number are cut off")
-def numbers_are_trimmed(app: MockApp, request: Request, ask: Next) -> Answer:
+def numbers_are_trimmed(app: MockWithFault, request: Request, ask: Next) -> Answer:
     body = request.body
     path = re.sub(rb"(?:%20)+(?=/|$)", b"", request.raw_path)
-    trimmed = re.sub(rb'"customerNo":"\s*([^"]*?)\s*"', rb'"customerNo":"\1"', body) if body else body
+    trimmed = re.sub(rb'("%b":)"\s*([^"]*?)\s*"' % CUSTOMER_NO.encode(), rb'\1"\2"', body)
     return ask(replace(request, raw_path=path or unquote_to_bytes(path), body=trimmed))
 
 
 @stores(TAKEN, "a charge may end before it starts")
 class EndBeforeStart(Store):
     def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Any:
-        end = body.pop("endDate", ...)
+        end = body.pop(wire("end_date"), ...)
         charge = super().create_charge(ledger, customer, subscription, body)
         if end is not ...:
-            charge.document["endDate"] = end
+            charge.document[wire("end_date")] = end
         return charge
 
 
@@ -296,12 +311,12 @@ class EndBeforeStart(Store):
 class ChangedEndBeforeStart(Store):
     def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Any:
         charge = self.charge(ledger, customer, subscription, charge_id)
-        if "startDate" in body:
+        if wire("start_date") in body:
             return super().change_charge(ledger, customer, subscription, charge_id, body)
-        start = charge.document.pop("startDate", ...)
+        start = charge.document.pop(wire("start_date"), ...)
         try:
             return super().change_charge(ledger, customer, subscription, charge_id, body)
         finally:
             if start is not ...:
-                charge.document["startDate"] = start
+                charge.document[wire("start_date")] = start
                 charge.rendered = None

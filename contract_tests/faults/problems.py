@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from payex_billing_mock import MockApp
-from payex_billing_mock.app import Answer, Request
+from contract_tests.exchange import CONTRACT
 
-from ._planting import Next, answers, behaves, problem_rewritten, read, without
+from ._planting import Answer, MockWithFault, Next, Request, answers, behaves, problem_rewritten, read, without
 
 FAMILY = "problems"
 PREFIX = "billing/customer/problems/"
@@ -68,17 +67,19 @@ _each("statement_shown", "the detail is a statement", lambda each: each | {"deta
 _each(
     "wrong_not_found",
     "every 404 is subscription-not-found",
-    lambda each: each | ({"type": PREFIX + "subscription-not-found"} if each["status"] == 404 else {}),
+    lambda each: each | ({"type": PREFIX + CONTRACT.not_found["subscription"]} if each["status"] == 404 else {}),
 )
 _each(
     "customer_for_charge",
     "a missing charge is called a missing customer",
-    lambda each: each | {"type": each["type"].replace("recurring-product-not-found", "customer-not-found")},
+    lambda each: each | {"type": each["type"].replace(CONTRACT.not_found["charge"], CONTRACT.not_found["customer"])},
 )
 _each(
     "conflict_of_another",
     "a duplicate subscription is called a duplicate customer",
-    lambda each: each | {"type": each["type"].replace("subscription-already", "customer-already")},
+    lambda each: (
+        each | {"type": each["type"].replace(*(CONTRACT.duplicates[kind][1] for kind in ("subscription", "customer")))}
+    ),
 )
 
 
@@ -103,7 +104,7 @@ def value_repeated(request: Request, answer: Answer) -> Answer:
 
 
 @behaves(FAMILY, "a value that is refused is called unprocessable")
-def validation_is_422(app: MockApp, request: Request, ask: Next) -> Answer:
+def validation_is_422(app: MockWithFault, request: Request, ask: Next) -> Answer:
     answer = ask(request)
     if answer.status != 400:
         return answer

@@ -2,57 +2,74 @@
 
 from __future__ import annotations
 
-from payex_billing_mock.app import Answer, Request
-from payex_billing_mock.json_text import render
+from contract_tests.exchange import CONTRACT, render
 
-from ._planting import answers, read, rewritten, with_body, without
+from ._planting import CHARGE_ID as CHARGE
+from ._planting import (
+    CUSTOMER_NO,
+    SUBSCRIPTION_NO,
+    UPDATE,
+    Answer,
+    Request,
+    answers,
+    emptied,
+    is_list,
+    items_in,
+    read,
+    rewritten,
+    wire,
+    with_body,
+    without,
+)
 
 FAMILY = "shape"
-CHARGE = "recurringProductId"
+QUANTITY, PRICE = wire("quantity"), wire("unit_price")
+START, END, CODE = wire("start_date"), wire("end_date"), wire("product_code")
+TO_CHARGES = next(iter(CONTRACT.links["subscription"]))
+TO_SUBSCRIPTIONS = next(name for name, place in CONTRACT.links["customer"].items() if place.kind == "subscription")
 
 
 @answers(FAMILY, "a customer has no customerNo")
 def customer_without_its_number(_: Request, answer: Answer) -> Answer:
-    return rewritten(answer, lambda each: without(each, "customerNo"), of="subscriptions")
+    return rewritten(answer, lambda each: without(each, CUSTOMER_NO), of=TO_SUBSCRIPTIONS)
 
 
 @answers(FAMILY, "the third item of a list has no id")
 def third_item_without_id(_: Request, answer: Answer) -> Answer:
     body = read(answer) if answer.status == 200 else None
-    if not body or len(body.get("items", ())) < 3:
+    items = items_in(body) or []
+    if len(items) < 3:
         return answer
-    body["items"][2] = without(body["items"][2], CHARGE)
+    items[2] = without(items[2], CHARGE)
     return with_body(answer, render(body))
 
 
 @answers(FAMILY, "a charge that has an end has no @id")
 def ended_charge_without_link(_: Request, answer: Answer) -> Answer:
-    return rewritten(answer, lambda each: without(each, "@id") if each.get("endDate") else each, of=CHARGE)
+    return rewritten(answer, lambda each: without(each, "@id") if each.get(END) else each, of=CHARGE)
 
 
 @answers(FAMILY, "a quantity is a string")
 def quantity_as_string(_: Request, answer: Answer) -> Answer:
-    return rewritten(answer, lambda each: each | {"quantity": str(each["quantity"])}, of="quantity")
+    return rewritten(answer, lambda each: each | {QUANTITY: str(each[QUANTITY])}, of=QUANTITY)
 
 
 @answers(FAMILY, "a price is a string")
 def price_as_string(_: Request, answer: Answer) -> Answer:
-    return rewritten(answer, lambda each: each | {"unitPrice": str(each["unitPrice"])}, of="unitPrice")
+    return rewritten(answer, lambda each: each | {PRICE: str(each[PRICE])}, of=PRICE)
 
 
 @answers(FAMILY, "a price has a decimal comma")
 def price_with_comma(_: Request, answer: Answer) -> Answer:
-    return rewritten(
-        answer, lambda each: each | {"unitPrice": str(each["unitPrice"]).replace(".", ",")}, of="unitPrice"
-    )
+    return rewritten(answer, lambda each: each | {PRICE: str(each[PRICE]).replace(".", ",")}, of=PRICE)
 
 
 @answers(FAMILY, "a date is a date and time")
 def date_as_datetime(_: Request, answer: Answer) -> Answer:
     return rewritten(
         answer,
-        lambda each: each | ({"startDate": f"{each['startDate']}T00:00:00Z"} if each["startDate"] else {}),
-        of="startDate",
+        lambda each: each | ({START: f"{each[START]}T00:00:00Z"} if each[START] else {}),
+        of=START,
     )
 
 
@@ -60,19 +77,19 @@ def date_as_datetime(_: Request, answer: Answer) -> Answer:
 def date_day_first(_: Request, answer: Answer) -> Answer:
     return rewritten(
         answer,
-        lambda each: each | {"endDate": "-".join(reversed(each["endDate"].split("-"))) if each["endDate"] else None},
-        of="endDate",
+        lambda each: each | {END: "-".join(reversed(each[END].split("-"))) if each[END] else None},
+        of=END,
     )
 
 
 @answers(FAMILY, "a product code is null when there is a text")
 def null_product_code(_: Request, answer: Answer) -> Answer:
-    return rewritten(answer, lambda each: each | {"productCode": None}, of="text")
+    return rewritten(answer, lambda each: each | {CODE: None}, of=wire("text"))
 
 
 @answers(FAMILY, "the id in a list is null")
 def null_id_in_lists(_: Request, answer: Answer) -> Answer:
-    if answer.status != 200 or b'"items"' not in answer.body:
+    if not is_list(answer):
         return answer
     return rewritten(answer, lambda each: each | {CHARGE: None}, of=CHARGE)
 
@@ -80,43 +97,45 @@ def null_id_in_lists(_: Request, answer: Answer) -> Answer:
 @answers(FAMILY, "a list is a bare array")
 def list_as_bare_array(_: Request, answer: Answer) -> Answer:
     body = read(answer) if answer.status == 200 else None
-    return with_body(answer, render(body["items"])) if body and "items" in body else answer
+    items = items_in(body)
+    return answer if items is None else with_body(answer, render(items))
 
 
 @answers(FAMILY, "an empty list is null")
 def empty_list_as_null(_: Request, answer: Answer) -> Answer:
-    return with_body(answer, answer.body.replace(b'"items":[]', b'"items":null'))
+    return emptied(answer, lambda name: f'"{name}":null')
 
 
 @answers(FAMILY, "an empty list has no items")
 def empty_list_without_items(_: Request, answer: Answer) -> Answer:
-    return with_body(answer, answer.body.replace(b'"items":[],', b""))
+    return emptied(answer, lambda _: '"nothing":0')
 
 
 @answers(FAMILY, "a list has no navigation")
 def list_without_navigation(_: Request, answer: Answer) -> Answer:
-    body = read(answer) if answer.status == 200 else None
-    return with_body(answer, render(without(body, "navigation"))) if body and "items" in body else answer
+    return with_body(answer, render(without(read(answer), "navigation"))) if is_list(answer) else answer
 
 
 @answers(FAMILY, "the last byte of a charge is missing")
 def truncated_json(request: Request, answer: Answer) -> Answer:
-    return with_body(answer, answer.body[:-1]) if request.method == "PATCH" and answer.status == 200 else answer
+    return with_body(answer, answer.body[:-1]) if request.method == UPDATE and answer.status == 200 else answer
 
 
 @answers(FAMILY, "a key stands twice in a charge")
 def duplicate_keys(_: Request, answer: Answer) -> Answer:
-    return with_body(answer, answer.body.replace(b'"productCode":', b'"productCode":"P99","productCode":', 1))
+    key = f'"{CODE}":'.encode()
+    return with_body(answer, answer.body.replace(key, key + b'"P99",' + key, 1))
 
 
 @answers(FAMILY, "a price of nought is NaN")
 def nan_price(_: Request, answer: Answer) -> Answer:
-    return with_body(answer, answer.body.replace(b'"unitPrice":0,', b'"unitPrice":NaN,'))
+    key = f'"{PRICE}":'.encode()
+    return with_body(answer, answer.body.replace(key + b"0,", key + b"NaN,"))
 
 
 @answers(FAMILY, "lists begin with a byte order mark")
 def byte_order_mark(_: Request, answer: Answer) -> Answer:
-    return with_body(answer, b"\xef\xbb\xbf" + answer.body) if b'"items"' in answer.body else answer
+    return with_body(answer, b"\xef\xbb\xbf" + answer.body) if is_list(answer) else answer
 
 
 @answers(FAMILY, "bodies are in Latin-1")
@@ -126,12 +145,12 @@ def latin_1_body(_: Request, answer: Answer) -> Answer:
 
 @answers(FAMILY, "the operations of a subscription are one object")
 def operations_as_object(_: Request, answer: Answer) -> Answer:
-    return rewritten(answer, lambda each: each | {"operations": each["operations"][0]}, of="subscriptionNo")
+    return rewritten(answer, lambda each: each | {"operations": each["operations"][0]}, of=SUBSCRIPTION_NO)
 
 
 @answers(FAMILY, "a resource is wrapped in data")
 def wrapped_in_data(request: Request, answer: Answer) -> Answer:
-    wrap = request.method == "GET" and answer.status == 200 and b'"items"' not in answer.body
+    wrap = request.method == "GET" and answer.status == 200 and not is_list(answer)
     return with_body(answer, b'{"data":' + answer.body + b"}") if wrap else answer
 
 
@@ -148,11 +167,11 @@ def pascal_case_keys(request: Request, answer: Answer) -> Answer:
 def null_link(request: Request, answer: Answer) -> Answer:
     if request.method != "POST":
         return answer
-    return rewritten(answer, lambda each: each | {"recurringProducts": None}, of="subscriptionNo")
+    return rewritten(answer, lambda each: each | {TO_CHARGES: None}, of=SUBSCRIPTION_NO)
 
 
 @answers(FAMILY, "true stands for a quantity of one")
 def true_for_one(_: Request, answer: Answer) -> Answer:
     return rewritten(
-        answer, lambda each: each | {"quantity": True if each["quantity"] == 1 else each["quantity"]}, of="quantity"
+        answer, lambda each: each | {QUANTITY: True if each[QUANTITY] == 1 else each[QUANTITY]}, of=QUANTITY
     )

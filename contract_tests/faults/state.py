@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from payex_billing_mock import MockApp, Store
-from payex_billing_mock.app import Answer, Request
-from payex_billing_mock.problems import Refusal
-from payex_billing_mock.store import Charge, Customer, JsonObject, Key, Subscription
+from payex_billing_mock import Store
 
-from ._planting import Next, behaves, stores, with_body
+from contract_tests.api import new_customer
+from contract_tests.exchange import CONTRACT, render
+
+from ._planting import (
+    CHARGES,
+    LISTS,
+    SUBSCRIPTION_NO,
+    Answer,
+    MockWithFault,
+    Next,
+    Request,
+    behaves,
+    stores,
+    wire,
+    with_body,
+)
+
+JsonObject = dict[str, Any]
 
 FAMILY = "state"
+CODE, QUANTITY, PRICE, TEXT, END = map(wire, ("product_code", "quantity", "unit_price", "text", "end_date"))
 
 
 @stores(FAMILY, "a removed charge can still be read")
 class ReadableAfterDelete(Store):
     def __init__(self) -> None:
         super().__init__()
-        self.graves: dict[str, Charge] = {}
+        self.graves: dict[str, Any] = {}
 
     def delete_charge(self, ledger: str, customer: str, subscription: str, charge_id: str) -> None:
         self.graves[charge_id] = self.charge(ledger, customer, subscription, charge_id)
         super().delete_charge(ledger, customer, subscription, charge_id)
 
-    def charge(self, ledger: str, customer: str, subscription: str, charge_id: str) -> Charge:
+    def charge(self, ledger: str, customer: str, subscription: str, charge_id: str) -> Any:
         return self.graves.get(charge_id) or super().charge(ledger, customer, subscription, charge_id)
 
 
@@ -68,75 +84,75 @@ class DeleteTakesParents(Store):
 class ChildrenSurvive(Store):
     def __init__(self) -> None:
         super().__init__()
-        self.orphans: dict[Key, dict[str, Charge]] = {}
+        self.orphans: dict[Any, dict[str, Any]] = {}
 
     def delete_subscription(self, ledger: str, customer: str, number: str) -> None:
         subscription = self.subscription(ledger, customer, number)
-        self.orphans[subscription.key] = dict(subscription.charges)
+        self.orphans[ledger, customer, number] = dict(subscription.charges)
         super().delete_subscription(ledger, customer, number)
 
-    def create_subscription(self, ledger: str, customer_no: str, body: JsonObject) -> Subscription:
+    def create_subscription(self, ledger: str, customer_no: str, body: JsonObject) -> Any:
         subscription = super().create_subscription(ledger, customer_no, body)
-        subscription.charges.update(self.orphans.get(subscription.key, {}))
+        subscription.charges.update(self.orphans.get((ledger, customer_no, body[SUBSCRIPTION_NO]), {}))
         return subscription
 
 
 @stores(FAMILY, "charges of a removed subscription can still be read")
 class OrphansReadable(ChildrenSurvive):
-    def charge(self, ledger: str, customer: str, subscription: str, charge_id: str) -> Charge:
-        found = self.orphans.get(Key(ledger, customer, subscription), {}).get(charge_id)
+    def charge(self, ledger: str, customer: str, subscription: str, charge_id: str) -> Any:
+        found = self.orphans.get((ledger, customer, subscription), {}).get(charge_id)
         return found or super().charge(ledger, customer, subscription, charge_id)
 
 
 @stores(FAMILY, "a change answers the new state and keeps the old")
 class ChangeIsNotKept(Store):
-    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Charge:
+    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Any:
         before = dict(self.charge(ledger, customer, subscription, charge_id).document)
         changed = super().change_charge(ledger, customer, subscription, charge_id, body)
-        answer = Charge(changed.key, changed.document)
+        answer = replace(changed, rendered=None)
         changed.document, changed.rendered = before, None
         return answer
 
 
 @stores(FAMILY, "a change resets what was not sent")
 class ChangeResets(Store):
-    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Charge:
+    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Any:
         charge = self.charge(ledger, customer, subscription, charge_id)
-        charge.document = {"productCode": charge.document["productCode"]}
+        charge.document = {CODE: charge.document[CODE]}
         return super().change_charge(ledger, customer, subscription, charge_id, body)
 
 
 @stores(FAMILY, "a change of the price resets the text")
 class ChangeResetsText(Store):
-    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Charge:
-        if "unitPrice" in body:
-            body = {"text": None, **body}
+    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Any:
+        if PRICE in body:
+            body = {TEXT: None, **body}
         return super().change_charge(ledger, customer, subscription, charge_id, body)
 
 
 @stores(FAMILY, "null in a change is taken for left out")
 class NullIsAbsent(Store):
-    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Charge:
+    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Any:
         given = {name: value for name, value in body.items() if value is not None}
         return super().change_charge(ledger, customer, subscription, charge_id, given)
 
 
 @stores(FAMILY, "a change changes all charges of the product")
 class ChangeOfAll(Store):
-    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Charge:
+    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Any:
         changed = super().change_charge(ledger, customer, subscription, charge_id, body)
         for each in self.charges(ledger, customer, subscription).values():
-            if each.document["productCode"] == changed.document["productCode"]:
+            if each.document[CODE] == changed.document[CODE]:
                 each.document, each.rendered = dict(changed.document), None
         return changed
 
 
 @stores(FAMILY, "a change that is refused is done in part")
 class HalfDone(Store):
-    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Charge:
+    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Any:
         charge = self.charge(ledger, customer, subscription, charge_id)
-        if "text" in body:
-            charge.document, charge.rendered = charge.document | {"text": body["text"]}, None
+        if TEXT in body:
+            charge.document, charge.rendered = charge.document | {TEXT: body[TEXT]}, None
         return super().change_charge(ledger, customer, subscription, charge_id, body)
 
 
@@ -144,29 +160,29 @@ class HalfDone(Store):
 class StaleList(Store):
     def __init__(self) -> None:
         super().__init__()
-        self.first: dict[str, Charge] = {}
+        self.first: dict[str, Any] = {}
 
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Charge:
+    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Any:
         made = super().create_charge(ledger, customer, subscription, body)
-        self.first[made.key.charge] = Charge(made.key, dict(made.document))
+        self.first[made.key.charge] = replace(made, document=dict(made.document), rendered=None)
         return made
 
-    def charges(self, ledger: str, customer: str, subscription: str = "") -> dict[str, Charge]:
+    def charges(self, ledger: str, customer: str, subscription: str = "") -> dict[str, Any]:
         held = super().charges(ledger, customer, subscription)
         return View(held, {key: self.first.get(key, charge) for key, charge in held.items()})
 
 
-class View(dict[str, Charge]):
+class View(dict[str, Any]):
     """The charges of an owner, of which a list shows others than a read finds."""
 
-    def __init__(self, held: dict[str, Charge], shown: dict[str, Charge]) -> None:
+    def __init__(self, held: dict[str, Any], shown: dict[str, Any]) -> None:
         super().__init__(held)
         self._held, self._shown = held, shown
 
     def values(self) -> Any:
         return self._shown.values()
 
-    def __setitem__(self, key: str, value: Charge) -> None:
+    def __setitem__(self, key: str, value: Any) -> None:
         self._held[key] = value
         super().__setitem__(key, value)
 
@@ -176,7 +192,7 @@ class View(dict[str, Charge]):
 
 def _shown(name: str, description: str, show: Any) -> None:
     class Shows(Store):
-        def charges(self, ledger: str, customer: str, subscription: str = "") -> dict[str, Charge]:
+        def charges(self, ledger: str, customer: str, subscription: str = "") -> dict[str, Any]:
             held = super().charges(ledger, customer, subscription)
             return View(held, dict(enumerate(show(list(held.values())))))  # type: ignore[arg-type]
 
@@ -199,111 +215,111 @@ _shown(
 
 @stores(FAMILY, "texts are trimmed")
 class TextTrimmed(Store):
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Charge:
-        text = {"text": body["text"].strip()} if isinstance(body.get("text"), str) else {}
+    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Any:
+        text = {TEXT: body[TEXT].strip()} if isinstance(body.get(TEXT), str) else {}
         return super().create_charge(ledger, customer, subscription, body | text)
 
 
 @stores(FAMILY, "product codes are held in upper case")
 class CodeInUpperCase(Store):
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Charge:
-        return super().create_charge(
-            ledger, customer, subscription, body | {"productCode": body["productCode"].upper()}
-        )
+    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Any:
+        return super().create_charge(ledger, customer, subscription, body | {CODE: body[CODE].upper()})
 
 
 @stores(FAMILY, "characters beyond Latin-1 are held as question marks")
 class QuestionMarks(Store):
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Charge:
+    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Any:
         text = (
-            {"text": body["text"].encode("latin-1", "replace").decode("latin-1")}
-            if isinstance(body.get("text"), str)
-            else {}
+            {TEXT: body[TEXT].encode("latin-1", "replace").decode("latin-1")} if isinstance(body.get(TEXT), str) else {}
         )
         return super().create_charge(ledger, customer, subscription, body | text)
 
 
 @stores(FAMILY, "a charge without a quantity gets one")
 class DefaultInvented(Store):
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Charge:
-        return super().create_charge(ledger, customer, subscription, {"quantity": 1, **body})
+    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Any:
+        return super().create_charge(ledger, customer, subscription, {QUANTITY: 1, **body})
 
 
 @stores(FAMILY, "an end is held a day early")
 class EndADayEarly(Store):
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Charge:
+    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Any:
         made = super().create_charge(ledger, customer, subscription, body)
-        if made.document.get("endDate") == "2026-12-31":
-            made.document["endDate"] = "2026-12-30"
+        if made.document.get(END) == "2026-12-31":
+            made.document[END] = "2026-12-30"
         return made
 
 
 @stores(FAMILY, "a price is held with two decimals")
 class TwoDecimals(Store):
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Charge:
-        price = body.get("unitPrice")
-        rounded = {"unitPrice": round(price, 2)} if isinstance(price, Decimal) else {}
+    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Any:
+        price = body.get(PRICE)
+        rounded = {PRICE: round(price, 2)} if isinstance(price, Decimal) else {}
         return super().create_charge(ledger, customer, subscription, body | rounded)
 
 
 @stores(FAMILY, "a price is held in single precision")
 class SinglePrecision(Store):
-    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Charge:
+    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Any:
         charge = super().change_charge(ledger, customer, subscription, charge_id, body)
-        price = charge.document.get("unitPrice")
+        price = charge.document.get(PRICE)
         if isinstance(price, Decimal):
-            charge.document["unitPrice"] = Decimal(f"{float(price):.7g}")
+            charge.document[PRICE] = Decimal(f"{float(price):.7g}")
         return charge
 
 
 @stores(FAMILY, "each change adds a millionth to the price")
 class PriceDrifts(Store):
-    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Charge:
+    def change_charge(self, ledger: str, customer: str, subscription: str, charge_id: str, body: JsonObject) -> Any:
         charge = super().change_charge(ledger, customer, subscription, charge_id, body)
-        price = charge.document.get("unitPrice")
-        if isinstance(price, Decimal) and "unitPrice" not in body:
-            charge.document["unitPrice"] = price + Decimal("0.000001")
+        price = charge.document.get(PRICE)
+        if isinstance(price, Decimal) and PRICE not in body:
+            charge.document[PRICE] = price + Decimal("0.000001")
         return charge
 
 
 @stores(FAMILY, "unknown properties of a charge are lost")
 class UnknownLost(Store):
-    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Charge:
-        known = {"productCode", "quantity", "unitPrice", "vatRate", "text", "startDate", "endDate"}
+    def create_charge(self, ledger: str, customer: str, subscription: str, body: JsonObject) -> Any:
+        known = set(CONTRACT.creations["charge"]["properties"])
         return super().create_charge(ledger, customer, subscription, {k: v for k, v in body.items() if k in known})
 
 
 @stores(FAMILY, "unknown properties of a customer are lost")
 class UnknownOfCustomerLost(Store):
-    def create_customer(self, ledger: str, body: JsonObject) -> Customer:
-        return super().create_customer(ledger, {"customerNo": body["customerNo"]})
+    def create_customer(self, ledger: str, body: JsonObject) -> Any:
+        return super().create_customer(
+            ledger, {name: body[name] for name in CONTRACT.creations["customer"]["properties"] if name in body}
+        )
 
 
 @stores(FAMILY, "a read counts the quantity up")
 class ReadChanges(Store):
-    def charge(self, ledger: str, customer: str, subscription: str, charge_id: str) -> Charge:
+    def charge(self, ledger: str, customer: str, subscription: str, charge_id: str) -> Any:
         found = super().charge(ledger, customer, subscription, charge_id)
-        if found.document.get("quantity"):
-            found.document, found.rendered = found.document | {"quantity": found.document["quantity"] + 1}, None
+        if found.document.get(QUANTITY):
+            found.document, found.rendered = found.document | {QUANTITY: found.document[QUANTITY] + 1}, None
         return found
 
 
 @stores(FAMILY, "a read of a customer that is not there makes it")
 class ReadCreates(Store):
-    def customer(self, ledger: str, number: str) -> Customer:
-        if number not in self._ledgers.get(ledger, {}):
-            self.create_customer(ledger, {"customerNo": number})
-            raise Refusal("customer-not-found")
-        return super().customer(ledger, number)
+    def customer(self, ledger: str, number: str) -> Any:
+        try:
+            return super().customer(ledger, number)
+        except Exception:
+            self.create_customer(ledger, new_customer(number))
+            raise
 
 
 @behaves(FAMILY, "a new charge is listed only at the second look")
-def listed_late(app: MockApp, request: Request, ask: Next) -> Answer:
+def listed_late(app: MockWithFault, request: Request, ask: Next) -> Answer:
     fresh: set[bytes] = app.__dict__.setdefault("fresh", set())
     answer = ask(request)
-    if request.method == "POST" and answer.status == 201 and request.raw_path.endswith(b"/recurring-products"):
+    if request.method == "POST" and answer.status < 300 and request.raw_path.endswith(f"/{CHARGES}".encode()):
         fresh.add(request.raw_path)
     elif request.method == "GET" and request.raw_path in fresh:
         fresh.discard(request.raw_path)
-        return with_body(answer, b'{"items":[],"navigation":{"@id":"' + request.raw_path + b'"}}')
+        listed: dict[str, Any] = {name: [] for name in LISTS if f'"{name}":['.encode() in answer.body}
+        return with_body(answer, render(listed | {"navigation": {"@id": request.raw_path.decode()}}))
     return answer

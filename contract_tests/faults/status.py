@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from payex_billing_mock import MockApp
-from payex_billing_mock.app import Answer, Request
-from payex_billing_mock.problems import Refusal
+from contract_tests.exchange import CONTRACT
 
-from ._planting import Next, answers, behaves, with_body, with_header
+from ._planting import (
+    UPDATE,
+    Answer,
+    MockWithFault,
+    Next,
+    Request,
+    answers,
+    behaves,
+    has_empty_list,
+    is_list,
+    refusal,
+    with_body,
+    with_header,
+)
 
 FAMILY = "status and headers"
+OTHER_UPDATE = "PUT" if UPDATE != "PUT" else "PATCH"
+SUBSCRIPTIONS = f"/{CONTRACT.place('subscription').segment}/".encode()
 
 
 @answers(FAMILY, "a creation is answered 200")
@@ -20,7 +33,7 @@ def created_is_200(_: Request, answer: Answer) -> Answer:
 
 @answers(FAMILY, "a new charge of a subscription is answered 202")
 def created_is_202(request: Request, answer: Answer) -> Answer:
-    return replace(answer, status=202) if answer.status == 201 and b"/subscriptions/" in request.raw_path else answer
+    return replace(answer, status=202) if answer.status == 201 and SUBSCRIPTIONS in request.raw_path else answer
 
 
 @answers(FAMILY, "a removal is answered 200 with a body")
@@ -37,7 +50,7 @@ def no_content_with_content(_: Request, answer: Answer) -> Answer:
 
 @answers(FAMILY, "a change is answered 204")
 def change_is_204(request: Request, answer: Answer) -> Answer:
-    return Answer(204, {}, b"") if request.method == "PATCH" and answer.status == 200 else answer
+    return Answer(204, {}, b"") if request.method == UPDATE and answer.status == 200 else answer
 
 
 @answers(FAMILY, "404 is a page of HTML")
@@ -54,7 +67,7 @@ def problem_as_json(_: Request, answer: Answer) -> Answer:
 
 @answers(FAMILY, "a list has no Content-Type")
 def no_content_type(_: Request, answer: Answer) -> Answer:
-    return with_header(answer, "Content-Type", None) if b'"items"' in answer.body else answer
+    return with_header(answer, "Content-Type", None) if is_list(answer) else answer
 
 
 @answers(FAMILY, "JSON is called text/plain")
@@ -93,17 +106,21 @@ def allow_lacks_delete(_: Request, answer: Answer) -> Answer:
 @answers(FAMILY, "Allow names the method that was refused")
 def allow_names_the_refused(request: Request, answer: Answer) -> Answer:
     return (
-        with_header(answer, "Allow", f"GET, POST, PATCH, DELETE, {request.method}") if answer.status == 405 else answer
+        with_header(answer, "Allow", f"GET, POST, {UPDATE}, DELETE, {request.method}")
+        if answer.status == 405
+        else answer
     )
 
 
 def _instead_of_405(status: int) -> None:
-    def behaviour(app: MockApp, request: Request, ask: Next) -> Answer:
+    def behaviour(app: MockWithFault, request: Request, ask: Next) -> Answer:
         answer = ask(request)
-        if answer.status != 405 or request.method not in {"PUT", "OPTIONS", "TRACE"}:
+        if answer.status != 405 or request.method not in {OTHER_UPDATE, "OPTIONS", "TRACE"}:
             return answer
         code = {404: "not-found", 400: "validation"}.get(status)
-        return app.refuse(Refusal(code)) if code else Answer(200, {"Content-Type": "application/json"}, b"{}")
+        return (
+            refusal(code) if code else Answer(200, {"content-type": "application/json", "content-length": "2"}, b"{}")
+        )
 
     behaviour.__name__ = f"unsupported_method_is_{status}"
     behaves(FAMILY, f"a method that does not exist is answered {status}")(behaviour)
@@ -118,25 +135,25 @@ def head_fails(request: Request, answer: Answer) -> Answer:
     return replace(answer, status=500) if request.method == "HEAD" else answer
 
 
-@behaves(FAMILY, "PUT works like PATCH")
-def put_is_patch(app: MockApp, request: Request, ask: Next) -> Answer:
-    return ask(replace(request, method="PATCH") if request.method == "PUT" else request)
+@behaves(FAMILY, f"{OTHER_UPDATE} works like {UPDATE}")
+def put_is_patch(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    return ask(replace(request, method=UPDATE) if request.method == OTHER_UPDATE else request)
 
 
 @behaves(FAMILY, "one request of 150 is refused with 429 and no Retry-After")
-def too_many_without_wait(app: MockApp, request: Request, ask: Next) -> Answer:
-    return app.refuse(Refusal("too-many-requests")) if app.asked % 150 == 0 else ask(request)  # type: ignore[attr-defined]
+def too_many_without_wait(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    return refusal("too-many-requests") if app.asked % 150 == 0 else ask(request)
 
 
 @behaves(FAMILY, "one request of 150 is refused with 429 and Retry-After: soon")
-def too_many_with_odd_wait(app: MockApp, request: Request, ask: Next) -> Answer:
-    refusal = Refusal("too-many-requests", headers={"Retry-After": "soon"})
-    return app.refuse(refusal) if app.asked % 150 == 0 else ask(request)  # type: ignore[attr-defined]
+def too_many_with_odd_wait(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    odd = refusal("too-many-requests", headers={"retry-after": "soon"})
+    return odd if app.asked % 150 == 0 else ask(request)
 
 
 @answers(FAMILY, "Location of a creation is that of another")
 def location_of_another(_: Request, answer: Answer) -> Answer:
-    other = "/billing/customer/v1/1234/customers/1/recurring-products/1"
+    other = f"{CONTRACT.base_path}/1234/{'/'.join(CONTRACT.place('charge').segments('1', '1'))}"
     return with_header(answer, "Location", other) if answer.status == 201 else answer
 
 
@@ -160,17 +177,21 @@ def header_leaks_path(_: Request, answer: Answer) -> Answer:
 
 @answers(FAMILY, "a removed charge is answered 410")
 def gone_is_410(_: Request, answer: Answer) -> Answer:
-    return replace(answer, status=410) if answer.status == 404 and b"recurring-product-not" in answer.body else answer
+    return (
+        replace(answer, status=410)
+        if answer.status == 404 and CONTRACT.not_found["charge"].encode() in answer.body
+        else answer
+    )
 
 
 @answers(FAMILY, "an empty list is answered 404")
 def empty_list_is_404(_: Request, answer: Answer) -> Answer:
-    return replace(answer, status=404) if b'"items":[]' in answer.body else answer
+    return replace(answer, status=404) if has_empty_list(answer) else answer
 
 
 @answers(FAMILY, "an empty list is answered 204")
 def empty_list_is_204(_: Request, answer: Answer) -> Answer:
-    return Answer(204, {}, b"") if b'"items":[]' in answer.body else answer
+    return Answer(204, {}, b"") if has_empty_list(answer) else answer
 
 
 @answers(FAMILY, "a duplicate is answered 400")
@@ -179,7 +200,7 @@ def duplicate_is_400(_: Request, answer: Answer) -> Answer:
 
 
 @behaves(FAMILY, "a read redirects to itself with a slash")
-def redirects(app: MockApp, request: Request, ask: Next) -> Answer:
-    if request.method == "GET" and request.raw_path.endswith(b"/subscriptions"):
-        return Answer(301, {"Location": request.raw_path.decode() + "/", "Content-Length": "0"}, b"")
+def redirects(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    if request.method == "GET" and request.raw_path.endswith(SUBSCRIPTIONS.rstrip(b"/")):
+        return Answer(301, {"location": request.raw_path.decode() + "/", "content-length": "0"}, b"")
     return ask(request)

@@ -3,105 +3,106 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 from urllib.parse import unquote
 
-from payex_billing_mock import MockApp, Store
-from payex_billing_mock.app import Answer, Request
-from payex_billing_mock.problems import Refusal
-from payex_billing_mock.store import Customer, JsonObject
+from payex_billing_mock import Store
 
-from ._planting import Next, behaves, stores
+from contract_tests.exchange import CONTRACT
+
+from ._planting import CUSTOMER_NO, LEDGERS, UPDATE, Answer, MockWithFault, Next, Request, behaves, refusal, stores
+from .state import JsonObject
 
 FAMILY = "tenants and credentials"
-CHALLENGE = {"WWW-Authenticate": "Bearer"}
+CHALLENGE = {"www-authenticate": "Bearer"}
 
 
 def _ledger(request: Request) -> str:
     return unquote(request.raw_path.split(b"/")[4].decode()) if request.raw_path.count(b"/") > 4 else ""
 
 
-def _allowed(app: MockApp, request: Request) -> Request:
+def _allowed(app: MockWithFault, request: Request) -> Request:
     """The request with the token of its ledger."""
-    for token, ledger in app._ledger_of_token.items():
+    for ledger, token in app.tokens.items():
         if ledger == _ledger(request):
             return replace(request, headers={**request.headers, "authorization": f"Bearer {token}"})
     return request
 
 
 @behaves(FAMILY, "no token is needed")
-def no_token_needed(app: MockApp, request: Request, ask: Next) -> Answer:
+def no_token_needed(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return ask(request if request.headers.get("authorization") else _allowed(app, request))
 
 
 @behaves(FAMILY, "any token will do")
-def any_token(app: MockApp, request: Request, ask: Next) -> Answer:
+def any_token(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return ask(_allowed(app, request) if request.headers.get("authorization", "").startswith("Bearer ") else request)
 
 
 @behaves(FAMILY, "a removal needs no token")
-def delete_without_token(app: MockApp, request: Request, ask: Next) -> Answer:
+def delete_without_token(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return ask(_allowed(app, request) if request.method == "DELETE" else request)
 
 
 @behaves(FAMILY, "lists need no token")
-def lists_without_token(app: MockApp, request: Request, ask: Next) -> Answer:
+def lists_without_token(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return ask(_allowed(app, request) if request.method == "GET" and request.raw_path.endswith(b"s") else request)
 
 
 @behaves(FAMILY, "the token of any ledger will do")
-def token_of_any_ledger(app: MockApp, request: Request, ask: Next) -> Answer:
+def token_of_any_ledger(app: MockWithFault, request: Request, ask: Next) -> Answer:
     token = request.headers.get("authorization", "").removeprefix("Bearer ")
-    return ask(_allowed(app, request) if token in app._ledger_of_token else request)
+    return ask(_allowed(app, request) if token in app.tokens.values() else request)
 
 
 @behaves(FAMILY, "the token of any ledger may read")
-def any_ledger_reads(app: MockApp, request: Request, ask: Next) -> Answer:
+def any_ledger_reads(app: MockWithFault, request: Request, ask: Next) -> Answer:
     token = request.headers.get("authorization", "").removeprefix("Bearer ")
-    return ask(_allowed(app, request) if request.method == "GET" and token in app._ledger_of_token else request)
+    return ask(_allowed(app, request) if request.method == "GET" and token in app.tokens.values() else request)
 
 
 @behaves(FAMILY, "the beginning of the token is enough")
-def token_by_beginning(app: MockApp, request: Request, ask: Next) -> Answer:
+def token_by_beginning(app: MockWithFault, request: Request, ask: Next) -> Answer:
     token = request.headers.get("authorization", "").removeprefix("Bearer ")
     return ask(
         _allowed(app, request)
-        if len(token) > 3 and any(each.startswith(token) for each in app._ledger_of_token)
+        if len(token) > 3 and any(each.startswith(token) for each in app.tokens.values())
         else request
     )
 
 
 @behaves(FAMILY, "upper and lower case in a token are the same")
-def token_in_any_case(app: MockApp, request: Request, ask: Next) -> Answer:
+def token_in_any_case(app: MockWithFault, request: Request, ask: Next) -> Answer:
     token = request.headers.get("authorization", "").removeprefix("Bearer ").lower()
-    return ask(_allowed(app, request) if token in {each.lower() for each in app._ledger_of_token} else request)
+    return ask(_allowed(app, request) if token in {each.lower() for each in app.tokens.values()} else request)
 
 
 @behaves(FAMILY, "a token after another scheme is taken")
-def any_scheme(app: MockApp, request: Request, ask: Next) -> Answer:
+def any_scheme(app: MockWithFault, request: Request, ask: Next) -> Answer:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return ask(replace(request, headers={**request.headers, "authorization": f"Bearer {token}"}) if scheme else request)
 
 
 @behaves(FAMILY, "a token in a cookie is taken")
-def token_in_cookie(app: MockApp, request: Request, ask: Next) -> Answer:
+def token_in_cookie(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return ask(_allowed(app, request) if "token=" in request.headers.get("cookie", "") else request)
 
 
 @behaves(FAMILY, "lower-case `bearer` is refused")
-def lower_case_refused(app: MockApp, request: Request, ask: Next) -> Answer:
+def lower_case_refused(app: MockWithFault, request: Request, ask: Next) -> Answer:
     if request.headers.get("authorization", "").startswith("bearer"):
-        return app.refuse(Refusal("unauthorized", headers=CHALLENGE))
+        return refusal("unauthorized", headers=CHALLENGE)
     return ask(request)
 
 
 @behaves(FAMILY, "one request of 120 is refused with 401")
-def sporadic_401(app: MockApp, request: Request, ask: Next) -> Answer:
-    refused = app.asked % 120 == 0  # type: ignore[attr-defined]
-    return app.refuse(Refusal("unauthorized", headers=CHALLENGE)) if refused else ask(request)
+def sporadic_401(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    refused = app.asked % 120 == 0
+    return refusal("unauthorized", headers=CHALLENGE) if refused else ask(request)
 
 
 @behaves(FAMILY, "what does not exist is 404 before 401")
-def not_found_before_401(app: MockApp, request: Request, ask: Next) -> Answer:
+def not_found_before_401(app: MockWithFault, request: Request, ask: Next) -> Answer:
     answer = ask(request)
     if answer.status == 401 and request.method == "GET":
         allowed = ask(_allowed(app, request))
@@ -110,47 +111,56 @@ def not_found_before_401(app: MockApp, request: Request, ask: Next) -> Answer:
 
 
 @behaves(FAMILY, "what is not valid is 400 before 401")
-def invalid_before_401(app: MockApp, request: Request, ask: Next) -> Answer:
+def invalid_before_401(app: MockWithFault, request: Request, ask: Next) -> Answer:
     answer = ask(request)
-    if answer.status == 401 and request.method == "POST" and (request.body or b"").strip() in {b"{}", b"[]"}:
+    if answer.status == 401 and request.method == "POST" and request.body.strip() in {b"{}", b"[]"}:
         return ask(_allowed(app, request))
     return answer
 
 
 @behaves(FAMILY, "what exists is 409 before 401")
-def duplicate_before_401(app: MockApp, request: Request, ask: Next) -> Answer:
+def duplicate_before_401(app: MockWithFault, request: Request, ask: Next) -> Answer:
     answer = ask(request)
-    if answer.status == 401 and request.method == "POST" and request.raw_path.endswith(b"/customers"):
-        number = (request.body or b"").partition(b'"customerNo":"')[2].partition(b'"')[0].decode()
-        if number in app.store._ledgers.get(_ledger(request), {}):
-            return app.refuse(Refusal("customer-already-exists"))
+    if (
+        answer.status == 401
+        and request.method == "POST"
+        and request.raw_path.endswith(f"/{CONTRACT.place('customer').segment}".encode())
+    ):
+        number = request.body.partition(f'"{CUSTOMER_NO}":"'.encode())[2].partition(b'"')[0].decode()
+        if any(each.key.customer == number for each in app.store.customers(_ledger(request))):
+            return refusal(CONTRACT.duplicates["customer"][1])
     return answer
 
 
 @behaves(FAMILY, "a write without a token is answered 401, but done")
-def refused_but_done(app: MockApp, request: Request, ask: Next) -> Answer:
+def refused_but_done(app: MockWithFault, request: Request, ask: Next) -> Answer:
     answer = ask(request)
-    if answer.status == 401 and request.method in {"POST", "PATCH"}:
+    if answer.status == 401 and request.method in {"POST", UPDATE}:
         ask(_allowed(app, request))
     return answer
 
 
 @behaves(FAMILY, "the detail of a 401 tells whether the token is known")
-def tells_the_token(app: MockApp, request: Request, ask: Next) -> Answer:
+def tells_the_token(app: MockWithFault, request: Request, ask: Next) -> Answer:
     answer = ask(request)
     if answer.status != 401:
         return answer
     exists = ask(_allowed(app, request)).status < 400
-    return app.refuse(Refusal("unauthorized", "no access to it" if exists else "no access", headers=CHALLENGE))
+    return refusal("unauthorized", "no access to it" if exists else "no access", headers=CHALLENGE)
+
+
+def numbers(store: Store, ledger: str) -> set[str]:
+    """The numbers of the customers of a ledger."""
+    return {each.key.customer for each in store.customers(ledger)}
 
 
 class _OneLedger(Store):
     """All ledgers are one."""
 
-    def customer(self, ledger: str, number: str) -> Customer:
-        for each in self._ledgers.values():
-            if number in each:
-                return each[number]
+    def customer(self, ledger: str, number: str) -> Any:
+        for each in LEDGERS:
+            if number in numbers(self, each):
+                return super().customer(each, number)
         return super().customer(ledger, number)
 
 
@@ -161,10 +171,10 @@ class OtherLedgerReadable(_OneLedger):
 
 @stores(FAMILY, "a number that another ledger has is refused")
 class NumbersAcrossLedgers(Store):
-    def create_customer(self, ledger: str, body: JsonObject) -> Customer:
-        for each in self._ledgers.values():
-            if body["customerNo"] in each:
-                raise Refusal("customer-already-exists")
+    def create_customer(self, ledger: str, body: JsonObject) -> Any:
+        for each in LEDGERS:
+            if body[CUSTOMER_NO] in numbers(self, each):
+                return super().create_customer(each, body)  # which refuses it
         return super().create_customer(ledger, body)
 
 
@@ -172,9 +182,9 @@ class NumbersAcrossLedgers(Store):
 class OtherLedgerListed(Store):
     def charges(self, ledger: str, customer: str, subscription: str = "") -> dict:  # type: ignore[type-arg]
         held = super().charges(ledger, customer, subscription)
-        for name, customers in self._ledgers.items():
-            if name != ledger and customer in customers and not subscription:
-                return {**held, **customers[customer].charges}
+        for each in LEDGERS:
+            if each != ledger and customer in numbers(self, each) and not subscription:
+                return {**held, **super().charges(each, customer)}
         return held
 
 
@@ -182,6 +192,6 @@ class OtherLedgerListed(Store):
 class RemovalInAllLedgers(Store):
     def delete_subscription(self, ledger: str, customer: str, number: str) -> None:
         super().delete_subscription(ledger, customer, number)
-        for customers in self._ledgers.values():
-            if customer in customers:
-                customers[customer].subscriptions.pop(number, None)
+        for each in LEDGERS:
+            if customer in numbers(self, each):
+                self.customer(each, customer).subscriptions.pop(number, None)

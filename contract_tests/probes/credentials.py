@@ -5,31 +5,53 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from contract_tests.api import Api
-from contract_tests.exchange import DOCUMENT, Exchange
+from contract_tests.api import (
+    CHARGE_ID,
+    CUSTOMER_NO,
+    Api,
+    change,
+    charge_path,
+    charges_path,
+    customer_path,
+    customers_path,
+    new_charge,
+    new_customer,
+    new_subscription,
+    subscription_path,
+    subscriptions_path,
+)
+from contract_tests.exchange import OPERATIONS, Exchange
+from contract_tests.routes import Operation
 
 from ._registry import probe
 
 
 def operations(
-    api: Api, customer: str, subscription: str, charges: tuple[str, str]
-) -> Iterator[tuple[str, list[str], Any]]:
-    """Every operation of the contract, on these resources, with a valid body."""
-    bodies = {
-        "create_customer": {"customerNo": api.number()},
-        "create_subscription": {"subscriptionNo": "123"},
-        "create_customer_recurring_product": {"productCode": "P77"},
-        "create_subscription_recurring_product": {"productCode": "P77"},
-        "update_customer_recurring_product": {"quantity": 77},
-        "update_subscription_recurring_product": {"quantity": 77},
-    }
-    for path, item in DOCUMENT["paths"].items():
-        charge = charges["subscriptionNo" in path]
-        values = {"customerNo": customer, "subscriptionNo": subscription, "recurringProductId": charge}
-        segments = [values[each[1:-1]] if each.startswith("{") else each for each in path.split("/")[2:]]
-        for method, operation in item.items():
-            if isinstance(operation, dict):
-                yield method.upper(), segments, bodies.get(operation["operationId"], ...)
+    api: Api, customer: str, subscription: str, charges: tuple[Any, Any]
+) -> Iterator[tuple[Operation, tuple[str, ...], Any]]:
+    """Every operation of the contract on these resources: the operation, the segments, and a valid body."""
+    for operation in OPERATIONS.values():
+        if operation.place is None:
+            continue
+        numbers: tuple[Any, ...] = (customer, subscription)[: operation.place.parents]
+        if operation.role in {"read", "update", "delete"}:
+            key = {"customer": customer, "subscription": subscription}.get(operation.kind, charges[len(numbers) - 1])
+            numbers = (*numbers, key)
+        yield operation, operation.place.segments(*numbers), _body(api, operation)
+
+
+def _body(api: Api, operation: Operation) -> Any:
+    match operation.role, operation.kind:
+        case "create", "customer":
+            return new_customer(api.number())
+        case "create", "subscription":
+            return new_subscription("123")
+        case "create", "charge":
+            return new_charge(product_code="P77")
+        case "update", _:
+            return change(quantity=77)
+        case _:
+            return ...
 
 
 class _Held:
@@ -40,19 +62,19 @@ class _Held:
         self.customer = api.customer()
         self.subscription = api.subscription(self.customer)
         self.ids = (
-            api.charge(self.customer)["recurringProductId"],
-            api.charge(self.customer, self.subscription)["recurringProductId"],
+            api.charge(self.customer)[CHARGE_ID],
+            api.charge(self.customer, self.subscription)[CHARGE_ID],
         )
         self.before = self.state()
 
     def state(self) -> list[Any]:
         return [
-            self.api.items("customers", self.customer, "subscriptions"),
+            self.api.subscriptions(self.customer),
             self.api.charges(self.customer),
             self.api.charges(self.customer, self.subscription),
         ]
 
-    def operations(self) -> Iterator[tuple[str, list[str], Any]]:
+    def operations(self) -> Iterator[tuple[Operation, tuple[str, ...], Any]]:
         return operations(self.api, self.customer, self.subscription, self.ids)
 
     def is_untouched(self, how: str) -> None:
@@ -84,9 +106,9 @@ def nothing_is_done_without_the_token(api: Api) -> None:
     wrong.append(
         ("the token in other headers", {"Authorization": None, "X-Api-Key": api.token, "Cookie": f"token={api.token}"})
     )
-    for method, segments, body in held.operations():
+    for operation, segments, body in held.operations():
         for _, headers in wrong:
-            api.expect(api.send(method, *segments, body=body, headers=headers), 401, "unauthorized")
+            api.expect(api.send(operation.method, *segments, body=body, headers=headers), 401, "unauthorized")
     held.is_untouched("401")
 
 
@@ -94,11 +116,13 @@ def nothing_is_done_without_the_token(api: Api) -> None:
 def a_token_in_the_query_is_no_token(api: Api) -> None:
     """A token in the URL, where logs would keep it, is not taken."""
     held = _Held(api)
-    for method, segments, body in held.operations():
+    for operation, segments, body in held.operations():
         for name in ("access_token", "token", "api_key", "authorization"):
             target = f"{api.path(*segments)}?{name}={api.token}"
             api.expect(
-                api.send(method, raw_path=target, body=body, headers={"Authorization": None}), 401, "unauthorized"
+                api.send(operation.method, raw_path=target, body=body, headers={"Authorization": None}),
+                401,
+                "unauthorized",
             )
     held.is_untouched("a token in the query")
 
@@ -108,7 +132,7 @@ def the_scheme_is_written_in_any_case(api: Api) -> None:
     """`Bearer` is taken in upper and lower case, as HTTP has it."""
     customer = api.customer()
     for scheme in ("Bearer", "bearer", "BEARER"):
-        api.expect(api.get("customers", customer, headers={"Authorization": f"{scheme} {api.token}"}), 200)
+        api.succeeds(api.get(*customer_path(customer), headers={"Authorization": f"{scheme} {api.token}"}))
 
 
 @probe("tenants and credentials")
@@ -119,17 +143,14 @@ def credentials_come_before_everything_else(api: Api) -> None:
     for headers in ({"Authorization": None}, {"Authorization": "Bearer wrong-token"}):
         answers: list[Exchange] = []
         for customer in (held.customer, nobody, "x" * 40):
-            for segments in (
-                ("customers", customer),
-                ("customers", customer, "subscriptions"),
-                api.charges_of(customer, "9"),
-            ):
+            for segments in (customer_path(customer), subscriptions_path(customer), charges_path(customer, "9")):
                 answers += [api.expect(api.get(*segments, headers=headers), 401, "unauthorized")]
-        for body in ({"customerNo": held.customer}, {"customerNo": nobody}, {}, [], {"customerNo": "x" * 40}):
-            if api.real and not (isinstance(body, dict) and body.get("customerNo", "").startswith(api.prefix)):
+        bodies: list[Any] = [new_customer(number) for number in (held.customer, nobody, "x" * 40)]
+        for body in (*bodies, {}, []):
+            if api.real and not (isinstance(body, dict) and body.get(CUSTOMER_NO, "").startswith(api.prefix)):
                 continue  # outside the prefix
-            answers += [api.expect(api.post("customers", body=body, headers=headers), 401, "unauthorized")]
-        told = {(each.object.get("title"), each.object.get("detail")) for each in answers}
+            answers += [api.expect(api.post(*customers_path(), body=body, headers=headers), 401, "unauthorized")]
+        told = {(each.problem.get("title"), each.problem.get("detail")) for each in answers}
         api.same("a_refusal_tells_nothing", len(told), 1, answers[0])
 
 
@@ -142,11 +163,11 @@ def a_token_is_good_for_its_ledger_only(api: Api) -> None:
         {"Authorization": f"Bearer {api.other.token}"},
         {"Authorization": f"Bearer {api.other.token}", "X-Owner-No": api.ledger},
     ):
-        for method, segments, body in held.operations():
-            api.expect(api.send(method, *segments, body=body, headers=headers), (401, 403))
+        for operation, segments, body in held.operations():
+            api.expect(api.send(operation.method, *segments, body=body, headers=headers), (401, 403))
     held.is_untouched("another ledger's token")
     for ledger in (api.ledger + "0", "0", "9" * 20, api.ledger.lstrip("0") + "%"):
-        api.expect(api.get("customers", held.customer, ledger=ledger), (401, 403))
+        api.expect(api.get(*customer_path(held.customer), ledger=ledger), (401, 403))
 
 
 @probe("tenants and credentials", ledgers=2)
@@ -155,20 +176,22 @@ def ledgers_do_not_see_each_other(api: Api) -> None:
     assert api.other is not None
     other = api.other
     held = _Held(api)
-    for method, segments, body in held.operations():
-        if method in {"GET", "PATCH", "DELETE"}:
-            other.expect(other.send(method, *segments, body=body), 404, "customer-not-found")
+    for operation, segments, body in held.operations():
+        if operation.role != "create" and operation.parameters[1:]:
+            other.missing(other.send(operation.method, *segments, body=body), "customer")
     other.customer(held.customer)
-    other.same("ledgers_are_apart", other.items("customers", held.customer, "subscriptions"), [])
+    other.same("ledgers_are_apart", other.subscriptions(held.customer), [])
     other.same("ledgers_are_apart", other.charges(held.customer), [])
-    other.expect(other.get(*other.charges_of(held.customer), held.ids[0]), 404, "recurring-product-not-found")
+    other.missing(other.get(*charges_path(held.customer), str(held.ids[0])), "charge")
     other.subscription(held.customer, held.subscription)
     other.same("ledgers_are_apart", other.charges(held.customer, held.subscription), [])
     theirs = other.charge(held.customer, quantity=3)
     other.charge(held.customer, held.subscription, quantity=4)
     held.is_untouched("the other ledger's writes")
-    api.expect(api.delete(*api.charges_of(held.customer), theirs["recurringProductId"]), 404)
-    other.expect(other.delete("customers", held.customer, "subscriptions", held.subscription), 204)
+    route, subscription = charge_path((held.customer,), theirs), subscription_path(held.customer, held.subscription)
+    if api.can_delete(*route):
+        api.expect(api.delete(*route), 404)
+    other.succeeds(other.delete(*subscription))
     held.is_untouched("the other ledger's removal")
 
 
@@ -177,4 +200,4 @@ def the_right_token_is_always_taken(api: Api) -> None:
     """No request with the right token is refused, however many there are."""
     customer = api.customer()
     for _ in range(20 if api.real else 300):
-        api.expect(api.get("customers", customer), 200)
+        api.succeeds(api.get(*customer_path(customer)))

@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
-from contract_tests.api import Api, NotTried
-from contract_tests.schemas import CHARACTERS, OTHER_TYPES, accepted, body_schema, parameter_schema, refused
+from contract_tests.api import (
+    CHARGE_ID,
+    CUSTOMER_NO,
+    LONGEST_NUMBER,
+    SUBSCRIPTION_NO,
+    Api,
+    NotTried,
+    change,
+    charge_path,
+    charges_path,
+    customer_path,
+    customers_path,
+    new_charge,
+    new_customer,
+    new_subscription,
+    subscription_path,
+    subscriptions_path,
+    wire,
+)
+from contract_tests.bodies import BODIES
+from contract_tests.exchange import CONTRACT, render
+from contract_tests.routes import snake
+from contract_tests.schemas import CHARACTERS, OTHER_TYPES, accepted, parameter_schema, refused, takes_parameter
 
 from ._registry import probe
 
-CHARGE = body_schema("create_customer_recurring_product") or {}
-CHANGE = body_schema("update_customer_recurring_product") or {}
+CHARGE, CHANGE = CONTRACT.creations["charge"], CONTRACT.change
 LEVELS = ("", "46701234567")
 
 
@@ -25,50 +46,51 @@ def _parents(api: Api) -> Iterator[tuple[str, ...]]:
 @probe("input accepted")
 def new_customer_numbers_are_taken_as_the_schema_says(api: Api) -> None:
     """A customer number on the border is taken and read back; one beyond is refused, and named."""
-    schema = (body_schema("create_customer") or {})["properties"]["customerNo"]
+    schema = CONTRACT.creations["customer"]["properties"][CUSTOMER_NO]
     for value in accepted(schema):
-        number = api.prefix + value[: 15 - len(api.prefix)]
-        created = api.expect(api.post("customers", body={"customerNo": number}), (201, 409))
-        read = api.expect(api.get("customers", number), 200)
-        if created.status == 201:
+        number = api.prefix + value[: LONGEST_NUMBER - len(api.prefix)]
+        created = api.post(*customers_path(), body=new_customer(number))
+        if not created.succeeded:
+            api.expect(created, *CONTRACT.duplicates["customer"])
+        read = api.succeeds(api.get(*customer_path(number)))
+        if created.succeeded:
             api.same("held_as_sent", _bare(read.object), _bare(created.object), read)
     for value in refused(schema):
         if api.real and not (isinstance(value, str) and value.startswith(api.prefix)):
             continue  # a real endpoint that took it would hold a customer outside the prefix
-        api.expect(api.post("customers", body={"customerNo": value}), 400, "validation", "customerNo")
+        api.refused(api.post(*customers_path(), body=new_customer(value)), "validation", CUSTOMER_NO)
 
 
 @probe("input accepted")
 def new_subscription_numbers_are_taken_as_the_schema_says(api: Api) -> None:
     """A subscription number on the border is taken and read back; one beyond is refused, and named."""
-    schema = (body_schema("create_subscription") or {})["properties"]["subscriptionNo"]
+    schema = CONTRACT.creations["subscription"]["properties"][SUBSCRIPTION_NO]
     customer = api.customer()
-    route = ("customers", customer, "subscriptions")
+    route = subscriptions_path(customer)
     taken = []
     for value in accepted(schema):
-        created = api.expect(api.post(*route, body={"subscriptionNo": value}), 201)
-        read = api.expect(api.get(*route, value), 200)
+        created = api.succeeds(api.post(*route, body=new_subscription(value)))
+        read = api.succeeds(api.get(*subscription_path(customer, value)))
         api.same("held_as_sent", _bare(read.object), _bare(created.object), read)
         taken.append(value)
     for value in refused(schema):
-        api.expect(api.post(*route, body={"subscriptionNo": value}), 400, "validation", "subscriptionNo")
-    api.same("only_the_valid_is_held", [each["subscriptionNo"] for each in api.items(*route)], taken)
+        api.refused(api.post(*route, body=new_subscription(value)), "validation", SUBSCRIPTION_NO)
+    api.same("only_the_valid_is_held", [each[SUBSCRIPTION_NO] for each in api.subscriptions(customer)], taken)
 
 
 @probe("input accepted")
 def values_of_a_new_charge_are_taken_as_the_schema_says(api: Api) -> None:
     """Each value of a charge on its border is taken and held exactly; one beyond is refused, and named."""
     for parent in _parents(api):
-        route, held = api.charges_of(*parent), []
+        route, held = charges_path(*parent), []
         for name, schema in CHARGE["properties"].items():
             for value in accepted(schema):
-                created = api.charge(*parent, **{name: value})
-                read = api.expect(api.get(*route, created["recurringProductId"]), 200)
+                created = api.charge(*parent, wire={name: value})
+                read = api.succeeds(api.get(*charge_path(parent, created)))
                 api.same("held_as_sent", _bare(read.object), _bare(created), read)
                 held.append(_bare(created))
             for value in refused(schema):
-                answer = api.post(*route, body={"productCode": "P01", name: value})
-                api.expect(answer, 400, "validation", name)
+                api.refused(api.post(*route, body=new_charge({name: value})), "validation", name)
         api.same("only_the_valid_is_held", [_bare(each) for each in api.charges(*parent)], held)
 
 
@@ -77,26 +99,30 @@ def values_of_a_change_are_taken_as_the_schema_says(api: Api) -> None:
     """Each value of a change on its border is taken and held exactly; one beyond is refused, and changes nothing."""
     for parent in _parents(api):
         for name, schema in CHANGE["properties"].items():
-            route = (*api.charges_of(*parent), api.charge(*parent, quantity=2)["recurringProductId"])
+            route = charge_path(parent, api.charge(*parent, quantity=2))
             before = api.get(*route).object
             for value in accepted(schema):
-                changed = api.expect(api.patch(*route, body={name: value}), 200)
-                before = api.expect(api.get(*route), 200).object
+                changed = api.succeeds(api.update(*route, body=change({name: value})))
+                before = api.succeeds(api.get(*route)).object
                 api.same("held_as_sent", _bare(before), _bare(changed.object), changed)
                 api.same("held_as_sent", before.get(name), value, changed)
             for value in refused(schema):
-                api.expect(api.patch(*route, body={name: value}), 400, "validation", name)
+                api.refused(api.update(*route, body=change({name: value})), "validation", name)
             api.same("a_refused_change_changes_nothing", _bare(api.get(*route).object), _bare(before))
 
 
 @probe("input accepted")
 def a_required_property_is_required(api: Api) -> None:
     """A body without a required property is refused, and the property named; nothing is made."""
-    for route, name in _creations(api):
-        before = api.items(*route) if len(route) > 1 else []
-        for body in ({}, {"other": 1}, {"text": "x"}):
-            api.expect(api.send("POST", *route, body=body), 400, "validation", name)
-        if len(route) > 1:
+    for route, kind in _creations(api):
+        before = api.items(*route) if kind != "customer" else []
+        required = CONTRACT.creations[kind].get("required", ())
+        bodies: list[dict[str, Any]] = [{}, {"other": 1}, {wire("text"): "x"}]
+        bodies += [{key: each for key, each in BODIES.full(kind).items() if key != name} for name in required]
+        for body in bodies:
+            absent = [name for name in required if name not in body]
+            api.refused(api.send("POST", *route, body=body), "validation", *absent)
+        if kind != "customer":
             api.same("only_the_valid_is_held", api.items(*route), before)
 
 
@@ -104,25 +130,25 @@ def a_required_property_is_required(api: Api) -> None:
 def every_parameter_that_failed_is_named(api: Api) -> None:
     """A request with several faults is told of each."""
     for parent in _parents(api):
-        wrong = {"productCode": "", "quantity": 0, "vatRate": 101, "startDate": "soon"}
-        answer = api.post(*api.charges_of(*parent), body={"text": "x", **wrong})
-        for name in wrong:
-            api.expect(answer, 400, "validation", name)
-        named = {name for each in answer.object["problems"] for name in each}
-        api.same("names_the_parameter", named, set(wrong), answer)
+        wrong = BODIES.named(product_code="", start_date="soon")
+        wrong |= BODIES.named(quantity=_wrong("quantity"), vat_rate=_wrong("vat_rate"))
+        answer = api.post(*charges_path(*parent), body=new_charge(wrong, text="x"))
+        api.refused(answer, "validation", *wrong)
+        api.same("names_the_parameter", answer.failed_parameters, set(map(snake, wrong)), answer)
 
 
 @probe("input refused")
 def an_optional_property_may_be_left_out(api: Api) -> None:
-    """A charge needs nothing but its product code, and what was left out is absent or null."""
+    """A charge needs nothing but what is required, and what was left out is absent or null."""
+    optional = {name: each for name, each in BODIES.full("charge").items() if name not in CHARGE.get("required", ())}
     for parent in _parents(api):
         created = api.charge(*parent)
-        for name in CHARGE["properties"]:
-            if name != "productCode" and created.get(name) is not None:
+        for name in optional:
+            if created.get(name) is not None:
                 api.broke("nothing_is_invented", f"{name} was not sent, but is {created[name]!r}")
-        full = {"quantity": 2, "unitPrice": 5, "vatRate": 25, "text": "x", "startDate": "2026-01-01", "endDate": None}
-        for name in full:
-            api.charge(*parent, **{key: value for key, value in full.items() if key != name})
+        for name in optional:
+            api.charge(*parent, wire={key: value for key, value in optional.items() if key != name})
+        api.charge(*parent, end_date=None)
 
 
 @probe("input accepted")
@@ -131,46 +157,52 @@ def a_body_is_an_object(api: Api) -> None:
     for method, route, _ in _bodies(api):
         for value in OTHER_TYPES:
             if not isinstance(value, dict):
-                api.expect(api.send(method, *route, body=value), 400, "validation")
-        api.expect(api.send(method, *route, content=b""), 400, "validation")
+                api.refused(api.send(method, *route, body=value), "validation")
+        api.refused(api.send(method, *route, content=b""), "validation")
 
 
 @probe("input accepted")
 def a_body_is_json(api: Api) -> None:
     """What is not JSON in UTF-8 is refused with a problem."""
+    code, quantity = wire("product_code").encode(), wire("quantity").encode()
+    whole = render(new_charge()).encode().removesuffix(b"}")
     texts = [
-        b"{", b'{"productCode":', b"[", b'{"a":1,}', b"{'a':1}", b"nonsense", b"{}{}", b"\x00", b"\xff\xfe{}",
-        b'"\xe5"', b'{"productCode":"P01","text":"\xe5"}', b'{"productCode":"P01","quantity":NaN}',
-        b'{"quantity":Infinity}',
-        b'{"productCode":"P01","quantity":01}', b'{"productCode":"\x01"}', b"/* */{}", b"<a/>", b"a=b", b"[" * 20_000,
+        b"{", b'{"' + code + b'":', b"[", b'{"a":1,}', b"{'a':1}", b"nonsense", b"{}{}", b"\x00", b"\xff\xfe{}",
+        b'"\xe5"', whole + b',"' + wire("text").encode() + b'":"\xe5"}', whole + b',"' + quantity + b'":NaN}',
+        b'{"' + quantity + b'":Infinity}',
+        whole + b',"' + quantity + b'":01}', b'{"' + code + b'":"\x01"}', b"/* */{}", b"<a/>", b"a=b", b"[" * 20_000,
     ]  # fmt: skip
     for method, route, _ in _bodies(api):
         for text in texts:
-            api.expect(api.send(method, *route, content=text), 400, "validation")
+            api.refused(api.send(method, *route, content=text), "validation")
 
 
 @probe("input accepted")
 def odd_json_does_no_harm(api: Api) -> None:
     """Valid but odd JSON is taken or refused, and never makes the server fail."""
-    long = b"x" * 20_000
+    whole = render(new_charge()).encode()
+    begun = whole.removesuffix(b"}")
+    names = {role: b',"' + wire(role).encode() + b'":' for role in ("product_code", "text", "unit_price", "quantity")}
     texts = [
-        b'{"productCode":"P01","productCode":"P02"}',
-        b'{"productCode":"P01","text":"\\ud800"}',
-        b'\xef\xbb\xbf{"productCode":"P01"}',
-        b'{"productCode":"P01","unitPrice":1e400}',
-        b'{"productCode":"P01","unitPrice":1e-400}',
-        b'{"productCode":"P01","unitPrice":-0.0}',
-        b'{"productCode":"P01","quantity":1e2}',
-        b'{"productCode":"P01","' + long + b'":1}',
-        b'{"productCode":"P01","":1}',
-        b'{"productCode":"P01","__proto__":{"a":1}}',
-        b'{"productCode":"P01","n":' + b"9" * 5_000 + b"}",
-        b' \n{"productCode":"P01"}\t',
-        b'{"productCode":"P01","deep":' + b"[" * 200 + b"]" * 200 + b"}",
+        begun + names["product_code"] + b'"P02"}',
+        begun + names["text"] + b'"\\ud800"}',
+        b"\xef\xbb\xbf" + whole,
+        begun + names["unit_price"] + b"1e400}",
+        begun + names["unit_price"] + b"1e-400}",
+        begun + names["unit_price"] + b"-0.0}",
+        begun + names["quantity"] + b"1e2}",
+        begun + b',"' + b"x" * 20_000 + b'":1}',
+        begun + b',"":1}',
+        begun + b',"__proto__":{"a":1}}',
+        begun + b',"n":' + b"9" * 5_000 + b"}",
+        b" \n" + whole + b"\t",
+        begun + b',"deep":' + b"[" * 200 + b"]" * 200 + b"}",
     ]
     for parent in _parents(api):
         for text in texts:
-            api.expect(api.send("POST", *api.charges_of(*parent), content=text), (201, 400))
+            answer = api.send("POST", *charges_path(*parent), content=text)
+            if answer.status != 400:
+                api.succeeds(answer)
         api.charges(*parent)  # and all that is held now can be read
 
 
@@ -180,52 +212,55 @@ def a_body_is_called_json(api: Api) -> None:
     for method, route, body in _bodies(api):
         for media_type in ("text/plain", "application/xml", "application/x-www-form-urlencoded", "text/json", None):
             answer = api.send(method, *route, body=body, headers={"Content-Type": media_type})
-            api.expect(answer, 415, "unsupported-media-type")
+            api.refused(answer, "unsupported-media-type")
     customer = api.customer()
     for media_type in ("application/json; charset=utf-8", "Application/JSON", 'application/json;charset="UTF-8"'):
-        api.expect(
-            api.post(*api.charges_of(customer), body={"productCode": "P01"}, headers={"Content-Type": media_type}), 201
-        )
+        headers = {"Content-Type": media_type}
+        api.succeeds(api.post(*charges_path(customer), body=new_charge(), headers=headers))
 
 
 @probe("input accepted")
 def a_huge_body_is_refused(api: Api) -> None:
     """A body of a megabyte is refused as too large, or as invalid; the server lives on."""
     for method, route, _ in _bodies(api):
-        api.expect(api.send(method, *route, body={"productCode": "P01", "text": "x" * 1_000_000}), (400, 413))
+        api.expect(api.send(method, *route, body=new_charge(text="x" * 1_000_000)), (400, 413))
 
 
 @probe("input accepted", writes=False)
 def path_parameters_are_taken_as_the_schema_says(api: Api) -> None:
     """A path parameter on its border is looked up; one beyond is refused, and named."""
-    for segments, position in (
-        (["customers", "7"], 1),
-        (["customers", "7", "subscriptions"], 1),
-        (["customers", "7", "subscriptions", "1"], 3),
-        (["customers", "7", "recurring-products"], 1),
-        (["customers", "7", "subscriptions", "1", "recurring-products"], 3),
-        (["customers", "7", "recurring-products", "a"], 1),
+    for kind, route_of in (
+        ("customer", customer_path),
+        ("customer", subscriptions_path),
+        ("customer", charges_path),
+        ("customer", lambda number: charge_path((number,), {CHARGE_ID: 1})),
+        ("subscription", lambda number: subscription_path("7", number)),
+        ("subscription", lambda number: charges_path("7", number)),
     ):
-        name = {1: "customerNo", 3: "subscriptionNo"}[position]
-        schema = parameter_schema(name)
+        schema = parameter_schema(kind)
         for value in accepted(schema):
             if value not in {".", ".."}:
-                route = [*segments[:position], value, *segments[position + 1 :]]
-                api.expect(api.get(*route), (200, 404))
+                answer = api.get(*route_of(value))
+                if answer.status != 404:
+                    api.succeeds(answer)
         for value in refused(schema):
             if isinstance(value, str) and value:
-                route = [*segments[:position], value, *segments[position + 1 :]]
-                api.expect(api.get(*route), 400, "validation", name)
+                api.refused(api.get(*route_of(value)), "validation", CONTRACT.place(kind).parameter)
 
 
 @probe("input accepted", writes=False)
 def strange_ids_do_no_harm(api: Api) -> None:
-    """A charge is looked up by any id, however strange or long, and is not found."""
+    """A charge is looked up by any id, however strange or long, and is not found, or the id is refused."""
     ids = [*(f"a{each}b" for each in CHARACTERS), "x" * 2000, "%41", "' OR 1=1 --", "../x", "0", "null", "-1"]
     for each in ids:
-        api.expect(api.get("customers", "7", "recurring-products", each), 404)
+        answer = api.get(*charge_path(("7",), {CHARGE_ID: each}))
+        if takes_parameter("charge", each):
+            api.expect(answer, 404)
+        else:
+            api.refused(answer, "validation", CONTRACT.place("charge").parameter)
     for raw in ("%FF", "%C3", "%ED%A0%80", "%00"):
-        api.expect(api.send("GET", raw_path=api.path("customers") + "/" + raw), 400, "validation", "customerNo")
+        answer = api.send("GET", raw_path=api.path(*customers_path()) + "/" + raw)
+        api.refused(answer, "validation", CONTRACT.place("customer").parameter)
 
 
 @probe("input accepted")
@@ -237,87 +272,75 @@ def a_number_is_one_segment(api: Api) -> None:
     slashed, upper, lower = f"{number}/s", f"{number}X", f"{number}x"
     for each in (slashed, upper):
         api.customer(each)
-    read = api.expect(api.get("customers", slashed), 200)
-    api.same("held_as_sent", read.object["customerNo"], slashed, read)
-    api.expect(api.get("customers", lower), 404, "customer-not-found")
+    read = api.succeeds(api.get(*customer_path(slashed)))
+    api.same("held_as_sent", read.object[CUSTOMER_NO], slashed, read)
+    api.missing(api.get(*customer_path(lower)), "customer")
     api.customer(lower)
     encoded = "".join(f"%{ord(each):02x}" for each in upper)
-    read = api.expect(api.send("GET", raw_path=f"{api.path('customers')}/{encoded}"), 200)
-    api.same("held_as_sent", read.object["customerNo"], upper, read)
-    api.expect(api.get("customers", slashed, "recurring-products"), 200)
-    api.expect(api.get(*api.charges_of(number.partition("/")[0], "s")), 404)
+    read = api.succeeds(api.send("GET", raw_path=f"{api.path(*customers_path())}/{encoded}"))
+    api.same("held_as_sent", read.object[CUSTOMER_NO], upper, read)
+    api.succeeds(api.get(*charges_path(slashed)))
+    api.expect(api.get(*charges_path(number.partition("/")[0], "s")), 404)
 
 
 @probe("input accepted")
 def routes_are_exact(api: Api) -> None:
     """A route in other letters, with a slash at its end or an empty segment is not a route."""
     customer = api.customer()
-    base = api.path("customers", customer)
-    for right, wrong in (
-        ("/customers/", "/Customers/"),
-        ("/customers/", "/CUSTOMERS/"),
-        ("/customers/", "//customers/"),
-        ("/customers/", "/customer/"),
-        ("/customers/", "/%63ustomers/x/"),
-    ):
-        api.expect(api.send("GET", raw_path=base.replace(right, wrong)), 404, "not-found")
-    for extra in (
-        "/",
-        "/subscriptions/",
-        "/Subscriptions",
-        "/recurring-products/",
-        "/Recurring-Products",
-        "/orders",
-        "/recurringProducts",
-    ):
+    base = api.path(*customer_path(customer))
+    right = f"/{CONTRACT.place('customer').segment}/"
+    encoded = f"/%{ord(right[1]):x}{right[2:]}x/"
+    for wrong in (right.title(), right.upper(), f"/{right}", right.replace("s/", "/"), encoded):
+        api.refused(api.send("GET", raw_path=base.replace(right, wrong)), "not-found")
+    segments = [place.segment for place in CONTRACT.children("customer")]
+    extras = ["/", "/orders", *(f"/{each}/" for each in segments), *(f"/{each.title()}" for each in segments)]
+    extras += [f"/{each}" for each in CONTRACT.links["customer"] if each not in segments]
+    for extra in extras:
         api.expect(api.send("GET", raw_path=base + extra), 404)
-    for extra in ("?", "?x=1", "?customerNo=1&limit=0", "?%00=%FF"):
-        api.same(
-            "a_query_means_nothing",
-            api.send("GET", raw_path=base + extra).object,
-            api.get("customers", customer).object,
-        )
+    for extra in ("?", "?x=1", f"?{CUSTOMER_NO}=1&limit=0", "?%00=%FF"):
+        read = api.get(*customer_path(customer)).object
+        api.same("a_query_means_nothing", api.send("GET", raw_path=base + extra).object, read)
 
 
 @probe("input refused")
 def what_the_server_says_cannot_be_said_by_a_client(api: Api) -> None:
-    """`@id`, `recurringProductId` and `billedUntil` in a body mean nothing: the server's own are held."""
+    """`@id`, the id and `billedUntil` in a body mean nothing: the server's own are held."""
+    billed = wire("billed_until")
     for parent in _parents(api):
-        said = {"@id": "/elsewhere", "recurringProductId": "mine", "billedUntil": "2030-01-01", "operations": []}
-        created = api.charge(*parent, **said)
-        api.same(
-            "held_by_the_server", created["recurringProductId"] != "mine" and created.get("billedUntil") is None, True
-        )
-        route = (*api.charges_of(*parent), created["recurringProductId"])
-        changed = api.expect(api.patch(*route, body=said), 200).object
+        said = {"@id": "/elsewhere", CHARGE_ID: "mine", billed: "2030-01-01", "operations": []}
+        created = api.charge(*parent, wire=said)
+        api.same("held_by_the_server", created[CHARGE_ID] != "mine" and created.get(billed) is None, True)
+        changed = api.succeeds(api.update(*charge_path(parent, created), body=change(said))).object
         api.same("held_by_the_server", _bare(changed), _bare(created))
+
+
+def _wrong(role: str) -> Any:
+    """A number that a property does not take: one beyond its border."""
+    return next(each for each in refused(CHARGE["properties"][wire(role)]) if type(each) in {int, Decimal})
 
 
 def _bodies(api: Api) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
     """Each operation with a body: its method, its route, and a valid body."""
     if not api.real:
-        yield "POST", ("customers",), {"customerNo": api.number()}
+        yield "POST", customers_path(), new_customer(api.number())
     customer = api.customer()
-    yield "POST", ("customers", customer, "subscriptions"), {"subscriptionNo": "99"}
+    yield "POST", subscriptions_path(customer), new_subscription("99")
     for parent in ((customer,), (customer, api.subscription(customer))):
-        route = api.charges_of(*parent)
-        yield "POST", route, {"productCode": "P01"}
-        yield "PATCH", (*route, api.charge(*parent)["recurringProductId"]), {"quantity": 1}
+        yield "POST", charges_path(*parent), new_charge()
+        if CONTRACT.update_method:
+            yield CONTRACT.update_method, charge_path(parent, api.charge(*parent)), change(quantity=1)
 
 
 def _creations(api: Api) -> Iterator[tuple[tuple[str, ...], str]]:
     if not api.real:
-        yield ("customers",), "customerNo"
+        yield customers_path(), "customer"
     customer = api.customer()
-    yield ("customers", customer, "subscriptions"), "subscriptionNo"
+    yield subscriptions_path(customer), "subscription"
     for parent in ((customer,), (customer, api.subscription(customer))):
-        yield api.charges_of(*parent), "productCode"
+        yield charges_path(*parent), "charge"
 
 
 def _bare(resource: dict[str, Any]) -> dict[str, Any]:
     """A resource without what may change by itself, absent and null being one."""
-    return {
-        name: value
-        for name, value in resource.items()
-        if value is not None and name not in {"operations", "billedUntil"}
-    }
+    unstable = {"operations", wire("billed_until")}
+    return {name: value for name, value in resource.items() if value is not None and name not in unstable}

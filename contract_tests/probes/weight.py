@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import median
 
-from contract_tests.api import Api
-from contract_tests.exchange import Exchange
-from contract_tests.schemas import accepted, body_schema, parameter_schema
+from contract_tests.api import Api, charges_path, customer_path, new_charge, subscriptions_path
+from contract_tests.exchange import CONTRACT, Exchange
+from contract_tests.schemas import accepted, parameter_schema
 
 from ._registry import probe
 
@@ -25,7 +26,7 @@ def _best(ask: Callable[[], Exchange], limit: float) -> float:
     return best
 
 
-def _compare(api: Api, what: str, asks: list[tuple[str, Callable[[], Exchange]]]) -> None:
+def _compare(api: Api, what: str, asks: Sequence[tuple[str, Callable[[], Exchange]]]) -> None:
     usual = median(ask().seconds for _, ask in asks[:15])
     limit = max(SECONDS, SLOWER * usual)
     for name, ask in asks:
@@ -38,12 +39,10 @@ def _compare(api: Api, what: str, asks: list[tuple[str, Callable[[], Exchange]]]
 def no_value_makes_a_write_slow(api: Api) -> None:
     """No valid value of a charge takes far longer than another."""
     customer = api.customer()
-    route = api.charges_of(customer)
-    schema = body_schema("create_customer_recurring_product") or {}
     asks = [
-        (f"{name} {value}", lambda body={"productCode": "P01", name: value}: api.post(*route, body=body))  # type: ignore[misc]
-        for name, each in schema["properties"].items()
-        for value in accepted(each)
+        (f"{name} {value}", partial(api.post, *charges_path(customer), body=new_charge({name: value})))
+        for name, schema in CONTRACT.creations["charge"]["properties"].items()
+        for value in accepted(schema)
     ]
     _compare(api, "a creation", asks[:: 20 if api.real else 1])
 
@@ -51,8 +50,8 @@ def no_value_makes_a_write_slow(api: Api) -> None:
 @probe("time and weight")
 def no_number_makes_a_read_slow(api: Api) -> None:
     """No customer number takes far longer to look up than another, found or not."""
-    numbers = [each for each in accepted(parameter_schema("customerNo")) if each not in {".", ".."}]
-    asks = [(number, lambda number=number: api.get("customers", number)) for number in numbers]  # type: ignore[misc]
+    numbers = [each for each in accepted(parameter_schema("customer")) if each not in {".", ".."}]
+    asks = [(number, partial(api.get, *customer_path(number))) for number in numbers]
     _compare(api, "a read", asks[:: 10 if api.real else 1])
 
 
@@ -62,13 +61,13 @@ def others_weigh_nothing(api: Api) -> None:
     customer = api.customer()
     api.subscription(customer)
     api.charge(customer)
-    routes = [("customers", customer), ("customers", customer, "subscriptions"), api.charges_of(customer)]
-    before = [len(api.expect(api.get(*route), 200).body) for route in routes]
+    routes = [customer_path(customer), subscriptions_path(customer), charges_path(customer)]
+    before = [len(api.succeeds(api.get(*route)).body) for route in routes]
     for where in filter(None, (api, api.other)):
         for _ in range(3 if api.real else 30):
             other = where.customer()
             where.subscription(other)
             for _ in range(3):
                 where.charge(other)
-    after = [len(api.expect(api.get(*route), 200).body) for route in routes]
+    after = [len(api.succeeds(api.get(*route)).body) for route in routes]
     api.same("others_weigh_nothing", after, before)

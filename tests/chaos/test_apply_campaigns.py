@@ -325,7 +325,7 @@ class Storm:
         for kind in kinds:
             self._plan_violence(kind, run)
         approval: tuple[str, ...] = ()
-        for _ in range(3):
+        for _ in range(10):  # reads fail, so the next plan can have other customers and need another approval
             run[:] = [started := night.start_apply(*self.campaign.options, *approval, file=self._file)]
             if self.campaign.twice:
                 self._start_second(started)

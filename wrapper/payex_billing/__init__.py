@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         MalformedResponse,
         NeverSent,
         NotFound,
+        NotSupported,
         OutcomeUnknown,
         Phase,
         Problem,
@@ -69,6 +70,8 @@ if TYPE_CHECKING:
     from .models import (
         UNSET,
         Charge,
+        ChargeChange,
+        ChargeContent,
         Customer,
         CustomerCharge,
         JsonValue,
@@ -98,6 +101,8 @@ __all__ = [
     "BillingError",
     "CertificateRejected",
     "Charge",
+    "ChargeChange",
+    "ChargeContent",
     "ConfigurationError",
     "ConflictingCharge",
     "Customer",
@@ -117,6 +122,7 @@ __all__ = [
     "NaturalKey",
     "NeverSent",
     "NotFound",
+    "NotSupported",
     "Operation",
     "Outcome",
     "OutcomeUnknown",
@@ -165,14 +171,14 @@ _HOMES = {
     "errors": (
         "AlreadyExists AnswerLost Attempt BillingError CertificateRejected "
         "ConfigurationError ConflictingCharge CustomerAlreadyExists CustomerNotFound DeadlineExceeded Forbidden "
-        "InvalidArgument LedgerNotConfigured MalformedResponse NeverSent NotFound OutcomeUnknown Phase Problem "
-        "ProblemError RateLimited RecurringProductNotFound RequestRefused ServerFailed ServiceUnavailable "
+        "InvalidArgument LedgerNotConfigured MalformedResponse NeverSent NotFound NotSupported OutcomeUnknown Phase "
+        "Problem ProblemError RateLimited RecurringProductNotFound RequestRefused ServerFailed ServiceUnavailable "
         "SubscriptionAlreadyExists SubscriptionNotFound TransportError Unauthorized UnexpectedStatus "
         "Unprocessable UnsafeLink ValidationFailed"
     ),
     "models": (
-        "UNSET Charge Customer CustomerCharge JsonValue LookUpResult LostCreation NaturalKey Operation Outcome "
-        "RecordedWrite RecurringProduct Subscription Unset"
+        "UNSET Charge ChargeChange ChargeContent Customer CustomerCharge JsonValue LookUpResult LostCreation "
+        "NaturalKey Operation Outcome RecordedWrite RecurringProduct Subscription Unset"
     ),
 }
 # `payex_billing.reconcile` works after `import payex_billing`. The modules are not in `__all__`: an import of `*` would

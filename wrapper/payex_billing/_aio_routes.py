@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping
-from datetime import date
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, Unpack
 
-from . import _checks, _ensure, _operations
+from . import _checks, _ensure, _operations, _update
 from .errors import SubscriptionNotFound
-from .models import UNSET, Charge, Customer, CustomerCharge, JsonValue, RecurringProduct, Subscription, Unset
+from .models import Charge, ChargeChange, Customer, CustomerCharge, JsonValue, RecurringProduct, Subscription
 
 if TYPE_CHECKING:
     from .aio import AsyncBilling
@@ -37,23 +35,29 @@ class AsyncCustomerHandle:
         """
         return await self._billing._run(_operations.get_customer(self._owner_no, self.no))
 
-    async def create(self) -> Customer:
+    async def create(self, *, extra: Mapping[str, JsonValue] | None = None) -> Customer:
         """Create the customer.
+
+        Args:
+            extra: properties this package does not know; they are sent as they are.
 
         Raises:
             CustomerAlreadyExists: it exists.
             InvalidArgument: the number holds a character that may only be read, not sent.
             OutcomeUnknown: it is not known whether it was created.
         """
-        return await self._billing._run(_operations.create_customer(self._owner_no, self.no))
+        return await self._billing._run(_operations.create_customer(self._owner_no, self.no, extra))
 
-    async def ensure(self) -> Customer:
+    async def ensure(self, *, extra: Mapping[str, JsonValue] | None = None) -> Customer:
         """Create the customer, or read it when it exists. A lost creation is looked up and repeated.
+
+        Args:
+            extra: properties this package does not know; they are sent with the creation as they are.
 
         Raises:
             OutcomeUnknown: the responses to three creations were lost.
         """
-        create = _operations.create_customer(self._owner_no, self.no)
+        create = _operations.create_customer(self._owner_no, self.no, extra)
         read = _operations.get_customer(self._owner_no, self.no)
         return await self._billing._steps(_ensure.ensure(create, read))
 
@@ -139,24 +143,30 @@ class AsyncSubscriptionHandle:
         """
         return await self._billing._run(_operations.get_subscription(*self._ids))
 
-    async def create(self) -> Subscription:
+    async def create(self, *, extra: Mapping[str, JsonValue] | None = None) -> Subscription:
         """Create the subscription.
+
+        Args:
+            extra: properties this package does not know; they are sent as they are.
 
         Raises:
             CustomerNotFound: its customer does not exist.
             SubscriptionAlreadyExists: the customer has it already.
             OutcomeUnknown: it is not known whether it was created.
         """
-        return await self._billing._run(_operations.create_subscription(*self._ids))
+        return await self._billing._run(_operations.create_subscription(*self._ids, extra))
 
-    async def ensure(self) -> Subscription:
+    async def ensure(self, *, extra: Mapping[str, JsonValue] | None = None) -> Subscription:
         """Create the subscription, or read it when it exists. A lost creation is looked up and repeated.
+
+        Args:
+            extra: properties this package does not know; they are sent with the creation as they are.
 
         Raises:
             CustomerNotFound: its customer does not exist.
             OutcomeUnknown: the responses to three creations were lost.
         """
-        create, read = _operations.create_subscription(*self._ids), _operations.get_subscription(*self._ids)
+        create, read = _operations.create_subscription(*self._ids, extra), _operations.get_subscription(*self._ids)
         return await self._billing._steps(_ensure.ensure(create, read))
 
     async def delete(self) -> None:
@@ -241,20 +251,10 @@ class AsyncRecurringProductsHandle:
         """
         return await self._billing._run(_operations.get_charge(self._parent, id))
 
-    async def update(
-        self,
-        id: str,  # noqa: A002 - it is what the value calls it
-        *,
-        product_code: str | Unset = UNSET,
-        quantity: int | None | Unset = UNSET,
-        unit_price: Decimal | int | None | Unset = UNSET,
-        vat_rate: Decimal | int | None | Unset = UNSET,
-        text: str | None | Unset = UNSET,
-        start_date: date | None | Unset = UNSET,
-        end_date: date | None | Unset = UNSET,
-        extra: Mapping[str, JsonValue] | None = None,
-    ) -> RecurringProduct:
-        """Change a charge. What is left out stays as it is; None clears it. See `Charge` for the meaning of each.
+    async def update(self, id: str, **change: Unpack[ChargeChange]) -> RecurringProduct:  # noqa: A002 - as the value calls it
+        """Change a charge. What is left out stays as it is; None clears it. See `ChargeChange` for the arguments.
+
+        Where the contract has PUT in place of PATCH, the client reads the charge, and sends the whole of it.
 
         Returns:
             The charge after the change.
@@ -264,17 +264,7 @@ class AsyncRecurringProductsHandle:
             RecurringProductNotFound: there is no such charge here.
             Unprocessable: a business rule refuses it.
         """
-        change: dict[str, Any] = {
-            "product_code": product_code,
-            "quantity": quantity,
-            "unit_price": unit_price,
-            "vat_rate": vat_rate,
-            "text": text,
-            "start_date": start_date,
-            "end_date": end_date,
-            "extra": extra,
-        }
-        return await self._billing._run(_operations.update_charge(self._parent, id, change))
+        return await self._billing._steps(_update.update(self._parent, id, change))
 
     async def delete(self, id: str) -> None:  # noqa: A002 - it is what the value calls it
         """Remove a charge.

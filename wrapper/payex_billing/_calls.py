@@ -25,6 +25,7 @@ class PreparedRequest:
         headers: the header fields of the operation.
         body: the bytes to send.
         check: the path of a documented read by which a refused token is proven; None if the path has one itself.
+        has_key: whether a header has a key, by which the server recognises a repeated request.
     """
 
     operation: str
@@ -34,11 +35,17 @@ class PreparedRequest:
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     body: bytes | None = attrs.field(default=None, repr=False)
     check: str | None = attrs.field(default=None, repr=False)
+    has_key: bool = False
+
+    @property
+    def creates(self) -> bool:
+        """Whether it creates something, so that it must be known whether it took effect."""
+        return self.method == "POST"
 
     @property
     def repeatable(self) -> bool:
         """Whether sending it twice does the same as sending it once."""
-        return self.method != "POST"
+        return self.method != "POST" or self.has_key
 
 
 @attrs.define
@@ -53,7 +60,7 @@ class Call(Generic[T]):
     """
 
     request: PreparedRequest
-    parse: Callable[[Response], T]
+    parse: Callable[[Response], T] = attrs.field(repr=False)  # it names a customer
     creates: PlainKey | None = attrs.field(default=None, repr=False)  # it names a customer
     known: frozenset[str] | None = attrs.field(default=None, repr=False)
 

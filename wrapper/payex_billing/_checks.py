@@ -1,32 +1,37 @@
-"""Rules of the contract that are checked before anything is sent. A test compares the limits with openapi.yaml."""
+"""The limits of the contract, checked before anything is sent."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
+from typing import Any
 
+from ._contract import NEW_CUSTOMER, NEW_RECURRING_PRODUCT, PARAMETERS
+from ._schema import Kind, Property
 from .errors import InvalidArgument
 
-CUSTOMER_NO_LENGTH = 15
-SUBSCRIPTION_NO_LENGTH = 34
-PRODUCT_CODE_LENGTH = 5
-TEXT_LENGTH = 73
-QUANTITY_MINIMUM, QUANTITY_MAXIMUM = 1, 99_999
-UNIT_PRICE_MAXIMUM, UNIT_PRICE_DECIMALS = Decimal("9999999.999999"), 6
-VAT_RATE_MAXIMUM, VAT_RATE_DECIMALS = Decimal(100), 2
-# The published pattern ends in ` -.`, literally the range U+0020..U+002E. It is accepted for customers that exist,
-# but only its likely intent (space, hyphen, dot) is sent for new ones.
-CUSTOMER_NO = re.compile(r"[a-zA-Z0-9äåöÄÅÖ&/_ -.]*")
-NEW_CUSTOMER_NO = re.compile(r"[a-zA-Z0-9äåöÄÅÖ&/_ .\-]*")
+_NUMBERS = {each.name: each for each in PARAMETERS.values()}
+_NEW_CUSTOMER_NO = next(each for each in NEW_CUSTOMER if each.name == "customer_no")
 
 
-def segment(argument: str, value: str, maximum: int | None = None) -> str:
-    """A value that becomes one segment of a path.
+def content(names: Iterable[str]) -> tuple[tuple[str, bool, Callable[[Any], Any]], ...]:
+    """Return the checks of a charge's values: the name, whether the contract requires the value, and the check."""
+    known = {each.name: each for each in NEW_RECURRING_PRODUCT}
+    found = [known.get(name) or Property(name=name, wire="", kind=Kind.JSON) for name in names]
+    return tuple((each.name, each.required, checker(each)) for each in found)
+
+
+def segment(argument: str, value: str) -> str:
+    """Check a value that becomes one segment of a path.
 
     `.` and `..` are rejected, also between slashes: HTTP libraries and proxies resolve them, some after decoding `%2F`,
     and the request would reach another resource.
+
+    Raises:
+        InvalidArgument: it cannot be sent.
     """
     if not isinstance(value, str):
         raise InvalidArgument(argument, f"must be a str, not {type(value).__name__}")
@@ -34,66 +39,53 @@ def segment(argument: str, value: str, maximum: int | None = None) -> str:
         raise InvalidArgument(argument, "must not be empty")
     if "." in value and any(part in {".", ".."} for part in re.split(r"[/\\]", value)):
         raise InvalidArgument(argument, "must not hold '.' or '..' between slashes, which mean another place in a URL")
-    if maximum is not None and len(value) > maximum:
-        raise InvalidArgument(argument, f"must have at most {maximum} characters, not {len(value)}")
     _encodable(argument, value)
     return value
 
 
 def customer_no(value: str, *, new: bool = False) -> str:
-    """The number of a customer; of a new one by the narrower pattern."""
-    segment("customer_no", value, CUSTOMER_NO_LENGTH)
-    if not (NEW_CUSTOMER_NO if new else CUSTOMER_NO).fullmatch(value):
-        raise InvalidArgument("customer_no", "may hold only letters, digits, äåöÄÅÖ, &, /, _, space, . and -")
-    return value
+    """Check the number of a customer; that of a new one by the narrower pattern."""
+    segment("customer_no", value)
+    checked: str = check(_NEW_CUSTOMER_NO if new else _NUMBERS["customer_no"], value)
+    return checked
 
 
 def subscription_no(value: str) -> str:
-    """The number of a subscription."""
-    return segment("subscription_no", value, SUBSCRIPTION_NO_LENGTH)
+    """Check the number of a subscription."""
+    segment("subscription_no", value)
+    checked: str = check(_NUMBERS["subscription_no"], value)
+    return checked
 
 
-def product_code(value: str) -> str:
-    """The code of a master product."""
-    _text("product_code", value, PRODUCT_CODE_LENGTH)
-    if not value:
-        raise InvalidArgument("product_code", "must not be empty")
-    return value
+def check(known: Property, value: Any) -> Any:
+    """Return a value as it can be sent; see `checker`."""
+    return checker(known)(value)
 
 
-def text(value: str) -> str:
-    """The text on the invoice."""
-    return _text("text", value, TEXT_LENGTH)
+def checker(known: Property) -> Callable[[Any], Any]:
+    """Return a function that returns a value as it can be sent; the value is not None.
 
-
-def quantity(value: int) -> int:
-    """How many."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise InvalidArgument("quantity", f"must be an int, not {type(value).__name__}")
-    if not QUANTITY_MINIMUM <= value <= QUANTITY_MAXIMUM:
-        raise InvalidArgument("quantity", f"must be between {QUANTITY_MINIMUM} and {QUANTITY_MAXIMUM}")
-    return value
-
-
-def unit_price(value: Decimal | int) -> Decimal:
-    """A price in major currency units."""
-    return _decimal("unit_price", value, -UNIT_PRICE_MAXIMUM, UNIT_PRICE_MAXIMUM, UNIT_PRICE_DECIMALS)
-
-
-def vat_rate(value: Decimal | int) -> Decimal:
-    """VAT in percent."""
-    return _decimal("vat_rate", value, Decimal(0), VAT_RATE_MAXIMUM, VAT_RATE_DECIMALS)
-
-
-def day(argument: str, value: date) -> date:
-    """A date without a time."""
-    if not isinstance(value, date) or isinstance(value, datetime):
-        raise InvalidArgument(argument, f"must be a datetime.date, not {type(value).__name__}")
-    return value
+    The function raises `InvalidArgument` if the contract does not allow the value.
+    """
+    if not known.wire:
+        return partial(_unknown, known)
+    match known.kind:
+        case Kind.TEXT | Kind.ID | Kind.LINK | Kind.TIME:
+            return partial(_text, known)
+        case Kind.WHOLE:
+            return partial(_whole, known)
+        case Kind.DECIMAL:
+            return partial(_decimal, known)
+        case Kind.DATE:
+            return partial(_date, known)
+        case Kind.BOOLEAN:
+            return partial(_boolean, known)
+        case Kind.OPERATIONS | Kind.JSON:
+            return lambda value: value
 
 
 def known(value: object) -> frozenset[str] | None:
-    """Ids of charges that were there before."""
+    """Check ids of charges that were there before."""
     if value is None:
         return None
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)):
@@ -104,16 +96,35 @@ def known(value: object) -> frozenset[str] | None:
 
 
 def period(start: date | None, end: date | None) -> None:
-    """A start that is not after the end."""
+    """Refuse a start that is after the end."""
     if start is not None and end is not None and end < start:
         raise InvalidArgument("end_date", "must not be before start_date")
 
 
-def _text(argument: str, value: str, maximum: int) -> str:
+def characters(known: Property) -> str:
+    """Return which characters a text may hold, in the words of the contract."""
+    return known.pattern.pattern.removeprefix("^").removesuffix("*$") if known.pattern is not None else ""
+
+
+def _unknown(known: Property, _value: Any) -> Any:
+    raise InvalidArgument(known.name, "cannot be sent: openapi.yaml has no such property here")
+
+
+def _text(known: Property, value: Any) -> Any:
+    argument = known.name
     if not isinstance(value, str):
         raise InvalidArgument(argument, f"must be a str, not {type(value).__name__}")
-    if len(value) > maximum:
-        raise InvalidArgument(argument, f"must have at most {maximum} characters, not {len(value)}")
+    if len(value) < known.min_length:
+        few = known.min_length
+        raise InvalidArgument(argument, "must not be empty" if few == 1 else f"must have at least {few} characters")
+    if known.max_length is not None and len(value) > known.max_length:
+        raise InvalidArgument(argument, f"must have at most {known.max_length} characters, not {len(value)}")
+    if known.pattern is not None and not known.pattern.fullmatch(value):
+        raise InvalidArgument(argument, f"may hold only the characters {characters(known)}")
+    if value in known.excluded:
+        raise InvalidArgument(argument, f"must not be {value!r}")
+    if known.choices and value not in known.choices:
+        raise InvalidArgument(argument, f"must be one of {', '.join(known.choices)}")
     _encodable(argument, value)
     return value
 
@@ -125,7 +136,24 @@ def _encodable(argument: str, value: str) -> None:
         raise InvalidArgument(argument, "must be valid Unicode: it holds a lone surrogate") from None
 
 
-def _decimal(argument: str, value: Decimal | int, minimum: Decimal, maximum: Decimal, decimals: int) -> Decimal:
+def _whole(known: Property, value: Any) -> Any:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidArgument(known.name, f"must be an int, not {type(value).__name__}")
+    _between(known, value)
+    return value
+
+
+def _between(known: Property, value: Decimal | int) -> None:
+    low, high = known.minimum, known.maximum
+    if (low is None or low <= value) and (high is None or value <= high):
+        return
+    if low is not None and high is not None:
+        raise InvalidArgument(known.name, f"must be between {low:f} and {high:f}")
+    raise InvalidArgument(known.name, f"must be at {f'most {high:f}' if low is None else f'least {low:f}'}")
+
+
+def _decimal(known: Property, value: Any) -> Any:
+    argument = known.name
     if isinstance(value, int) and not isinstance(value, bool):
         value = Decimal(value)
     if not isinstance(value, Decimal):
@@ -133,9 +161,23 @@ def _decimal(argument: str, value: Decimal | int, minimum: Decimal, maximum: Dec
         raise InvalidArgument(argument, f"must be a Decimal, not {type(value).__name__}{hint}")
     if not value.is_finite():
         raise InvalidArgument(argument, "must be a finite number")
-    if not minimum <= value <= maximum:
-        raise InvalidArgument(argument, f"must be between {minimum:f} and {maximum:f}")
-    exponent = value.normalize().as_tuple().exponent
-    if isinstance(exponent, int) and -exponent > decimals:
-        raise InvalidArgument(argument, f"must have at most {decimals} decimals")
+    _between(known, value)
+    if known.decimals is not None and _decimals(value) > known.decimals < _decimals(value.normalize()):
+        raise InvalidArgument(argument, f"must have at most {known.decimals} decimals")
     return value
+
+
+def _date(known: Property, value: Any) -> Any:
+    if not isinstance(value, date) or isinstance(value, datetime):
+        raise InvalidArgument(known.name, f"must be a datetime.date, not {type(value).__name__}")
+    return value
+
+
+def _boolean(known: Property, value: Any) -> Any:
+    if not isinstance(value, bool):
+        raise InvalidArgument(known.name, f"must be a bool, not {type(value).__name__}")
+    return value
+
+
+def _decimals(value: Decimal) -> int:
+    return -int(value.as_tuple().exponent)  # a finite number has no other exponent

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import attrs
 
+from . import _contract
 from ._text import cut, printable
 from .errors import InvalidArgument
 
@@ -134,6 +135,9 @@ _PLAIN = frozenset({type(None), bool, int, str})
 
 def _read(name: str, kind: str, value: object) -> object:
     plain = kind.removesuffix(" | None")
+    alias = getattr(_contract, plain, None)
+    if alias is int or alias is Decimal:  # such as `Quantity`
+        plain, kind = alias.__name__, kind.replace(plain, alias.__name__)
     if value is None and plain != kind:
         return None
     if plain in _CLASSES:

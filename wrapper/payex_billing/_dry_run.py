@@ -7,30 +7,23 @@ reads responses as always.
 
 from __future__ import annotations
 
-import json
 import threading
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import attrs
 
-from ._definition import parse_json
 from ._evidence import ABANDONED_STATUSES, Phase
+from ._json import parse_json, without_decimals, write_object
 from ._problems import read_problem
 from ._recorded import describe
+from ._resources import KINDS, ResourceKind
 from ._transport import AsyncTransport, Failure, Reply, Request, Response, Transport
 from ._transport._sender import AsyncSender, Sender
 from .config import Settings
 from .models import RecordedWrite
 
-# The collections in a path, and the kind of resource in the last collection.
-_KINDS = {
-    ("customers",): "customer",
-    ("customers", "subscriptions"): "subscription",
-    ("customers", "recurring-products"): "recurring-product",
-    ("customers", "subscriptions", "recurring-products"): "recurring-product",
-}
-_NUMBERS = {"customer": "customerNo", "subscription": "subscriptionNo", "recurring-product": "recurringProductId"}
 _RECORDED = 204
 
 
@@ -40,22 +33,17 @@ class _Route:
 
     Attributes:
         path: the path without its query, in one spelling.
-        collections: the collections in the path, such as `customers`; none for a path that the contract does not have.
+        kind: what it leads to; None if the contract has no such path.
         numbers: the numbers in the path.
         is_list: whether the path is that of a collection.
         parents: the paths of the parent resources, the topmost one first.
     """
 
     path: str
-    collections: tuple[str, ...]
+    kind: ResourceKind | None
     numbers: tuple[str, ...]
     is_list: bool
     parents: tuple[str, ...]
-
-    @property
-    def kind(self) -> str:
-        """`customer`, `subscription` or `recurring-product`; empty if the contract has no such path."""
-        return _KINDS.get(self.collections, "")
 
 
 class Recorder:
@@ -123,49 +111,41 @@ class Recorder:
         creates = request.method == "POST" and subject is not None
         if creates and subject is not None and subject.numbers != route.numbers:  # a customer or a subscription
             if exists:
-                return _problem(409, f"{route.kind}-already-exists")
-            exists = reply.status == 404 and _code(reply) in {None, "not-found", f"{route.kind}-not-found"}
+                return _problem(409, f"{_name(route)}-already-exists")
+            exists = reply.status == 404 and _code(reply) in {None, "not-found", f"{_name(route)}-not-found"}
         if not exists:
             if 400 <= reply.status < 500 and reply.status not in ABANDONED_STATUSES:
                 return reply
             return Failure(Phase.NEVER_SENT, _not_read(f"the server answered {reply.status}"))
-        body: Any = parse_json(request.body) if request.body else None
-        self._writes.append(
-            RecordedWrite(
-                method=request.method,
-                path=urlsplit(request.url).path,
-                body=body,
-                description=describe(
-                    request.method, urlsplit(request.url).path, route.collections, route.numbers, body
-                ),
-            )
-        )
-        if creates:
-            return self._create(route, body)
-        if request.method == "PATCH" and subject is not None and isinstance(body, dict):
+        body: Any = without_decimals(parse_json(request.body)) if request.body else None
+        path, words = urlsplit(request.url).path, () if route.kind is None else route.kind.words
+        description = describe(request.method, path, words, route.numbers, body)
+        self._writes.append(RecordedWrite(method=request.method, path=path, body=body, description=description))
+        if creates and route.kind is not None:
+            return self._create(route, route.kind, body)
+        if request.method in {"PATCH", "PUT"} and subject is not None and isinstance(body, dict):
             return self._change(route, body, reply)
         if request.method == "DELETE":
             self._remove(route.path)
         return Response(_RECORDED, {}, b"")
 
-    def _create(self, route: _Route, body: dict[str, Any]) -> Response:
-        if route.kind == "recurring-product":
+    def _create(self, route: _Route, kind: ResourceKind, body: dict[str, Any]) -> Response:
+        if kind.name == "recurring-product":
             self._count += 1
             number = f"dry-run-{self._count}"
         else:
-            number = body[_NUMBERS[route.kind]]
+            number = str(body[kind.number])
         path = _under(route.path, number)
-        made = {"@id": path, _NUMBERS[route.kind]: number, **body}
-        if route.kind != "recurring-product":
-            made["recurringProducts"] = f"{path}/recurring-products"
-        if route.kind == "customer":
-            made["subscriptions"] = f"{path}/subscriptions"
+        links = {wire: f"{path}/{segment}" for wire, segment in kind.links.items()}
+        made = {kind.uri: path, kind.number: number, **body, **links}
         self._removed.discard(path)
         self._made[path] = made
         return _json(201, made)
 
     def _change(self, route: _Route, body: dict[str, Any], reply: Response) -> Response:
         """Change a charge. `reply` shows the charge as it is on the server."""
+        if route.kind is not None:
+            body = dict.fromkeys(route.kind.changed) | body
         if route.path in self._made:
             self._made[route.path] |= body
             return _json(200, self._made[route.path])
@@ -187,39 +167,38 @@ class Recorder:
         for path in route.parents:
             # A child of a resource that the dry run created is in `_made`, or does not exist.
             if path in self._removed or (made and path not in self._made):
-                return _problem(404, f"{self._read(path).kind}-not-found")
+                return _problem(404, f"{_name(self._read(path))}-not-found")
             made = path in self._made
         if not route.is_list:
             if route.path in self._made:
                 return _json(200, self._made[route.path])
-            return _problem(404, f"{route.kind}-not-found") if made or route.path in self._removed else None
+            return _problem(404, f"{_name(route)}-not-found") if made or route.path in self._removed else None
         # `_shown` adds the created resources.
-        return _json(200, {"items": [], "navigation": {"@id": route.path}}) if made else None
+        return _json(200, _empty_list(route)) if made else None
 
     def _shown(self, route: _Route, reply: Response) -> Response:
         """Return the response of the server with the recorded writes applied."""
         document = _document(reply)
-        items = None if document is None else document.get("items")
+        kind = route.kind
+        if document is None or kind is None:
+            return reply
+        listing = kind.list_
+        items = document.get(listing.items) if listing is not None and listing.items else None
         with self._lock:
-            if document is None:
-                return reply
             if not route.is_list:
                 return _json(200, self._overlaid(route.path, document)) if route.path in self._changed else reply
-            if not isinstance(items, list):
+            if listing is None or not isinstance(items, list):
                 return reply
-            paths = [
-                _under(route.path, str(item.get(_NUMBERS[route.kind]))) if isinstance(item, dict) else ""
-                for item in items
-            ]
+            paths = [_under(route.path, str(item.get(kind.number))) if isinstance(item, dict) else "" for item in items]
             shown = [
                 self._overlaid(path, item)
                 for path, item in zip(paths, items, strict=True)
                 if path not in self._removed and path not in self._made
             ]
-            navigation = document.get("navigation")
-            if not (isinstance(navigation, dict) and navigation.get("next")):
+            links = document if listing.navigation is None else document.get(listing.navigation)
+            if not (isinstance(links, dict) and links.get(listing.following)):
                 shown += self._items(route)
-        return reply if shown == items else _json(200, document | {"items": shown})
+        return reply if shown == items else _json(200, document | {str(listing.items): shown})
 
     def _overlaid(self, path: str, document: Any) -> Any:
         change = self._changed.get(path)
@@ -244,7 +223,7 @@ class Recorder:
         ]
         return _Route(
             path=spelled[-1],
-            collections=collections if collections in _KINDS else (),
+            kind=KINDS.get(collections),
             numbers=tuple(segments[1::2]),
             is_list=len(segments) % 2 == 1,
             parents=tuple(spelled[1:-1:2]),
@@ -257,19 +236,19 @@ class Recorder:
         resource itself not to exist.
         """
         route = self._route(request)
-        if not route.kind:
+        if route.kind is None:
             return None
         if request.method == "GET":
             return route
-        if request.method in {"PATCH", "DELETE"}:
+        if request.method in {"PATCH", "PUT", "DELETE"}:
             return None if route.is_list else route
         if request.method != "POST" or not route.is_list:
             return None
         body = _document_of(request.body)
-        if route.kind == "recurring-product":
+        if route.kind.name == "recurring-product":
             return None if body is None else self._read(route.parents[-1])
-        number = None if body is None else body.get(_NUMBERS[route.kind])
-        return self._read(_under(route.path, number)) if isinstance(number, str) and number else None
+        number = None if body is None else body.get(route.kind.number)
+        return self._read(_under(route.path, str(number))) if number else None
 
 
 class DryRunSender(Sender):
@@ -307,6 +286,18 @@ class AsyncDryRunSender(AsyncSender):
         return self._recorder.after(request, reply)
 
 
+def _name(route: _Route) -> str:
+    return "resource" if route.kind is None else route.kind.name
+
+
+def _empty_list(route: _Route) -> dict[str, Any]:
+    listing = None if route.kind is None else route.kind.list_
+    if listing is None or listing.items is None:
+        return {}
+    links: dict[str, Any] = {"@id": route.path}
+    return {listing.items: [], **(links if listing.navigation is None else {listing.navigation: links})}
+
+
 def _under(path: str, number: str) -> str:
     return f"{path}/{quote(number, safe='')}"
 
@@ -331,8 +322,8 @@ def _document_of(body: bytes | None) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _json(status: int, value: object, media_type: str = "application/json") -> Response:
-    return Response(status, {"content-type": media_type}, json.dumps(value).encode())
+def _json(status: int, value: Mapping[str, Any], media_type: str = "application/json") -> Response:
+    return Response(status, {"content-type": media_type}, write_object(value, {}))
 
 
 def _problem(status: int, code: str) -> Response:

@@ -5,7 +5,7 @@ Pure: the generators yield calls and waits, and receive the results of the calls
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import TypeVar
 
@@ -19,10 +19,11 @@ from ._memory import Memory
 from ._operations import Parent
 from ._steps import Environment, Wait
 from .config import Settings
-from .errors import AlreadyExists, ConflictingCharge, NotFound, OutcomeUnknown
-from .models import Charge, LookUpResult, LostCreation, Outcome, RecurringProduct
+from .errors import AlreadyExists, ConflictingCharge, NotFound, OutcomeUnknown, ValidationFailed
+from .models import CONTENT, Charge, LookUpResult, LostCreation, Outcome, RecurringProduct
 
 T = TypeVar("T")
+_GIVEN = tuple(name for name in CONTENT if name != "end_date")
 ROUNDS = 3  # how often a creation is sent at most, if each one before provably took no effect
 # Seconds between two look-ups of a creation that does not show yet.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 16.0
@@ -31,8 +32,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 16.0
 def ensure(create: Call[T], read: Call[T]) -> Steps[T]:
     """Create a customer or a subscription, or read it when it exists.
 
-    Repeating the creation is harmless, because the server rejects a second one of the same number with 409. After a
-    lost response `ensure` therefore reads the resource, and creates it again if it does not exist.
+    Repeating the creation is harmless, because the server rejects a second one of the same number. After a lost
+    response `ensure` therefore reads the resource, and creates it again if it does not exist. A server may say with a
+    400 that the number exists, so a refusal counts only if there is no such resource.
     """
     rounds = 0
     while True:
@@ -41,6 +43,12 @@ def ensure(create: Call[T], read: Call[T]) -> Steps[T]:
         except AlreadyExists:
             existing: T = yield read
             return existing
+        except ValidationFailed as refused:
+            try:
+                held: T = yield read
+            except NotFound:
+                raise refused from None
+            return held
         except OutcomeUnknown as lost:
             rounds += 1
             try:
@@ -167,28 +175,23 @@ def refuse_conflict(held: Iterable[RecurringProduct], charge: Charge, today: dat
         )
 
 
-_GIVEN: tuple[tuple[str, Callable[[object], object]], ...] = (
-    ("product_code", lambda value: value),
-    ("quantity", lambda value: value),
-    ("unit_price", lambda value: value),
-    ("vat_rate", lambda value: value),
-    ("text", plain),  # a server may store it in another form
-    ("start_date", lambda value: value),
-)
-
-
 def _has_given(product: RecurringProduct, charge: Charge) -> bool:
     """Return whether a charge has every given value except the end date; the server may drop unknown fields."""
-    for name, form in _GIVEN:
+    for name in _GIVEN:
         given = getattr(charge, name)
-        if given is not None and form(getattr(product, name)) != form(given):
+        if given is not None and _form(name, getattr(product, name)) != _form(name, given):
             return False
     return all(product.extra.get(name, value) == value for name, value in charge.extra.items())
 
 
 def _may_be_equal(sent: Charge, charge: Charge) -> bool:
     """Return whether the sent charge may turn out equal: no value that both charges give differs."""
+    given = ((name, getattr(sent, name), getattr(charge, name)) for name in _GIVEN)
     return sent.end_date == charge.end_date and all(
-        None in {(one := getattr(sent, name)), (other := getattr(charge, name))} or form(one) == form(other)
-        for name, form in _GIVEN
+        one is None or other is None or _form(name, one) == _form(name, other) for name, one, other in given
     )
+
+
+def _form(name: str, value: object) -> object:
+    """Return a value without what a server may change of it; only the text is stored in another form."""
+    return plain(value) if name == "text" else value

@@ -7,106 +7,84 @@ compared: the server may show those of the master product.
 
 from __future__ import annotations
 
-from operator import attrgetter
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
+
+import attrs
 
 from ._calls import Unreadable
-from .models import Charge, Customer, RecurringProduct, Subscription
-
-_CHARGE = ("product_code", "quantity", "unit_price", "vat_rate", "text", "start_date", "end_date")
-_NAMES = ("customers", "subscriptions")
-_values = attrgetter(*_CHARGE)
+from .models import CONTENT, Charge, RecurringProduct
 
 
-def check_customer(customer: Customer, owner_no: str, customer_no: str) -> None:
-    """The customer is the one that was asked for.
+@attrs.frozen
+class Place:
+    """Where a resource or a collection is.
+
+    Attributes:
+        path: its path under the API's prefix, percent-encoded.
+    """
+
+    path: str = attrs.field(repr=False)
+
+    def under(self, number: str) -> Place:
+        """Return the place of a resource in this collection."""
+        return Place(f"{self.path}/{number if number.isalnum() and number.isascii() else quote(number, safe='')}")
+
+    def check(self, uri: str | None) -> None:
+        """Check that a resource is here. A resource without `@id` is not judged.
+
+        Raises:
+            Unreadable: it is in another place.
+        """
+        if uri is None or uri.endswith(self.path):  # nearly always
+            return
+        expected = [unquote(segment) for segment in self.path.split("/")[1:]]
+        if [unquote(segment) for segment in _path(uri).split("/")][-len(expected) :] != expected:
+            raise foreign("the @id of another resource")
+
+    def check_list(self, uri: str | None) -> None:
+        """Check that a page of a list is one of this collection. A page that does not name its path is not judged.
+
+        Only the numbers in the path count: nothing says how the path of a second page looks.
+
+        Raises:
+            Unreadable: it is a page of another list.
+        """
+        if uri is None:
+            return
+        segments = [unquote(segment) for segment in _path(uri).split("/")]
+        own = [unquote(segment) for segment in self.path.split("/")[1:]]
+        for name, number in zip(own[1::2], own[2::2], strict=False):
+            if name in segments and segments[segments.index(name) + 1 :][:1] != [number]:
+                raise foreign("a list of another parent")
+        if own[1] in segments and segments[: segments.index(own[1])][-1:] != [own[0]]:
+            raise foreign("a list of another ledger")
+
+
+def check_number(what: str, received: str, asked: str | None) -> None:
+    """Check that a resource has the number that was asked for.
 
     Raises:
-        Unreadable: it is another one.
+        Unreadable: it has another one.
     """
-    if customer.customer_no != customer_no:
-        raise _foreign("another customer")
-    check_place(customer.uri, (owner_no, "customers", customer_no))
-
-
-def check_subscription(subscription: Subscription, parent: tuple[str, str], subscription_no: str | None = None) -> None:
-    """The subscription is the one that was asked for, or any of the customer's.
-
-    Args:
-        subscription: what came back.
-        parent: the numbers of the ledger and the customer.
-        subscription_no: the number that was asked for.
-
-    Raises:
-        Unreadable: it is another one.
-    """
-    if subscription_no is not None and subscription.subscription_no != subscription_no:
-        raise _foreign("another subscription")
-    check_place(subscription.uri, (*_segments(parent), "subscriptions", subscription.subscription_no))
-
-
-def check_charge(product: RecurringProduct, parent: tuple[str, ...], charge_id: str | None = None) -> None:
-    """The charge is the one that was asked for, or any of the parent's.
-
-    Args:
-        product: what came back.
-        parent: the numbers of the ledger, the customer and, at the level of a subscription, the subscription.
-        charge_id: the id that was asked for.
-
-    Raises:
-        Unreadable: it is another one.
-    """
-    if charge_id is not None and product.id != charge_id:
-        raise _foreign("another charge")
-    check_place(product.uri, (*_segments(parent), "recurring-products", product.id))
+    if asked is not None and received != asked:
+        raise foreign(f"another {what}")
 
 
 def check_content(product: RecurringProduct, charge: Charge) -> None:
-    """A charge that was created is the one that was sent.
+    """Check that a charge that was created is the one that was sent.
 
     Raises:
         Unreadable: a value that was sent came back as another.
     """
-    for name, sent, received in zip(_CHARGE, _values(charge), _values(product), strict=True):
-        if sent is not None and sent != received:
-            raise _foreign(f"another {name}")
+    for name in CONTENT:
+        sent = getattr(charge, name)
+        if sent is not None and sent != getattr(product, name):
+            raise foreign(f"another {name}")
 
 
-def check_list(uri: str | None, parent: tuple[str, ...]) -> None:
-    """A page of a list is that of the parent; a page that does not name its own path is not judged.
-
-    Only the numbers in the path count: nothing says how the path of a second page looks.
-
-    Raises:
-        Unreadable: it names another parent.
-    """
-    if uri is None:
-        return
-    segments = [unquote(segment) for segment in _path(uri).split("/")]
-    for name, number in zip(_NAMES, parent[1:], strict=False):
-        if name in segments and segments[segments.index(name) + 1 :][:1] != [number]:
-            raise _foreign("a list of another parent")
-    if "customers" in segments and segments[: segments.index("customers")][-1:] != [parent[0]]:
-        raise _foreign("a list of another ledger")
-
-
-def check_place(uri: str | None, expected: tuple[str, ...]) -> None:
-    """The resource's own path ends in the expected segments; a resource without `@id` is not judged.
-
-    Raises:
-        Unreadable: it is another place.
-    """
-    if uri is None or uri.endswith("/" + "/".join(expected)):  # nearly always: no number needs encoding
-        return
-    segments = _path(uri).split("/")[-len(expected) :]
-    if tuple(segments) != expected and tuple(map(unquote, segments)) != expected:
-        raise _foreign("the @id of another resource")
-
-
-def _segments(parent: tuple[str, ...]) -> tuple[str, ...]:
-    """The segments of the route of a parent, from the ledger on."""
-    named = [segment for pair in zip(_NAMES, parent[1:], strict=False) for segment in pair]
-    return (parent[0], *named)
+def foreign(what: str) -> Unreadable:
+    """Return the error for a response to another request."""
+    return Unreadable(f"the response is that of another request: it shows {what}", foreign=True)
 
 
 def _path(uri: str) -> str:
@@ -114,7 +92,3 @@ def _path(uri: str) -> str:
         return urlsplit(uri).path
     except ValueError:
         raise Unreadable("an @id is not a URI") from None
-
-
-def _foreign(what: str) -> Unreadable:
-    return Unreadable(f"the response is that of another request: it shows {what}", foreign=True)

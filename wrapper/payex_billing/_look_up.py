@@ -17,6 +17,7 @@ from ._steps import Wait
 from .config import Settings
 from .errors import BillingError, CustomerNotFound, SubscriptionNotFound
 from .models import (
+    CONTENT,
     Charge,
     Customer,
     LookUpResult,
@@ -138,8 +139,7 @@ def _has_sent_values(product: RecurringProduct, charge: Charge) -> bool:
 
 
 def _sent(charge: Charge) -> list[tuple[str, Any]]:
-    names = ("product_code", "quantity", "unit_price", "vat_rate", "text", "start_date", "end_date")
-    return [(name, getattr(charge, name)) for name in names]
+    return [(name, getattr(charge, name)) for name in CONTENT]
 
 
 def plain(value: Any) -> Any:

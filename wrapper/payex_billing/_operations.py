@@ -1,48 +1,36 @@
-"""The operations of the contract as calls: a request built by the generated code, and a parser for its success."""
+"""The operations of the contract as calls: a request, and a function that reads its success."""
 
 from __future__ import annotations
 
+import re
+import secrets
 from collections.abc import Callable, Mapping
-from functools import partial
-from types import ModuleType
+from functools import cache, partial
 from typing import Any, Generic, TypeVar
+from urllib.parse import quote
 
 import attrs
-from payex_billing_client import models as generated
-from payex_billing_client.api.customers import create_customer as _create_customer
-from payex_billing_client.api.customers import get_customer as _get_customer
-from payex_billing_client.api.recurring_products import (
-    create_customer_recurring_product,
-    create_subscription_recurring_product,
-    delete_customer_recurring_product,
-    delete_subscription_recurring_product,
-    get_customer_recurring_product,
-    get_subscription_recurring_product,
-    list_customer_recurring_products,
-    list_subscription_recurring_products,
-    update_customer_recurring_product,
-    update_subscription_recurring_product,
-)
-from payex_billing_client.api.subscriptions import create_subscription as _create_subscription
-from payex_billing_client.api.subscriptions import delete_subscription as _delete_subscription
-from payex_billing_client.api.subscriptions import get_subscription as _get_subscription
-from payex_billing_client.api.subscriptions import list_subscriptions as _list_subscriptions
 
-from . import _checks, _convert, _identity
+from . import _checks, _contract, _identity
 from ._calls import Call, Page, PreparedRequest, Unreadable
-from ._definition import Definition, parse_json, write_json
+from ._identity import Place
+from ._json import parse_json, without_decimals, write_json
 from ._links import path_under
-from ._memory import PlainKey
+from ._schema import Operation as Definition
 from ._text import printable
 from ._transport import Response
+from ._wire import Reader, Writer
 from .config import Settings
-from .errors import InvalidArgument, MalformedResponse
-from .models import Charge, Customer, JsonValue, Operation, RecurringProduct, Subscription
+from .errors import InvalidArgument, MalformedResponse, NotSupported
+from .models import CONTENT, Charge, Customer, JsonValue, Operation, RecurringProduct, Subscription
 
 T = TypeVar("T")
-_DEFINED: dict[ModuleType, Definition] = {}
 # A list of more pages than this has no end: a customer with a million charges in pages of 100 has as many.
 MAX_PAGES = 10_000
+_OWN = frozenset(CONTENT)
+_NUMBER = frozenset({"customer_no", "subscription_no"})
+# What `quote` leaves as it is.
+_unreserved = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 
 
 @attrs.define
@@ -59,22 +47,29 @@ class Parent:
         own = (self.owner_no, self.customer_no)
         return own if self.subscription_no is None else (*own, self.subscription_no)
 
+    @property
+    def level(self) -> str:
+        """The word for the level in the names of operations."""
+        return "customer" if self.subscription_no is None else "subscription"
+
 
 # customers
 
 
-def create_customer(owner_no: str, customer_no: str) -> Call[Customer]:
+def create_customer(owner_no: str, customer_no: str, extra: Mapping[str, JsonValue] | None = None) -> Call[Customer]:
     """Create a customer; the number must fit the narrower pattern for new ones."""
-    body = generated.NewCustomer(customer_no=_checks.customer_no(customer_no, new=True))
-    key = (customer_no, None, None)
-    call = _call(_create_customer, (owner_no,), _customer(owner_no, customer_no), body, key)
-    call.request.check = f"{call.request.path}/{customer_no}"  # customers cannot be listed
-    return call
+    route = _route("create_customer")
+    values = {"customer_no": _checks.customer_no(customer_no, new=True)}
+    request = route.request((owner_no,), _writer("create_customer", "get_customer").write(values, extra or {}, _NUMBER))
+    request.check = Place(request.path).under(customer_no).path  # customers cannot be listed
+    parse = partial(_customer, Place(request.path), customer_no)
+    return Call(request, partial(_read, parse), (customer_no, None, None))
 
 
 def get_customer(owner_no: str, customer_no: str) -> Call[Customer]:
     """Read a customer."""
-    return _call(_get_customer, (owner_no, customer_no), _customer(owner_no, customer_no))
+    request = _route("get_customer").request((owner_no, customer_no))
+    return Call(request, partial(_read, partial(_customer, _collection(request), customer_no)))
 
 
 # subscriptions
@@ -82,26 +77,29 @@ def get_customer(owner_no: str, customer_no: str) -> Call[Customer]:
 
 def list_subscriptions(owner_no: str, customer_no: str) -> Call[Page[Subscription]]:
     """List a customer's subscriptions."""
-    return _list(_list_subscriptions, (owner_no, customer_no), _subscription((owner_no, customer_no)))
+    return _list("list_subscriptions", (owner_no, customer_no), _subscription)
 
 
-def create_subscription(owner_no: str, customer_no: str, subscription_no: str) -> Call[Subscription]:
+def create_subscription(
+    owner_no: str, customer_no: str, subscription_no: str, extra: Mapping[str, JsonValue] | None = None
+) -> Call[Subscription]:
     """Create a subscription."""
-    body = generated.NewSubscription(subscription_no=_checks.subscription_no(subscription_no))
-    key = (customer_no, subscription_no, None)
-    ids = (owner_no, customer_no)
-    return _call(_create_subscription, ids, _subscription(ids, subscription_no), body, key)
+    values = {"subscription_no": _checks.subscription_no(subscription_no)}
+    body = _writer("create_subscription", "get_subscription").write(values, extra or {}, _NUMBER)
+    request = _route("create_subscription").request((owner_no, customer_no), body)
+    parse = partial(_subscription, Place(request.path), number=subscription_no)
+    return Call(request, partial(_read, parse), (customer_no, subscription_no, None))
 
 
 def get_subscription(owner_no: str, customer_no: str, subscription_no: str) -> Call[Subscription]:
     """Read a subscription."""
-    ids = (owner_no, customer_no, subscription_no)
-    return _call(_get_subscription, ids, _subscription((owner_no, customer_no), subscription_no))
+    request = _route("get_subscription").request((owner_no, customer_no, subscription_no))
+    return Call(request, partial(_read, partial(_subscription, _collection(request), number=subscription_no)))
 
 
 def delete_subscription(owner_no: str, customer_no: str, subscription_no: str) -> Call[None]:
     """Remove a subscription and its charges."""
-    return _deletion(_delete_subscription, (owner_no, customer_no, subscription_no))
+    return Call(_route("delete_subscription").request((owner_no, customer_no, subscription_no)), _nothing)
 
 
 # charges
@@ -109,39 +107,67 @@ def delete_subscription(owner_no: str, customer_no: str, subscription_no: str) -
 
 def list_charges(parent: Parent) -> Call[Page[RecurringProduct]]:
     """List the charges of a customer or a subscription."""
-    module = _level(parent, list_customer_recurring_products, list_subscription_recurring_products)
-    return _list(module, parent.ids, _charge(parent))
+    return _list(f"list_{parent.level}_recurring_products", parent.ids, _charge)
 
 
 def create_charge(parent: Parent, charge: Charge, known: frozenset[str] | None = None) -> Call[RecurringProduct]:
     """Add a charge; `known` are the ids of the existing charges, if the caller has read them."""
     if not isinstance(charge, Charge):
         raise InvalidArgument("charge", f"must be a Charge, not {type(charge).__name__}")
-    module = _level(parent, create_customer_recurring_product, create_subscription_recurring_product)
-    body = _convert.new_recurring_product(charge)
-    key = (parent.customer_no, parent.subscription_no, charge)
-    call = _call(module, parent.ids, _charge(parent, content=charge), body, key)
-    call.known = known
-    return call
+    name, read = f"create_{parent.level}_recurring_product", f"get_{parent.level}_recurring_product"
+    values = {name: value for name in CONTENT if (value := getattr(charge, name)) is not None}
+    request = _route(name).request(parent.ids, _writer(name, read).write(values, charge.extra, _OWN))
+    parse = partial(_read, partial(_charge, Place(request.path), content=charge))
+    return Call(request, parse, (parent.customer_no, parent.subscription_no, charge), known)
 
 
 def get_charge(parent: Parent, charge_id: str) -> Call[RecurringProduct]:
     """Read a charge."""
-    module = _level(parent, get_customer_recurring_product, get_subscription_recurring_product)
-    return _call(module, (*parent.ids, _checks.segment("id", charge_id)), _charge(parent, charge_id))
+    request = _of_charge("get", parent, charge_id)
+    return Call(request, partial(_read, partial(_charge, _collection(request), number=charge_id)))
 
 
-def update_charge(parent: Parent, charge_id: str, change: Mapping[str, Any]) -> Call[RecurringProduct]:
-    """Change a charge; `change` is what `_convert.recurring_product_change` takes."""
-    module = _level(parent, update_customer_recurring_product, update_subscription_recurring_product)
-    body = _convert.recurring_product_change(**change)
-    return _call(module, (*parent.ids, _checks.segment("id", charge_id)), _charge(parent, charge_id), body)
+def read_charge(parent: Parent, charge_id: str) -> Call[tuple[RecurringProduct, dict[str, Any]]]:
+    """Read a charge, and what the server holds of it in the words of the contract."""
+    request = _of_charge("get", parent, charge_id)
+    place = _collection(request)
+    return Call(request, partial(_read, lambda document: (_charge(place, document, number=charge_id), document)))
+
+
+def update_charge(
+    parent: Parent, charge_id: str, values: Mapping[str, Any], extra: Mapping[str, JsonValue] | None
+) -> Call[RecurringProduct | None]:
+    """Change a charge. The result is None if the contract says that the response has no body.
+
+    Args:
+        parent: where it hangs.
+        charge_id: its id.
+        values: the new values by their names in Python; None clears one.
+        extra: properties that have no argument of their own.
+    """
+    name, read = f"update_{parent.level}_recurring_product", f"get_{parent.level}_recurring_product"
+    content = _writer(name, read).write(values, extra or {}, _OWN)
+    request = _of_charge("update", parent, charge_id, content)
+    if definition(name).result is None:
+        return Call(request, _nothing)
+    return Call(request, partial(_read, partial(_charge, _collection(request), number=charge_id)))
 
 
 def delete_charge(parent: Parent, charge_id: str) -> Call[None]:
     """Remove a charge."""
-    module = _level(parent, delete_customer_recurring_product, delete_subscription_recurring_product)
-    return _deletion(module, (*parent.ids, _checks.segment("id", charge_id)))
+    return Call(_of_charge("delete", parent, charge_id), _nothing)
+
+
+def definition(name: str) -> Definition:
+    """Return what the contract says of an operation.
+
+    Raises:
+        NotSupported: the contract has no such operation.
+    """
+    found = _contract.OPERATIONS.get(name)
+    if found is None:
+        raise NotSupported(f"the contract has no operation {name}")
+    return found
 
 
 # links
@@ -202,7 +228,7 @@ def follow(operation: Operation, body: JsonValue, settings: Settings) -> Call[Js
         headers=headers,
         body=content,
     )
-    return Call(request, lambda response: _json_value(response) if response.body else None)
+    return Call(request, lambda response: without_decimals(_json_value(response)) if response.body else None)
 
 
 def _followable(link: str, settings: Settings) -> str:
@@ -210,88 +236,121 @@ def _followable(link: str, settings: Settings) -> str:
     return settings.ledger_prefix.removeprefix(settings.prefix) + inside
 
 
-# building and parsing
+# requests
 
 
-def _level(parent: Parent, of_customer: ModuleType, of_subscription: ModuleType) -> ModuleType:
-    return of_customer if parent.subscription_no is None else of_subscription
+class _Route:
+    """An operation, ready to be filled with ids.
+
+    Args:
+        name: the operation.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._definition = found = definition(name)
+        self._path = re.sub(r"\{[^}]*\}", "%s", found.path.replace("%", "%%"))
+        self._headers = {"Content-Type": found.media_type} if found.body is not None else {}
+
+    def request(self, ids: tuple[str, ...], body: bytes | None = None) -> PreparedRequest:
+        """Return the request for these ids, in the order of the route."""
+        found = self._definition
+        if not _unreserved("".join(ids)):
+            ids = tuple([quote(value, safe="") for value in ids])
+        made = PreparedRequest(found.name, found.method, self._path % ids, found.path, self._headers, body)
+        if found.idempotency_header is not None:
+            made.headers = {**self._headers, found.idempotency_header: secrets.token_hex(16)}
+            made.has_key = True
+        return made
 
 
-def _call(
-    module: ModuleType,
-    ids: tuple[str, ...],
-    convert: Callable[[Any], T],
-    body: Any = None,
-    creates: PlainKey | None = None,
-) -> Call[T]:
-    definition = _DEFINED.get(module) or _define(module, ids, body)
-    # Any 2xx is a success of the operation, whichever the contract names.
-    success = 200 if creates is None else 201
-    return Call(definition.request(ids, body), partial(definition.read, success, convert), creates)
+_route = cache(_Route)
 
 
-def _list(module: ModuleType, ids: tuple[str, ...], parse_item: Callable[[Any], T]) -> Call[Page[T]]:
-    definition = _DEFINED.get(module) or _define(module, ids, None)
-    return Call(definition.request(ids, None), partial(definition.read, 200, _page(parse_item, ids), is_list=True))
+@cache
+def _writer(name: str, read: str) -> Writer:
+    """Return the writer for the body of an operation; `read` is the operation that reads the resource."""
+    return Writer(definition(name).body or (), definition(read).result or ())
 
 
-def _deletion(module: ModuleType, ids: tuple[str, ...]) -> Call[None]:
-    definition = _DEFINED.get(module) or _define(module, ids, None)
-    return Call(definition.request(ids, None), _nothing)
+def _of_charge(verb: str, parent: Parent, charge_id: str, body: bytes | None = None) -> PreparedRequest:
+    route = _route(f"{verb}_{parent.level}_recurring_product")
+    return route.request((*parent.ids, _checks.segment("id", charge_id)), body)
 
 
-def _define(module: ModuleType, ids: tuple[str, ...], body: Any) -> Definition:
-    return _DEFINED.setdefault(module, Definition(module, len(ids), body))
+def _collection(request: PreparedRequest) -> Place:
+    """Return the place of the collection of a request for a resource."""
+    return Place(request.path.rpartition("/")[0])
+
+
+# responses
+
+
+def _read(convert: Callable[[Any], T], response: Response) -> T:
+    return convert(_json_value(response))
 
 
 def _nothing(_response: Response) -> None:
-    """What the response to a deletion says."""
+    """The response has no value."""
 
 
-def _customer(owner_no: str, customer_no: str) -> Callable[[Any], Customer]:
-    def parse(source: Any) -> Customer:
-        customer = _convert.customer(source)
-        _identity.check_customer(customer, owner_no, customer_no)
-        return customer
-
-    return parse
+_customers = Reader(Customer, definition("get_customer").result)
+_subscriptions = Reader(Subscription, definition("get_subscription").result)
+_charges = Reader(RecurringProduct, definition("get_customer_recurring_product").result)
 
 
-def _subscription(parent: tuple[str, str], subscription_no: str | None = None) -> Callable[[Any], Subscription]:
-    def parse(source: Any) -> Subscription:
-        subscription = _convert.subscription(source)
-        _identity.check_subscription(subscription, parent, subscription_no)
-        return subscription
-
-    return parse
+def _customer(place: Place, number: str, document: Any) -> Customer:
+    customer = _customers.read(document)
+    _identity.check_number("customer", customer.customer_no, number)
+    place.under(customer.customer_no).check(customer.uri)
+    return customer
 
 
-def _charge(
-    parent: Parent, charge_id: str | None = None, content: Charge | None = None
-) -> Callable[[Any], RecurringProduct]:
-    numbers = parent.ids
-
-    def parse(source: Any) -> RecurringProduct:
-        product = _convert.recurring_product(source)
-        _identity.check_charge(product, numbers, charge_id)
-        if content is not None:
-            _identity.check_content(product, content)
-        return product
-
-    return parse
+def _subscription(place: Place, document: Any, number: str | None = None) -> Subscription:
+    subscription = _subscriptions.read(document)
+    _identity.check_number("subscription", subscription.subscription_no, number)
+    place.under(subscription.subscription_no).check(subscription.uri)
+    return subscription
 
 
-def _page(parse_item: Callable[[Any], T], parent: tuple[str, ...]) -> Callable[[Any], Page[T]]:
-    def parse(source: Any) -> Page[T]:
-        _identity.check_list(_convert.own_link(source.navigation), parent)
-        return Page(tuple(parse_item(item) for item in source.items), _convert.next_link(source.navigation))
+def _charge(place: Place, document: Any, number: str | None = None, content: Charge | None = None) -> RecurringProduct:
+    product = _charges.read(document)
+    _identity.check_number("charge", product.id, number)
+    place.under(product.id).check(product.uri)
+    if content is not None:
+        _identity.check_content(product, content)
+    return product
 
-    return parse
+
+def _list(name: str, ids: tuple[str, ...], parse_item: Callable[[Place, Any], T]) -> Call[Page[T]]:
+    request = _route(name).request(ids)
+    return Call(request, partial(_read, partial(_page, definition(name), Place(request.path), parse_item)))
 
 
-def _json_value(response: Response) -> JsonValue:
+def _page(found: Definition, place: Place, parse_item: Callable[[Place, Any], T], document: Any) -> Page[T]:
+    items = document.get(found.items) if isinstance(document, dict) else None
+    if not isinstance(items, list):
+        raise Unreadable(f"{found.items} is not a list")
+    links = document if found.navigation is None else document.get(found.navigation)
+    if not isinstance(links, dict):
+        raise Unreadable(f"the body lacks {found.navigation}" if links is None else f"{found.navigation} is no object")
+    own = links.get("@id")
+    place.check_list(own if isinstance(own, str) else None)
+    return Page(tuple([parse_item(place, item) for item in items]), _following(found, links))
+
+
+def _following(found: Definition, links: Mapping[str, Any]) -> str | None:
+    """Return the link to the next page. None is documented, so both forms that the house might use are read."""
+    following = link = links.get(found.following)
+    if isinstance(link, Mapping):
+        link = link.get("@id", link.get("href"))
+    if following is not None and not isinstance(link, str):
+        # Without the link the list would be cut.
+        raise Unreadable(f"{found.following} is not a link but {type(link).__name__}")
+    return link or None
+
+
+def _json_value(response: Response) -> Any:
     try:
-        value: JsonValue = parse_json(response.body)
+        return parse_json(response.body)
     except (ValueError, RecursionError):
         raise Unreadable("the body is not JSON") from None
-    return value

@@ -283,7 +283,7 @@ class _Run(Generic[T]):
         if isinstance(reply, Response) and reply.status == 429:
             self.slow_down(reply)
         # A request may leave at any moment of its attempt: the end is the latest at which it can have been sent.
-        if not self.request.repeatable:
+        if self.request.creates:
             self.sent_at = self.environment.epoch()
         self.tell(self.request, attempt, reply)
 
@@ -295,7 +295,7 @@ class _Run(Generic[T]):
         """Return the error with which the call ends."""
         if isinstance(reply, Response):
             problem = read_problem(reply.status, reply.body)
-            if not self.request.repeatable and not self.did_nothing(reply):
+            if self.request.creates and (self.may_have_happened or not self.did_nothing(reply)):
                 return self.unknown(f"the server answered {reply.status}", problem)
             return error_class(problem)(
                 problem,
@@ -306,21 +306,22 @@ class _Run(Generic[T]):
         if reply.phase is Phase.NEVER_SENT and not self.may_have_happened:
             kind = errors.CertificateRejected if reply.certificate else errors.NeverSent
             return self.failure(kind, reply.reason)
-        if self.request.repeatable:
+        if not self.request.creates:
             return self.failure(errors.AnswerLost, reply.reason)
         return self.unknown(reply.reason, None)
 
     def unreadable(self, reply: Response, error: Unreadable) -> errors.BillingError:
         """Return the error for a success that breaks the contract."""
         reason = f"the server answered {reply.status}, but {error.reason}"
-        if not self.request.repeatable:
+        if self.request.creates:
             return self.unknown(reason, None)
         return errors.MalformedResponse(
             reason, operation=self.request.operation, attempts=tuple(self.attempts), status=reply.status
         )
 
     def out_of_time(self) -> errors.BillingError:
-        # Every attempt that may have happened was repeatable: a POST ends with its first ambiguous attempt.
+        if self.request.creates and self.may_have_happened:
+            return self.unknown(f"the deadline of {self.options.deadline:g} s has passed", None)
         kind = errors.AnswerLost if self.may_have_happened else errors.DeadlineExceeded
         return self.failure(kind, f"the deadline of {self.options.deadline:g} s has passed")
 

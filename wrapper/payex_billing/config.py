@@ -11,13 +11,14 @@ from urllib.parse import quote, urlsplit
 
 import attrs
 
+from ._contract import SERVERS, SUBDOMAIN
 from ._secret import Secret, kind_of
 from ._text import cut
 from .errors import ConfigurationError
 
 __all__ = ["Settings"]
 
-ENVIRONMENTS = {"production": "https://lf-api.payex.com", "sandbox": "https://api.sandbox.payex.com"}
+ENVIRONMENTS = {name: server.origin for name, server in SERVERS.items()}
 VARIABLES = {
     "token": "PAYEX_TOKEN",
     "token_file": "PAYEX_TOKEN_FILE",
@@ -77,7 +78,7 @@ class Settings:
     token_file: str | None = None
     owner_no: str
     base_url: str = ENVIRONMENTS["production"]
-    subdomain: str = "customer"
+    subdomain: str = SUBDOMAIN
     client_cert: str | None = None
     client_key: str | None = None
     client_key_password: str | None = attrs.field(default=None, repr=False)
@@ -128,7 +129,7 @@ class Settings:
     @property
     def prefix(self) -> str:
         """The path of the API on its origin, such as `/billing/customer/v1`."""
-        return f"/billing/{quote(self.subdomain, safe='')}/v1"
+        return SERVERS["production"].path.replace("{subdomain}", quote(self.subdomain, safe=""))
 
     @property
     def ledger_prefix(self) -> str:

@@ -3,6 +3,7 @@
     BillingError
     ├── ConfigurationError              a setting is missing or wrong                     nothing was sent
     ├── InvalidArgument                 a value the contract forbids; also a ValueError   nothing was sent
+    ├── NotSupported                    the contract has no operation for this            nothing was sent
     ├── UnsafeLink                      a link leads away from the configured API         nothing was sent
     ├── ConflictingCharge               `ensure`: a charge differs in its end date only   nothing was sent
     ├── TransportError                  no complete response
@@ -67,6 +68,7 @@ __all__ = [
     "MalformedResponse",
     "NeverSent",
     "NotFound",
+    "NotSupported",
     "OutcomeUnknown",
     "Phase",
     "Problem",
@@ -122,6 +124,10 @@ class InvalidArgument(BillingError, ValueError):
     def __init__(self, argument: str, message: str) -> None:
         super().__init__(f"{argument} {message}")
         self.argument = argument
+
+
+class NotSupported(BillingError):
+    """The contract has no operation for this. Nothing was sent."""
 
 
 class UnsafeLink(BillingError):

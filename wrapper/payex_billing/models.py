@@ -8,19 +8,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from datetime import date
-from decimal import Decimal
 from enum import Enum
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypedDict
 
 import attrs
 
 from . import _checks
+from ._contract import Quantity, UnitPrice, VatRate
 from ._dicts import ReadableValue, Value
 from .errors import InvalidArgument
 
 __all__ = [
     "UNSET",
     "Charge",
+    "ChargeChange",
+    "ChargeContent",
     "Customer",
     "CustomerCharge",
     "JsonValue",
@@ -58,12 +60,24 @@ def _copied(extra: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     return dict(extra)
 
 
-def _optional_price(value: Decimal | int | None) -> Decimal | None:
-    return None if value is None else _checks.unit_price(value)
+def _exact(number: type, value: Any) -> Any:
+    """Return a number; a whole number stands for a `Decimal` where one is wanted."""
+    return number(value) if type(value) is int else value
 
 
-def _optional_vat(value: Decimal | int | None) -> Decimal | None:
-    return None if value is None else _checks.vat_rate(value)
+def _quantity(value: Quantity | int | None) -> Quantity | None:
+    number: Quantity | None = _exact(Quantity, value)
+    return number
+
+
+def _unit_price(value: UnitPrice | int | None) -> UnitPrice | None:
+    number: UnitPrice | None = _exact(UnitPrice, value)
+    return number
+
+
+def _vat_rate(value: VatRate | int | None) -> VatRate | None:
+    number: VatRate | None = _exact(VatRate, value)
+    return number
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -123,8 +137,36 @@ class Subscription(ReadableValue):
     extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_copied, hash=False)
 
 
+@attrs.frozen(kw_only=True, slots=False)
+class ChargeContent(ReadableValue):
+    """What a charge bills, unchecked. `Charge` is what you send, `RecurringProduct` what Billing holds.
+
+    Attributes:
+        product_code: the code of a master product.
+        quantity: how many.
+        unit_price: the price of one in major currency units; negative for a credit.
+        vat_rate: VAT in percent.
+        text: the text on the invoice.
+        start_date: the first day it is charged for.
+        end_date: the last day it is charged for; None is open-ended.
+    """
+
+    product_code: str
+    quantity: Quantity | None = attrs.field(default=None, converter=_quantity)
+    unit_price: UnitPrice | None = attrs.field(default=None, converter=_unit_price)
+    vat_rate: VatRate | None = attrs.field(default=None, converter=_vat_rate)
+    text: str | None = None
+    start_date: date | None = None
+    end_date: date | None = None
+
+
+CONTENT: Final = tuple(field.name for field in attrs.fields(ChargeContent))
+"""The names of what a charge bills."""
+_CHECKS: Final = _checks.content(CONTENT)
+
+
 @attrs.frozen(kw_only=True)
-class Charge(ReadableValue):
+class Charge(ChargeContent):
     """The content of a recurring product: what you want billed.
 
     None means: use the value of the master product that `product_code` names. For dates: no limit. The limits are those
@@ -145,30 +187,32 @@ class Charge(ReadableValue):
         InvalidArgument: a value breaks the contract; its `argument` names it.
     """
 
-    product_code: str = attrs.field(converter=_checks.product_code)
-    quantity: int | None = None
-    unit_price: Decimal | None = attrs.field(default=None, converter=_optional_price)
-    vat_rate: Decimal | None = attrs.field(default=None, converter=_optional_vat)
-    text: str | None = None
-    start_date: date | None = None
-    end_date: date | None = None
     extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_copied, hash=False)
 
     def __attrs_post_init__(self) -> None:
-        """Check what has no converter."""
-        if self.quantity is not None:
-            _checks.quantity(self.quantity)
-        if self.text is not None:
-            _checks.text(self.text)
-        if self.start_date is not None:
-            _checks.day("start_date", self.start_date)
-        if self.end_date is not None:
-            _checks.day("end_date", self.end_date)
+        """Check the values."""
+        for name, is_required, check in _CHECKS:
+            value = getattr(self, name)
+            if value is not None or is_required:
+                check(value)
         _checks.period(self.start_date, self.end_date)
 
 
+class ChargeChange(TypedDict, total=False):
+    """The arguments of `update`. A missing one stays as it is; None clears it. See `Charge` for the meaning of each."""
+
+    product_code: str | Unset
+    quantity: Quantity | int | None | Unset
+    unit_price: UnitPrice | int | None | Unset
+    vat_rate: VatRate | int | None | Unset
+    text: str | None | Unset
+    start_date: date | None | Unset
+    end_date: date | None | Unset
+    extra: Mapping[str, JsonValue] | None
+
+
 @attrs.frozen(kw_only=True, slots=False)
-class RecurringProduct(ReadableValue):
+class RecurringProduct(ChargeContent):
     """A charge as Billing holds it. Its content is not checked against the limits of `Charge`: it is what is there.
 
     Attributes:
@@ -188,13 +232,6 @@ class RecurringProduct(ReadableValue):
 
     id: str
     uri: str
-    product_code: str
-    quantity: int | None = None
-    unit_price: Decimal | None = None
-    vat_rate: Decimal | None = None
-    text: str | None = None
-    start_date: date | None = None
-    end_date: date | None = None
     billed_until: date | None = None
     operations: tuple[Operation, ...] = ()
     extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_copied, hash=False)
@@ -206,28 +243,12 @@ class RecurringProduct(ReadableValue):
         Raises:
             InvalidArgument: Billing holds a value that the contract forbids to send.
         """
-        return Charge(
-            product_code=self.product_code,
-            quantity=self.quantity,
-            unit_price=self.unit_price,
-            vat_rate=self.vat_rate,
-            text=self.text,
-            start_date=self.start_date,
-            end_date=self.end_date,
-            extra=self.extra,
-        )
+        return Charge(**{name: getattr(self, name) for name in CONTENT}, extra=self.extra)
 
     def has_content_of(self, charge: Charge) -> bool:
         """Whether it bills what `charge` says; properties unknown to this package are compared as they are."""
-        return (
-            self.product_code == charge.product_code
-            and self.quantity == charge.quantity
-            and self.unit_price == charge.unit_price
-            and self.vat_rate == charge.vat_rate
-            and self.text == charge.text
-            and self.start_date == charge.start_date
-            and self.end_date == charge.end_date
-            and dict(self.extra) == dict(charge.extra)
+        return dict(self.extra) == dict(charge.extra) and all(
+            getattr(self, name) == getattr(charge, name) for name in CONTENT
         )
 
 

@@ -10,10 +10,12 @@ from typing import Any
 import attrs
 import click
 
+from .._contract import NEW_RECURRING_PRODUCT
+from .._schema import Kind
 from .._text import printable
 from ..client import Billing
 from ..errors import OutcomeUnknown
-from ..models import Charge, Customer, Outcome, RecurringProduct, Subscription
+from ..models import CONTENT, Charge, Customer, Outcome, RecurringProduct, Subscription
 from ._common import DONE, blocking_client, client_options, json_option, price, say_json, table, told
 
 NUMBER = click.argument("customer_no")
@@ -48,17 +50,23 @@ class Day(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{value!r} is not a date as yyyy-MM-dd", param, ctx)
 
 
+_CHANGEABLE = {known.name: known for known in NEW_RECURRING_PRODUCT if known.name in CONTENT and not known.required}
+_TYPES: dict[Kind, Any] = {Kind.WHOLE: int, Kind.DECIMAL: Money(), Kind.DATE: Day(), Kind.BOOLEAN: bool}
+
+
+def _option(name: str) -> str:
+    """Return the option for a value: `unit-price` for `unit_price`, `start` for `start_date`."""
+    return name.removesuffix("_date").replace("_", "-")
+
+
 def values(command: Any) -> Any:
-    """The values of a charge."""
-    for option in (
-        click.option("--end", "end_date", type=Day(), help="Last day; open-ended if not given."),
-        click.option("--start", "start_date", type=Day(), help="First day."),
-        click.option("--text", help="The text on the invoice, at most 73 characters."),
-        click.option("--vat-rate", type=Money(), help="Percent."),
-        click.option("--unit-price", type=Money(), help="Of one, in major currency units; negative for a credit."),
-        click.option("--quantity", type=int, help="How many."),
-    ):
-        command = option(command)
+    """Add an option for each value of a charge that the contract does not require."""
+    for name in reversed(CONTENT):
+        known = _CHANGEABLE.get(name)
+        if known is not None:
+            command = click.option(
+                f"--{_option(name)}", name, type=_TYPES.get(known.kind, str), help=known.description
+            )(command)
     return command
 
 
@@ -156,7 +164,7 @@ def add(
 @click.option(
     "--clear",
     multiple=True,
-    type=click.Choice(["quantity", "unit-price", "vat-rate", "text", "start", "end"]),
+    type=click.Choice([_option(name) for name in CONTENT if name in _CHANGEABLE]),
     help="Clear a value: the master product's holds again, or there is no such date.",
 )
 @client_options
@@ -167,8 +175,7 @@ def update(
 ) -> int:  # fmt: skip
     """Change a charge; what is not named stays as it is."""
     change = {name: value for name, value in given.items() if value is not None}
-    names = {"start": "start_date", "end": "end_date"}
-    change |= {names.get(each, each.replace("-", "_")): None for each in clear}
+    change |= {name: None for name in CONTENT if _option(name) in clear}
     if not change:
         raise click.UsageError("name what to change, such as --unit-price 549.00")
     client = {"owner_no": owner_no, "environment": environment, "base_url": base_url}
@@ -246,25 +253,27 @@ def _show(found: list[RecurringProduct], *, as_json: bool) -> None:
     if as_json:
         say_json([_plain(each) for each in found])
         return
-    headers = ["id", "product", "quantity", "unit price", "vat %", "text", "start", "end", "billed until"]
+    headers = ["id", *(_heading(name) for name in CONTENT), "billed until"]
     rows = [
-        [
-            each.id,
-            each.product_code,
-            "" if each.quantity is None else str(each.quantity),
-            price(each.unit_price),
-            price(each.vat_rate),
-            each.text or "",
-            str(each.start_date or ""),
-            str(each.end_date or ""),
-            str(each.billed_until or ""),
-        ]
-        for each in found
+        [each.id, *(_cell(getattr(each, name)) for name in CONTENT), str(each.billed_until or "")] for each in found
     ]
     if rows:
-        table(headers, rows, right=frozenset({"quantity", "unit price", "vat %"}))
+        table(headers, rows, right=_NUMBERS)
     else:
         click.echo("No charges.")
+
+
+def _heading(name: str) -> str:
+    return {"product_code": "product", "vat_rate": "vat %"}.get(name, _option(name).replace("-", " "))
+
+
+_NUMBERS = frozenset(_heading(name) for name, known in _CHANGEABLE.items() if known.kind in {Kind.WHOLE, Kind.DECIMAL})
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return price(value) if isinstance(value, Decimal) else str(value)
 
 
 def _said(charge: RecurringProduct) -> str:

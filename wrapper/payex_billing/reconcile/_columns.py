@@ -8,20 +8,20 @@ from enum import Enum
 
 import attrs
 
+from .._contract import NEW_RECURRING_PRODUCT, PARAMETERS
+from .._schema import Kind, Property
 from ..errors import BillingError
+from ..models import CONTENT
 
-COLUMNS = {
-    "customer_no": "customerNo",
-    "subscription_no": "subscriptionNo",
-    "product_code": "productCode",
-    "quantity": "quantity",
-    "unit_price": "unitPrice",
-    "vat_rate": "vatRate",
-    "text": "text",
-    "start_date": "startDate",
-    "end_date": "endDate",
+_NUMBERS = {known.name: known for known in PARAMETERS.values() if known.name in {"customer_no", "subscription_no"}}
+_CONTENT = {known.name: known for known in NEW_RECURRING_PRODUCT if known.name in CONTENT}
+PROPERTIES: Mapping[str, Property] = {
+    **_NUMBERS,
+    **{name: _CONTENT[name] for name in CONTENT if name in _CONTENT},
 }
-REQUIRED = ("customer_no", "product_code")
+"""What the contract says of each column."""
+COLUMNS = {name: known.wire for name, known in PROPERTIES.items()}
+REQUIRED = ("customer_no", *(name for name in CONTENT if name in _CONTENT and _CONTENT[name].required))
 VALUES = tuple(COLUMNS)
 # The column that `write_rejects` adds. `read` ignores this column, so that it can read a rejects file unchanged.
 REASON = "payex_reason"
@@ -39,13 +39,7 @@ class CellKind(Enum):
     TEXT = "text"
 
 
-_KINDS = {
-    "quantity": CellKind.NUMBER,
-    "unit_price": CellKind.NUMBER,
-    "vat_rate": CellKind.NUMBER,
-    "start_date": CellKind.DATE,
-    "end_date": CellKind.DATE,
-}
+_KINDS = {Kind.WHOLE: CellKind.NUMBER, Kind.DECIMAL: CellKind.NUMBER, Kind.DATE: CellKind.DATE}
 
 
 @attrs.define
@@ -109,7 +103,7 @@ class Header:
         if name is not None:
             self.places[name] = place
         self.columns.append(column)
-        self.kinds.append(None if name is None else _KINDS.get(name, CellKind.TEXT))
+        self.kinds.append(None if name is None else _KINDS.get(PROPERTIES[name].kind, CellKind.TEXT))
         return place
 
     def add_all(self, columns: Iterable[str]) -> None:

@@ -8,8 +8,9 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final, Self
 
+from .._contract import Quantity
 from ._match import AnyCharge, Difference, Held, Kind, Step, has_ended
-from ._product_figures import ProductFigures, sentence
+from ._product_figures import Amount, ProductFigures, sentence
 from ._samples import Samples, Sketch
 from ._tables import Row
 
@@ -68,7 +69,7 @@ class Figures:
         self.new_numbers: list[str] = []
         self.highest: dict[str, int] = {}  # the highest customer number of each series
         self.products: dict[str, ProductFigures] = {}
-        self.quantities: Counter[int] = Counter()  # how often a quantity is new, less how often it was the old one
+        self.quantities: Counter[Amount] = Counter()  # how often a quantity is new, less how often it was the old one
         self.quantities_changed = 0
         self.groups: Counter[frozenset[str]] = Counter()  # customers with only list changes, by what changes
         self.samples = Samples()
@@ -319,7 +320,7 @@ class Figures:
         data["moves"] = {code: list(move) for code, move in self.moves.items()}
         if samples:
             data["new_numbers"] = self.new_numbers
-            data["quantities"] = [[quantity, count] for quantity, count in self.quantities.items() if count]
+            data["quantities"] = [[str(quantity), count] for quantity, count in self.quantities.items() if count]
             data["quantities_changed"] = self.quantities_changed
             data["groups"] = [[sorted(group), count] for group, count in self.groups.most_common(1_000)]
             data["samples"] = self.samples.to_json()
@@ -346,7 +347,7 @@ class Figures:
         figures.highest = {str(series): int(place) for series, place in data["highest"].items()}
         figures.products = {code: ProductFigures.from_json(product) for code, product in data["products"].items()}
         figures.moves = {code: (str(old), str(new), str(day)) for code, (old, new, day) in data["moves"].items()}
-        figures.quantities = Counter({int(quantity): int(count) for quantity, count in data.get("quantities", ())})
+        figures.quantities = Counter({Quantity(quantity): int(count) for quantity, count in data.get("quantities", ())})
         figures.quantities_changed = int(data.get("quantities_changed", 0))
         figures.new_numbers = [str(number) for number in data.get("new_numbers", ())]
         figures.groups = Counter({frozenset(group): int(count) for group, count in data.get("groups", ())})

@@ -134,7 +134,7 @@ def _prices(run: _Run) -> Iterator[Stop]:
     price, sign, empty, zero, quantity = Worst(), Worst(), Worst(), Worst(), Worst()
     for product in run.figures.products.values():
         of = product.samples.of
-        most = max(product.most, 1)
+        most = float(max(product.most, 1))
         _take(price, of("ratio"), lambda ratio, _: ratio >= factor)
         _take(sign, of("sign"))
         _take(zero, of("zero"))

@@ -7,14 +7,14 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from ._match import FIELDS, Content, Kind, Step
+from .._schema import Kind
+from ..models import CONTENT
+from ._columns import PROPERTIES
+from ._match import Content, Step
+from ._match import Kind as StepKind
 
-_KINDS: dict[str, Callable[[str], Any]] = {
-    "unit_price": Decimal,
-    "vat_rate": Decimal,
-    "start_date": date.fromisoformat,
-    "end_date": date.fromisoformat,
-}
+_READ: dict[Kind, Callable[[str], Any]] = {Kind.DECIMAL: Decimal, Kind.DATE: date.fromisoformat}
+_KINDS = {name: _READ[known.kind] for name, known in PROPERTIES.items() if known.kind in _READ}
 
 
 def step_to_json(step: Step) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def step_from_json(plain: Mapping[str, Any]) -> Step:
         ValueError, KeyError, TypeError: the data is not a step.
     """
     return Step(
-        kind=Kind(plain["kind"]),
+        kind=StepKind(plain["kind"]),
         customer_no=plain["customer"],
         subscription_no=plain.get("subscription"),
         charge=_content_from_json(plain.get("charge")),
@@ -51,7 +51,7 @@ def step_from_json(plain: Mapping[str, Any]) -> Step:
 def _content_to_json(content: Content | None) -> dict[str, Any] | None:
     if content is None:
         return None
-    values = {name: getattr(content, name) for name in FIELDS}
+    values = {name: getattr(content, name) for name in CONTENT}
     return {
         name: str(value) if isinstance(value, Decimal) else value.isoformat() if isinstance(value, date) else value
         for name, value in values.items()

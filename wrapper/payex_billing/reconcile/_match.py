@@ -8,17 +8,17 @@ from datetime import date
 from decimal import Decimal
 from enum import Enum
 from functools import partial
-from typing import Any, Self, TypeAlias, TypedDict, cast
+from typing import Any, Self, TypeAlias, cast
 
 import attrs
 
-from ..models import Charge, RecurringProduct
+from ..models import CONTENT, Charge, ChargeChange, ChargeContent, RecurringProduct
 from ._tables import Row
 
-FIELDS = ("product_code", "quantity", "unit_price", "vat_rate", "text", "start_date", "end_date")
-CHANGEABLE = ("quantity", "unit_price", "vat_rate", "text", "end_date")
+_IDENTITY = {"product_code", "start_date"}  # by these a row finds its charge
+CHANGEABLE = tuple(name for name in CONTENT if name not in _IDENTITY)
 # Fields that a master product can have a value for: a server may show that value if the charge has none of its own.
-OF_MASTER = ("quantity", "unit_price", "vat_rate", "text")
+OF_MASTER = tuple(name for name in CHANGEABLE if name != "end_date")
 # The level of a charge: the number of a subscription, or None for the customer level.
 Level: TypeAlias = str | None
 # Returns what the server showed for a field of a charge (by id) after the field was sent empty; None if unknown.
@@ -36,35 +36,14 @@ class Kind(Enum):
     REMOVE = "remove"
 
 
-class Changes(TypedDict, total=False):
-    """The arguments of an update. A missing field stays unchanged; None clears the field."""
-
-    quantity: int | None
-    unit_price: Decimal | None
-    vat_rate: Decimal | None
-    text: str | None
-    end_date: date | None
-
-
 @attrs.frozen(kw_only=True)
-class Content:
-    """The content of a charge, unchecked: an existing charge may break the limits of `Charge`.
-
-    The attributes are those of `Charge`.
-    """
-
-    product_code: str
-    quantity: int | None = None
-    unit_price: Decimal | None = None
-    vat_rate: Decimal | None = None
-    text: str | None = None
-    start_date: date | None = None
-    end_date: date | None = None
+class Content(ChargeContent):
+    """The content of a charge, unchecked: an existing charge may break the limits of `Charge`."""
 
     @classmethod
     def of(cls, charge: Charge | RecurringProduct) -> Self:
         """Return the content of a charge."""
-        return cls(**{name: getattr(charge, name) for name in FIELDS})
+        return cls(**{name: getattr(charge, name) for name in CONTENT})
 
     def to_charge(self) -> Charge:
         """Return the content as a charge that can be sent.
@@ -72,7 +51,7 @@ class Content:
         Raises:
             InvalidArgument: a value breaks the contract.
         """
-        return Charge(**{name: getattr(self, name) for name in FIELDS})
+        return Charge(**{name: getattr(self, name) for name in CONTENT})
 
 
 AnyCharge: TypeAlias = Charge | RecurringProduct | Content
@@ -101,7 +80,7 @@ class Step:
     line: int | None = None
 
     @property
-    def changes(self) -> Changes:
+    def changes(self) -> ChargeChange:
         """Return the arguments of an update; None clears a field."""
         if self.charge is None or self.before is None:
             return {}
@@ -110,7 +89,7 @@ class Step:
             for name in CHANGEABLE
             if getattr(self.charge, name) != getattr(self.before, name)
         }
-        return cast("Changes", changed)
+        return cast("ChargeChange", changed)
 
 
 @attrs.frozen(kw_only=True)
@@ -295,7 +274,7 @@ def _step(kind: Kind, row: Row, content: Content, charge: RecurringProduct | Non
 
 def content_of(charge: AnyCharge) -> tuple[Any, ...]:
     """Return the values of the fields that a table can have; an empty text becomes None."""
-    return tuple(getattr(charge, name) or None if name == "text" else getattr(charge, name) for name in FIELDS)
+    return tuple(getattr(charge, name) or None if name == "text" else getattr(charge, name) for name in CONTENT)
 
 
 def has_ended(charge: AnyCharge, today: date) -> bool:

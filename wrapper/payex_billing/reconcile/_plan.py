@@ -17,11 +17,11 @@ from typing import IO, Any, Self
 import attrs
 
 from ..errors import BillingError
-from ..models import RecurringProduct
+from ..models import CONTENT, RecurringProduct
 from ._columns import REASON
 from ._figures import Figures
 from ._json import step_from_json, step_to_json
-from ._match import FIELDS, Held, Kind, Level, Shown, Step, content_of, difference, has_ended, money, nothing_shown
+from ._match import Held, Kind, Level, Shown, Step, content_of, difference, has_ended, money, nothing_shown
 from ._private import make_private, open_private
 from ._sources import TableError
 from ._tables import Row
@@ -325,7 +325,7 @@ class Plan:
                     writer.writerow([*("" for _ in self.columns), f"line {line}: {reason}"])
                     continue
                 values = {"customer_no": step.customer_no, "subscription_no": step.subscription_no}
-                values |= {name: getattr(step.charge, name) for name in FIELDS}
+                values |= {name: getattr(step.charge, name) for name in CONTENT}
                 cells = [values[name] for name in self.columns]
                 writer.writerow([*("" if cell is None else str(cell) for cell in cells), reason])
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from decimal import Decimal
 from itertools import takewhile
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
+from .._contract import Quantity
 from ._match import Step
 from ._samples import Samples, Worst
 
 MOST_VALUES: Final = 256  # distinct prices that are counted by themselves
 STORED_VALUES: Final = 8
-COUNTS: Final = ("held", "positive", "negative", "unpriced", "most", "created", "created_most", "changed")
+COUNTS: Final = ("held", "positive", "negative", "unpriced", "created", "changed")
+AMOUNTS: Final = ("most", "created_most")
+Amount: TypeAlias = Quantity | int
 
 
 def plain(value: Decimal | None) -> str:
@@ -77,8 +80,10 @@ class ProductFigures:
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self.held = self.positive = self.negative = self.unpriced = self.most = 0
-        self.created = self.created_most = self.changed = 0
+        self.held = self.positive = self.negative = self.unpriced = 0
+        self.created = self.changed = 0
+        self.most: Amount = 0
+        self.created_most: Amount = 0
         self.low = self.high = Decimal(0)
         self.prices: Counter[Decimal] = Counter()
         self.rates: Counter[Decimal | None] = Counter()
@@ -91,7 +96,7 @@ class ProductFigures:
         self.new_rates: dict[Decimal | None, Worst] = {}
         self.samples = Samples()
 
-    def hold(self, price: Decimal | None, rate: Decimal | None, quantity: int) -> None:
+    def hold(self, price: Decimal | None, rate: Decimal | None, quantity: Amount) -> None:
         """Count an existing charge."""
         self.held += 1
         self.most = max(self.most, quantity)
@@ -120,13 +125,13 @@ class ProductFigures:
         if len(self.prices) < 2 * MOST_VALUES or price in self.prices:
             self.prices[price] += 1
 
-    def create(self, step: Step, price: Decimal | None, rate: Decimal | None, quantity: int) -> None:
+    def create(self, step: Step, price: Decimal | None, rate: Decimal | None, quantity: Amount) -> None:
         """Count a new charge."""
         self.created += 1
         self.created_most = max(self.created_most, quantity)
         if len(self.created_rates) < MOST_VALUES or rate in self.created_rates:
             self.created_rates[rate] += 1
-        self._sample("created_quantity", step, quantity, "is new with quantity", quantity)
+        self._sample("created_quantity", step, float(quantity), "is new with quantity", quantity)
         self._new_rate(step, rate, "is new with VAT", plain(rate))
         if price is None:
             self._sample("emptied", step, 0, "is new without a unit price")
@@ -143,7 +148,7 @@ class ProductFigures:
             self._sample("new_low", step, -size, told, *values)
             self._sample("new_positive" if price > 0 else "new_negative", step, 1, told, *values)
 
-    def change_price(self, step: Step, old: Decimal | None, new: Decimal | None, quantity: int) -> None:
+    def change_price(self, step: Step, old: Decimal | None, new: Decimal | None, quantity: Amount) -> None:
         """Count a price that changes."""
         if new is None:
             self._sample("emptied", step, float(abs(old or Decimal(0)) * quantity), "unit price", old, "→ none")
@@ -164,12 +169,12 @@ class ProductFigures:
                 kind = "sign" if ratio < 0 else "zero"
                 self._sample(kind, step, float(abs(new - old) * quantity), "unit price", old, "→", new)
 
-    def change_quantity(self, step: Step, old: int, new: int) -> None:
+    def change_quantity(self, step: Step, old: Amount, new: Amount) -> None:
         """Count a quantity that changes."""
         if new > old:
-            self._sample("quantity_up", step, new / old, "quantity", old, "→", new, number=new)
+            self._sample("quantity_up", step, float(new / old), "quantity", old, "→", new, number=float(new))
         else:
-            self._sample("quantity_down", step, old / new, "quantity", old, "→", new)
+            self._sample("quantity_down", step, float(old / new), "quantity", old, "→", new)
 
     def change_rate(self, step: Step, old: Decimal | None, new: Decimal | None) -> None:
         """Count a VAT rate that changes."""
@@ -244,13 +249,13 @@ class ProductFigures:
         if not samples:
             after = self.settled()
             most = STORED_VALUES
-            return {name: getattr(after, name) for name in COUNTS} | {
+            return _counts(after) | {
                 "low": str(after.low),
                 "high": str(after.high),
                 "prices": [[plain(price), count] for price, count in after.prices.most_common(most)],
                 "rates": [[plain(rate), count] for rate, count in after.rates.most_common(most)],
             }
-        return {name: getattr(self, name) for name in COUNTS} | {
+        return _counts(self) | {
             "low": str(self.low),
             "high": str(self.high),
             "prices": [[plain(price), count] for price, count in self.prices.items()],
@@ -271,6 +276,8 @@ class ProductFigures:
         figures = cls()
         for name in COUNTS:
             setattr(figures, name, int(data[name]))
+        for name in AMOUNTS:
+            setattr(figures, name, Quantity(data[name]))
         figures.low, figures.high = Decimal(data["low"]), Decimal(data["high"])
         figures.prices = Counter({Decimal(price): int(count) for price, count in data["prices"]})
         figures.rates = Counter({_decimal(rate): int(count) for rate, count in data["rates"]})
@@ -285,3 +292,8 @@ class ProductFigures:
         figures.new_rates = {_decimal(rate): Worst.from_json(worst) for rate, worst in data["new_rates"]}
         figures.samples = Samples.from_json(data["samples"])
         return figures
+
+
+def _counts(figures: ProductFigures) -> dict[str, Any]:
+    counts: dict[str, Any] = {name: getattr(figures, name) for name in COUNTS}
+    return counts | {name: str(getattr(figures, name)) for name in AMOUNTS}

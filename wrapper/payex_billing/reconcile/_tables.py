@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
 from functools import cached_property
 from itertools import groupby
 from os import PathLike
@@ -218,16 +219,13 @@ class Table:
         self.close()
 
     def _row(self, record: tuple[Any, ...]) -> Row:
-        line, customer, subscription, product, quantity, price, vat, text, start, end = record
-        charge = Charge(
-            product_code=product,
-            quantity=quantity,
-            unit_price=None if price is None else price.normalize() + 0,
-            vat_rate=None if vat is None else vat.normalize() + 0,
-            text=text,
-            start_date=start,
-            end_date=end,
-        )
+        line, *values = record
+        content: dict[str, Any] = {
+            name: value.normalize() + 0 if isinstance(value, Decimal) else value
+            for name, value in zip(VALUES, values, strict=True)
+        }
+        customer, subscription = content.pop("customer_no"), content.pop("subscription_no")
+        charge = Charge(**content)
         return Row(
             line=line,
             customer_no=customer,

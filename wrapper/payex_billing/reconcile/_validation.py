@@ -6,13 +6,16 @@ two against each other.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from .. import _checks
+from .._schema import Kind, Property
 from ._cells import UNREADABLE
-from ._columns import COLUMNS, REQUIRED, VALUES, Header
+from ._columns import COLUMNS, PROPERTIES, REQUIRED, VALUES, Header
 
 if TYPE_CHECKING:
     import duckdb
@@ -27,7 +30,8 @@ _INVISIBLE = (
     r"[\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}\x{034F}\x{115F}\x{1160}\x{17B4}\x{17B5}\x{180B}-\x{180F}\x{2065}\x{3164}"
     r"\x{FE00}-\x{FE0F}\x{FFA0}\x{FFF0}-\x{FFF8}\x{FFFD}-\x{FFFF}\x{E0000}-\x{E0FFF}]"
 )
-_PRICES = ("unit_price", "vat_rate")
+_DECIMALS = tuple(name for name, known in PROPERTIES.items() if known.kind is Kind.DECIMAL)
+_MOST_DIGITS = 15  # before and behind the point, where the contract has no limit
 _THOUSANDS = "[-+]?[0-9]+[.,][0-9]{3}"  # one, or a thousand
 
 
@@ -75,15 +79,9 @@ def validate(database: duckdb.DuckDBPyConnection, header: Header, sign: DecimalS
             f"LEFT JOIN (SELECT line, any_value(rule) AS rule FROM faults WHERE place = {place} GROUP BY line) faults "
             f"USING (line) WHERE {name}_rule IS NOT NULL"
         )
-    typed = {
-        "quantity": "quantity::INTEGER",
-        "unit_price": f"{_number_of('unit_price', sign)}::DECIMAL(13, 6)",
-        "vat_rate": f"{_number_of('vat_rate', sign)}::DECIMAL(5, 2)",
-        "start_date": "start_date::DATE",
-        "end_date": "end_date::DATE",
-        "subscription_no": "coalesce(subscription_no, '')",
-    }
-    values = ", ".join(f"{typed.get(name, name)} AS {name}" for name in VALUES)
+    typed = {name: _typed(name, known, sign) for name, known in PROPERTIES.items()}
+    typed["subscription_no"] = "coalesce(subscription_no, '')"
+    values = ", ".join(f"{typed[name]} AS {name}" for name in VALUES)
     database.execute(
         f"CREATE TABLE good AS SELECT *, hash({', '.join(VALUES)}) AS digest "
         f"FROM (SELECT line, {values} FROM cells ANTI JOIN wrong USING (line))"
@@ -129,7 +127,7 @@ def trim(database: duckdb.DuckDBPyConnection, header: Header, *, is_csv: bool) -
 
 def _has_commas(database: duckdb.DuckDBPyConnection) -> bool:
     """Whether the table has a number with a comma that cannot stand for thousands."""
-    conditions = (f"contains({name}, ',') AND NOT regexp_full_match({name}, '{_THOUSANDS}')" for name in _PRICES)
+    conditions = (f"contains({name}, ',') AND NOT regexp_full_match({name}, '{_THOUSANDS}')" for name in _DECIMALS)
     return bool(one(database, f"SELECT count(*) FROM cells WHERE {' OR '.join(conditions)}"))
 
 
@@ -162,63 +160,91 @@ def _rule(name: str, sign: DecimalSign) -> str:
     """An expression that is the rule a cell breaks, or NULL."""
     checks: list[tuple[str, str]] = []
     optional = name not in REQUIRED
-    match name:
-        case "customer_no":
-            checks = [
-                (f"{name} IS NULL", "is missing"),
-                (
-                    f"length({name}) > {_checks.CUSTOMER_NO_LENGTH}",
-                    f"has more than {_checks.CUSTOMER_NO_LENGTH} characters",
-                ),
-                (_dots(name), "means another place in a URL"),
-                (
-                    f"NOT regexp_full_match({name}, '{_checks.CUSTOMER_NO.pattern}')",
-                    "cannot be a customer number: only letters, digits, äåöÄÅÖ, &, /, _, space, . and - may be in one",
-                ),
-            ]
-        case "subscription_no":
-            longest = _checks.SUBSCRIPTION_NO_LENGTH
-            checks = [
-                (f"length({name}) > {longest}", f"has more than {longest} characters"),
-                (_dots(name), "means another place in a URL"),
-                _other_space(name),
-            ]
-        case "product_code":
-            longest = _checks.PRODUCT_CODE_LENGTH
-            checks = [
-                (f"{name} IS NULL", "is missing"),
-                (f"length({name}) > {longest}", f"has more than {longest} characters"),
-                _other_space(name),
-            ]
-        case "text":
-            checks = [(f"length({name}) > {_checks.TEXT_LENGTH}", f"has more than {_checks.TEXT_LENGTH} characters")]
-        case "quantity":
-            low, high = _checks.QUANTITY_MINIMUM, _checks.QUANTITY_MAXIMUM
-            checks = [
-                (f"NOT regexp_full_match({name}, '[0-9]+')", "is not a whole number"),
-                (
-                    f"coalesce(try_cast({name} AS HUGEINT), {high + 1}) NOT BETWEEN {low} AND {high}",
-                    f"is not between {low} and {high}",
-                ),
-            ]
-        case "unit_price":
-            checks = _number(name, sign, 7, _checks.UNIT_PRICE_DECIMALS, minus="-?")
-        case "vat_rate":
-            checks = _number(name, sign, 3, _checks.VAT_RATE_DECIMALS, minus="")
-            most = _checks.VAT_RATE_MAXIMUM
-            checks.append((f"try_cast({_number_of(name, sign)} AS DOUBLE) > {most}", f"is more than {most} percent"))
-        case _:
+    known = PROPERTIES[name]
+    match known.kind:
+        case Kind.WHOLE:
+            checks = _whole(name, known)
+        case Kind.DECIMAL:
+            checks = _number(name, sign, known)
+        case Kind.DATE:
             checks = [
                 (f"NOT regexp_full_match({name}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')", "is not a date as yyyy-MM-dd"),
                 (f"try_cast({name} AS DATE) IS NULL OR {name} < '0001'", "is not a day of the calendar"),
             ]
             if name == "end_date":
                 checks.append(("try_cast(end_date AS DATE) < try_cast(start_date AS DATE)", "is before the start"))
+        case _:
+            checks = _text(name, known)
     whens = " ".join(f"WHEN {condition} THEN '{rule}'" for condition, rule in checks)
     return f"CASE {f'WHEN {name} IS NULL THEN NULL ' if optional else ''}{whens} END"
 
 
-def _number(name: str, sign: DecimalSign, digits: int, decimals: int, *, minus: str) -> list[tuple[str, str]]:
+def _text(name: str, known: Property) -> list[tuple[str, str]]:
+    checks = []
+    if known.required and name in REQUIRED:
+        checks.append((f"{name} IS NULL", "is missing"))
+    if known.min_length > 1:
+        checks.append((f"length({name}) < {known.min_length}", f"has fewer than {known.min_length} characters"))
+    if known.max_length is not None:
+        checks.append((f"length({name}) > {known.max_length}", f"has more than {known.max_length} characters"))
+    if known.kind is Kind.ID:
+        checks.append((_dots(name), "means another place in a URL"))
+    if known.whole:
+        checks.append((f"NOT regexp_full_match({name}, '0|[1-9][0-9]*')", "is not a whole number"))
+    if known.choices:
+        choices = ", ".join(map(_quoted, known.choices))
+        checks.append((f"{name} NOT IN ({choices})", f"is none of {', '.join(known.choices)}"))
+    if known.pattern is not None:
+        pattern = _quoted(known.pattern.pattern)
+        characters = f"may hold only the characters {_checks.characters(known)}".replace("'", "''")
+        checks.append((f"NOT regexp_full_match({name}, {pattern})", characters))
+    elif known.kind is Kind.ID or known.required:
+        checks.append(_other_space(name))
+    return checks
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _whole(name: str, known: Property) -> list[tuple[str, str]]:
+    low = int(known.minimum) if known.minimum is not None else -(10**15)
+    high = int(known.maximum) if known.maximum is not None else 10**15
+    minus = "-?" if low < 0 else ""
+    return [
+        (f"NOT regexp_full_match({name}, '{minus}[0-9]+')", "is not a whole number"),
+        (
+            f"coalesce(try_cast({name} AS HUGEINT), {high + 1}) NOT BETWEEN {low} AND {high}",
+            f"is not between {low} and {high}",
+        ),
+    ]
+
+
+def _typed(name: str, known: Property, sign: DecimalSign) -> str:
+    """Return an expression for the value of a cell that is right."""
+    match known.kind:
+        case Kind.WHOLE:
+            return f"{name}::BIGINT"
+        case Kind.DECIMAL:
+            digits, decimals = _digits(known)
+            return f"{_number_of(name, sign)}::DECIMAL({digits + decimals}, {decimals})"
+        case Kind.DATE:
+            return f"{name}::DATE"
+        case Kind.BOOLEAN:
+            return f"{name}::BOOLEAN"
+    return name
+
+
+def _digits(known: Property) -> tuple[int, int]:
+    """Return how many digits a number may have before and behind the point."""
+    bounds = [abs(bound) for bound in (known.minimum, known.maximum) if bound is not None]
+    digits = len(str(int(max(bounds)))) if bounds else _MOST_DIGITS
+    return digits, known.decimals if known.decimals is not None else _MOST_DIGITS
+
+
+def _number(name: str, sign: DecimalSign, known: Property) -> list[tuple[str, str]]:
+    digits, decimals = _digits(known)
+    minus = "" if known.minimum is not None and known.minimum >= 0 else "-?"
     number = _number_of(name, sign)
     checks = []
     if not sign.is_sure:
@@ -247,7 +273,20 @@ def _number(name: str, sign: DecimalSign, digits: int, decimals: int, *, minus: 
             f"NOT regexp_full_match({number}, '[^.]*(\\.[0-9]{{1,{decimals}}}0*)?')",
             f"has more than {decimals} decimals",
         ),
+        *_bounds(number, known),
     ]
+
+
+def _bounds(number: str, known: Property) -> Iterator[tuple[str, str]]:
+    """Yield the checks for bounds that the number of digits does not say."""
+    digits, decimals = _digits(known)
+    value = f"try_cast({number} AS DECIMAL({digits + decimals}, {decimals}))"
+    most = Decimal(10) ** digits - Decimal(10) ** -decimals
+    if known.maximum is not None and known.maximum < most:
+        unit = " percent" if known.name == "vat_rate" else ""
+        yield f"{value} > {known.maximum}", f"is more than {known.maximum}{unit}"
+    if known.minimum is not None and known.minimum not in {-most, 0}:
+        yield f"{value} < {known.minimum}", f"is less than {known.minimum}"
 
 
 def _number_of(name: str, sign: DecimalSign) -> str:

@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from ..models import Charge
-
-_NAMES = frozenset({"productCode", "quantity", "unitPrice", "vatRate", "text", "startDate", "endDate", "billedUntil"})
+from .._contract import RECURRING_PRODUCT
+from .._wire import from_wire
+from ..models import CONTENT, Charge
 
 
 def charge_of(document: Mapping[str, Any]) -> Charge:
-    """The content of a charge; what the server adds is left out."""
-    return Charge(
-        product_code=document["productCode"],
-        quantity=document.get("quantity"),
-        unit_price=_money(document.get("unitPrice")),
-        vat_rate=_money(document.get("vatRate")),
-        text=document.get("text"),
-        start_date=_day(document.get("startDate")),
-        end_date=_day(document.get("endDate")),
-        extra={name: value for name, value in document.items() if name not in _NAMES},
-    )
-
-
-def _money(value: Decimal | float | None) -> Decimal | None:
-    return None if value is None else Decimal(str(value))
-
-
-def _day(value: str | None) -> date | None:
-    return None if value is None else date.fromisoformat(value)
+    """Return the content of a charge; what the server adds is left out."""
+    held = {name: Decimal(str(value)) if isinstance(value, float) else value for name, value in document.items()}
+    values = {
+        known.name: from_wire(known, held[known.wire])
+        for known in RECURRING_PRODUCT
+        if known.name in CONTENT and held.get(known.wire) is not None
+    }
+    declared = {known.wire for known in RECURRING_PRODUCT}
+    return Charge(**values, extra={name: value for name, value in document.items() if name not in declared})

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
-from urllib.parse import quote
 
 import attrs
 from payex_billing_mock import Faults, MockApp, MockServer
@@ -15,6 +13,8 @@ from payex_billing_mock.app import Answer
 from payex_billing_mock.app import Request as Received
 from payex_billing_mock.traffic import Traffic
 
+from .. import _operations
+from .._calls import Call
 from .._responses import ResponseHook
 from .._telemetry import AttemptHook
 from .._transport import _choice
@@ -150,23 +150,20 @@ class PayexMock:
         Raises:
             ValueError: the contract does not allow it.
         """
-        customer = quote(customer_no, safe="")
         if customer_no not in self.customers():
-            self._put("customers", {"customerNo": customer_no})
-        parent = f"customers/{customer}"
-        if subscription_no is not None:
-            if subscription_no not in self.subscriptions(customer_no):
-                self._put(f"{parent}/subscriptions", {"subscriptionNo": subscription_no})
-            parent += f"/subscriptions/{quote(subscription_no, safe='')}"
+            self._put(_operations.create_customer(self.ledger, customer_no))
+        if subscription_no is not None and subscription_no not in self.subscriptions(customer_no):
+            self._put(_operations.create_subscription(self.ledger, customer_no, subscription_no))
+        parent = _operations.Parent(self.ledger, customer_no, subscription_no)
         for charge in charges:
-            self._put(f"{parent}/recurring-products", _body(charge))
+            self._put(_operations.create_charge(parent, charge))
 
-    def _put(self, path: str, body: Mapping[str, Any]) -> None:
-        headers = {"authorization": f"Bearer {self.token}", "content-type": "application/json"}
-        whole = f"{self._app.contract.base_path}/{quote(self.ledger, safe='')}/{path}".encode()
-        answer = MockApp.handle(self._app, Received("POST", whole, headers, json.dumps(body, default=float).encode()))
-        if answer.status != 201:
-            raise ValueError(f"the contract does not allow {body}: {answer.body.decode()}")
+    def _put(self, call: Call[Any]) -> None:
+        headers = {"authorization": f"Bearer {self.token}", "content-type": call.request.headers["Content-Type"]}
+        path = f"{self._app.contract.base_path}{call.request.path}".encode()
+        answer = MockApp.handle(self._app, Received("POST", path, headers, call.request.body))
+        if answer.status // 100 != 2:
+            raise ValueError(f"the contract does not allow it: {answer.body.decode()}")
 
     def clear(self) -> None:
         """Forget all that it holds, its requests and its faults."""
@@ -307,16 +304,3 @@ def _registered(app: MockApp, faults: Faults) -> Iterator[None]:
         yield
     finally:
         _choice.default_transport, _choice.default_async_transport = blocking, asynchronous
-
-
-def _body(charge: Charge) -> dict[str, Any]:
-    named = {
-        "productCode": charge.product_code,
-        "quantity": charge.quantity,
-        "unitPrice": charge.unit_price,
-        "vatRate": charge.vat_rate,
-        "text": charge.text,
-        "startDate": charge.start_date.isoformat() if charge.start_date else None,
-        "endDate": charge.end_date.isoformat() if charge.end_date else None,
-    }
-    return {**charge.extra, **{name: value for name, value in named.items() if value is not None}}

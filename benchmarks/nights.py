@@ -1,0 +1,111 @@
+"""What the checks of `apply` cost on a night with few changes, and what lost responses cost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.applying import LEDGER, PER_CUSTOMER, TOKEN, WORKERS, mock
+from benchmarks.measure import Row, ratios, rounds_of
+
+CUSTOMERS, CHANGED = 2_000, 100
+SETTLE = 60.0
+LOSSES = "lose-answer:POST@0.01"
+TEXT = (
+    f"A night on which 5 % of the rows change: {CUSTOMERS:,} customers with {PER_CUSTOMER} charges each, of which "
+    f"{CHANGED} customers get new prices, {WORKERS} customers at once. `apply` plans, asks the guards, and reads each "
+    "customer again before it writes to it. The base reads each customer once and sends the same changes.\n\n"
+    "Lost responses: 20,000 new charges of 5,000 customers on the mock, which loses 1 % of the responses to creations. "
+    f"`settle` is {SETTLE:g} s. The seconds beyond one `settle` are compared with those of a night without losses."
+)
+NIGHT, ONCE = "apply, 5 % of the rows change", "reading once, and the same changes"
+LOST, CLEAN = "apply with lost responses, less one settle", "apply without losses"
+
+
+def measure() -> list[Row]:
+    """The rows of this section."""
+    nights = ratios(rounds_of({ONCE: _once, NIGHT: _night}, 3), "s", [(NIGHT, ONCE, 1.1)])
+    losses = ratios(rounds_of({CLEAN: _clean, LOST: _lost}, 1), "s", [(LOST, CLEAN, 1.2)])
+    return [*nights, *losses]
+
+
+def _table(folder: Path, name: str, customers: int, *, changed: int = 0) -> Path:
+    rows = [
+        f"{10_000_000 + at},P{index:02d},1,{102 if at < changed else 100}"
+        for at in range(customers)
+        for index in range(PER_CUSTOMER)
+    ]
+    file = folder / name
+    file.write_text("customer_no,product_code,quantity,unit_price\n" + "\n".join(rows), encoding="utf-8")
+    return file
+
+
+def _on_a_full_ledger(*, apply_all: bool) -> float:
+    """Seconds of the night, after a first run that is not measured."""
+    from payex_billing import AsyncBilling, reconcile  # noqa: PLC0415 - measured
+
+    async def main(url: str, folder: Path) -> float:
+        async with AsyncBilling(token=TOKEN, owner_no=LEDGER, base_url=url) as billing:
+            with reconcile.read(_table(folder, "first.csv", CUSTOMERS)) as table:
+                await reconcile.apply(billing, table, journal=folder / "1", concurrency=WORKERS, first_run=True)
+            file = _table(folder, "night.csv", CUSTOMERS, changed=CHANGED)
+            started = time.perf_counter()
+            with reconcile.read(file) as table:
+                if apply_all:
+                    report = await reconcile.apply(billing, table, journal=folder / "2", concurrency=WORKERS)
+                    assert report.applied == CHANGED * PER_CUSTOMER
+                else:
+                    made = await reconcile.plan(billing, table, concurrency=WORKERS)
+                    steps = iter([step for customer in made.customers for step in customer.steps])
+                    made.close()
+
+                    async def worker() -> None:
+                        for step in steps:
+                            charges = billing.customer(step.customer_no).recurring_products
+                            await charges.update(str(step.charge_id), **step.changes)
+
+                    await asyncio.gather(*(worker() for _ in range(WORKERS)))
+            return time.perf_counter() - started
+
+    with mock() as url, tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_STATE_HOME"] = folder
+        return asyncio.run(main(url, Path(folder)))
+
+
+def _once() -> float:
+    return _on_a_full_ledger(apply_all=False)
+
+
+def _night() -> float:
+    return _on_a_full_ledger(apply_all=True)
+
+
+def _first_run(*options: str) -> float:
+    """Seconds of a first run of 20,000 charges."""
+    from payex_billing import AsyncBilling, reconcile  # noqa: PLC0415 - measured
+
+    async def main(url: str, folder: Path) -> float:
+        file = _table(folder, "charges.csv", 5_000)
+        async with AsyncBilling(token=TOKEN, owner_no=LEDGER, base_url=url) as billing:
+            started = time.perf_counter()
+            with reconcile.read(file) as table:
+                report = await reconcile.apply(
+                    billing, table, journal=folder / "1", concurrency=WORKERS, first_run=True, settle=SETTLE
+                )
+            assert report.is_complete
+            return time.perf_counter() - started
+
+    with mock(*options) as url, tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_STATE_HOME"] = folder
+        return asyncio.run(main(url, Path(folder)))
+
+
+def _clean() -> float:
+    return _first_run("--fault", "latency=0@0.01")  # the same server as with losses
+
+
+def _lost() -> float:
+    return _first_run("--fault", LOSSES) - SETTLE

@@ -1,0 +1,149 @@
+"""Bodies of requests, with names by role: a caller says `unit_price`, and the contract says what that is on the wire.
+
+A body has every required property. One that the suite does not know gets a value made from its schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import hypothesis
+from hypothesis import strategies as st
+
+from .description import Contract, ContractError
+from .exchange import CONTRACT
+from .schemas import JUDGE, Judge, exact
+
+# Values that read well in a report. A contract that does not take one gets a value made from the schema.
+USUAL: Mapping[str, Any] = {
+    "product_code": "P01",
+    "quantity": 1,
+    "unit_price": Decimal("499.00"),
+    "vat_rate": Decimal("25.00"),
+    "text": "Fiber 500/500",
+    "start_date": "2026-01-01",
+    "end_date": "2026-12-31",
+}
+_FORMATS = {
+    "date": "2026-01-01",
+    "date-time": "2026-01-01T00:00:00Z",
+    "uuid": "0a5b7c1e-7a53-4f1c-9a41-6a1d2d0c9b01",
+    "email": "someone@example.com",
+    "uri": "https://example.com/a",
+    "uri-reference": "/a",
+}
+
+
+class Bodies:
+    """Makes the bodies of one contract."""
+
+    def __init__(self, contract: Contract = CONTRACT, judge: Judge = JUDGE) -> None:
+        self._contract = contract
+        self._judge = judge
+        self._required = {
+            id(schema): {name: self._usual(name, schema["properties"][name]) for name in schema.get("required", ())}
+            for schema in (*contract.creations.values(), contract.change)
+        }
+
+    def new_customer(self, number: object, wire: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The body of a new customer; `wire` has more properties by their names on the wire."""
+        return self._new("customer", number, wire)
+
+    def new_subscription(self, number: object, wire: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The body of a new subscription."""
+        return self._new("subscription", number, wire)
+
+    def new_charge(self, wire: Mapping[str, Any] | None = None, **values: Any) -> dict[str, Any]:
+        """The body of a new charge. Values are named by role; `wire` has more by their names on the wire."""
+        return self._required[id(self._contract.creations["charge"])] | self.named(**values) | dict(wire or {})
+
+    def change(self, wire: Mapping[str, Any] | None = None, **values: Any) -> dict[str, Any]:
+        """The body of a change of a charge: what changes, and what the contract requires of every change."""
+        return self._required[id(self._contract.change)] | self.named(**values) | dict(wire or {})
+
+    def full(self, kind: str) -> dict[str, Any]:
+        """Every property of a new resource of a kind."""
+        return {name: self._usual(name, node) for name, node in self._contract.creations[kind]["properties"].items()}
+
+    def full_change(self) -> dict[str, Any]:
+        """Every property of a change of a charge."""
+        return {name: self._usual(name, node) for name, node in self._contract.change["properties"].items()}
+
+    def unused(self, kind: str) -> Any:
+        """A number or id that no resource has, of the type that the path parameter takes."""
+        schema = self._contract.parameter_node(self._contract.place(kind).parameter)["schema"]
+        return "none" if self._judge.takes(schema, "none") else 2**31 - 1
+
+    def named(self, **values: Any) -> dict[str, Any]:
+        """Values by their names on the wire."""
+        return {self._contract.wire(role): value for role, value in values.items()}
+
+    def sample(self, schema: Mapping[str, Any]) -> Any:
+        """A value that a schema takes.
+
+        Raises:
+            ContractError: none was found; an `example` beside the schema helps.
+        """
+        node = self._contract.resolve(schema)
+        for value in map(exact, self._candidates(node)):
+            if self._judge.takes(schema, value):
+                return value
+        raise ContractError(f"no value for {dict(schema)} was found; add an example beside it in openapi.yaml")
+
+    def _new(self, kind: str, number: object, wire: Mapping[str, Any] | None) -> dict[str, Any]:
+        schema, key = self._contract.creations[kind], self._contract.keys[kind]
+        own = {} if key not in schema["properties"] else {key: number}
+        return self._required[id(schema)] | own | dict(wire or {})
+
+    def _usual(self, name: str, schema: Mapping[str, Any]) -> Any:
+        value = next((value for role, value in USUAL.items() if self._contract.has(role, name)), None)
+        return value if value is not None and self._judge.takes(schema, value) else self.sample(schema)
+
+    def _candidates(self, node: Mapping[str, Any]) -> Any:
+        yield from [node[name] for name in ("example", "default", "const") if name in node]
+        yield from [*node.get("examples", ()), *node.get("enum", ())]
+        for branch in [*node.get("anyOf", ()), *node.get("oneOf", ()), *node.get("allOf", ())]:
+            yield from self._candidates(self._contract.resolve(branch))
+        kind = node.get("type")
+        match kind[0] if isinstance(kind, list) else kind:
+            case "string":
+                yield from self._texts(node)
+            case "integer" | "number":
+                low, high = node.get("minimum"), node.get("maximum")
+                step = Decimal(str(node.get("multipleOf", 1)))
+                yield from (1, 0, 10, 100, *(value for value in (low, high, step) if value is not None))
+            case "boolean":
+                yield from (False, True)
+            case "array":
+                yield from (
+                    [],
+                    [self.sample(node["items"])] * max(1, node.get("minItems", 1)) if "items" in node else [],
+                )
+            case "object":
+                yield {name: self.sample(node["properties"][name]) for name in node.get("required", ())}
+            case None | "null":
+                yield None
+
+    def _texts(self, node: Mapping[str, Any]) -> Any:
+        low, high = node.get("minLength", 0), node.get("maxLength", 20)
+        if node.get("format") in _FORMATS:
+            yield _FORMATS[node["format"]]
+        yield from ("Example"[:high], "A" * max(low, 1), "1" * max(low, 1), date(2026, 1, 1).isoformat())
+        if "pattern" in node:
+            yield from _matching(node["pattern"], low, high)
+
+
+def _matching(pattern: str, low: int, high: int) -> list[str]:
+    """A text that a pattern takes, if Hypothesis finds one."""
+    quick = hypothesis.settings(max_examples=500, database=None, derandomize=True, deadline=None)
+    texts = st.from_regex(pattern).filter(lambda text: low <= len(text) <= high and not text.endswith("\n"))
+    try:
+        return [hypothesis.find(texts, lambda _: True, settings=quick)]
+    except (hypothesis.errors.NoSuchExample, hypothesis.errors.Unsatisfiable):
+        return []
+
+
+BODIES = Bodies()

@@ -1,0 +1,336 @@
+"""The contract as the suite reads it: routes, operations and names, found by their role and never by literal paths.
+
+The suite judges the mock, so this module shares no code with the mock. It knows the shape of the API, not its words:
+a ledger has customers, a customer has subscriptions, and both have charges. A collection is a path whose items have a
+path too; `POST` on a collection creates, `GET` lists, and so on. The role of a property is the name in `x-sdk` beside
+the property, or else the property's own name in snake case: `unitPrice` has the role `unit_price`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_to_bytes, urlsplit
+
+import yaml
+
+from .routes import (
+    JSON,
+    METHODS,
+    PROBLEM,
+    Match,
+    Operation,
+    Place,
+    ProblemType,
+    find_places,
+    is_parameter,
+    role_of,
+    snake,
+)
+
+FILE = Path(__file__).parent.parent / "openapi.yaml"
+KINDS = ("customer", "subscription", "charge")
+# The roles of the property that identifies a resource, the most certain first.
+_KEY_ROLES = {
+    "customer": ("customer_no", "customer_number"),
+    "subscription": ("subscription_no", "subscription_number"),
+    "charge": ("charge_id", "recurring_product_id", "id"),
+}
+
+
+class ContractError(Exception):
+    """The contract cannot be read, or is not a contract of this API; the text says why."""
+
+
+class Contract:
+    """What the suite knows of a contract. The mappings are by kind: `customer`, `subscription`, `charge`.
+
+    Attributes:
+        operations: by operation id.
+        creations: the resolved schema of the body of a creation.
+        resources: the resolved schema of a resource as it is read.
+        change: the resolved schema of the body of a change of a charge.
+        keys: the property that identifies a resource: the number of a customer or subscription, the id of a charge.
+        server_set: the properties that the server sets and a client cannot: the id, links, `billedUntil`.
+        links: the properties of a resource that lead to the collections below it.
+        not_found: the problem type of a resource that does not exist.
+        duplicates: status and problem type of a creation whose number is taken already.
+
+    Raises:
+        ContractError: the document is not a contract of this API.
+    """
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.document = document
+        try:
+            self.base_path = _base_path(document)
+            self.places = {(place.kind, place.parents): place for place in find_places(document["paths"])}
+            self.operations = {each.operation_id: each for each in self._operations()}
+            self.problem_types = {
+                code: ProblemType(code, definition["status"], definition["title"])
+                for code, definition in document["x-problem-types"].items()
+            }
+            self._routes = sorted(self._compiled(), key=lambda route: route[0].count("{"))
+            self.creations = {kind: self._body(self.operation("create", kind)) for kind in KINDS}
+            self.change = self._body(self.operation("update", "charge"))
+            self.resources = {kind: self._resource(kind) for kind in KINDS}
+            self.keys = {kind: self._key(kind) for kind in KINDS}
+            self.links = {kind: self._links(kind) for kind in KINDS}
+            self.server_set = {kind: self._server_set(kind) for kind in KINDS}
+            self.not_found = {kind: self._not_found(kind) for kind in KINDS}
+            self.duplicates = {kind: self._duplicate(kind) for kind in KINDS}
+            self._names = {kind: self._roles(kind) for kind in KINDS}
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError, StopIteration) as error:
+            raise ContractError(f"openapi.yaml is not a contract of this API: {error!r}") from error
+
+    # references and routes
+
+    def resolve(self, node: Mapping[str, Any]) -> dict[str, Any]:
+        """Follow a reference inside the contract; what stands beside the reference is kept."""
+        beside: dict[str, Any] = {}
+        while "$ref" in node:
+            beside = {key: value for key, value in node.items() if key != "$ref"} | beside
+            target: Any = self.document
+            for key in node["$ref"].removeprefix("#/").split("/"):
+                target = target[key.replace("~1", "/").replace("~0", "~")]
+            node = target
+        return {**node, **beside}
+
+    def match(self, raw_path: str) -> Match | None:
+        """Find the route of a path as it came over the wire. A `/` inside a number travels as `%2F`."""
+        for path, pattern, operations in self._routes:
+            found = pattern.fullmatch(raw_path)
+            if found is None:
+                continue
+            names = [part[1:-1] for part in path.split("/") if is_parameter(part)]
+            values: dict[str, str] = {}
+            for name, segment in zip(names, found.groups(), strict=True):
+                try:
+                    values[name] = unquote_to_bytes(segment).decode("utf-8")
+                except UnicodeDecodeError:
+                    continue
+            return Match(path, operations, values)
+        return None
+
+    # operations and problem types by role
+
+    def place(self, kind: str, parents: int | None = None) -> Place:
+        """The collection of a kind; for charges, `parents` is 1 for those of a customer and 2 of a subscription."""
+        if parents is None:
+            parents = KINDS.index(kind) if kind != "charge" else 1
+        return self.places[kind, parents]
+
+    def operation(self, role: str, kind: str, parents: int | None = None) -> Operation | None:
+        """The operation of a role, such as `create`, on a kind; None if the contract has none."""
+        place = self.place(kind, parents)
+        return next((each for each in self.operations.values() if (each.place, each.role) == (place, role)), None)
+
+    def children(self, kind: str) -> list[Place]:
+        """The collections directly below a resource of this kind."""
+        return [
+            place for place in self.places.values() if place.path.startswith(f"{self.place(kind).item}/{place.segment}")
+        ]
+
+    @cached_property
+    def update_method(self) -> str:
+        """The verb of a change of a charge, such as PATCH; empty if charges cannot be changed."""
+        update = self.operation("update", "charge")
+        return update.method if update else ""
+
+    # names by role
+
+    def wire(self, role: str) -> str:
+        """The name of a property on the wire, such as `unitPrice` for `unit_price`.
+
+        Raises:
+            ContractError: no property has the role.
+        """
+        for kind in reversed(KINDS):
+            if role in self._names[kind]:
+                return self._names[kind][role]
+        raise ContractError(f"no property of openapi.yaml has the role {role}; add x-sdk: {{name: {role}}} beside it")
+
+    def has(self, role: str, name: str) -> bool:
+        """Whether a property of this name on the wire has the role, for some kind of resource."""
+        return any(names.get(role) == name for names in self._names.values())
+
+    def list_name(self, operation: Operation | None) -> str | None:
+        """The property that holds the items of a list; None if the operation answers no list, or a bare array."""
+        schema: dict[str, Any] = (
+            self.resolve(operation.success_schema or {}) if operation and operation.role == "list" else {}
+        )
+        arrays = [name for name, node in schema.get("properties", {}).items() if self._is_array(node)]
+        return "items" if "items" in arrays else next(iter(arrays), None)
+
+    @cached_property
+    def problem_names(self) -> dict[str, str]:
+        """The properties of a problem by role: `type` may be `Type` on the wire."""
+        for operation in self.operations.values():
+            for response in operation.responses.values():
+                if PROBLEM in response.get("content", {}):
+                    schema = self.resolve(response["content"][PROBLEM]["schema"])
+                    return {snake(name): name for name in schema["properties"]}
+        return {role: role for role in ("type", "title", "status", "detail", "instance", "problems")}
+
+    def parameter_node(self, name: str) -> dict[str, Any]:
+        """A path parameter by its name, resolved."""
+        for item in self.document["paths"].values():
+            for node in _parameters(item):
+                found = self.resolve(node)
+                if found["in"] == "path" and found["name"] == name:
+                    return found
+        raise KeyError(name)
+
+    @property
+    def ledger_parameter(self) -> str:
+        """The path parameter that names the ledger."""
+        return self.place("customer").path.split("/")[1][1:-1]
+
+    # how it is built
+
+    def _not_found(self, kind: str) -> str:
+        read = self.operation("read", kind)
+        own = read.codes(404) if read else set()
+        for above in KINDS[: KINDS.index(kind)]:
+            higher = self.operation("read", above)
+            own = own - higher.codes(404) if higher and len(own) > 1 else own
+        return own.pop() if len(own) == 1 else f"{_singular(self.place(kind).segment)}-not-found"
+
+    def _duplicate(self, kind: str) -> tuple[int, str]:
+        create = self.operation("create", kind)
+        shown = [(status, code) for status in create.responses for code in create.codes(status)] if create else []
+        for status, code in shown:
+            if status == 409 or "exist" in code:
+                return status, code
+        if create and 409 in create.responses:
+            return 409, f"{_singular(self.place(kind).segment)}-already-exists"
+        return self.problem_types["validation"].status, "validation"
+
+    def _resource(self, kind: str) -> dict[str, Any]:
+        shown = [self.operation(role, kind) for role in ("read", "create")]
+        return next(self.resolve(each.success_schema) for each in shown if each and each.success_schema)
+
+    def _key(self, kind: str) -> str:
+        properties = self.resources[kind]["properties"]
+        roles = {_role(name, node): name for name, node in properties.items()}
+        place = self.place(kind)
+        reference = self.parameter_node(place.parameter)["schema"].get("$ref")
+        for name in (*(roles.get(role) for role in _KEY_ROLES[kind]), place.parameter):
+            if name is not None and name in properties:
+                return str(name)
+        return next(str(name) for name, node in properties.items() if reference and node.get("$ref") == reference)
+
+    def _server_set(self, kind: str) -> set[str]:
+        sent = set(self.creations[kind]["properties"]) | set(self.change["properties"] if kind == "charge" else ())
+        return set(self.resources[kind]["properties"]) - sent
+
+    def _links(self, kind: str) -> dict[str, Place]:
+        names = [
+            name
+            for name, node in self.resources[kind]["properties"].items()
+            if self.resolve(node).get("format") == "uri-reference" and not name.startswith("@")
+        ]
+        children = self.children(kind)
+        found = {name: each for name in names for each in children if snake(name) == snake(each.segment)}
+        rest = [each for each in children if each not in found.values()]
+        return found | dict(zip([name for name in names if name not in found], rest, strict=False))
+
+    def _roles(self, kind: str) -> dict[str, str]:
+        """The names on the wire by role. What `x-sdk` and the name do not tell, the name of the schema may."""
+        schemas = [self.creations[kind], self.resources[kind], *([self.change] if kind == "charge" else [])]
+        properties = [pair for schema in schemas for pair in schema.get("properties", {}).items()]
+        named = {_role(name, node): name for name, node in properties} | {_KEY_ROLES[kind][0]: self.keys[kind]}
+        for name, node in properties:
+            for branch in node.get("anyOf", [node]):
+                named.setdefault(snake(branch.get("$ref", "").rpartition("/")[2]).removeprefix("charge_"), name)
+        return named
+
+    def _body(self, operation: Operation | None) -> dict[str, Any]:
+        return self.resolve(operation.body) if operation and operation.body else {"properties": {}}
+
+    def _is_array(self, node: Mapping[str, Any]) -> bool:
+        schema = self.resolve(node)
+        return any(self.resolve(branch).get("type") == "array" for branch in schema.get("anyOf", [schema]))
+
+    def _operations(self) -> Iterator[Operation]:
+        at = {path: (place, path == place.item) for place in self.places.values() for path in (place.path, place.item)}
+        for path, item in self.document["paths"].items():
+            place, is_item = at.get(path, (None, False))
+            for method in METHODS:
+                if method in item:
+                    role = role_of(method, item, is_item=is_item) if place else ""
+                    yield self._operation(path, method, item, place if role else None, role)
+
+    def _operation(self, path: str, method: str, item: Any, place: Place | None, role: str) -> Operation:
+        definition = item[method]
+        body = (
+            self.resolve(definition["requestBody"])["content"][JSON]["schema"] if "requestBody" in definition else None
+        )
+        responses = {
+            int(status): self._response(node) for status, node in definition["responses"].items() if status.isdigit()
+        }
+        parameters = [self.resolve(node) for node in [*item.get("parameters", []), *definition.get("parameters", [])]]
+        headers = tuple(each for each in parameters if each["in"] == "header" and each.get("required"))
+        takes_query = any(each["in"] == "query" for each in parameters)
+        operation_id = definition["operationId"]
+        return Operation(operation_id, method.upper(), path, responses, body, headers, takes_query, place, role)
+
+    def _response(self, node: Mapping[str, Any]) -> dict[str, Any]:
+        """A response with its examples and headers resolved."""
+        response = self.resolve(node)
+        content = {
+            media_type: {
+                **media,
+                "examples": {name: self.resolve(each) for name, each in media.get("examples", {}).items()},
+            }
+            for media_type, media in response.get("content", {}).items()
+        }
+        headers = {name: self.resolve(header) for name, header in response.get("headers", {}).items()}
+        return {**response, "content": content, "headers": headers}
+
+    def _compiled(self) -> Iterator[tuple[str, re.Pattern[str], dict[str, Operation]]]:
+        for path in self.document["paths"]:
+            parts = ["([^/]+)" if is_parameter(part) else re.escape(part) for part in path.split("/")]
+            operations = {each.method: each for each in self.operations.values() if each.path == path}
+            yield path, re.compile(re.escape(self.base_path) + "/".join(parts)), operations
+
+
+def load(file: Path = FILE) -> Contract:
+    """Read a contract from its file.
+
+    Raises:
+        ContractError: the file cannot be read, or is not a contract of this API.
+    """
+    try:
+        document: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ContractError(f"cannot read {file}: {error}") from error
+    except yaml.YAMLError as error:
+        raise ContractError(f"{file.name} is not YAML: {error}") from error
+    return Contract(document)
+
+
+def _singular(segment: str) -> str:
+    return segment.removesuffix("s")
+
+
+def _role(name: str, node: Mapping[str, Any]) -> str:
+    """The role of a property: its name in `x-sdk`, or else its own name in snake case."""
+    return str((node.get("x-sdk") or {}).get("name") or snake(name))
+
+
+def _parameters(item: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield from item.get("parameters", ())
+    for method in METHODS:
+        yield from item.get(method, {}).get("parameters", ())
+
+
+def _base_path(document: Mapping[str, Any]) -> str:
+    server = document["servers"][0]
+    url = server["url"]
+    for variable, definition in server.get("variables", {}).items():
+        url = url.replace("{" + variable + "}", definition["default"])
+    return str(urlsplit(url).path).rstrip("/")

@@ -1,0 +1,267 @@
+"""The wrapper follows a corrected contract without a hand edit: only the contract table is made again."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support import ROOT
+
+sys.path.insert(0, str(ROOT / "tools"))
+import contract_table
+
+DOCUMENT: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
+CHARGE = "/{ownerNo}/customers/{customerNo}/recurring-products/{recurringProductId}"
+CHARGES = "/{ownerNo}/customers/{customerNo}/recurring-products"
+HELD = {
+    "@id": "/billing/customer/v1/1234/customers/7/recurring-products/c1", "recurringProductId": "c1",
+    "productCode": "P01", "quantity": 2, "unitPrice": 499.1, "vatRate": 25, "text": "Fiber", "startDate": "2026-01-01",
+    "endDate": None, "billedUntil": None, "operations": None,
+}  # fmt: skip
+PROGRAM = """
+import json, sys
+from datetime import date
+from decimal import Decimal
+import payex_billing as pb
+from payex_billing import Billing, Charge
+from payex_billing import Failure, Phase, Response
+
+REPLIES = {replies!r}
+SENT = []
+
+class Wire:
+    def send(self, request, deadline):
+        keys = [value for name, value in request.headers.items() if name == "Idempotency-Key"]
+        path = request.url.split("/1234", 1)[1]
+        SENT.append([request.method, path, json.loads(request.body) if request.body else None, keys])
+        reply = REPLIES.pop(0)
+        if reply is None:
+            return Failure(Phase.ANSWER_LOST, "the connection broke")
+        status, body = reply
+        return Response(status, {{}}, b"" if body is None else json.dumps(body).encode())
+    def close_idle(self): pass
+    def close(self): pass
+
+with Billing(token="t", owner_no="1234", base_url="https://b.invalid", transport=Wire(), deadline=9) as billing:
+    customer = billing.customer("7")
+    charges = customer.recurring_products
+    try:
+        result = {program}
+    except pb.BillingError as error:
+        result = type(error).__name__
+print(json.dumps([result, SENT], default=str))
+"""
+Program = Callable[..., tuple[Any, list[list[Any]]]]
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    shutil.copytree(
+        ROOT / "wrapper" / "payex_billing", tmp_path / "payex_billing", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def run(package: Path) -> Program:
+    """Run a program on the wrapper for a corrected contract; return its result and the requests."""
+
+    def run(contract: dict[str, Any], program: str, *replies: tuple[int, Any] | None) -> tuple[Any, list[list[Any]]]:
+        table = contract_table.render(contract)
+        (package / "payex_billing" / "_contract.py").write_text(table, encoding="utf-8")
+        source = PROGRAM.format(replies=list(replies), program=program)
+        command = [sys.executable, "-c", source]
+        done = subprocess.run(command, env={"PYTHONPATH": str(package)}, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        result, sent = json.loads(done.stdout)
+        return result, sent
+
+    return run
+
+
+@pytest.fixture
+def contract() -> dict[str, Any]:
+    return copy.deepcopy(DOCUMENT)
+
+
+def with_put(contract: dict[str, Any]) -> None:
+    item = contract["paths"][CHARGE]
+    item["put"] = item.pop("patch")
+
+
+def schema(contract: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = contract["components"]["schemas"][name]
+    return found
+
+
+def page(items: list[Any], **links: Any) -> dict[str, Any]:
+    return {"items": items, "navigation": {"@id": HELD["@id"].rpartition("/")[0], **links}}
+
+
+@pytest.mark.parametrize("name", ["next", "nextPage"])
+def test_a_declared_link_to_the_next_page_is_followed(run: Program, contract: dict[str, Any], name: str) -> None:
+    schema(contract, "Navigation")["properties"][name] = {"$ref": "#/components/schemas/Link"}
+    second = f"{HELD['@id'].rpartition('/')[0]}?page=2"
+    result, sent = run(
+        contract, "[each.id for each in charges.list()]",
+        (200, page([HELD], **{name: second})),
+        (200, page([HELD | {"recurringProductId": "c2", "@id": HELD["@id"][:-1] + "2"}])),
+    )  # fmt: skip
+    assert result == ["c1", "c2"]
+    assert sent[1][1] == "/customers/7/recurring-products?page=2"
+
+
+def test_a_list_without_navigation_has_its_links_beside_the_array(run: Program, contract: dict[str, Any]) -> None:
+    listed = schema(contract, "RecurringProductList")
+    listed["properties"] = {"charges": listed["properties"]["items"], "next": {"$ref": "#/components/schemas/Link"}}
+    listed["required"] = ["charges"]
+    second = {"charges": [HELD | {"recurringProductId": "c2", "@id": HELD["@id"][:-1] + "2"}]}
+    first = {"charges": [HELD], "next": f"{HELD['@id'].rpartition('/')[0]}?page=2"}
+    result, _ = run(contract, "[each.id for each in charges.list()]", (200, first), (200, second))
+    assert result == ["c1", "c2"]
+
+
+def test_a_declared_property_without_an_attribute_is_in_extra(run: Program, contract: dict[str, Any]) -> None:
+    schema(contract, "RecurringProduct")["properties"]["currency"] = {"type": "string"}
+    result, _ = run(contract, "charges.get('c1').extra", (200, HELD | {"currency": "SEK", "odd": 1}))
+    assert result == {"currency": "SEK", "odd": 1}
+
+
+def test_a_required_property_without_an_attribute_is_sent_by_extra(run: Program, contract: dict[str, Any]) -> None:
+    new = schema(contract, "NewRecurringProduct")
+    new["properties"]["currency"] = {"type": "string"}
+    new["required"].append("currency")
+    schema(contract, "RecurringProduct")["properties"]["currency"] = {"type": "string"}
+    missing, sent = run(contract, "charges.create(Charge(product_code='P01')).id")
+    assert (missing, sent) == ("InvalidArgument", [])
+    program = "charges.create(Charge(product_code='P01', extra={'currency': 'SEK'})).id"
+    result, sent = run(contract, program, (201, HELD | {"currency": "SEK"}))
+    assert (result, sent[0][2]) == ("c1", {"productCode": "P01", "currency": "SEK"})
+
+
+@pytest.mark.parametrize("status", [200, 201])
+def test_a_creation_succeeds_with_either_status(run: Program, contract: dict[str, Any], status: int) -> None:
+    responses = contract["paths"][CHARGES]["post"]["responses"]
+    responses[str(status)] = responses.pop("201")
+    result, _ = run(contract, "charges.create(Charge(product_code='P01')).id", (status, HELD))
+    assert result == "c1"
+
+
+def test_put_sends_the_whole_charge(run: Program, contract: dict[str, Any]) -> None:
+    with_put(contract)
+    held = HELD | {"campaign": "spring"}
+    _, sent = run(contract, "charges.update('c1', end_date=date(2026, 12, 31)).id", (200, held), (200, held))
+    assert [each[0] for each in sent] == ["GET", "PUT"]
+    assert sent[1][2] == {
+        "productCode": "P01", "quantity": 2, "unitPrice": 499.1, "vatRate": 25, "text": "Fiber",
+        "startDate": "2026-01-01", "endDate": "2026-12-31", "campaign": "spring",
+    }  # fmt: skip
+
+
+def test_put_leaves_out_what_is_cleared(run: Program, contract: dict[str, Any]) -> None:
+    with_put(contract)
+    _, sent = run(contract, "charges.update('c1', text=None, unit_price=Decimal('1.50')).id", (200, HELD), (200, HELD))
+    assert sent[1][2] == {
+        "productCode": "P01", "quantity": 2, "unitPrice": 1.5, "vatRate": 25, "startDate": "2026-01-01",
+    }  # fmt: skip
+
+
+def test_an_update_without_a_body_in_its_response_is_read_back(run: Program, contract: dict[str, Any]) -> None:
+    contract["paths"][CHARGE]["patch"]["responses"]["204"] = {"description": "Changed."}
+    del contract["paths"][CHARGE]["patch"]["responses"]["200"]
+    result, sent = run(contract, "charges.update('c1', text='New').text", (204, None), (200, HELD | {"text": "New"}))
+    assert (result, [each[0] for each in sent]) == ("New", ["PATCH", "GET"])
+
+
+def test_ids_that_are_whole_numbers_are_text_in_python(run: Program, contract: dict[str, Any]) -> None:
+    schema(contract, "RecurringProductId")["type"] = "integer"
+    held = HELD | {"recurringProductId": 77, "@id": HELD["@id"][:-2] + "77"}
+    result, sent = run(contract, "charges.get('77').id", (200, held))
+    assert (result, sent[0][1]) == ("77", "/customers/7/recurring-products/77")
+
+
+def test_a_property_keeps_its_name_in_python(run: Program, contract: dict[str, Any]) -> None:
+    for name in ("NewRecurringProduct", "RecurringProduct", "RecurringProductChange"):
+        properties = schema(contract, name)["properties"]
+        properties["price"], properties["validTo"] = properties.pop("unitPrice"), properties.pop("endDate")
+    held = {{"unitPrice": "price", "endDate": "validTo"}.get(name, name): value for name, value in HELD.items()}
+    program = "str(charges.create(Charge(product_code='P01', unit_price=Decimal('499.10'))).unit_price)"
+    result, sent = run(contract, program, (201, held))
+    assert (result, sent[0][2]) == ("499.1", {"productCode": "P01", "price": 499.1})
+
+
+def test_an_operation_that_is_gone_is_not_supported(run: Program, contract: dict[str, Any]) -> None:
+    del contract["paths"][CHARGE]["delete"]
+    result, sent = run(contract, "charges.delete('c1')")
+    assert (result, sent) == ("NotSupported", [])
+
+
+def with_key(contract: dict[str, Any]) -> None:
+    parameter = {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string"}}
+    contract["paths"][CHARGES]["post"]["parameters"] = [parameter]
+
+
+def test_a_lost_creation_is_sent_again_with_the_same_key(run: Program, contract: dict[str, Any]) -> None:
+    with_key(contract)
+    result, sent = run(contract, "charges.create(Charge(product_code='P01')).id", None, (201, HELD))
+    assert (result, len(sent), sent[0]) == ("c1", 2, sent[1])
+    assert len(sent[0][3]) == 1
+
+
+def test_two_creations_have_two_keys(run: Program, contract: dict[str, Any]) -> None:
+    with_key(contract)
+    program = "[charges.create(Charge(product_code='P01')).id for _ in range(2)]"
+    other = HELD | {"recurringProductId": "c2", "@id": HELD["@id"][:-1] + "2"}
+    _, sent = run(contract, program, (201, HELD), (201, other))
+    assert sent[0][3] != sent[1][3]
+
+
+@pytest.mark.parametrize("last", [(401, None), (400, None), (503, None), None])
+def test_a_creation_whose_first_response_was_lost_stays_unknown_whatever_comes_later(
+    run: Program, contract: dict[str, Any], last: tuple[int, Any] | None
+) -> None:
+    with_key(contract)
+    result, _ = run(contract, "charges.create(Charge(product_code='P01')).id", None, last, last, last, last, last)
+    assert result == "OutcomeUnknown"
+
+
+def test_a_duplicate_that_is_answered_400_is_read_by_ensure(run: Program, contract: dict[str, Any]) -> None:
+    customer = {"customerNo": "7", "recurringProducts": "/r", "subscriptions": "/s"}
+    result, sent = run(contract, "customer.ensure().customer_no", (400, None), (200, customer))
+    assert (result, [each[0] for each in sent]) == ("7", ["POST", "GET"])
+
+
+def test_a_customer_that_the_server_refuses_is_refused_by_ensure(run: Program, contract: dict[str, Any]) -> None:
+    result, _ = run(contract, "customer.ensure().customer_no", (400, None), (404, None))
+    assert result == "ValidationFailed"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda each: each["Date"].update(format="duration"), "format 'duration'"),
+        (lambda each: each["UnitPrice"].update(multipleOf=0.05), "multipleOf"),
+        (lambda each: each["RecurringProductList"]["properties"].update(more={"type": "array"}), "which has"),
+    ],
+)
+def test_what_the_wrapper_cannot_follow_is_an_error_of_the_generation(
+    contract: dict[str, Any], change: Callable[[dict[str, Any]], None], said: str
+) -> None:
+    change(contract["components"]["schemas"])
+    with pytest.raises(contract_table.TableError, match=said):
+        contract_table.render(contract)
+
+
+def test_pages_without_a_link_are_an_error_of_the_generation(contract: dict[str, Any]) -> None:
+    contract["paths"][CHARGES]["get"]["parameters"] = [{"name": "page", "in": "query", "schema": {"type": "integer"}}]
+    with pytest.raises(contract_table.TableError, match="first page only"):
+        contract_table.render(contract)

@@ -1,0 +1,101 @@
+"""Requests are those of the generated client, which is made from the contract by another program."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from importlib import import_module
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from payex_billing import Charge, InvalidArgument, _operations
+from payex_billing._calls import PreparedRequest
+from payex_billing._json import write_json
+from payex_billing._operations import Parent
+from payex_billing_client import models
+
+ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda text: "." not in text)
+CHARGE = Charge(
+    product_code="P01", quantity=3, unit_price=Decimal("-0.000001"), text="Fjärrvärme €", start_date=date(2026, 1, 31)
+)
+NEW = models.NewRecurringProduct(
+    product_code="P01", quantity=3, unit_price=-0.000001, text="Fjärrvärme €", start_date=date(2026, 1, 31)
+)
+CHANGE = models.RecurringProductChange(vat_rate=12.5, text=None, end_date=date(2026, 2, 1))
+CHANGED = {"vat_rate": Decimal("12.5"), "text": None, "end_date": date(2026, 2, 1)}
+
+
+def generated(tag: str, name: str, *numbers: str, **body: Any) -> dict[str, Any]:
+    """The request of the generated client."""
+    found: dict[str, Any] = import_module(f"payex_billing_client.api.{tag}.{name}")._get_kwargs(*numbers, **body)
+    return found
+
+
+def check(request: PreparedRequest, expected: dict[str, Any]) -> None:
+    assert request.path == expected["url"]
+    assert request.method == expected["method"].upper()
+    assert dict(request.headers) == expected.get("headers", {})
+    assert (json.loads(request.body) if request.body else None) == expected.get("json")
+
+
+@given(ledger=ids, customer=ids, subscription=ids)
+def test_requests_for_customers_and_subscriptions(ledger: str, customer: str, subscription: str) -> None:
+    check(_operations.get_customer(ledger, customer).request, generated("customers", "get_customer", ledger, customer))
+    calls: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
+        "list_subscriptions": (_operations.list_subscriptions, (ledger, customer)),
+        "get_subscription": (_operations.get_subscription, (ledger, customer, subscription)),
+        "delete_subscription": (_operations.delete_subscription, (ledger, customer, subscription)),
+    }
+    for name, (make, numbers) in calls.items():
+        check(make(*numbers).request, generated("subscriptions", name, *numbers))
+
+
+@given(ledger=ids)
+def test_requests_that_create_customers_and_subscriptions(ledger: str) -> None:
+    body = models.NewCustomer(customer_no="C-1")
+    check(
+        _operations.create_customer(ledger, "C-1").request, generated("customers", "create_customer", ledger, body=body)
+    )
+    new = models.NewSubscription(subscription_no="S-1")
+    check(
+        _operations.create_subscription(ledger, "C-1", "S-1").request,
+        generated("subscriptions", "create_subscription", ledger, "C-1", body=new),
+    )
+
+
+@pytest.mark.parametrize("level", ["customer", "subscription"])
+@given(ledger=ids, customer=ids, subscription=ids, charge=ids)
+def test_requests_for_charges(level: str, ledger: str, customer: str, subscription: str, charge: str) -> None:
+    parent = Parent(ledger, customer, subscription if level == "subscription" else None)
+
+    def expected(verb: str, *more: str, **body: Any) -> dict[str, Any]:
+        name = f"{verb}_{level}_recurring_product" + ("s" if verb == "list" else "")
+        return generated("recurring_products", name, *parent.ids, *more, **body)
+
+    check(_operations.list_charges(parent).request, expected("list"))
+    check(_operations.create_charge(parent, CHARGE).request, expected("create", body=NEW))
+    check(_operations.get_charge(parent, charge).request, expected("get", charge))
+    check(_operations.delete_charge(parent, charge).request, expected("delete", charge))
+    check(_operations.update_charge(parent, charge, CHANGED, {}).request, expected("update", charge, body=CHANGE))
+
+
+@pytest.mark.parametrize("price", ["499.10", "0.000001", "-9999999.999999", "1E+2", "0.1"])
+def test_a_price_is_sent_with_its_digits(price: str) -> None:
+    body = _operations.create_charge(Parent("1", "2"), Charge(product_code="P", unit_price=Decimal(price))).request.body
+    assert json.loads(body or b"", parse_float=str)["unitPrice"] in {price, 100}
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_is_not_finite_is_never_sent(number: float) -> None:
+    with pytest.raises(InvalidArgument, match="cannot be written as JSON"):
+        _operations.create_charge(Parent("1", "2"), Charge(product_code="P01", extra={"more": number}))
+
+
+@pytest.mark.parametrize("value", [object(), {1: "a"}, {"a": {1, 2}}, date(2026, 1, 1), b"a", "\ud800"])
+def test_what_cannot_be_written_names_the_argument(value: Any) -> None:
+    with pytest.raises(InvalidArgument, match="body"):
+        write_json("body", {"a": value})
