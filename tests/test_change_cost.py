@@ -93,6 +93,8 @@ def test_a_put_that_leaves_a_value_out_is_found() -> None:
 def test_a_response_that_breaks_the_contract_is_found() -> None:
     judge = Judge.of(CONTRACT)
     assert "is not declared" in judge.response("GET", CHARGES, 204, {}, b"")[0]
+    elsewhere = b'{"items": [], "navigation": {"@id": "/billing/customer/v1/1234/customers/1/charges"}}'
+    assert "is no path" in judge.response("GET", CHARGES, 200, JSON, elsewhere)[0]
     assert "'navigation' is a required" in judge.response("GET", CHARGES, 200, JSON, b'{"items": []}')[0]
 
 

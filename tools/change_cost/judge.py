@@ -136,9 +136,11 @@ class Judge:
             value = load_json(body)
         except ValueError:
             return [f"{name}: the body is not JSON"]
+        faults = self.invalid(value, declared["content"][media]["schema"])
         if status < 300:
             self._remember(path, value)
-        return [f"{name}: {fault}" for fault in self.invalid(value, declared["content"][media]["schema"])]
+            faults += [f"links to {link}, which is no path" for link in _links(value) if not self.route(link)]
+        return [f"{name}: {fault}" for fault in faults]
 
     def _body(self, operation: Any, headers: Mapping[str, str], body: bytes, extra: str) -> list[str]:
         if "requestBody" not in operation:
@@ -193,6 +195,14 @@ class Judge:
         # A null is an intended clear; a property that is not sent is an oversight.
         lost = [key for key in self.properties(schema) if before.get(key) is not None and key not in sent]
         return [f"clears {key} by leaving it out" for key in lost]
+
+
+def _links(value: Any) -> Iterator[str]:
+    """Yield the links in a body, without their queries."""
+    if isinstance(value, str) and value.startswith("/billing/"):
+        yield value.partition("?")[0]
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _links(each)
 
 
 def _names(parameters: list[Any], place: str) -> set[str]:
