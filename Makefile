@@ -14,7 +14,7 @@ INSTALL := -m pip --disable-pip-version-check --no-input install --quiet
 PIP := $(PY) $(INSTALL)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo mock test nightly generate check-generated contract contract-diff contract-score guard-score lint types docs-provenance bench docs dist matrix lock wheel-test clean
+.PHONY: help demo mock test nightly generate check-generated contract contract-diff contract-score guard-score change-cost lint types docs-provenance bench docs dist matrix lock wheel-test clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ contract-score: $(DEV_STAMP) ## Plant every fault, see which our suite and stock
 
 guard-score: $(DEV_STAMP) ## Human errors and honest nights, and which the guards of apply stop; writes docs/guard-score.md
 	@$(PY) -m tests.guard_score $(ARGS)
+
+change-cost: $(DEV_STAMP) ## Correct openapi.yaml in 41 ways, and see what must be edited by hand; writes docs/change-cost.md (ARGS="--only 3 --skip types")
+	@$(PY) -m tools.change_cost $(ARGS)
 
 lint: $(DEV_STAMP) ## ruff and import-linter
 	@$(BIN)/ruff check --quiet .

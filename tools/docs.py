@@ -32,7 +32,10 @@ MENU = {
         "howto/customer-file",
     ],
     "Look up": ["reference", "commands", "problems", "contract"],
-    "Trust": ["safety", "provenance", "contract-score", "guard-score", "benchmarks", "architecture", "changelog"],
+    "Trust": [
+        "safety", "provenance", "contract-score", "guard-score", "change-cost", "benchmarks", "architecture",
+        "changelog",
+    ],
 }  # fmt: skip
 # The public names, group by group; a test sees to it that none is missing.
 GROUPS = {
