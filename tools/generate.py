@@ -52,9 +52,9 @@ def main() -> int:
             with ThreadPoolExecutor(1) as meanwhile:
                 generating = meanwhile.submit(generate, root, Path(beside))
                 contract = read_contract(root / "openapi.yaml")
+                blocking = twins.render(root)
                 client = generating.result()
-            texts = {PAGE: provenance.render(contract), TABLE: _formatted(contract_table.render(contract))}
-            texts |= twins.render(root)
+            texts = {PAGE: provenance.render(contract), TABLE: _formatted(contract_table.render(contract))} | blocking
         except (GenerationError, provenance.ProvenanceError, contract_table.TableError, twins.TwinError) as error:
             print(f"{error}\nNothing was changed.", file=sys.stderr)
             return 1

@@ -19,6 +19,7 @@ SOURCE, TARGET = PACKAGE / "_async", PACKAGE / "_sync"
 HEADER = "# Made by `make generate` from {source}: edit that file.\n"
 # From the asynchronous word to the blocking one, in code, docstrings and comments. The order matters.
 REPLACEMENTS = (
+    (r"\b([Aa])n (`?)Async(?=[A-Z])", r"\1 \2"),
     (r"\bAsync(?=[A-Z])", ""),
     (r"\basync (?=def\b|with\b|for\b)", ""),
     (r"\bawait ", ""),

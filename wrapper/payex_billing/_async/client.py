@@ -28,7 +28,7 @@ class AsyncBilling:
     """An asynchronous client of the PayEx Billing Customer API for one ledger.
 
     Settings come from the arguments, then from the environment variable in brackets, then from the default. Making a
-    client sends nothing. Use it with `async with`, or end with `await client.close()`.
+    client sends nothing. Open it with `async with AsyncBilling() as billing:`, or end with `await billing.close()`.
 
     The tasks of one event loop may share it.
 

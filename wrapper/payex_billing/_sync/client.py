@@ -29,7 +29,7 @@ class Billing:
     """A blocking client of the PayEx Billing Customer API for one ledger.
 
     Settings come from the arguments, then from the environment variable in brackets, then from the default. Making a
-    client sends nothing. Use it with `with`, or end with `client.close()`.
+    client sends nothing. Open it with `with Billing() as billing:`, or end with `billing.close()`.
 
     Threads may share it.
 
