@@ -48,12 +48,12 @@ test: $(DEV_STAMP) ## Everything that must pass: lint, types, generated drift, t
 nightly: $(DEV_STAMP) ## The long runs: 2,000 schedules of faults and 16 campaigns on each engine, 200 kills of apply, all clients, instructions counted
 	@NIGHTLY=1 $(BIN)/pytest --numprocesses 2 --quiet tests/test_never_twice.py tests/test_apply_killed.py tests/test_cost.py tests/chaos
 
-generate: $(DEV_STAMP) ## Make generated_client and docs/provenance.md from openapi.yaml
+generate: $(DEV_STAMP) ## Make generated_client and docs/provenance.md from openapi.yaml, the blocking client from the asynchronous one
 	@$(PY) tools/generate.py
 
 docs-provenance: generate ## Same as generate: docs/provenance.md is made with the client
 
-check-generated: $(DEV_STAMP) ## Fail when openapi.yaml and what is generated from it differ
+check-generated: $(DEV_STAMP) ## Fail when a generated file differs from its source
 	@$(PY) tools/generate.py --check
 
 contract: $(DEV_STAMP) ## Hold the mock against the contract; TARGET=https://... a real endpoint (ARGS="--report DIR --dry-run")

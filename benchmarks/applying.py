@@ -73,7 +73,7 @@ def bare() -> float:
                         prepared = call.request
                         headers = {**prepared.headers, "Authorization": f"Bearer {TOKEN}"}
                         request = Request(prepared.method, f"{base}{prepared.path}", headers, prepared.body)
-                        await billing._sender.send(request, 30.0)
+                        await billing._runner.sender.send(request, 30.0)
 
             started = time.perf_counter()
             await asyncio.gather(*(worker() for _ in range(WORKERS)))

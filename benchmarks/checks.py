@@ -30,19 +30,19 @@ def measure() -> list[Row]:
     with serving() as url:
         for name, engine in ((SLOW, "httpx"), (FAST, "reqwest")):
             with Billing(token=TOKEN, owner_no=LEDGER, base_url=url, engine=engine) as billing:
-                customer = billing.customer(NUMBER)
+                customer, memory = billing.customer(NUMBER), billing._runner.session.memory
                 found, created = customer.get(), customer.recurring_products.create(CHARGE)
                 whole = _cpu(customer.get, 2_000)
                 checks: dict[str, Callable[[], Any]] = {
                     "a customer is the one that was asked for": lambda f=found: check_customer(f, LEDGER, NUMBER),
                     "a charge is the one that was asked for": lambda c=created: check_charge(c, (LEDGER, NUMBER), c.id),
                     "the content of a creation": lambda c=created: check_content(c, CHARGE),
-                    "the charge of a creation is new": lambda c=created, b=billing: b._memory.may_be(c.id, 1),
+                    "the charge of a creation is new": lambda c=created, m=memory: m.may_be(c.id, 1),
                     "a masked Authorization header": lambda: Secret("Bearer " + TOKEN),
                     "a text made printable": lambda: printable("Customer not found"),
                 }
                 if engine == "httpx":
-                    line = billing._sender.transport._idle._waiting[-1]  # type: ignore[attr-defined]
+                    line = billing._runner.sender.transport._idle._waiting[-1]  # type: ignore[attr-defined]
                     checks["no bytes left over after a response"] = lambda c=line.connection: left_over(c)
                     checks["an idle connection is clean"] = line.is_clean
                 costs = {check: _cpu(run, REPEATS) for check, run in checks.items()}

@@ -17,7 +17,8 @@ import payex_billing as pb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from payex_billing import AsyncBilling, Billing, Charge, RecurringProduct, _drive
+from payex_billing import AsyncBilling, Billing, Charge, RecurringProduct
+from payex_billing._async import driver
 from payex_billing._ensure import ChargeEnsurer, equal_charge
 from payex_billing._memory import Memory
 from payex_billing._operations import Parent
@@ -456,7 +457,7 @@ def test_a_cancelled_ensure_is_looked_up_by_the_next_one(monkeypatch: pytest.Mon
 
     async def work() -> tuple[RecurringProduct, int]:
         ledger = LateLedger()
-        monkeypatch.setattr(_drive, "_sleep", ledger.commit_late)
+        monkeypatch.setattr(driver, "sleep", ledger.commit_late)
         async with AsyncBilling(token=TOKEN, owner_no=LEDGER, transport=ledger) as billing:
             charges = billing.customer("1").recurring_products
             task = asyncio.create_task(charges.ensure(CHARGE))
@@ -472,7 +473,7 @@ def test_a_cancelled_ensure_is_looked_up_by_the_next_one(monkeypatch: pytest.Mon
 
 def test_who_waits_for_a_turn_too_long_has_sent_nothing(billing: Billing, faulty: MockServer) -> None:
     facade = getattr(billing, "_target", billing)
-    turn = facade._turns.of((LEDGER, "1"))
+    turn = facade._runner.turns.of((LEDGER, "1"))
     acquired = turn.acquire()
     if asyncio.iscoroutine(acquired):
         billing._runner.run(acquired)  # type: ignore[attr-defined]

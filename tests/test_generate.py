@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -66,7 +67,9 @@ def test_the_check_passes_on_the_committed_client(checkout: Path) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("change", ["contract", "client", "added file", "page"])
+@pytest.mark.parametrize(
+    "change", ["contract", "client", "added file", "page", "asynchronous client", "blocking client", "added twin"]
+)
 def test_the_check_fails_on_drift_and_says_what_to_run(checkout: Path, change: str) -> None:
     match change:
         case "contract":
@@ -77,12 +80,54 @@ def test_the_check_fails_on_drift_and_says_what_to_run(checkout: Path, change: s
             (checkout / CLIENT / "by_hand.py").touch()
         case "page":
             edit(checkout / "docs" / "provenance.md", "inferred", "known")
+        case "asynchronous client":
+            edit(checkout / PACKAGE / "_async" / "routes.py", "settle: float = 60.0", "settle: float = 61.0")
+        case "blocking client":
+            edit(checkout / PACKAGE / "_sync" / "routes.py", "settle: float = 60.0", "settle: float = 61.0")
+        case "added twin":
+            (checkout / PACKAGE / "_sync" / "by_hand.py").touch()
     before = contents(checkout)
 
     result = generate(checkout, "--check")
 
     assert result.returncode == 1
     assert "Run `make generate`" in result.stderr
+    assert contents(checkout) == before
+
+
+def test_the_blocking_client_follows_the_asynchronous_one(checkout: Path) -> None:
+    edit(checkout / PACKAGE / "_async" / "routes.py", "settle: float = 60.0", "settle: float = 61.0")
+    (checkout / PACKAGE / "_sync" / "by_hand.py").touch()
+    assert generate(checkout).returncode == 0
+    derived = (checkout / PACKAGE / "_sync" / "routes.py").read_text(encoding="utf-8")
+    assert "def ensure(self, charge: Charge, *, settle: float = 61.0) -> RecurringProduct:" in derived
+    assert "async" not in derived.split("\n", 1)[1]
+    assert not (checkout / PACKAGE / "_sync" / "by_hand.py").exists()
+
+
+def test_a_derived_file_names_its_source_first() -> None:
+    for path in (ROOT / PACKAGE / "_sync").glob("*.py"):
+        first = path.read_text(encoding="utf-8").split("\n", 1)[0]
+        assert first == f"# Made by `make generate` from {PACKAGE.as_posix()}/_async/{path.name}: edit that file."
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("gathered = asyncio.gather", r"driver.py, line \d+: `asyncio` has no blocking twin"),
+        ("def await_(: pass", "is not Python"),
+    ],
+)
+def test_what_has_no_blocking_twin_is_named_and_changes_nothing(checkout: Path, line: str, said: str) -> None:
+    driver = checkout / PACKAGE / "_async" / "driver.py"
+    driver.write_text(f"{driver.read_text(encoding='utf-8')}\n{line}\n", encoding="utf-8")
+    before = contents(checkout)
+
+    result = generate(checkout)
+
+    assert result.returncode == 1
+    assert re.search(said, result.stderr), result.stderr
+    assert "Traceback" not in result.stderr
     assert contents(checkout) == before
 
 

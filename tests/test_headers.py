@@ -99,7 +99,8 @@ def test_headers_are_a_mapping(headers: Any) -> None:
 
 def test_a_header_value_is_not_shown_by_the_client(mock: MockServer) -> None:
     with client(mock, headers={"X-Key": KEY}) as billing:
-        assert KEY not in f"{billing!r} {billing.settings!r} {billing._environment!r}"
+        session = billing._runner.session
+        assert KEY not in f"{billing!r} {billing.settings!r} {session!r} {session.environment!r}"
 
 
 def test_a_mapping_that_changes_afterwards_changes_nothing(mock: MockServer, asked: list[Request]) -> None:

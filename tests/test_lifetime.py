@@ -238,7 +238,7 @@ def test_requests_are_spread_evenly_at_the_rate() -> None:
 def test_a_client_keeps_its_rate(mock: MockServer, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
     if kind == "sync":
-        monkeypatch.setattr("payex_billing._drive._pause", waited.append)
+        monkeypatch.setattr("payex_billing._sync.driver.sleep", waited.append)
         with Billing(**options(mock, max_rate=0.001)) as billing:
             twin = billing.with_options(deadline=10_000)
             for _ in range(3):
@@ -257,7 +257,7 @@ def test_a_client_keeps_its_rate(mock: MockServer, kind: str, monkeypatch: pytes
                         await twin.customer("1").get()
 
         with monkeypatch.context() as patched:
-            patched.setattr("payex_billing._drive._sleep", sleep)
+            patched.setattr("payex_billing._async.driver.sleep", sleep)
             asyncio.run(main())
     assert [round(seconds / 1000) for seconds in waited] == [1, 2]
 

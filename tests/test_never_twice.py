@@ -80,9 +80,10 @@ class Schedule(RuleBasedStateMachine):
         client = self.stack.enter_context(open_client(self.facade, **options))
         inner = client._target if isinstance(client, Blocking) else client
         # No waiting: jitter is nothing, and a stalled answer is given up soon.
-        inner._environment = attrs.evolve(inner._environment, random=lambda: 0.0)
-        inner._budget = RetryBudget(capacity=1_000)
-        self.sender = inner._sender
+        session = inner._runner.session
+        session.environment = attrs.evolve(session.environment, random=lambda: 0.0)
+        session.budget = RetryBudget(capacity=1_000)
+        self.sender = inner._runner.sender
         self.calm = client  # for calls that must succeed, however busy the machine is
         # With wait_on_writes a stale 429 or 503 would make the client send a POST twice.
         self.billing = client.with_options(timeout=0.1, wait_on_writes=True)

@@ -1,4 +1,6 @@
-"""`make generate` and `make check-generated`: the client, the contract table and docs/provenance.md, from openapi.yaml.
+"""`make generate` and `make check-generated`: everything in this repository that is derived from something else.
+
+From openapi.yaml: the generated client, the contract table and docs/provenance.md. From `_async/`: the blocking client.
 
 The client is made beside the old one and moved into place only when all of it succeeded.
 
@@ -23,6 +25,7 @@ from pathlib import Path
 
 import contract_table
 import provenance
+import twins
 import yaml
 
 PACKAGE = "payex_billing_client"
@@ -49,9 +52,10 @@ def main() -> int:
             with ThreadPoolExecutor(1) as meanwhile:
                 generating = meanwhile.submit(generate, root, Path(beside))
                 contract = read_contract(root / "openapi.yaml")
+                blocking = twins.render(root)
                 client = generating.result()
-            texts = {PAGE: provenance.render(contract), TABLE: _formatted(contract_table.render(contract))}
-        except (GenerationError, provenance.ProvenanceError, contract_table.TableError) as error:
+            texts = {PAGE: provenance.render(contract), TABLE: _formatted(contract_table.render(contract))} | blocking
+        except (GenerationError, provenance.ProvenanceError, contract_table.TableError, twins.TwinError) as error:
             print(f"{error}\nNothing was changed.", file=sys.stderr)
             return 1
         if options.check:
@@ -59,7 +63,10 @@ def main() -> int:
         replace(client, root / "generated_client" / PACKAGE)
         for path, text in texts.items():
             _write_if_changed(root / path, text)
+        for path in twins.stale(root, texts):
+            (root / path).unlink()
     print(f"generated_client/{PACKAGE}, {TABLE} and {PAGE} are made from openapi.yaml.")
+    print(f"{twins.TARGET} is made from {twins.SOURCE}.")
     return _check_wrapper(root)
 
 
@@ -210,11 +217,16 @@ def check(root: Path, client: Path, texts: Mapping[Path, str]) -> int:
         committed = root / path
         if not committed.is_file() or committed.read_text(encoding="utf-8") != text:
             differences.append(str(path))
+    differences += map(str, twins.stale(root, texts))
     if not differences:
         print(f"The generated client, {TABLE} and {PAGE} agree with openapi.yaml.")
+        print(f"{twins.TARGET} agrees with {twins.SOURCE}.")
         return 0
     listed = "\n".join(f"  {name}" for name in differences[:20])
-    print(f"Generated files differ from openapi.yaml:\n{listed}\nRun `make generate` and commit.", file=sys.stderr)
+    print(
+        f"Generated files differ from openapi.yaml or {twins.SOURCE}:\n{listed}\nRun `make generate` and commit.",
+        file=sys.stderr,
+    )
     return 1
 
 
@@ -230,6 +242,7 @@ def _differences(expected: Path, actual: Path) -> list[str]:
 
 
 def _write_if_changed(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")
 

@@ -177,7 +177,8 @@ def test_sixteen_threads_may_be_the_first_to_import(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["payex_billing.errors", "payex_billing.models", "payex_billing.client", "payex_billing.aio"]
+    "module",
+    ["payex_billing.errors", "payex_billing.models", "payex_billing._sync.client", "payex_billing._async.client"],
 )
 def test_sixteen_threads_may_be_the_first_to_import_different_modules(module: str) -> None:
     entry = (

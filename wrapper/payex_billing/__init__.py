@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from . import models as models
     from . import reconcile as reconcile
     from . import testing as testing
-    from ._aio_routes import (
+    from ._async.client import AsyncBilling
+    from ._async.routes import (
         AsyncCustomerHandle,
         AsyncRecurringProductsHandle,
         AsyncSubscriptionHandle,
         AsyncSubscriptionsHandle,
     )
     from ._responses import ResponseInfo
-    from ._routes import CustomerHandle, RecurringProductsHandle, SubscriptionHandle, SubscriptionsHandle
+    from ._sync.client import Billing
+    from ._sync.routes import CustomerHandle, RecurringProductsHandle, SubscriptionHandle, SubscriptionsHandle
     from ._transport import AsyncTransport, Failure, Request, Response, Transport
     from ._version import __version__
-    from .aio import AsyncBilling
-    from .client import Billing
     from .config import Settings
     from .errors import (
         AlreadyExists,
@@ -160,13 +160,15 @@ __all__ = [
 # Where each name lives. A module is loaded when one of its names is first asked for, so that a command that only
 # wants to say how it is used starts fast. A test compares this with what is imported above.
 _HOMES = {
-    "_aio_routes": "AsyncCustomerHandle AsyncRecurringProductsHandle AsyncSubscriptionHandle AsyncSubscriptionsHandle",
+    "_async.client": "AsyncBilling",
+    "_async.routes": (
+        "AsyncCustomerHandle AsyncRecurringProductsHandle AsyncSubscriptionHandle AsyncSubscriptionsHandle"
+    ),
     "_responses": "ResponseInfo",
     "_transport": "AsyncTransport Failure Request Response Transport",
-    "_routes": "CustomerHandle RecurringProductsHandle SubscriptionHandle SubscriptionsHandle",
+    "_sync.client": "Billing",
+    "_sync.routes": "CustomerHandle RecurringProductsHandle SubscriptionHandle SubscriptionsHandle",
     "_version": "__version__",
-    "aio": "AsyncBilling",
-    "client": "Billing",
     "config": "Settings",
     "errors": (
         "AlreadyExists AnswerLost Attempt BillingError CertificateRejected "

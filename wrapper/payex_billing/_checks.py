@@ -9,9 +9,9 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+from ._base_errors import InvalidArgument
 from ._contract import NEW_CUSTOMER, NEW_RECURRING_PRODUCT, PARAMETERS
 from ._schema import Kind, Property
-from .errors import InvalidArgument
 
 _NUMBERS = {each.name: each for each in PARAMETERS.values()}
 _NEW_CUSTOMER_NO = next(each for each in NEW_CUSTOMER if each.name == "customer_no")

@@ -8,16 +8,15 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal, Self, overload
+from typing import Any, Literal, Self, TypeAlias, overload
 
 import attrs
 
 from . import _contract
+from ._base_errors import InvalidArgument
 from ._text import cut, printable
-from .errors import InvalidArgument
 
-if TYPE_CHECKING:
-    from .models import JsonValue
+JsonValue: TypeAlias = "None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]"
 
 
 class Value:

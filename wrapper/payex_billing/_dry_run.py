@@ -19,9 +19,7 @@ from ._json import parse_json, without_decimals, write_object
 from ._problems import read_problem
 from ._recorded import describe
 from ._resources import KINDS, ResourceKind
-from ._transport import AsyncTransport, Failure, Reply, Request, Response, Transport
-from ._transport._sender import AsyncSender, Sender
-from .config import Settings
+from ._transport import Failure, Reply, Request, Response
 from .models import RecordedWrite
 
 _RECORDED = 204
@@ -249,41 +247,6 @@ class Recorder:
             return None if body is None else self._read(route.parents[-1])
         number = None if body is None else body.get(route.kind.number)
         return self._read(_under(route.path, str(number))) if number else None
-
-
-class DryRunSender(Sender):
-    """Sends reads, and records writes.
-
-    Args:
-        recorder: records the writes.
-        settings: as for `Sender`.
-        owner: as for `Sender`.
-        transport: as for `Sender`.
-    """
-
-    def __init__(self, recorder: Recorder, settings: Settings, owner: str, transport: Transport | None) -> None:
-        super().__init__(settings, owner, transport)
-        self._recorder = recorder
-
-    def send(self, request: Request, timeout: float) -> Reply:
-        """Send the read that the recorder asks for, if any, and return the response of the recorder."""
-        asked = self._recorder.before(request)
-        reply = super().send(asked, timeout) if isinstance(asked, Request) else asked
-        return self._recorder.after(request, reply)
-
-
-class AsyncDryRunSender(AsyncSender):
-    """`DryRunSender` for the tasks of an event loop."""
-
-    def __init__(self, recorder: Recorder, settings: Settings, owner: str, transport: AsyncTransport | None) -> None:
-        super().__init__(settings, owner, transport)
-        self._recorder = recorder
-
-    async def send(self, request: Request, timeout: float) -> Reply:  # noqa: ASYNC109 - of one attempt
-        """Send the read that the recorder asks for, if any, and return the response of the recorder."""
-        asked = self._recorder.before(request)
-        reply = await super().send(asked, timeout) if isinstance(asked, Request) else asked
-        return self._recorder.after(request, reply)
 
 
 def _name(route: _Route) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from .errors import InvalidArgument
+from ._base_errors import InvalidArgument
 
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode

@@ -56,3 +56,19 @@ def number(value: object) -> float:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         return math.nan
+
+
+def with_less_time(options: Options, spent: float) -> Options:
+    """Return the options for the next of several calls that share one deadline.
+
+    Args:
+        options: the options of the first call.
+        spent: seconds that the calls so far have taken.
+
+    Raises:
+        DeadlineExceeded: no time is left.
+    """
+    left = options.deadline - spent
+    if left <= 0:
+        raise errors.DeadlineExceeded(f"the deadline of {options.deadline:g} s has passed")
+    return attrs.evolve(options, deadline=left)

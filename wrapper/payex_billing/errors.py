@@ -45,8 +45,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ._base_errors import BillingError, ConfigurationError, InvalidArgument, rebuild
 from ._evidence import Attempt, Phase, Problem
-from ._text import cut, printable
+from ._text import cut
 
 if TYPE_CHECKING:
     from .models import LostCreation, RecurringProduct
@@ -88,42 +89,7 @@ __all__ = [
     "ValidationFailed",
 ]
 
-
-# With the operation and the number of attempts, a message stays under 2,000 characters.
-_MESSAGE, _TEXT, _PARAMETERS = 1_900, 300, 20
-
-
-class BillingError(Exception):
-    """Anything this package raises on purpose."""
-
-    def __init__(self, message: str = "") -> None:
-        super().__init__(cut(printable(message), _MESSAGE))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # The default would call the class with `args` alone, which only fits a signature of one argument.
-        return _rebuild, (type(self), self.args, self.__dict__)
-
-
-def _rebuild(kind: type[BillingError], arguments: tuple[Any, ...], state: dict[str, Any]) -> BillingError:
-    error = kind.__new__(kind, *arguments)
-    error.__dict__.update(state)
-    return error
-
-
-class ConfigurationError(BillingError):
-    """A setting is missing or wrong; the message says which argument or environment variable to set."""
-
-
-class InvalidArgument(BillingError, ValueError):
-    """A value that the contract forbids, found before anything was sent.
-
-    Attributes:
-        argument: the name of the argument.
-    """
-
-    def __init__(self, argument: str, message: str) -> None:
-        super().__init__(f"{argument} {message}")
-        self.argument = argument
+_TEXT, _PARAMETERS = 300, 20  # limits of the parts of a message
 
 
 class NotSupported(BillingError):
@@ -216,7 +182,7 @@ class OutcomeUnknown(_RequestError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Plain data travels, the client does not."""
-        return _rebuild, (type(self), self.args, self.__dict__ | {"_look_up": None})
+        return rebuild, (type(self), self.args, self.__dict__ | {"_look_up": None})
 
     def look_up(self, *, settle: float = 60.0) -> Any:
         """Look up the lost creation with the client that raised this error, as `billing.look_up(error.lost)` does.

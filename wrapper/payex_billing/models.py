@@ -14,9 +14,9 @@ from typing import Any, Final, Literal, TypeAlias, TypedDict
 import attrs
 
 from . import _checks
+from ._base_errors import InvalidArgument
 from ._contract import Quantity, UnitPrice, VatRate
-from ._dicts import ReadableValue, Value
-from .errors import InvalidArgument
+from ._dicts import JsonValue, ReadableValue, Value
 
 __all__ = [
     "UNSET",
@@ -36,8 +36,6 @@ __all__ = [
     "Subscription",
     "Unset",
 ]
-
-JsonValue: TypeAlias = "None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]"
 
 
 class _UnsetType(Enum):

@@ -12,8 +12,8 @@ import click
 
 from .._contract import NEW_RECURRING_PRODUCT
 from .._schema import Kind
+from .._sync.client import Billing
 from .._text import printable
-from ..client import Billing
 from ..errors import OutcomeUnknown
 from ..models import CONTENT, Charge, Customer, Outcome, RecurringProduct, Subscription
 from ._common import DONE, blocking_client, client_options, json_option, price, say_json, table, told

@@ -16,7 +16,7 @@ from .._text import printable
 from ..errors import BillingError
 
 if TYPE_CHECKING:
-    from ..client import Billing
+    from .._sync.client import Billing
 
 DONE, ERROR, PENDING, ROWS_FAILED, GUARDED, USAGE, INTERRUPTED = 0, 1, 2, 3, 4, 64, 130
 EXIT_CODES = (
@@ -44,7 +44,7 @@ def json_option(command: F) -> F:
 
 def blocking_client(**options: Any) -> Billing:
     """A client for one question, which Ctrl-C ends at once: the fast engine hears of it only when it is answered."""
-    from ..client import Billing  # noqa: PLC0415 - not every command asks
+    from .._sync.client import Billing  # noqa: PLC0415 - not every command asks
 
     return Billing(**options, engine=os.environ.get("PAYEX_ENGINE") or "httpx")
 

@@ -14,8 +14,8 @@ import attrs
 import click
 
 from .. import _tls
+from .._sync.client import Billing
 from .._transport import _choice
-from ..client import Billing
 from ..config import VARIABLES, Settings
 from ..errors import (
     BillingError,

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import click
 
-from ..aio import AsyncBilling
+from .._async.client import AsyncBilling
 from ..errors import InvalidArgument
 from ..reconcile import Shard, Table, read
 from ..reconcile._pool import PATIENCE

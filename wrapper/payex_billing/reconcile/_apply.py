@@ -19,7 +19,7 @@ from ._progress import CHANGED, progress, unwritten
 from ._reading import held
 
 if TYPE_CHECKING:
-    from ..aio import AsyncBilling
+    from .._async.client import AsyncBilling
 
 ROUNDS = 5  # times that a creation is sent that is known not to have taken effect
 SETTLE = 60.0  # seconds

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 
-from ..aio import AsyncBilling
+from .._async.client import AsyncBilling
 from ..errors import BillingError, InvalidArgument
 from ._figures import Figures
 from ._guards import Stop, check

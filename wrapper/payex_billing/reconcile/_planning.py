@@ -17,7 +17,7 @@ from ._reading import held
 from ._tables import Row, Table
 
 if TYPE_CHECKING:
-    from ..aio import AsyncBilling
+    from .._async.client import AsyncBilling
 
 Progress: TypeAlias = Callable[[str, int, int], object]
 Customer: TypeAlias = tuple[str, list[Row]]

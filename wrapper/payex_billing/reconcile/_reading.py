@@ -10,7 +10,7 @@ from ..models import RecurringProduct
 from ._match import Held
 
 if TYPE_CHECKING:
-    from ..aio import AsyncBilling
+    from .._async.client import AsyncBilling
 
 
 async def held(

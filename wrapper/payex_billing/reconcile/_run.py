@@ -27,7 +27,7 @@ from ._validation import COLUMNS
 from ._writing import Run, Writer
 
 if TYPE_CHECKING:
-    from ..aio import AsyncBilling
+    from .._async.client import AsyncBilling
 
 MAX_REMOVALS = "5%"
 RECHECK = 600.0  # seconds
@@ -166,7 +166,7 @@ async def apply(
     with ExitStack() as stack:
         if locked:
             stack.enter_context(lock(ledger, shard))
-        notes = stack.enter_context(Journal(journal, ledger, limit=billing._options.timeout))
+        notes = stack.enter_context(Journal(journal, ledger, limit=billing._runner.options.timeout))
         memory = stack.enter_context(Memory(ledger))
         brake = Brake(patience, notice=on_notice)
         applying: _ApplyPlan | _ApplyTable

@@ -7,10 +7,9 @@ import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import attrs
-
-from ..aio import AsyncBilling
-from ..client import Billing
+from .._async.client import AsyncBilling
+from .._async.runner import AsyncRunner
+from .._sync.client import Billing
 from ..errors import ConfigurationError, InvalidArgument
 from ._run import apply, plan
 
@@ -58,12 +57,12 @@ def _asynchronous(billing: Billing) -> AsyncBilling:
     """The same client for `asyncio`."""
     if not isinstance(billing, Billing):
         raise InvalidArgument("billing", f"must be a Billing, not {type(billing).__name__}")
-    if billing._own_transport:
+    if billing._runner.own_transport:
         raise ConfigurationError("the client has its own transport, which blocks: use an AsyncBilling and await")
     twin = object.__new__(AsyncBilling)
-    twin.__dict__.update(billing.__dict__)
-    twin._environment = attrs.evolve(billing._environment, look_up=twin.look_up)
-    twin._connect(None)
+    twin.settings = billing.settings
+    runner = AsyncRunner(billing._runner.session, repr(twin), None)
+    twin._runner = runner.with_options(billing._runner.options)
     return twin
 
 

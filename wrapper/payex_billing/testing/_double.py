@@ -14,12 +14,12 @@ from payex_billing_mock.app import Request as Received
 from payex_billing_mock.traffic import Traffic
 
 from .. import _operations
+from .._async.client import AsyncBilling
 from .._calls import Call
 from .._responses import ResponseHook
+from .._sync.client import Billing
 from .._telemetry import AttemptHook
 from .._transport import _choice
-from ..aio import AsyncBilling
-from ..client import Billing
 from ..models import Charge
 from ._charges import charge_of
 from ._transport import AsyncInProcess, InProcess

@@ -1,41 +1,39 @@
-"""The route helpers of `AsyncBilling`: a handle knows where something is, and does what can be done there."""
+# Made by `make generate` from wrapper/payex_billing/_async/routes.py: edit that file.
+"""The route helpers of `Billing`: a handle knows where something is, and does what can be done there."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
-from typing import TYPE_CHECKING, Literal, Unpack
+from collections.abc import Collection, Iterator, Mapping
+from typing import Literal, Unpack
 
-from . import _checks, _ensure, _operations, _update
-from .errors import SubscriptionNotFound
-from .models import Charge, ChargeChange, Customer, CustomerCharge, JsonValue, RecurringProduct, Subscription
+from .. import _checks, _ensure, _operations, _update
+from ..errors import SubscriptionNotFound
+from ..models import Charge, ChargeChange, Customer, CustomerCharge, JsonValue, RecurringProduct, Subscription
+from .runner import Runner
 
-if TYPE_CHECKING:
-    from .aio import AsyncBilling
-
-__all__ = ["AsyncCustomerHandle", "AsyncRecurringProductsHandle", "AsyncSubscriptionHandle", "AsyncSubscriptionsHandle"]
+__all__ = ["CustomerHandle", "RecurringProductsHandle", "SubscriptionHandle", "SubscriptionsHandle"]
 
 
-class AsyncCustomerHandle:
+class CustomerHandle:
     """The route of one customer.
 
     Attributes:
         no: the customer's number.
     """
 
-    def __init__(self, billing: AsyncBilling, customer_no: str) -> None:
-        self._billing = billing
-        self._owner_no = billing.settings.owner_no
+    def __init__(self, runner: Runner, customer_no: str) -> None:
+        self._runner = runner
         self.no = _checks.customer_no(customer_no)
 
-    async def get(self) -> Customer:
+    def get(self) -> Customer:
         """Read the customer.
 
         Raises:
             CustomerNotFound: it does not exist, or is inactive.
         """
-        return await self._billing._run(_operations.get_customer(self._owner_no, self.no))
+        return self._runner.run(_operations.get_customer(self._runner.owner_no, self.no))
 
-    async def create(self, *, extra: Mapping[str, JsonValue] | None = None) -> Customer:
+    def create(self, *, extra: Mapping[str, JsonValue] | None = None) -> Customer:
         """Create the customer.
 
         Args:
@@ -46,9 +44,9 @@ class AsyncCustomerHandle:
             InvalidArgument: the number holds a character that may only be read, not sent.
             OutcomeUnknown: it is not known whether it was created.
         """
-        return await self._billing._run(_operations.create_customer(self._owner_no, self.no, extra))
+        return self._runner.run(_operations.create_customer(self._runner.owner_no, self.no, extra))
 
-    async def ensure(self, *, extra: Mapping[str, JsonValue] | None = None) -> Customer:
+    def ensure(self, *, extra: Mapping[str, JsonValue] | None = None) -> Customer:
         """Create the customer, or read it when it exists. A lost creation is looked up and repeated.
 
         Args:
@@ -57,29 +55,29 @@ class AsyncCustomerHandle:
         Raises:
             OutcomeUnknown: the responses to three creations were lost.
         """
-        create = _operations.create_customer(self._owner_no, self.no, extra)
-        read = _operations.get_customer(self._owner_no, self.no)
-        return await self._billing._steps(_ensure.ensure(create, read))
+        create = _operations.create_customer(self._runner.owner_no, self.no, extra)
+        read = _operations.get_customer(self._runner.owner_no, self.no)
+        return self._runner.steps(_ensure.ensure(create, read))
 
     @property
-    def subscriptions(self) -> AsyncSubscriptionsHandle:
+    def subscriptions(self) -> SubscriptionsHandle:
         """The route of its subscriptions."""
-        return AsyncSubscriptionsHandle(self._billing, self.no)
+        return SubscriptionsHandle(self._runner, self.no)
 
-    def subscription(self, subscription_no: str) -> AsyncSubscriptionHandle:
+    def subscription(self, subscription_no: str) -> SubscriptionHandle:
         """The route of one of its subscriptions. Sends nothing.
 
         Raises:
             InvalidArgument: not a valid subscription number.
         """
-        return AsyncSubscriptionHandle(self._billing, self.no, subscription_no)
+        return SubscriptionHandle(self._runner, self.no, subscription_no)
 
     @property
-    def recurring_products(self) -> AsyncRecurringProductsHandle:
+    def recurring_products(self) -> RecurringProductsHandle:
         """The route of its own charges; those of its subscriptions hang on them."""
-        return AsyncRecurringProductsHandle(self._billing, self.no, None)
+        return RecurringProductsHandle(self._runner, self.no, None)
 
-    async def all_charges(self) -> AsyncIterator[CustomerCharge]:
+    def all_charges(self) -> Iterator[CustomerCharge]:
         """Read all charges of the customer: its own, then those of each subscription, one after the other.
 
         The client skips a subscription that disappears while it reads the charges. It may miss a charge that is added
@@ -89,35 +87,35 @@ class AsyncCustomerHandle:
         Raises:
             CustomerNotFound: the customer does not exist.
         """
-        async for product in self.recurring_products.list():
+        for product in self.recurring_products.list():
             yield CustomerCharge(subscription_no=None, product=product)
-        numbers = [subscription.subscription_no async for subscription in self.subscriptions.list()]
+        numbers = [subscription.subscription_no for subscription in self.subscriptions.list()]
         for number in dict.fromkeys(numbers):  # a list that changes during the read can show a subscription twice
-            parent = _operations.Parent(self._owner_no, self.no, _checks.segment("subscription_no", number))
+            parent = _operations.Parent(self._runner.owner_no, self.no, _checks.segment("subscription_no", number))
             try:
-                async for product in self._billing._pages(_operations.list_charges(parent)):
+                for product in self._runner.pages(_operations.list_charges(parent)):
                     yield CustomerCharge(subscription_no=number, product=product)
             except SubscriptionNotFound:
                 continue
 
 
-class AsyncSubscriptionsHandle:
+class SubscriptionsHandle:
     """The route of a customer's subscriptions."""
 
-    def __init__(self, billing: AsyncBilling, customer_no: str) -> None:
-        self._billing = billing
+    def __init__(self, runner: Runner, customer_no: str) -> None:
+        self._runner = runner
         self._customer_no = customer_no
 
-    def list(self) -> AsyncIterator[Subscription]:
+    def list(self) -> Iterator[Subscription]:
         """Read the subscriptions, one after the other; the first is asked for when the iteration starts.
 
         Raises:
             CustomerNotFound: the customer does not exist.
         """
-        return self._billing._pages(_operations.list_subscriptions(self._billing.settings.owner_no, self._customer_no))
+        return self._runner.pages(_operations.list_subscriptions(self._runner.owner_no, self._customer_no))
 
 
-class AsyncSubscriptionHandle:
+class SubscriptionHandle:
     """The route of one subscription.
 
     Attributes:
@@ -125,25 +123,25 @@ class AsyncSubscriptionHandle:
         customer_no: its customer's number.
     """
 
-    def __init__(self, billing: AsyncBilling, customer_no: str, subscription_no: str) -> None:
-        self._billing = billing
+    def __init__(self, runner: Runner, customer_no: str, subscription_no: str) -> None:
+        self._runner = runner
         self.customer_no = customer_no
         self.no = _checks.subscription_no(subscription_no)
 
     @property
     def _ids(self) -> tuple[str, str, str]:
-        return self._billing.settings.owner_no, self.customer_no, self.no
+        return self._runner.owner_no, self.customer_no, self.no
 
-    async def get(self) -> Subscription:
+    def get(self) -> Subscription:
         """Read the subscription.
 
         Raises:
             CustomerNotFound: its customer does not exist.
             SubscriptionNotFound: the customer has no such subscription.
         """
-        return await self._billing._run(_operations.get_subscription(*self._ids))
+        return self._runner.run(_operations.get_subscription(*self._ids))
 
-    async def create(self, *, extra: Mapping[str, JsonValue] | None = None) -> Subscription:
+    def create(self, *, extra: Mapping[str, JsonValue] | None = None) -> Subscription:
         """Create the subscription.
 
         Args:
@@ -154,9 +152,9 @@ class AsyncSubscriptionHandle:
             SubscriptionAlreadyExists: the customer has it already.
             OutcomeUnknown: it is not known whether it was created.
         """
-        return await self._billing._run(_operations.create_subscription(*self._ids, extra))
+        return self._runner.run(_operations.create_subscription(*self._ids, extra))
 
-    async def ensure(self, *, extra: Mapping[str, JsonValue] | None = None) -> Subscription:
+    def ensure(self, *, extra: Mapping[str, JsonValue] | None = None) -> Subscription:
         """Create the subscription, or read it when it exists. A lost creation is looked up and repeated.
 
         Args:
@@ -167,36 +165,34 @@ class AsyncSubscriptionHandle:
             OutcomeUnknown: the responses to three creations were lost.
         """
         create, read = _operations.create_subscription(*self._ids, extra), _operations.get_subscription(*self._ids)
-        return await self._billing._steps(_ensure.ensure(create, read))
+        return self._runner.steps(_ensure.ensure(create, read))
 
-    async def delete(self) -> None:
+    def delete(self) -> None:
         """Remove the subscription and its charges.
 
         Raises:
             SubscriptionNotFound: the customer has no such subscription.
         """
-        await self._billing._run(_operations.delete_subscription(*self._ids))
+        self._runner.run(_operations.delete_subscription(*self._ids))
 
     @property
-    def recurring_products(self) -> AsyncRecurringProductsHandle:
+    def recurring_products(self) -> RecurringProductsHandle:
         """The route of its charges."""
-        return AsyncRecurringProductsHandle(self._billing, self.customer_no, self.no)
+        return RecurringProductsHandle(self._runner, self.customer_no, self.no)
 
 
-class AsyncRecurringProductsHandle:
+class RecurringProductsHandle:
     """The route of the charges of a customer or of a subscription."""
 
-    def __init__(self, billing: AsyncBilling, customer_no: str, subscription_no: str | None) -> None:
-        self._billing = billing
-        self._parent = _operations.Parent(billing.settings.owner_no, customer_no, subscription_no)
+    def __init__(self, runner: Runner, customer_no: str, subscription_no: str | None) -> None:
+        self._runner = runner
+        self._parent = _operations.Parent(runner.owner_no, customer_no, subscription_no)
 
-    def list(self) -> AsyncIterator[RecurringProduct]:
+    def list(self) -> Iterator[RecurringProduct]:
         """Read the charges, one after the other; the first is asked for when the iteration starts."""
-        return self._billing._pages(_operations.list_charges(self._parent))
+        return self._runner.pages(_operations.list_charges(self._parent))
 
-    async def create(
-        self, charge: Charge, *, known: Collection[str] | Literal["read"] | None = None
-    ) -> RecurringProduct:
+    def create(self, charge: Charge, *, known: Collection[str] | Literal["read"] | None = None) -> RecurringProduct:
         """Add a charge. Not idempotent: calling it twice adds two charges.
 
         Args:
@@ -210,12 +206,12 @@ class AsyncRecurringProductsHandle:
             InvalidArgument: `known` is neither ids nor `"read"`.
         """
         if known == "read":
-            ids: frozenset[str] | None = frozenset([product.id async for product in self.list()])
+            ids: frozenset[str] | None = frozenset([product.id for product in self.list()])
         else:
             ids = _checks.known(known)
-        return await self._billing._run(_operations.create_charge(self._parent, charge, ids))
+        return self._runner.run(_operations.create_charge(self._parent, charge, ids))
 
-    async def ensure(self, charge: Charge, *, settle: float = 60.0) -> RecurringProduct:
+    def ensure(self, charge: Charge, *, settle: float = 60.0) -> RecurringProduct:
         """Add a charge, or return the equal one that exists. Idempotent as long as one process at a time calls it.
 
         `ensure` reads the charges first. An existing charge is equal if it has every value that `charge` gives, and the
@@ -241,17 +237,17 @@ class AsyncRecurringProductsHandle:
             Unprocessable: a business rule refuses it.
             InvalidArgument: `charge` is not a `Charge`, or `settle` is not a number of seconds.
         """
-        return await self._billing._ensure(self._parent, charge, settle)
+        return self._runner.ensure(self._parent, charge, settle)
 
-    async def get(self, id: str) -> RecurringProduct:  # noqa: A002 - it is what the value calls it
+    def get(self, id: str) -> RecurringProduct:  # noqa: A002 - it is what the value calls it
         """Read a charge.
 
         Raises:
             RecurringProductNotFound: there is no such charge here.
         """
-        return await self._billing._run(_operations.get_charge(self._parent, id))
+        return self._runner.run(_operations.get_charge(self._parent, id))
 
-    async def update(self, id: str, **change: Unpack[ChargeChange]) -> RecurringProduct:  # noqa: A002 - as the value calls it
+    def update(self, id: str, **change: Unpack[ChargeChange]) -> RecurringProduct:  # noqa: A002 - as the value calls it
         """Change a charge. What is left out stays as it is; None clears it. See `ChargeChange` for the arguments.
 
         Where the contract has PUT in place of PATCH, the client reads the charge, and sends the whole of it.
@@ -264,12 +260,12 @@ class AsyncRecurringProductsHandle:
             RecurringProductNotFound: there is no such charge here.
             Unprocessable: a business rule refuses it.
         """
-        return await self._billing._steps(_update.update(self._parent, id, change))
+        return self._runner.steps(_update.update(self._parent, id, change))
 
-    async def delete(self, id: str) -> None:  # noqa: A002 - it is what the value calls it
+    def delete(self, id: str) -> None:  # noqa: A002 - it is what the value calls it
         """Remove a charge.
 
         Raises:
             RecurringProductNotFound: there is no such charge here.
         """
-        await self._billing._run(_operations.delete_charge(self._parent, id))
+        self._runner.run(_operations.delete_charge(self._parent, id))

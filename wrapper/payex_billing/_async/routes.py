@@ -1,41 +1,38 @@
-"""The route helpers of `Billing`: a handle knows where something is, and does what can be done there."""
+"""The route helpers of `AsyncBilling`: a handle knows where something is, and does what can be done there."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, Literal, Unpack
+from collections.abc import AsyncIterator, Collection, Mapping
+from typing import Literal, Unpack
 
-from . import _checks, _ensure, _operations, _update
-from .errors import SubscriptionNotFound
-from .models import Charge, ChargeChange, Customer, CustomerCharge, JsonValue, RecurringProduct, Subscription
+from .. import _checks, _ensure, _operations, _update
+from ..errors import SubscriptionNotFound
+from ..models import Charge, ChargeChange, Customer, CustomerCharge, JsonValue, RecurringProduct, Subscription
+from .runner import AsyncRunner
 
-if TYPE_CHECKING:
-    from .client import Billing
-
-__all__ = ["CustomerHandle", "RecurringProductsHandle", "SubscriptionHandle", "SubscriptionsHandle"]
+__all__ = ["AsyncCustomerHandle", "AsyncRecurringProductsHandle", "AsyncSubscriptionHandle", "AsyncSubscriptionsHandle"]
 
 
-class CustomerHandle:
+class AsyncCustomerHandle:
     """The route of one customer.
 
     Attributes:
         no: the customer's number.
     """
 
-    def __init__(self, billing: Billing, customer_no: str) -> None:
-        self._billing = billing
-        self._owner_no = billing.settings.owner_no
+    def __init__(self, runner: AsyncRunner, customer_no: str) -> None:
+        self._runner = runner
         self.no = _checks.customer_no(customer_no)
 
-    def get(self) -> Customer:
+    async def get(self) -> Customer:
         """Read the customer.
 
         Raises:
             CustomerNotFound: it does not exist, or is inactive.
         """
-        return self._billing._run(_operations.get_customer(self._owner_no, self.no))
+        return await self._runner.run(_operations.get_customer(self._runner.owner_no, self.no))
 
-    def create(self, *, extra: Mapping[str, JsonValue] | None = None) -> Customer:
+    async def create(self, *, extra: Mapping[str, JsonValue] | None = None) -> Customer:
         """Create the customer.
 
         Args:
@@ -46,9 +43,9 @@ class CustomerHandle:
             InvalidArgument: the number holds a character that may only be read, not sent.
             OutcomeUnknown: it is not known whether it was created.
         """
-        return self._billing._run(_operations.create_customer(self._owner_no, self.no, extra))
+        return await self._runner.run(_operations.create_customer(self._runner.owner_no, self.no, extra))
 
-    def ensure(self, *, extra: Mapping[str, JsonValue] | None = None) -> Customer:
+    async def ensure(self, *, extra: Mapping[str, JsonValue] | None = None) -> Customer:
         """Create the customer, or read it when it exists. A lost creation is looked up and repeated.
 
         Args:
@@ -57,29 +54,29 @@ class CustomerHandle:
         Raises:
             OutcomeUnknown: the responses to three creations were lost.
         """
-        create = _operations.create_customer(self._owner_no, self.no, extra)
-        read = _operations.get_customer(self._owner_no, self.no)
-        return self._billing._steps(_ensure.ensure(create, read))
+        create = _operations.create_customer(self._runner.owner_no, self.no, extra)
+        read = _operations.get_customer(self._runner.owner_no, self.no)
+        return await self._runner.steps(_ensure.ensure(create, read))
 
     @property
-    def subscriptions(self) -> SubscriptionsHandle:
+    def subscriptions(self) -> AsyncSubscriptionsHandle:
         """The route of its subscriptions."""
-        return SubscriptionsHandle(self._billing, self.no)
+        return AsyncSubscriptionsHandle(self._runner, self.no)
 
-    def subscription(self, subscription_no: str) -> SubscriptionHandle:
+    def subscription(self, subscription_no: str) -> AsyncSubscriptionHandle:
         """The route of one of its subscriptions. Sends nothing.
 
         Raises:
             InvalidArgument: not a valid subscription number.
         """
-        return SubscriptionHandle(self._billing, self.no, subscription_no)
+        return AsyncSubscriptionHandle(self._runner, self.no, subscription_no)
 
     @property
-    def recurring_products(self) -> RecurringProductsHandle:
+    def recurring_products(self) -> AsyncRecurringProductsHandle:
         """The route of its own charges; those of its subscriptions hang on them."""
-        return RecurringProductsHandle(self._billing, self.no, None)
+        return AsyncRecurringProductsHandle(self._runner, self.no, None)
 
-    def all_charges(self) -> Iterator[CustomerCharge]:
+    async def all_charges(self) -> AsyncIterator[CustomerCharge]:
         """Read all charges of the customer: its own, then those of each subscription, one after the other.
 
         The client skips a subscription that disappears while it reads the charges. It may miss a charge that is added
@@ -89,35 +86,35 @@ class CustomerHandle:
         Raises:
             CustomerNotFound: the customer does not exist.
         """
-        for product in self.recurring_products.list():
+        async for product in self.recurring_products.list():
             yield CustomerCharge(subscription_no=None, product=product)
-        numbers = [subscription.subscription_no for subscription in self.subscriptions.list()]
+        numbers = [subscription.subscription_no async for subscription in self.subscriptions.list()]
         for number in dict.fromkeys(numbers):  # a list that changes during the read can show a subscription twice
-            parent = _operations.Parent(self._owner_no, self.no, _checks.segment("subscription_no", number))
+            parent = _operations.Parent(self._runner.owner_no, self.no, _checks.segment("subscription_no", number))
             try:
-                for product in self._billing._pages(_operations.list_charges(parent)):
+                async for product in self._runner.pages(_operations.list_charges(parent)):
                     yield CustomerCharge(subscription_no=number, product=product)
             except SubscriptionNotFound:
                 continue
 
 
-class SubscriptionsHandle:
+class AsyncSubscriptionsHandle:
     """The route of a customer's subscriptions."""
 
-    def __init__(self, billing: Billing, customer_no: str) -> None:
-        self._billing = billing
+    def __init__(self, runner: AsyncRunner, customer_no: str) -> None:
+        self._runner = runner
         self._customer_no = customer_no
 
-    def list(self) -> Iterator[Subscription]:
+    def list(self) -> AsyncIterator[Subscription]:
         """Read the subscriptions, one after the other; the first is asked for when the iteration starts.
 
         Raises:
             CustomerNotFound: the customer does not exist.
         """
-        return self._billing._pages(_operations.list_subscriptions(self._billing.settings.owner_no, self._customer_no))
+        return self._runner.pages(_operations.list_subscriptions(self._runner.owner_no, self._customer_no))
 
 
-class SubscriptionHandle:
+class AsyncSubscriptionHandle:
     """The route of one subscription.
 
     Attributes:
@@ -125,25 +122,25 @@ class SubscriptionHandle:
         customer_no: its customer's number.
     """
 
-    def __init__(self, billing: Billing, customer_no: str, subscription_no: str) -> None:
-        self._billing = billing
+    def __init__(self, runner: AsyncRunner, customer_no: str, subscription_no: str) -> None:
+        self._runner = runner
         self.customer_no = customer_no
         self.no = _checks.subscription_no(subscription_no)
 
     @property
     def _ids(self) -> tuple[str, str, str]:
-        return self._billing.settings.owner_no, self.customer_no, self.no
+        return self._runner.owner_no, self.customer_no, self.no
 
-    def get(self) -> Subscription:
+    async def get(self) -> Subscription:
         """Read the subscription.
 
         Raises:
             CustomerNotFound: its customer does not exist.
             SubscriptionNotFound: the customer has no such subscription.
         """
-        return self._billing._run(_operations.get_subscription(*self._ids))
+        return await self._runner.run(_operations.get_subscription(*self._ids))
 
-    def create(self, *, extra: Mapping[str, JsonValue] | None = None) -> Subscription:
+    async def create(self, *, extra: Mapping[str, JsonValue] | None = None) -> Subscription:
         """Create the subscription.
 
         Args:
@@ -154,9 +151,9 @@ class SubscriptionHandle:
             SubscriptionAlreadyExists: the customer has it already.
             OutcomeUnknown: it is not known whether it was created.
         """
-        return self._billing._run(_operations.create_subscription(*self._ids, extra))
+        return await self._runner.run(_operations.create_subscription(*self._ids, extra))
 
-    def ensure(self, *, extra: Mapping[str, JsonValue] | None = None) -> Subscription:
+    async def ensure(self, *, extra: Mapping[str, JsonValue] | None = None) -> Subscription:
         """Create the subscription, or read it when it exists. A lost creation is looked up and repeated.
 
         Args:
@@ -167,34 +164,36 @@ class SubscriptionHandle:
             OutcomeUnknown: the responses to three creations were lost.
         """
         create, read = _operations.create_subscription(*self._ids, extra), _operations.get_subscription(*self._ids)
-        return self._billing._steps(_ensure.ensure(create, read))
+        return await self._runner.steps(_ensure.ensure(create, read))
 
-    def delete(self) -> None:
+    async def delete(self) -> None:
         """Remove the subscription and its charges.
 
         Raises:
             SubscriptionNotFound: the customer has no such subscription.
         """
-        self._billing._run(_operations.delete_subscription(*self._ids))
+        await self._runner.run(_operations.delete_subscription(*self._ids))
 
     @property
-    def recurring_products(self) -> RecurringProductsHandle:
+    def recurring_products(self) -> AsyncRecurringProductsHandle:
         """The route of its charges."""
-        return RecurringProductsHandle(self._billing, self.customer_no, self.no)
+        return AsyncRecurringProductsHandle(self._runner, self.customer_no, self.no)
 
 
-class RecurringProductsHandle:
+class AsyncRecurringProductsHandle:
     """The route of the charges of a customer or of a subscription."""
 
-    def __init__(self, billing: Billing, customer_no: str, subscription_no: str | None) -> None:
-        self._billing = billing
-        self._parent = _operations.Parent(billing.settings.owner_no, customer_no, subscription_no)
+    def __init__(self, runner: AsyncRunner, customer_no: str, subscription_no: str | None) -> None:
+        self._runner = runner
+        self._parent = _operations.Parent(runner.owner_no, customer_no, subscription_no)
 
-    def list(self) -> Iterator[RecurringProduct]:
+    def list(self) -> AsyncIterator[RecurringProduct]:
         """Read the charges, one after the other; the first is asked for when the iteration starts."""
-        return self._billing._pages(_operations.list_charges(self._parent))
+        return self._runner.pages(_operations.list_charges(self._parent))
 
-    def create(self, charge: Charge, *, known: Collection[str] | Literal["read"] | None = None) -> RecurringProduct:
+    async def create(
+        self, charge: Charge, *, known: Collection[str] | Literal["read"] | None = None
+    ) -> RecurringProduct:
         """Add a charge. Not idempotent: calling it twice adds two charges.
 
         Args:
@@ -208,12 +207,12 @@ class RecurringProductsHandle:
             InvalidArgument: `known` is neither ids nor `"read"`.
         """
         if known == "read":
-            ids: frozenset[str] | None = frozenset(product.id for product in self.list())
+            ids: frozenset[str] | None = frozenset([product.id async for product in self.list()])
         else:
             ids = _checks.known(known)
-        return self._billing._run(_operations.create_charge(self._parent, charge, ids))
+        return await self._runner.run(_operations.create_charge(self._parent, charge, ids))
 
-    def ensure(self, charge: Charge, *, settle: float = 60.0) -> RecurringProduct:
+    async def ensure(self, charge: Charge, *, settle: float = 60.0) -> RecurringProduct:
         """Add a charge, or return the equal one that exists. Idempotent as long as one process at a time calls it.
 
         `ensure` reads the charges first. An existing charge is equal if it has every value that `charge` gives, and the
@@ -239,17 +238,17 @@ class RecurringProductsHandle:
             Unprocessable: a business rule refuses it.
             InvalidArgument: `charge` is not a `Charge`, or `settle` is not a number of seconds.
         """
-        return self._billing._ensure(self._parent, charge, settle)
+        return await self._runner.ensure(self._parent, charge, settle)
 
-    def get(self, id: str) -> RecurringProduct:  # noqa: A002 - it is what the value calls it
+    async def get(self, id: str) -> RecurringProduct:  # noqa: A002 - it is what the value calls it
         """Read a charge.
 
         Raises:
             RecurringProductNotFound: there is no such charge here.
         """
-        return self._billing._run(_operations.get_charge(self._parent, id))
+        return await self._runner.run(_operations.get_charge(self._parent, id))
 
-    def update(self, id: str, **change: Unpack[ChargeChange]) -> RecurringProduct:  # noqa: A002 - as the value calls it
+    async def update(self, id: str, **change: Unpack[ChargeChange]) -> RecurringProduct:  # noqa: A002 - as the value calls it
         """Change a charge. What is left out stays as it is; None clears it. See `ChargeChange` for the arguments.
 
         Where the contract has PUT in place of PATCH, the client reads the charge, and sends the whole of it.
@@ -262,12 +261,12 @@ class RecurringProductsHandle:
             RecurringProductNotFound: there is no such charge here.
             Unprocessable: a business rule refuses it.
         """
-        return self._billing._steps(_update.update(self._parent, id, change))
+        return await self._runner.steps(_update.update(self._parent, id, change))
 
-    def delete(self, id: str) -> None:  # noqa: A002 - it is what the value calls it
+    async def delete(self, id: str) -> None:  # noqa: A002 - it is what the value calls it
         """Remove a charge.
 
         Raises:
             RecurringProductNotFound: there is no such charge here.
         """
-        self._billing._run(_operations.delete_charge(self._parent, id))
+        await self._runner.run(_operations.delete_charge(self._parent, id))

@@ -1,0 +1,105 @@
+"""Derive the blocking client, `_sync/`, from the asynchronous one, `_async/`. tools/generate.py calls it.
+
+It replaces words of the source by a table. Code that the table cannot derive, such as the two token sources, is written
+by hand for both clients, outside both folders, under names that differ only by `Async`.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+import tokenize
+from collections.abc import Iterable
+from pathlib import Path
+
+PACKAGE = Path("wrapper/payex_billing")
+SOURCE, TARGET = PACKAGE / "_async", PACKAGE / "_sync"
+HEADER = "# Made by `make generate` from {source}: edit that file.\n"
+# From the asynchronous word to the blocking one, in code, docstrings and comments. The order matters.
+REPLACEMENTS = (
+    (r"\b([Aa])n (`?)Async(?=[A-Z])", r"\1 \2"),
+    (r"\bAsync(?=[A-Z])", ""),
+    (r"\basync (?=def\b|with\b|for\b)", ""),
+    (r"\bawait ", ""),
+    (r"\b__a(enter|exit|iter|next)__\b", r"__\1__"),
+    (r"\bimport asyncio\b", "import time"),
+    (r"\basyncio\.sleep\b", "time.sleep"),
+    (r"\bAn asynchronous\b", "A blocking"),
+    (r"\basynchronous\b", "blocking"),
+    (r"\bThe tasks of one event loop\b", "Threads"),
+    (r"\bthe tasks of one event loop\b", "threads"),
+)
+_RULES = [(re.compile(pattern), blocking) for pattern, blocking in REPLACEMENTS]
+_ASYNCHRONOUS = re.compile(r"async|await|asyncio|Async[A-Z]\w*")
+
+
+class TwinError(Exception):
+    """The blocking client cannot be derived; the message says why and where."""
+
+
+def render(root: Path) -> dict[Path, str]:
+    """Return the text of each file of the blocking client, by its path below `root`."""
+    sources = sorted((root / SOURCE).glob("*.py"))
+    if not sources:
+        raise TwinError(f"{SOURCE} has no modules to derive the blocking client from")
+    return {
+        TARGET / source.name: derive(source.read_text(encoding="utf-8"), SOURCE / source.name) for source in sources
+    }
+
+
+def derive(text: str, source: Path) -> str:
+    """Return the blocking twin of a module.
+
+    Args:
+        text: the asynchronous module.
+        source: its path, for the first line of the twin and for messages.
+
+    Raises:
+        TwinError: the twin is not Python, or an asynchronous word is left in it.
+    """
+    for pattern, blocking in _RULES:
+        text = pattern.sub(blocking, text)
+    _check(text, source)
+    text = HEADER.format(source=source.as_posix()) + text
+    # Imports get their new order, and a loop that only yields becomes `yield from`.
+    text = _ruff(text, source, "check", "--select", "I,UP028", "--fix-only", "--unsafe-fixes")
+    return _ruff(text, source, "format")
+
+
+def _check(text: str, source: Path) -> None:
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+        compile(text, str(source), "exec", dont_inherit=True)
+    except (SyntaxError, tokenize.TokenError) as error:
+        raise TwinError(f"The blocking twin of {source} is not Python: {error}") from error
+    for token in tokens:
+        if token.type == tokenize.NAME and _ASYNCHRONOUS.fullmatch(token.string):
+            raise TwinError(
+                f"{source}, line {token.start[0]}: `{token.string}` has no blocking twin. Add it to REPLACEMENTS in "
+                "tools/twins.py, or move the code out of _async/ and write it for both clients."
+            )
+
+
+def _ruff(text: str, source: Path, command: str, *options: str) -> str:
+    """Pass a module through ruff, with no configuration but what decides the result here."""
+    ruff = str(Path(sys.executable).with_name("ruff"))
+    isolated = ("--isolated", "--no-cache", "--quiet", "--line-length", "120", "--target-version", "py311")
+    result = subprocess.run(
+        [ruff, command, *options, *isolated, "--stdin-filename", source.name, "-"],
+        input=text,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    if result.returncode != 0:
+        raise TwinError(f"ruff {command} failed on the blocking twin of {source}:\n{result.stdout}{result.stderr}")
+    return result.stdout
+
+
+def stale(root: Path, rendered: Iterable[Path]) -> list[Path]:
+    """Return the files in `_sync/` that no module of `_async/` leads to, by their paths below `root`."""
+    there = {path.relative_to(root) for path in (root / TARGET).glob("*.py")}
+    return sorted(there - set(rendered))

@@ -1,0 +1,243 @@
+"""`AsyncBilling`: the asynchronous client."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from os import PathLike
+from types import TracebackType
+from typing import Any, Self
+
+import attrs
+
+from .. import _headers, _operations, _options
+from .._responses import ResponseHook
+from .._secret import Secret
+from .._session import Session
+from .._telemetry import AttemptHook
+from .._transport import AsyncTransport
+from ..config import AsyncTokenProvider, Settings
+from ..models import JsonValue, LookUpResult, LostCreation, Operation, RecordedWrite
+from .routes import AsyncCustomerHandle
+from .runner import AsyncRunner
+
+__all__ = ["AsyncBilling"]
+
+
+class AsyncBilling:
+    """An asynchronous client of the PayEx Billing Customer API for one ledger.
+
+    Settings come from the arguments, then from the environment variable in brackets, then from the default. Making a
+    client sends nothing. Open it with `async with AsyncBilling() as billing:`, or end with `await billing.close()`.
+
+    The tasks of one event loop may share it.
+
+    Args:
+        token: the bearer token that PayEx issued for the ledger [PAYEX_TOKEN], or a function that returns it. The
+            client calls the function again when the server refuses the token.
+        token_file: a file that holds the token, and is read again when it changes [PAYEX_TOKEN_FILE].
+        owner_no: the ledger number, which is your company's number [PAYEX_OWNER_NO].
+        environment: `production` (default) or `sandbox` [PAYEX_ENVIRONMENT].
+        base_url: the origin in place of an environment, such as a mock's [PAYEX_BASE_URL].
+        subdomain: the part of the route after `/billing/`, default `customer` [PAYEX_SUBDOMAIN].
+        client_cert: the client certificate, PEM (with its key or without) or PKCS#12 [PAYEX_CLIENT_CERT].
+        client_key: its private key, PEM [PAYEX_CLIENT_KEY].
+        client_key_password: what the key or the PKCS#12 file is encrypted with [PAYEX_CLIENT_KEY_PASSWORD].
+        ca_file: authorities to trust beside the usual ones, PEM [PAYEX_CA_FILE].
+        proxy: the URL of an HTTP proxy [PAYEX_PROXY]; the usual variables such as HTTPS_PROXY work too.
+        timeout: seconds one attempt may take, default 30; None means the default [PAYEX_TIMEOUT].
+        deadline: seconds a call may take with all its attempts and waits, default 120 [PAYEX_DEADLINE].
+        max_concurrency: requests that may be under way at once, default 100 [PAYEX_MAX_CONCURRENCY].
+        max_rate: requests a second, spread evenly; default no limit [PAYEX_MAX_RATE].
+        tracing: whether to make OpenTelemetry spans; needs the extra `otel` [PAYEX_TRACING].
+        engine: what requests are sent with: `reqwest`, the fast one, which needs the extra `fast`; `httpx`, which is
+            always there; or `auto` (default): the fast one if it is installed [PAYEX_ENGINE].
+        transport: your own `AsyncTransport` in place of an engine; connections, certificates and proxies are then its
+            business.
+        on_attempt: called after every attempt with the operation's name and the `Attempt`.
+        on_response: called with a `ResponseInfo` for every response, before the client judges it, in the thread or task
+            of the call. The client ignores and logs an exception of either function, and awaits neither.
+        headers: header fields to send with every request, such as the key of a gateway. Fields that the client or the
+            transport sets are not allowed.
+        app_info: your program, for the User-Agent: `"crm-sync/2.1"` or `("crm-sync", "2.1")`.
+        dry_run: whether to record writes in `recorded` instead of sending them. Reads go to the server, and show the
+            recorded writes as if they had taken effect; an added charge gets an id such as `dry-run-1`. A write to a
+            customer, a subscription or a charge that does not exist raises the usual error, so each write costs one
+            read. The client does not know the server's own business rules.
+
+    Raises:
+        ConfigurationError: a setting is missing or wrong.
+    """
+
+    def __init__(
+        self,
+        *,
+        token: str | AsyncTokenProvider | None = None,
+        token_file: str | PathLike[str] | None = None,
+        owner_no: str | None = None,
+        environment: str | None = None,
+        base_url: str | None = None,
+        subdomain: str | None = None,
+        client_cert: str | PathLike[str] | None = None,
+        client_key: str | PathLike[str] | None = None,
+        client_key_password: str | None = None,
+        ca_file: str | PathLike[str] | None = None,
+        proxy: str | None = None,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        max_concurrency: int | None = None,
+        max_rate: float | None = None,
+        tracing: bool | None = None,
+        engine: str | None = None,
+        transport: AsyncTransport | None = None,
+        on_attempt: AttemptHook | None = None,
+        on_response: ResponseHook | None = None,
+        headers: Mapping[str, str] | None = None,
+        app_info: str | tuple[str, str] | None = None,
+        dry_run: bool = False,
+    ) -> None:
+        # A traceback with captured locals shows the arguments of this function.
+        masked = _headers.masked(headers)
+        headers = None
+        token, client_key_password, proxy = Secret.of(token), Secret.of(client_key_password), Secret.of(proxy)
+        base_url = Secret.of(base_url) if isinstance(base_url, str) else base_url  # it may wrongly hold a password
+        settings = Settings.load(
+            token=token,
+            token_file=token_file,
+            owner_no=owner_no,
+            environment=environment,
+            base_url=base_url,
+            subdomain=subdomain,
+            client_cert=client_cert,
+            client_key=client_key,
+            client_key_password=client_key_password,
+            ca_file=ca_file,
+            proxy=proxy,
+            timeout=timeout,
+            deadline=deadline,
+            max_concurrency=max_concurrency,
+            max_rate=max_rate,
+            tracing=tracing,
+            engine=engine,
+        )
+        session = Session.of(
+            settings,
+            on_attempt=on_attempt,
+            on_response=on_response,
+            headers=masked,
+            app_info=app_info,
+            dry_run=dry_run,
+        )
+        self.settings = session.settings
+        self._runner = AsyncRunner(session, repr(self), transport)
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether writes are recorded and not sent."""
+        return self.settings.dry_run
+
+    @property
+    def recorded(self) -> tuple[RecordedWrite, ...]:
+        """The writes that a client with `dry_run=True` did not send, in their order."""
+        recorder = self._runner.session.recorder
+        return () if recorder is None else recorder.writes
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """A client from environment variables alone.
+
+        Raises:
+            ConfigurationError: a variable is missing or wrong; the message names it.
+        """
+        return cls()
+
+    def with_options(
+        self,
+        *,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        attempts: int | None = None,
+        retry_after_cap: float | None = None,
+        wait_on_writes: bool | None = None,
+    ) -> Self:
+        """The same client, sharing its connections and retry budget, with other limits; None keeps one as it is.
+
+        Args:
+            timeout: seconds one attempt may take.
+            deadline: seconds a call may take with all its attempts and waits.
+            attempts: how often a request is sent at most.
+            retry_after_cap: seconds of Retry-After that are waited for; a longer one is raised at once.
+            wait_on_writes: whether writes too wait for a 429 or 503 with Retry-After.
+        """
+        options = _options.changed(
+            self._runner.options,
+            timeout=timeout,
+            deadline=deadline,
+            attempts=attempts,
+            retry_after_cap=retry_after_cap,
+            wait_on_writes=wait_on_writes,
+        )
+        return self._with_runner(self._runner.with_options(options))
+
+    def _with(self, **changes: Any) -> Self:
+        """Return the same client with other options, also options that `with_options` does not accept."""
+        return self._with_runner(self._runner.with_options(attrs.evolve(self._runner.options, **changes)))
+
+    def _with_runner(self, runner: AsyncRunner) -> Self:
+        client = copy.copy(self)
+        client._runner = runner
+        return client
+
+    def customer(self, customer_no: str) -> AsyncCustomerHandle:
+        """The route of a customer. Sends nothing.
+
+        Raises:
+            InvalidArgument: not a valid customer number.
+        """
+        return AsyncCustomerHandle(self._runner, customer_no)
+
+    async def follow(self, operation: Operation, body: JsonValue = None) -> JsonValue:
+        """Do what a resource's operation says, such as `customer.operations[0]`.
+
+        Returns:
+            The body of the response as plain JSON; None when it has none.
+
+        Raises:
+            UnsafeLink: the link leads out of the configured ledger; nothing was sent.
+            InvalidArgument: the method or the body cannot be sent.
+        """
+        return await self._runner.run(_operations.follow(operation, body, self.settings))
+
+    async def look_up(self, lost: LostCreation, *, settle: float = 60.0) -> LookUpResult:
+        """Look up a lost creation: find out whether a POST took effect.
+
+        A customer or a subscription is looked up by its number. A charge is looked up by its content among those of its
+        parent; one that this client saw before the request, or that another request created, is not taken for it.
+
+        Args:
+            lost: the creation, from `OutcomeUnknown.lost`, of this process or another.
+            settle: treat the request as finished when this many seconds have passed since it was sent. Before that, a
+                thing that is not there may still come, and the outcome stays unknown.
+
+        Returns:
+            Created with the resource, absent, or still unknown with the reason. Never raises for a failed look-up.
+        """
+        return await self._runner.look_up(lost, settle=settle)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._runner.sender.close()
+
+    def __repr__(self) -> str:
+        if "settings" not in self.__dict__:  # in a traceback with captured locals
+            return f"{type(self).__name__}(…)"
+        dry_run = ", dry run" if self.dry_run else ""
+        return f"{type(self).__name__}({self.settings.base_url}{self.settings.ledger_prefix}{dry_run})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()

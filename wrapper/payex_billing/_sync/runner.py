@@ -1,0 +1,136 @@
+# Made by `make generate` from wrapper/payex_billing/_async/runner.py: edit that file.
+"""Runs calls, for `Billing` and its handles."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Self, TypeVar
+
+from .. import _options
+from .._calls import Call, Page
+from .._look_up import Steps
+from .._operations import Pages, Parent
+from .._options import Options
+from .._session import Session
+from .._steps import Wait
+from .._tokens import TokenSource
+from .._transport import Transport
+from .._transport._sender import Sender
+from .._turns import Turns
+from ..errors import BillingError, DeadlineExceeded
+from ..models import Charge, LookUpResult, LostCreation, RecurringProduct
+from . import driver
+from .dry_run import DryRunSender
+
+T = TypeVar("T")
+
+
+class Runner:
+    """Runs the calls of one client. The client and all its handles share it.
+
+    Attributes:
+        session: what the client has besides its connections.
+        options: the time limits and the retry settings of each call.
+        owner_no: the ledger number.
+        sender: sends requests, and owns the connections.
+        own_transport: whether the caller gave the transport.
+        turns: one `ensure` at a time for each customer or subscription.
+
+    Args:
+        session: what the client has besides its connections.
+        owner: how the client calls itself, for the warning when it is left open.
+        transport: what sends requests; the default transport of the settings if None.
+    """
+
+    def __init__(self, session: Session, owner: str, transport: Transport | None) -> None:
+        self.session = session.with_look_up(self.look_up)
+        self.options = Options(timeout=session.settings.timeout, deadline=session.settings.deadline)
+        self.owner_no = session.settings.owner_no
+        self.own_transport = transport is not None
+        self._tokens = TokenSource(session.token_source)
+        if session.recorder is None:
+            self.sender = Sender(session.settings, owner, transport)
+        else:
+            self.sender = DryRunSender(session.recorder, session.settings, owner, transport)
+        self.turns = Turns()
+
+    def with_options(self, options: Options) -> Self:
+        """Return a runner with other options that shares everything else."""
+        changed = copy.copy(self)
+        changed.options = options
+        return changed
+
+    def run(self, call: Call[T], *, spent: float = 0.0) -> T:
+        """Run a call, and remember which charges it has shown or created.
+
+        Args:
+            call: the call.
+            spent: seconds that earlier calls have taken from the same deadline.
+        """
+        session, options = self.session, self.options
+        if spent:
+            options = _options.with_less_time(options, spent)
+        mark = 0 if call.creates is None else session.memory.begin(call.creates)
+        policy = session.policy(call, options, mark, self._tokens.ready())
+        try:
+            if session.telemetry.tracing:
+                with session.telemetry.span(call.request):
+                    result = driver.drive(policy, self.sender, self._tokens)
+            else:
+                result = driver.drive(policy, self.sender, self._tokens)
+        except BaseException as error:
+            session.remember_failure(call, options, mark, error)
+            raise
+        session.remember(mark, result)
+        return result
+
+    def steps(self, steps: Steps[T], *, since: float | None = None) -> T:
+        """Run calls that depend on each other. If `since` is given, the calls share one deadline from then on."""
+        now = self.session.environment.now
+        try:
+            call = next(steps)
+            while True:
+                if isinstance(call, Wait):
+                    driver.sleep(call.seconds)
+                    call = next(steps)
+                    continue
+                try:
+                    result = self.run(call, spent=0.0 if since is None else now() - since)
+                except BillingError as error:
+                    call = steps.throw(error)
+                else:
+                    call = steps.send(result)
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
+
+    def pages(self, first: Call[Page[T]]) -> Iterator[T]:
+        """Read a list page by page, and yield its items. All pages share one deadline."""
+        now = self.session.environment.now
+        pages = Pages(first, self.session.settings)
+        spent = 0.0
+        while pages.following is not None:
+            began = now()
+            page = self.run(pages.following, spent=spent)
+            spent += now() - began
+            self.session.memory.saw(item.id for item in page.items if isinstance(item, RecurringProduct))
+            yield from page.items
+            pages.turn(page)
+
+    def ensure(self, parent: Parent, charge: Charge, settle: float) -> RecurringProduct:
+        """Return the equal charge, or add one. Per parent one call at a time, or two calls would each add a charge."""
+        since, deadline = self.session.environment.now(), self.options.deadline
+        turn = self.turns.take(parent.ids, deadline)
+        if turn is None:
+            raise DeadlineExceeded(
+                f"the deadline of {deadline:g} s has passed while another ensure() of the same parent ran"
+            )
+        try:
+            return self.steps(self.session.ensure_steps(parent, charge, settle, since + deadline), since=since)
+        finally:
+            turn.release()
+
+    def look_up(self, lost: LostCreation, *, settle: float = 60.0) -> LookUpResult:
+        """Look up a lost creation."""
+        return self.steps(self.session.look_up_steps(lost, settle), since=self.session.environment.now())
