@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from .copies import PARTS, Outcome, Types, apply
+from .copies import PARTS, Outcome, Types, apply, stop_parts, stopped
 from .correction import Correction
 from .corrections import CORRECTIONS
 from .others import OTHERS
@@ -54,7 +55,13 @@ def main() -> int:
             cache = folder / BASELINE.key / ".mypy_cache"
             checker.cache = cache if cache.is_dir() else None
         with ThreadPoolExecutor(options.jobs) as pool:
-            outcomes += pool.map(lambda each: _run(each, folder, skip, checker, keep=bool(options.keep)), chosen)
+            try:
+                outcomes += pool.map(lambda each: _run(each, folder, skip, checker, keep=bool(options.keep)), chosen)
+            except BaseException:
+                # Ctrl-C does not reach the parts, which have process groups of their own.
+                pool.shutdown(wait=False, cancel_futures=True)
+                stop_parts()
+                raise
     print(f"{time.monotonic() - started:.0f} s")
     if not only and not skip:
         baseline, named, others = outcomes[0], outcomes[1 : len(CORRECTIONS) + 1], outcomes[len(CORRECTIONS) + 1 :]
@@ -74,6 +81,8 @@ def _run(correction: Correction, folder: Path, skip: set[str], checker: Types, *
     outcome = apply(correction, ROOT, place, skip, checker)
     if not keep:
         shutil.rmtree(place, ignore_errors=True)
+    if stopped():
+        return outcome
     result = f"fails in {failures(outcome)}" if not outcome.passes else "passes"
     silent = f"; silently wrong: {', '.join(outcome.silent)}" if outcome.silent else ""
     wanted = f", wanted {correction.wanted}" if correction.wanted is not None else ""
@@ -108,6 +117,7 @@ def _version() -> str:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sys.exit(main())
     except KeyboardInterrupt:

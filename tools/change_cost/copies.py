@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -63,6 +64,27 @@ class Outcome:
         return wanted is not None and (not self.passes or self.files_by_hand > wanted)
 
 
+_running: set[subprocess.Popen[str]] = set()
+_stopped = threading.Event()
+
+
+def stopped() -> bool:
+    """Whether the run was interrupted, so that a part that fails says nothing."""
+    return _stopped.is_set()
+
+
+def stop_parts() -> None:
+    """Kill the parts that run, and start no more."""
+    _stopped.set()
+    for process in list(_running):
+        _kill(process)
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # the group has this command's own processes only
+
+
 class Copy:
     """A copy in a temporary folder."""
 
@@ -102,6 +124,8 @@ class Copy:
 
     def run(self, seconds: float, *command: str) -> tuple[bool, str]:
         """Run a command in the copy, with a time limit; returns whether it succeeded, and its output."""
+        if _stopped.is_set():
+            return False, "Interrupted."
         process = subprocess.Popen(
             command,
             cwd=self.folder,
@@ -113,13 +137,15 @@ class Copy:
             text=True,
             errors="replace",
         )
+        _running.add(process)
         try:
             output, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # the group has this command's own processes only
+            _kill(process)
             output, _ = process.communicate()
             return False, f"{output}\nThe time limit of {seconds:.0f} s has passed."
+        finally:
+            _running.discard(process)
         return process.returncode == 0, self.plain(output)
 
     def plain(self, text: str) -> str:
