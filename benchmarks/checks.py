@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from payex_billing import Billing, Charge
-from payex_billing._identity import check_charge, check_content, check_customer
+from payex_billing import Billing, Charge, Customer, RecurringProduct
+from payex_billing._identity import Place, check_content, check_number
 from payex_billing._secret import Secret
 from payex_billing._text import printable
 from payex_billing._transport._httpx2 import left_over
@@ -20,6 +20,8 @@ TEXT = (
     "CPU of each check that a call makes for safety, as a share of a typed GET on the same transport in the same run. "
     "The checks of left-over bytes and of the idle connection are made on a real connection."
 )
+CUSTOMERS = Place(f"/{LEDGER}/customers")
+CHARGES = Place(f"/{LEDGER}/customers/{NUMBER}/recurring-products")
 REPEATS = 20_000
 CHARGE = Charge(product_code="P01", quantity=1)
 
@@ -34,8 +36,8 @@ def measure() -> list[Row]:
                 found, created = customer.get(), customer.recurring_products.create(CHARGE)
                 whole = _cpu(customer.get, 2_000)
                 checks: dict[str, Callable[[], Any]] = {
-                    "a customer is the one that was asked for": lambda f=found: check_customer(f, LEDGER, NUMBER),
-                    "a charge is the one that was asked for": lambda c=created: check_charge(c, (LEDGER, NUMBER), c.id),
+                    "a customer is the one that was asked for": lambda f=found: _check_customer(f),
+                    "a charge is the one that was asked for": lambda c=created: _check_charge(c),
                     "the content of a creation": lambda c=created: check_content(c, CHARGE),
                     "the charge of a creation is new": lambda c=created, m=memory: m.may_be(c.id, 1),
                     "a masked Authorization header": lambda: Secret("Bearer " + TOKEN),
@@ -51,6 +53,16 @@ def measure() -> list[Row]:
                 together = sum(costs.values())
                 rows.append(Row("all of them together", together, "µs", together / whole, base=f"one GET, {name}"))
     return rows
+
+
+def _check_customer(customer: Customer) -> None:
+    check_number("customer", customer.customer_no, NUMBER)
+    CUSTOMERS.under(customer.customer_no).check(customer.uri)
+
+
+def _check_charge(charge: RecurringProduct) -> None:
+    check_number("charge", charge.id, charge.id)
+    CHARGES.under(charge.id).check(charge.uri)
 
 
 def _cpu(run: Callable[[], object], repeats: int) -> float:

@@ -18,7 +18,7 @@ from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 
-from payex_billing_mock import MockServer
+from payex_billing_mock import MockServer, load_contract
 
 LEDGER, TOKEN = "1234", "demo-token"
 
@@ -78,7 +78,8 @@ def difference(file: Path, server: MockServer) -> tuple[Counter[tuple[str, ...]]
             (row["customer_no"], row["subscription_no"], *(plain(row[name]) for name in names))
             for row in csv.DictReader(opened)
         )
-    keys = ("productCode", "quantity", "unitPrice", "vatRate", "text", "startDate", "endDate")
+    # The contract names the properties in this order.
+    keys = [*load_contract().document["components"]["schemas"]["NewRecurringProduct"]["properties"]][: len(names)]
     held = Counter(
         (customer.id, "" if owner is customer else owner.id, *(plain(charge.document.get(key)) for key in keys))
         for customer in server.store.customers(LEDGER)
