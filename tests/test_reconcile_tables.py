@@ -115,7 +115,7 @@ def test_excel_is_read(tmp_path: Path) -> None:
 CELLS = [
     ("customer_no", "", "is missing"),
     ("customer_no", "1234567890123456", "has more than 15 characters"),
-    ("customer_no", "1:2", "may hold only the characters"),
+    ("customer_no", "1:2", "cannot be a customer number"),
     ("customer_no", "..", "means another place"),
     ("subscription_no", "1" * 35, "has more than 34 characters"),
     ("product_code", "", "is missing"),

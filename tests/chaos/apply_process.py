@@ -184,11 +184,17 @@ class Mock:
     def _rows(self, ledger: str) -> list[tuple[str, str, str, str]]:
         connection = sqlite3.connect(f"file:{self.db}?mode=ro", uri=True)
         try:
-            return connection.execute(
-                "SELECT customer, subscription, charge, document FROM resource WHERE ledger = ? ORDER BY seq", (ledger,)
-            ).fetchall()
+            rows = connection.execute("SELECT key, document FROM resource ORDER BY seq").fetchall()
         finally:
             connection.close()
+        found = []
+        for key, document in rows:
+            own, *steps = json.loads(key)  # the ledger, then each collection and the number in it
+            numbers = dict(zip(steps[::2], map(str, steps[1::2]), strict=True))
+            if own == ledger:
+                place = (numbers.get(name, "") for name in ("customers", "subscriptions", "recurring-products"))
+                found.append((*place, document))
+        return found
 
     def send(self, ledger: str, method: str, path: str, content: Any = None) -> Any:
         """Send a request straight to the mock, as another program of the company would."""
@@ -210,14 +216,13 @@ def insert_charge(db: Path, ledger: str, customer: str, document: dict[str, Any]
     """Put a customer or a charge straight into the database of a mock that does not run yet, past every check."""
     with sqlite3.connect(db) as connection:
         connection.execute(
-            "CREATE TABLE IF NOT EXISTS resource (seq INTEGER PRIMARY KEY AUTOINCREMENT, ledger TEXT NOT NULL, "
-            "customer TEXT NOT NULL, subscription TEXT NOT NULL, charge TEXT NOT NULL, document TEXT NOT NULL, "
-            "UNIQUE (ledger, customer, subscription, charge))"
+            "CREATE TABLE IF NOT EXISTS resource "
+            "(seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, document TEXT NOT NULL)"
         )
-        connection.execute(
-            "INSERT INTO resource (ledger, customer, subscription, charge, document) VALUES (?, ?, '', ?, ?)",
-            (ledger, customer, charge, json.dumps(document or {"customerNo": customer})),
-        )
+        key = [ledger, "customers", customer, *(["recurring-products", charge] if charge else [])]
+        text = json.dumps(key, ensure_ascii=False, separators=(",", ":"))
+        values = (text, json.dumps(document or {"customerNo": customer}))
+        connection.execute("INSERT INTO resource (key, document) VALUES (?, ?)", values)
     connection.close()
 
 

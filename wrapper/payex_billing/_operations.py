@@ -228,7 +228,7 @@ def follow(operation: Operation, body: JsonValue, settings: Settings) -> Call[Js
         headers=headers,
         body=content,
     )
-    return Call(request, lambda response: without_decimals(_json_value(response)) if response.body else None)
+    return Call(request, lambda response: _plain(response) if response.body else None)
 
 
 def _followable(link: str, settings: Settings) -> str:
@@ -286,7 +286,10 @@ def _collection(request: PreparedRequest) -> Place:
 
 
 def _read(convert: Callable[[Any], T], response: Response) -> T:
-    return convert(_json_value(response))
+    try:
+        return convert(_json_value(response))
+    except RecursionError:
+        raise Unreadable("the body is nested too deeply") from None
 
 
 def _nothing(_response: Response) -> None:
@@ -347,6 +350,11 @@ def _following(found: Definition, links: Mapping[str, Any]) -> str | None:
         # Without the link the list would be cut.
         raise Unreadable(f"{found.following} is not a link but {type(link).__name__}")
     return link or None
+
+
+def _plain(response: Response) -> JsonValue:
+    value: JsonValue = _read(without_decimals, response)
+    return value
 
 
 def _json_value(response: Response) -> Any:

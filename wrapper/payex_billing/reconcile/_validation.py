@@ -196,8 +196,9 @@ def _text(name: str, known: Property) -> list[tuple[str, str]]:
         checks.append((f"{name} NOT IN ({choices})", f"is none of {', '.join(known.choices)}"))
     if known.pattern is not None:
         pattern = _quoted(known.pattern.pattern)
-        characters = f"may hold only the characters {_checks.characters(known)}".replace("'", "''")
-        checks.append((f"NOT regexp_full_match({name}, {pattern})", characters))
+        what = name.replace("_no", " number").replace("_", " ")
+        rule = f"cannot be a {what}: only the characters {_checks.characters(known)} may be in one"
+        checks.append((f"NOT regexp_full_match({name}, {pattern})", rule.replace("'", "''")))
     elif known.kind is Kind.ID or known.required:
         checks.append(_other_space(name))
     return checks
