@@ -50,7 +50,9 @@ class Day(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{value!r} is not a date as yyyy-MM-dd", param, ctx)
 
 
-_CHANGEABLE = {known.name: known for known in NEW_RECURRING_PRODUCT if known.name in CONTENT and not known.required}
+_CHANGEABLE = {
+    known.name: known for known in NEW_RECURRING_PRODUCT if known.name in CONTENT and known.name != "product_code"
+}
 _TYPES: dict[Kind, Any] = {Kind.WHOLE: int, Kind.DECIMAL: Money(), Kind.DATE: Day(), Kind.BOOLEAN: bool}
 
 
@@ -60,7 +62,7 @@ def _option(name: str) -> str:
 
 
 def values(command: Any) -> Any:
-    """Add an option for each value of a charge that the contract does not require."""
+    """Add an option for each value of a charge but its product code, which is an argument."""
     for name in reversed(CONTENT):
         known = _CHANGEABLE.get(name)
         if known is not None:
@@ -143,7 +145,7 @@ def add(
 ) -> int:  # fmt: skip
     """Add a charge. Values left out come from the master product."""
     with told(), blocking_client(owner_no=owner_no, environment=environment, base_url=base_url) as billing:
-        charge = Charge(product_code=product_code, **given)
+        charge = Charge(product_code=product_code, **{name: each for name, each in given.items() if each is not None})
         products = _products(billing, customer_no, subscription)
         known = [each.id for each in products.list()]
         try:

@@ -11,7 +11,7 @@ import attrs
 from .._contract import NEW_RECURRING_PRODUCT, PARAMETERS
 from .._schema import Kind, Property
 from ..errors import BillingError
-from ..models import CONTENT
+from ..models import CONTENT, Charge
 
 _NUMBERS = {known.name: known for known in PARAMETERS.values() if known.name in {"customer_no", "subscription_no"}}
 _CONTENT = {known.name: known for known in NEW_RECURRING_PRODUCT if known.name in CONTENT}
@@ -21,7 +21,8 @@ PROPERTIES: Mapping[str, Property] = {
 }
 """What the contract says of each column."""
 COLUMNS = {name: known.wire for name, known in PROPERTIES.items()}
-REQUIRED = ("customer_no", *(name for name in CONTENT if name in _CONTENT and _CONTENT[name].required))
+_NEEDED = {field.name for field in attrs.fields(Charge) if field.default is attrs.NOTHING}
+REQUIRED = ("customer_no", *(name for name in CONTENT if name in _NEEDED))
 VALUES = tuple(COLUMNS)
 # The column that `write_rejects` adds. `read` ignores this column, so that it can read a rejects file unchanged.
 REASON = "payex_reason"

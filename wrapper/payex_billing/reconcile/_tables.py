@@ -223,8 +223,9 @@ class Table:
         content: dict[str, Any] = {
             name: value.normalize() + 0 if isinstance(value, Decimal) else value
             for name, value in zip(VALUES, values, strict=True)
+            if value is not None
         }
-        customer, subscription = content.pop("customer_no"), content.pop("subscription_no")
+        customer, subscription = content.pop("customer_no"), content.pop("subscription_no", None)
         charge = Charge(**content)
         return Row(
             line=line,
