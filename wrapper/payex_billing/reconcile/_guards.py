@@ -31,7 +31,7 @@ SAME_LEDGER: Final = 0.5  # share of customers that the last run had too
 TIGHT: Final = 2.5  # highest price divided by lowest: up to this, a product has nearly one price
 ABOVE: Final = 1.25  # times the highest price: a new price above this is odd; agreed prices are lower
 BELOW: Final = 0.6
-EXCHANGED: Final = 0.1  # quantities left over, as a share of the changes: up to this, rows have exchanged quantities
+EXCHANGED, OF_MANY, MANY = 0.1, 0.2, 40  # share of the changed quantities that may be left over when rows exchange them
 GROWTH: Final = 100  # a new number may be at most this far above the highest one
 
 
@@ -164,11 +164,11 @@ def _prices(run: _Run) -> Iterator[Stop]:
     if zero.count > FLOORS["zero_prices"]:
         yield _stop_of_rows("price_zero", zero, 0, "get the unit price 0.")
     changed = run.figures.quantities_changed
-    if changed >= SURE and sum(map(abs, run.figures.quantities.values())) <= EXCHANGED * changed:
+    most = (EXCHANGED if changed < MANY else OF_MANY) * changed
+    if changed >= SURE and sum(map(abs, run.figures.quantities.values())) <= most:
         yield Stop(
             guard="quantities_moved",
-            reason=f"{changed:,} rows would have the quantities of one another. Look for a column that is shifted or "
-            "sorted by itself.",
+            reason=f"{changed:,} rows would have the quantities of one another. Was a column shifted or sorted?",
         )
     if quantity.count:
         yield _stop_of_rows("quantity_factor", quantity, times, "have a quantity {} times as high or as low as before, "

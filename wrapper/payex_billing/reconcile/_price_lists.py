@@ -15,6 +15,7 @@ from ._product_figures import ProductFigures, plain
 ALIKE: Final = 0.9  # lowest share of the changes of a product that are of one kind
 COVERED: Final = 0.5  # lowest share of the product's charges that change
 MOST_COVERED: Final = 0.8  # the same for a price that becomes another: share of the charges with the old price
+NEARLY_ALL: Final = 0.99
 FEWEST: Final = 3  # fewer changes are not a list
 LEAST_RISE: Final = 1  # percent; a smaller rise of all prices is rounding
 AGAIN: Final = 60  # days within which a product's price does not rise twice by the same share
@@ -47,14 +48,21 @@ def _has_new_name(product: ProductFigures) -> bool:
 
 
 def one_rate_is_left(figures: Figures) -> bool:
-    """Return whether all products get the same VAT rate, as after filling a column down."""
+    """Return whether all products get the same VAT rate, as after filling a column down.
+
+    A few charges may keep another rate, because they are in no row.
+    """
     before: Counter[Decimal | None] = Counter()
     after: Counter[Decimal | None] = Counter()
     for product in figures.products.values():
         before += product.rates
         after += product.settled().rates
     moved = sum(sum(product.rate_moves.values()) for product in figures.products.values())
-    return moved >= FEWEST and len(before) > 1 and len(after) == 1
+    return moved >= FEWEST and not _is_one_rate(before) and _is_one_rate(after)
+
+
+def _is_one_rate(rates: Counter[Decimal | None]) -> bool:
+    return bool(rates) and rates.most_common(1)[0][1] >= NEARLY_ALL * rates.total()
 
 
 def _rises(figures: Figures, product: ProductFigures, limits: Limits) -> bool:
