@@ -29,9 +29,9 @@ def main() -> None:
 
 
 def _bare(work: Path, wheel: Path) -> None:
-    """Only attrs and httpx2: the client works, the commands say what is missing."""
+    """Only what the client needs: it works, the commands say what is missing."""
     pins = work / "bare.txt"
-    wanted = ("anyio", "attrs", "h11", "httpcore2", "httpx2", "idna", "truststore", "typing-extensions")
+    wanted = ("anyio", "attrs", "h11", "httpcore2", "httpx2", "idna", "msgspec", "truststore", "typing-extensions")
     blocks = re.split(r"\n(?=\S)", (ROOT / "requirements" / "run.txt").read_text(encoding="utf-8"))
     pins.write_text("\n".join(block for block in blocks if block.startswith(wanted)), encoding="utf-8")
     python = _environment(work / "bare", pins, wheel)
