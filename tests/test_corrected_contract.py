@@ -167,6 +167,22 @@ def test_put_sends_the_whole_charge(run: Program, contract: dict[str, Any]) -> N
     }  # fmt: skip
 
 
+def test_put_changes_a_property_that_has_no_argument(run: Program, contract: dict[str, Any]) -> None:
+    with_put(contract)
+    for name in ("NewRecurringProduct", "RecurringProductChange", "RecurringProduct"):
+        schema(contract, name)["properties"]["costCenter"] = {"type": "string"}
+    held = HELD | {"costCenter": "A"}
+    _, sent = run(contract, "charges.update('c1', extra={'costCenter': 'B'}).id", (200, held), (200, held))
+    assert sent[1][2]["costCenter"] == "B"
+
+
+@pytest.mark.parametrize("extra", ["'abc'", "['costCenter']"])
+def test_put_refuses_an_extra_that_is_no_mapping(run: Program, contract: dict[str, Any], extra: str) -> None:
+    with_put(contract)
+    result, sent = run(contract, f"charges.update('c1', extra={extra}).id")
+    assert (result, sent) == ("InvalidArgument", [])
+
+
 def test_put_leaves_out_what_is_cleared(run: Program, contract: dict[str, Any]) -> None:
     with_put(contract)
     _, sent = run(contract, "charges.update('c1', text=None, unit_price=Decimal('1.50')).id", (200, HELD), (200, HELD))

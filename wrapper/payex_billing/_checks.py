@@ -95,6 +95,18 @@ def known(value: object) -> frozenset[str] | None:
     raise InvalidArgument("known", 'must be a collection of ids, or "read"')
 
 
+def extra(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of the properties that have no argument of their own."""
+    if not isinstance(value, Mapping):
+        raise InvalidArgument("extra", f"must be a mapping, not {type(value).__name__}")
+    return dict(value)
+
+
+def given_extra(value: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the same for an argument that may be left out."""
+    return {} if value is None else extra(value)
+
+
 def period(start: date | None, end: date | None) -> None:
     """Refuse a start that is after the end."""
     if start is not None and end is not None and end < start:

@@ -48,11 +48,7 @@ def write_json(argument: str, value: Any) -> bytes:
     Raises:
         InvalidArgument: the value cannot be written as JSON.
     """
-    try:
-        _check(value)
-        return _encode(value)
-    except (TypeError, ValueError, RecursionError, OverflowError) as error:
-        raise InvalidArgument(argument, f"cannot be written as JSON: {error}") from None
+    return _written(argument, value, value)
 
 
 def write_object(values: Mapping[str, Any], extra: Mapping[str, Any]) -> bytes:
@@ -65,10 +61,15 @@ def write_object(values: Mapping[str, Any], extra: Mapping[str, Any]) -> bytes:
     Raises:
         InvalidArgument: `extra` cannot be written as JSON.
     """
-    if extra:
-        write_json("extra", extra)
-        return _encode({**extra, **values})
-    return _encode(values)
+    return _written("extra", extra, {**extra, **values}) if extra else _encode(values)
+
+
+def _written(argument: str, given: Any, value: Any) -> bytes:
+    try:
+        _check(given)
+        return _encode(value)
+    except (TypeError, ValueError, RecursionError, OverflowError) as error:
+        raise InvalidArgument(argument, f"cannot be written as JSON: {error}") from None
 
 
 def without_decimals(value: Any) -> Any:

@@ -47,10 +47,9 @@ class Parent:
         own = (self.owner_no, self.customer_no)
         return own if self.subscription_no is None else (*own, self.subscription_no)
 
-    @property
-    def level(self) -> str:
-        """The word for the level in the names of operations."""
-        return "customer" if self.subscription_no is None else "subscription"
+    def operation(self, verb: str) -> str:
+        """Return the name of the operation that does something with one of the charges."""
+        return f"{verb}_{'customer' if self.subscription_no is None else 'subscription'}_recurring_product"
 
 
 # customers
@@ -58,9 +57,9 @@ class Parent:
 
 def create_customer(owner_no: str, customer_no: str, extra: Mapping[str, JsonValue] | None = None) -> Call[Customer]:
     """Create a customer; the number must fit the narrower pattern for new ones."""
-    route = _route("create_customer")
     values = {"customer_no": _checks.customer_no(customer_no, new=True)}
-    request = route.request((owner_no,), _writer("create_customer", "get_customer").write(values, extra or {}, _NUMBER))
+    body = _writer("create_customer", "get_customer").write(values, _checks.given_extra(extra), _NUMBER)
+    request = _route("create_customer").request((owner_no,), body)
     request.check = Place(request.path).under(customer_no).path  # customers cannot be listed
     parse = partial(_customer, Place(request.path), customer_no)
     return Call(request, partial(_read, parse), (customer_no, None, None))
@@ -85,7 +84,7 @@ def create_subscription(
 ) -> Call[Subscription]:
     """Create a subscription."""
     values = {"subscription_no": _checks.subscription_no(subscription_no)}
-    body = _writer("create_subscription", "get_subscription").write(values, extra or {}, _NUMBER)
+    body = _writer("create_subscription", "get_subscription").write(values, _checks.given_extra(extra), _NUMBER)
     request = _route("create_subscription").request((owner_no, customer_no), body)
     parse = partial(_subscription, Place(request.path), number=subscription_no)
     return Call(request, partial(_read, parse), (customer_no, subscription_no, None))
@@ -107,16 +106,17 @@ def delete_subscription(owner_no: str, customer_no: str, subscription_no: str) -
 
 def list_charges(parent: Parent) -> Call[Page[RecurringProduct]]:
     """List the charges of a customer or a subscription."""
-    return _list(f"list_{parent.level}_recurring_products", parent.ids, _charge)
+    return _list(f"{parent.operation('list')}s", parent.ids, _charge)
 
 
 def create_charge(parent: Parent, charge: Charge, known: frozenset[str] | None = None) -> Call[RecurringProduct]:
     """Add a charge; `known` are the ids of the existing charges, if the caller has read them."""
     if not isinstance(charge, Charge):
         raise InvalidArgument("charge", f"must be a Charge, not {type(charge).__name__}")
-    name, read = f"create_{parent.level}_recurring_product", f"get_{parent.level}_recurring_product"
+    name = parent.operation("create")
     values = {name: value for name in CONTENT if (value := getattr(charge, name)) is not None}
-    request = _route(name).request(parent.ids, _writer(name, read).write(values, charge.extra, _OWN))
+    body = _writer(name, parent.operation("get")).write(values, charge.extra, _OWN)
+    request = _route(name).request(parent.ids, body)
     parse = partial(_read, partial(_charge, Place(request.path), content=charge))
     return Call(request, parse, (parent.customer_no, parent.subscription_no, charge), known)
 
@@ -135,7 +135,7 @@ def read_charge(parent: Parent, charge_id: str) -> Call[tuple[RecurringProduct, 
 
 
 def update_charge(
-    parent: Parent, charge_id: str, values: Mapping[str, Any], extra: Mapping[str, JsonValue] | None
+    parent: Parent, charge_id: str, values: Mapping[str, Any], extra: Mapping[str, JsonValue]
 ) -> Call[RecurringProduct | None]:
     """Change a charge. The result is None if the contract says that the response has no body.
 
@@ -145,8 +145,8 @@ def update_charge(
         values: the new values by their names in Python; None clears one.
         extra: properties that have no argument of their own.
     """
-    name, read = f"update_{parent.level}_recurring_product", f"get_{parent.level}_recurring_product"
-    content = _writer(name, read).write(values, extra or {}, _OWN)
+    name = parent.operation("update")
+    content = _writer(name, parent.operation("get")).write(values, extra, _OWN)
     request = _of_charge("update", parent, charge_id, content)
     if definition(name).result is None:
         return Call(request, _nothing)
@@ -273,8 +273,7 @@ def _writer(name: str, read: str) -> Writer:
 
 
 def _of_charge(verb: str, parent: Parent, charge_id: str, body: bytes | None = None) -> PreparedRequest:
-    route = _route(f"{verb}_{parent.level}_recurring_product")
-    return route.request((*parent.ids, _checks.segment("id", charge_id)), body)
+    return _route(parent.operation(verb)).request((*parent.ids, _checks.segment("id", charge_id)), body)
 
 
 def _collection(request: PreparedRequest) -> Place:

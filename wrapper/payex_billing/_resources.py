@@ -51,7 +51,7 @@ def _kinds() -> dict[tuple[str, ...], ResourceKind]:
     }
     for each in OPERATIONS.values():
         place = _collections(each.path)
-        if each.method != "GET" or each.items is not None or place not in read:
+        if each.method != "GET" or each.items is not None:
             continue
         shape = each.result or ()
         under = {path[-1] for path in read if path[:-1] == place}

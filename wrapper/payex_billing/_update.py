@@ -28,8 +28,8 @@ def update(parent: Parent, charge_id: str, change: Mapping[str, Any]) -> Steps[R
         InvalidArgument: a value breaks the contract; raised before the first request.
         TypeError: there is no such argument.
     """
-    definition = _operations.definition(f"update_{parent.level}_recurring_product")
-    extra = change.get("extra") or {}
+    definition = _operations.definition(parent.operation("update"))
+    extra = _checks.given_extra(change.get("extra"))
     values = _checked(definition, change)
     if definition.method == "PUT":
         _, document = yield _operations.read_charge(parent, charge_id)
@@ -73,11 +73,11 @@ def _merged(
     extra: Mapping[str, JsonValue],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the whole charge as it will be: what is held, with the changes."""
-    shape = definition.body or ()
+    shape = [each for each in definition.body or () if each.wire not in extra]
     held = {each.name: document[each.wire] for each in shape if document.get(each.wire) is not None}
     merged = {name: value for name, value in {**held, **values}.items() if value is not None}
     merged |= {each.name: None for each in shape if each.required and each.nullable and each.name not in merged}
-    read = _operations.definition(f"get_{parent.level}_recurring_product").result or ()
-    declared = {each.wire for each in (*shape, *read)}
+    read = _operations.definition(parent.operation("get")).result or ()
+    declared = {each.wire for each in (*(definition.body or ()), *read)}
     unknown = {name: value for name, value in document.items() if name not in declared}
-    return {name: value for name, value in merged.items() if name not in extra}, {**unknown, **extra}
+    return merged, {**unknown, **extra}

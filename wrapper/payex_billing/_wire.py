@@ -129,8 +129,6 @@ class Writer:
         return write_object(body, extra)
 
     def _check_extra(self, extra: Mapping[str, Any], own: frozenset[str]) -> None:
-        if not isinstance(extra, Mapping):
-            raise InvalidArgument("extra", f"must be a mapping, not {type(extra).__name__}")
         named = {each.wire for name, each in self._properties.items() if name in own}
         for name in extra:
             if name in named:

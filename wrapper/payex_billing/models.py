@@ -52,12 +52,6 @@ Unset: TypeAlias = Literal[_UnsetType.UNSET]
 # What is read has no slots: attrs makes frozen values without them in half the time, and they are made in every call.
 
 
-def _copied(extra: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    if not isinstance(extra, Mapping):
-        raise InvalidArgument("extra", f"must be a mapping, not {type(extra).__name__}")
-    return dict(extra)
-
-
 def _exact(number: type, value: Any) -> Any:
     """Return a number; a whole number stands for a `Decimal` where one is wanted."""
     return number(value) if type(value) is int else value
@@ -92,7 +86,7 @@ class Operation(ReadableValue):
     rel: str
     method: str
     href: str
-    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_copied, hash=False)
+    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_checks.extra, hash=False)
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -113,7 +107,7 @@ class Customer(ReadableValue):
     recurring_products: str
     subscriptions: str
     operations: tuple[Operation, ...] = ()
-    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_copied, hash=False)
+    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_checks.extra, hash=False)
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -132,7 +126,7 @@ class Subscription(ReadableValue):
     uri: str
     recurring_products: str
     operations: tuple[Operation, ...] = ()
-    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_copied, hash=False)
+    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_checks.extra, hash=False)
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -185,7 +179,7 @@ class Charge(ChargeContent):
         InvalidArgument: a value breaks the contract; its `argument` names it.
     """
 
-    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_copied, hash=False)
+    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_checks.extra, hash=False)
 
     def __attrs_post_init__(self) -> None:
         """Check the values."""
@@ -232,7 +226,7 @@ class RecurringProduct(ChargeContent):
     uri: str
     billed_until: date | None = None
     operations: tuple[Operation, ...] = ()
-    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_copied, hash=False)
+    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_checks.extra, hash=False)
 
     @property
     def charge(self) -> Charge:

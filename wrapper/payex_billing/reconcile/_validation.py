@@ -181,7 +181,7 @@ def _rule(name: str, sign: DecimalSign) -> str:
 
 def _text(name: str, known: Property) -> list[tuple[str, str]]:
     checks = []
-    if known.required and name in REQUIRED:
+    if name in REQUIRED:
         checks.append((f"{name} IS NULL", "is missing"))
     if known.min_length > 1:
         checks.append((f"length({name}) < {known.min_length}", f"has fewer than {known.min_length} characters"))
