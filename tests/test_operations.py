@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from payex_billing import Charge, InvalidArgument, _operations
+from payex_billing import Charge, InvalidArgument, Response, _operations
 from payex_billing._calls import PreparedRequest
 from payex_billing._json import write_json
 from payex_billing._operations import Parent
@@ -87,6 +87,21 @@ def test_requests_for_charges(level: str, ledger: str, customer: str, subscripti
 def test_a_price_is_sent_with_its_digits(price: str) -> None:
     body = _operations.create_charge(Parent("1", "2"), Charge(product_code="P", unit_price=Decimal(price))).request.body
     assert json.loads(body or b"", parse_float=str)["unitPrice"] in {price, 100}
+
+
+@pytest.mark.parametrize("spelled", ["499.1", "499.10", "499.100000", "4.991E2", "4991e-1"])
+def test_a_price_is_the_same_text_however_the_server_spells_it(spelled: str) -> None:
+    held = {"@id": "/b/1/customers/2/recurring-products/3", "recurringProductId": "3", "productCode": "P01"}
+    body = f'{{"unitPrice": {spelled}, {json.dumps(held)[1:]}'.encode()
+    product = _operations.get_charge(Parent("1", "2"), "3").parse(Response(200, {}, body))
+    assert str(product.unit_price) == "499.1"
+
+
+@pytest.mark.parametrize("spelled", ["100", "100.00", "1E2", "1.0e+2"])
+def test_a_price_without_decimals_has_no_exponent(spelled: str) -> None:
+    held = {"@id": "/b/1/customers/2/recurring-products/3", "recurringProductId": "3", "productCode": "P01"}
+    body = f'{{"unitPrice": {spelled}, {json.dumps(held)[1:]}'.encode()
+    assert str(_operations.get_charge(Parent("1", "2"), "3").parse(Response(200, {}, body)).unit_price) == "100"
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])

@@ -350,7 +350,7 @@ def test_a_charge_is_added_changed_ended_and_removed(run: Run, mock: MockServer)
     (changed,) = json.loads(
         run("charges", "update", *place, "--unit-price", "549.50", "--clear", "text", "--json").stdout
     )
-    assert (changed["unit_price"], "text" in changed) == ("549.50", False)
+    assert (changed["unit_price"], "text" in changed) == ("549.5", False)
     (ended,) = json.loads(
         run("charges", "end", "7", added["id"], "2026-12-31", "--subscription", "46", "--json").stdout
     )

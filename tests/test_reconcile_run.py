@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -228,6 +229,22 @@ def test_a_kept_plan_is_applied(place: Place) -> None:
     report = place.apply(place.plan())
     assert (counts(report), report.is_complete) == ((0, 3, 0, 0), True)
     assert place.held() == ALL
+
+
+def test_a_plan_is_the_same_however_the_server_spells_a_price(tmp_path: Path) -> None:
+    with MockServer({LEDGER: TOKEN}) as mock:
+        place = Place(mock, tmp_path)
+        place.apply()
+        place.table(ROWS.replace("10.00", "11.00"))
+        digest = place.plan().digest
+
+        def spelled(request: Request, respond: Respond) -> Answer:
+            answer = respond(request)
+            body = re.sub(rb'"unitPrice":([0-9.]+)', rb'"unitPrice":\1E0', answer.body)
+            return Answer(answer.status, {**answer.headers, "Content-Length": str(len(body))}, body)
+
+        mock.app.interceptor = spelled
+        assert place.plan().digest == digest
 
 
 def test_a_plan_of_which_a_row_failed_is_applied_again_for_the_rest(tmp_path: Path) -> None:

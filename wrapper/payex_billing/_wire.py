@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -21,7 +21,8 @@ from .models import Operation
 
 T = TypeVar("T")
 _ABSENT: Any = object()
-_MOST_DIGITS = 30  # of a number, before and behind the point
+_MOST_DIGITS = 30  # of a number, before the point
+_EXACT = Context(prec=100)
 # What the attributes of our values can hold.
 _KINDS: Mapping[str, frozenset[Kind]] = {
     "str": frozenset({Kind.TEXT, Kind.LINK, Kind.ID}),
@@ -213,7 +214,9 @@ def _decimal(name: str, value: Any) -> Decimal:
         raise _wrong(name, "a number", value)
     if not _is_handy(value):
         raise Unreadable(f"{name} is a number out of all proportion")
-    return value
+    # A server may write 499.1, 499.10 or 4.991E2. Equal numbers get the same text, because plans have digests.
+    exact = value.normalize(_EXACT)
+    return exact if int(exact.as_tuple().exponent) <= 0 else Decimal(int(exact))
 
 
 def _is_handy(number: Decimal) -> bool:
