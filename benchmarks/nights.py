@@ -1,4 +1,4 @@
-"""What the checks of `apply` cost on a night with few changes, and what lost responses cost."""
+"""Measure the time that `apply` adds: for its checks on a night with few changes, and for lost responses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from benchmarks.measure import Row, ratios, rounds_of
 
 CUSTOMERS, CHANGED = 2_000, 100
 SETTLE = 60.0
-# Half of them took effect, and a look-up finds them at once; the other half did not, which is certain after `settle`.
+# `lose-answer` loses the response after the creation took effect: a look-up finds the charge at once. `reset-before`
+# breaks the connection before the creation takes effect: that is certain only after `settle`.
 LOSSES = ("--fault", "lose-answer:POST@0.005", "--fault", "reset-before:POST@0.005")
 TEXT = (
     f"A night on which 5 % of the rows change: {CUSTOMERS:,} customers with {PER_CUSTOMER} charges each, of which "
@@ -27,7 +28,7 @@ LOST, CLEAN = "apply with lost responses, less one settle", "apply without losse
 
 
 def measure() -> list[Row]:
-    """The rows of this section."""
+    """Run the benchmarks and return the rows for this section of the report."""
     nights = ratios(rounds_of({ONCE: _once, NIGHT: _night}, 3), "s", [(NIGHT, ONCE, 1.1)])
     losses = ratios(rounds_of({CLEAN: _clean, LOST: _lost}, 1), "s", [(LOST, CLEAN, 1.2)])
     return [*nights, *losses]
@@ -45,7 +46,10 @@ def _table(folder: Path, name: str, customers: int, *, changed: int = 0) -> Path
 
 
 def _on_a_full_ledger(*, apply_all: bool) -> float:
-    """Seconds of the night, after a first run that is not measured."""
+    """Return the seconds of a night with few changes, after a first run that is not measured.
+
+    With `apply_all`, `apply` makes the changes. Without it, each customer is read once and the changes are sent.
+    """
     from payex_billing import AsyncBilling, reconcile  # noqa: PLC0415 - measured
 
     async def main(url: str, folder: Path) -> float:
@@ -85,7 +89,7 @@ def _night() -> float:
 
 
 def _first_run(*options: str) -> float:
-    """Seconds of a first run of 20,000 charges."""
+    """Return the seconds of a first run that adds 20,000 charges."""
     from payex_billing import AsyncBilling, reconcile  # noqa: PLC0415 - measured
 
     async def main(url: str, folder: Path) -> float:
@@ -105,7 +109,7 @@ def _first_run(*options: str) -> float:
 
 
 def _clean() -> float:
-    return _first_run("--fault", "latency=0@0.01")  # the same server as with losses
+    return _first_run("--fault", "latency=0@0.01")  # any fault option: without one, the mock runs with --fast
 
 
 def _lost() -> float:

@@ -1,4 +1,7 @@
-"""The corrections of `make change-cost`: each fits today's contract, and gives a contract that is valid and differs."""
+"""Tests of `make change-cost`: its corrections, its checks of requests and responses, and its counting.
+
+Each correction must fit today's contract, and must result in a valid contract that differs from today's.
+"""
 
 from __future__ import annotations
 
@@ -103,10 +106,10 @@ def test_a_response_that_breaks_the_contract_is_found() -> None:
     [
         ("2", True, 0, [], False, "0"),
         ("2", False, 0, [], True, "≥ 1"),
-        ("2", True, 0, ["update"], True, "0"),  # silently wrong, whatever it costs
+        ("2", True, 0, ["update"], True, "0"),  # silently wrong counts as missed at any cost
         ("1", True, 1, [], False, "1"),
         ("1", True, 2, [], True, "2"),
-        ("1", False, 0, [], True, "≥ 1"),  # nobody has shown that 1 file is enough
+        ("1", False, 0, [], True, "≥ 1"),  # a part fails, and no patch shows that 1 file is enough
         ("a", False, 0, [], False, "≥ 1"),
         ("a", False, 0, ["update"], True, "≥ 1"),
     ],

@@ -1,4 +1,7 @@
-"""The wrapper follows a corrected contract without a hand edit: only the contract table is made again."""
+"""Tests that the wrapper follows a corrected contract after `make generate` alone.
+
+Each test changes the contract, makes a new contract table in a copy of the wrapper, and runs a program there.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +76,7 @@ def package(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(package: Path) -> Program:
-    """Run a program on the wrapper for a corrected contract; return its result and the requests."""
+    """Run a program on the wrapper for a corrected contract; return the program's result and the requests."""
 
     def run(contract: dict[str, Any], program: str, *replies: tuple[int, Any] | None) -> tuple[Any, list[list[Any]]]:
         table = contract_table.render(contract)
@@ -183,7 +186,7 @@ def test_put_refuses_an_extra_that_is_no_mapping(run: Program, contract: dict[st
     assert (result, sent) == ("InvalidArgument", [])
 
 
-def test_put_leaves_out_what_is_cleared(run: Program, contract: dict[str, Any]) -> None:
+def test_put_leaves_out_cleared_values(run: Program, contract: dict[str, Any]) -> None:
     with_put(contract)
     _, sent = run(contract, "charges.update('c1', text=None, unit_price=Decimal('1.50')).id", (200, HELD), (200, HELD))
     assert sent[1][2] == {
@@ -215,7 +218,7 @@ def test_a_property_keeps_its_name_in_python(run: Program, contract: dict[str, A
     assert (result, sent[0][2]) == ("499.1", {"productCode": "P01", "price": 499.1})
 
 
-def test_an_operation_that_is_gone_is_not_supported(run: Program, contract: dict[str, Any]) -> None:
+def test_an_operation_that_the_contract_lacks_raises_not_supported(run: Program, contract: dict[str, Any]) -> None:
     del contract["paths"][CHARGE]["delete"]
     result, sent = run(contract, "charges.delete('c1')")
     assert (result, sent) == ("NotSupported", [])
@@ -226,7 +229,7 @@ def with_key(contract: dict[str, Any]) -> None:
     contract["paths"][CHARGES]["post"]["parameters"] = [parameter]
 
 
-def test_a_lost_creation_is_sent_again_with_the_same_key(run: Program, contract: dict[str, Any]) -> None:
+def test_a_lost_creation_is_retried_with_the_same_key(run: Program, contract: dict[str, Any]) -> None:
     with_key(contract)
     result, sent = run(contract, "charges.create(Charge(product_code='P01')).id", None, (201, HELD))
     assert (result, len(sent), sent[0]) == ("c1", 2, sent[1])
@@ -242,7 +245,7 @@ def test_two_creations_have_two_keys(run: Program, contract: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize("last", [(401, None), (400, None), (503, None), None])
-def test_a_creation_whose_first_response_was_lost_stays_unknown_whatever_comes_later(
+def test_a_creation_without_its_first_response_stays_unknown_after_any_later_failure(
     run: Program, contract: dict[str, Any], last: tuple[int, Any] | None
 ) -> None:
     with_key(contract)
@@ -250,13 +253,15 @@ def test_a_creation_whose_first_response_was_lost_stays_unknown_whatever_comes_l
     assert result == "OutcomeUnknown"
 
 
-def test_a_duplicate_that_is_answered_400_is_read_by_ensure(run: Program, contract: dict[str, Any]) -> None:
+def test_ensure_reads_a_duplicate_that_the_server_rejects_with_400(run: Program, contract: dict[str, Any]) -> None:
     customer = {"customerNo": "7", "recurringProducts": "/r", "subscriptions": "/s"}
     result, sent = run(contract, "customer.ensure().customer_no", (400, None), (200, customer))
     assert (result, [each[0] for each in sent]) == ("7", ["POST", "GET"])
 
 
-def test_a_customer_that_the_server_refuses_is_refused_by_ensure(run: Program, contract: dict[str, Any]) -> None:
+def test_ensure_raises_if_the_server_rejects_a_customer_that_does_not_exist(
+    run: Program, contract: dict[str, Any]
+) -> None:
     result, _ = run(contract, "customer.ensure().customer_no", (400, None), (404, None))
     assert result == "ValidationFailed"
 
@@ -269,7 +274,7 @@ def test_a_customer_that_the_server_refuses_is_refused_by_ensure(run: Program, c
         (lambda each: each["RecurringProductList"]["properties"].update(more={"type": "array"}), "which has"),
     ],
 )
-def test_what_the_wrapper_cannot_follow_is_an_error_of_the_generation(
+def test_generation_fails_if_the_wrapper_cannot_support_the_contract(
     contract: dict[str, Any], change: Callable[[dict[str, Any]], None], said: str
 ) -> None:
     change(contract["components"]["schemas"])
@@ -277,7 +282,7 @@ def test_what_the_wrapper_cannot_follow_is_an_error_of_the_generation(
         contract_table.render(contract)
 
 
-def test_pages_without_a_link_are_an_error_of_the_generation(contract: dict[str, Any]) -> None:
+def test_generation_fails_for_pages_without_a_link_to_the_next_page(contract: dict[str, Any]) -> None:
     contract["paths"][CHARGES]["get"]["parameters"] = [{"name": "page", "in": "query", "schema": {"type": "integer"}}]
     with pytest.raises(contract_table.TableError, match="first page only"):
         contract_table.render(contract)

@@ -1,4 +1,7 @@
-"""The mock follows a corrected contract without an edit: every response is held against the schema of its status."""
+"""Tests that the mock follows a corrected contract without an edit of its code.
+
+The client of these tests validates every response against the schema that the contract declares for its status.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ ID = "/{recurringProductId}"
 
 
 def corrected(*corrections: Correction) -> Document:
-    """Today's contract with corrections."""
+    """Return a copy of today's contract with corrections applied."""
     document = copy.deepcopy(DOCUMENT)
     for correction in corrections:
         document = correction(document) or document
@@ -45,7 +48,7 @@ def corrected(*corrections: Correction) -> Document:
 
 
 def words(*pairs: tuple[str, str]) -> Correction:
-    """Other words in the whole contract, as with search and replace."""
+    """Return a correction that replaces words in the whole text of the contract."""
 
     def correct(document: Document) -> Document:
         text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
@@ -73,7 +76,7 @@ def resolve(document: Document, node: Any) -> Any:
 
 @dataclass
 class Reply:
-    """A response that was held against the contract."""
+    """A response that was validated against the contract."""
 
     status: int
     headers: Mapping[str, str]
@@ -82,7 +85,7 @@ class Reply:
 
 @dataclass
 class Client:
-    """Sends raw requests to a mock of a contract, and holds every response against it."""
+    """Sends raw requests to a mock of a contract, and validates every response against that contract."""
 
     document: Document
     base: str = field(init=False)
@@ -134,14 +137,14 @@ class Client:
         return None
 
     def fill(self, charge: Mapping[str, Any] | None = None) -> Any:
-        """Create customer 1 with subscription 46; return a charge that was added to it."""
+        """Create customer 1 with subscription 46, add a charge to the subscription, and return the charge."""
         self("POST", ALL, {"customerNo": "1"}, 201)
         self("POST", SUBSCRIPTIONS, {"subscriptionNo": "46"}, 201)
         return self("POST", OF_SUBSCRIPTION, charge or {"productCode": "P01"}, 201).json
 
 
 def test_the_operations_of_today() -> None:
-    """Nothing is corrected: the client of these tests finds nothing wrong."""
+    """Use the contract without a correction: the validating client of these tests must find no fault."""
     client = Client(corrected())
     created = client.fill({"productCode": "P01", "quantity": 2, "endDate": None, "more": [1]})
     client("GET", created["@id"], status=200)

@@ -1,4 +1,7 @@
-"""Requests are those of the generated client, which is made from the contract by another program."""
+"""Tests that the wrapper builds the same requests as the generated client.
+
+openapi-python-client makes the generated client from the contract, and shares no code with the wrapper.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ CHANGED = {"vat_rate": Decimal("12.5"), "text": None, "end_date": date(2026, 2, 
 
 
 def generated(tag: str, name: str, *numbers: str, **body: Any) -> dict[str, Any]:
-    """The request of the generated client."""
+    """Return the request that the generated client builds for an operation."""
     found: dict[str, Any] = import_module(f"payex_billing_client.api.{tag}.{name}")._get_kwargs(*numbers, **body)
     return found
 
@@ -111,6 +114,6 @@ def test_a_number_that_is_not_finite_is_never_sent(number: float) -> None:
 
 
 @pytest.mark.parametrize("value", [object(), {1: "a"}, {"a": {1, 2}}, date(2026, 1, 1), b"a", "\ud800"])
-def test_what_cannot_be_written_names_the_argument(value: Any) -> None:
+def test_a_value_that_json_cannot_hold_is_rejected_with_its_argument(value: Any) -> None:
     with pytest.raises(InvalidArgument, match="body"):
         write_json("body", {"a": value})

@@ -1,6 +1,6 @@
-"""The contract table: openapi.yaml as typed Python, from which the wrapper takes names, kinds, limits and routes.
+"""Make the contract table: openapi.yaml as typed Python, with names, kinds, limits and routes for the wrapper.
 
-`make generate` writes it to wrapper/payex_billing/_contract.py.
+`make generate` writes the table to wrapper/payex_billing/_contract.py.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ Schema = Mapping[str, Any]
 
 
 class TableError(Exception):
-    """The contract has something that the wrapper cannot follow; the message says where and what."""
+    """The wrapper cannot support a part of the contract; the message names the part and the reason."""
 
 
 def render(contract: Mapping[str, Any]) -> str:
     """Return the source of the module `_contract`.
 
     Raises:
-        TableError: the contract has something that the wrapper cannot follow.
+        TableError: the wrapper cannot support a part of the contract.
     """
     return _Table(contract).render()
 
@@ -52,7 +52,7 @@ class _Table:
         self._shapes: dict[str, str] = {}  # source of each shape, by its name in Python
 
     def render(self) -> str:
-        """Return the source."""
+        """Return the source of the whole module."""
         operations = [
             self._operation(path, method, item)
             for path, item in self._contract["paths"].items()
@@ -95,7 +95,7 @@ class _Table:
         return name, f"Operation({', '.join(code)})"
 
     def _result(self, responses: Schema) -> Schema | None:
-        """Return the schema of the first success that has a body."""
+        """Return the schema of the first 2xx response with a JSON body, or None if no response has one."""
         for status, response in responses.items():
             if str(status).startswith("2"):
                 for media_type, each in self._resolved(response).get("content", {}).items():
@@ -105,7 +105,11 @@ class _Table:
         return None
 
     def _listing(self, schema: Schema, where: str) -> tuple[Schema, list[str]]:
-        """Return the schema of a resource, and the code that says where in a list the resources and links are."""
+        """Return the schema of one resource, and the code that describes a list.
+
+        The code names the properties of the response that have the resources and the link to the next page. The code
+        is empty if the response is not a list.
+        """
         resolved = self._resolved(schema)
         if resolved.get("type") == "array":
             raise TableError(f"{where}: the list is a bare array, which has no place for a link to the next page")
@@ -114,7 +118,7 @@ class _Table:
             for name, each in resolved.get("properties", {}).items()
             if self._plain(each).get("type") == "array" and not self._is_operations(each)
         ]
-        if not arrays or "@id" in resolved["properties"]:  # a resource, which may have arrays of its own
+        if not arrays or "@id" in resolved["properties"]:  # one resource, not a list; a resource may have arrays, too
             return schema, []
         if len(arrays) > 1:
             raise TableError(f"{where}: {' and '.join(arrays)} are arrays; which has the resources?")
@@ -139,7 +143,11 @@ class _Table:
     def _sent_parameters(
         self, item: Schema, definition: Schema, where: str, *, is_list: bool, has_next: bool
     ) -> list[str]:
-        """Return the code for the parameters beside those of the path. Refuse those that the wrapper cannot send."""
+        """Return the code for the parameters that are not in the path.
+
+        Raises:
+            TableError: the wrapper cannot send a parameter that the contract requires.
+        """
         code = []
         for parameter in map(self._resolved, [*item.get("parameters", ()), *definition.get("parameters", ())]):
             name, place = parameter["name"], parameter["in"]
@@ -157,7 +165,7 @@ class _Table:
     # properties
 
     def _shape(self, schema: Schema, where: str) -> str:
-        """Return the name of the shape of an object schema, and note its source."""
+        """Return the name of the shape for an object schema, and store the shape's source in `_shapes`."""
         reference = schema.get("$ref", "")
         if not reference.startswith("#/components/schemas/"):
             raise TableError(f"{where}: the schema must be one of components/schemas")
@@ -229,12 +237,12 @@ class _Table:
         raise TableError(f"{where}: the wrapper does not know the type {kind!r} with the format {form!r}")
 
     def _is_operations(self, schema: Schema) -> bool:
-        """Return whether a property lists what may be done with a resource."""
+        """Return whether a property lists the operations that are allowed on a resource."""
         items = self._plain(schema).get("items")
         return items is not None and {"rel", "method", "href"} <= self._plain(items).get("properties", {}).keys()
 
     def _types(self) -> Iterator[str]:
-        """Yield the types of numbers whose kind can change, such as a quantity with decimals."""
+        """Yield a type alias for each number that a correction may change from int to Decimal, such as a quantity."""
         seen = set()
         for schema in self._contract["components"]["schemas"].values():
             for wire, each in schema.get("properties", {}).items():
@@ -263,7 +271,7 @@ class _Table:
     # schemas
 
     def _resolved(self, node: Schema) -> Schema:
-        """Follow a reference; what stands beside it wins."""
+        """Return the target of a reference. Keys beside `$ref` override the keys of the target."""
         while "$ref" in node:
             target: Any = self._contract
             for key in node["$ref"].removeprefix("#/").split("/"):
@@ -272,7 +280,7 @@ class _Table:
         return node
 
     def _plain(self, schema: Schema) -> Schema:
-        """Return a schema without references, and without the choice of null."""
+        """Return a schema with references resolved, and without null as one of its types."""
         resolved = self._resolved(schema)
         others = [each for each in resolved.get("anyOf", resolved.get("oneOf", ())) if each.get("type") != "null"]
         if len(others) == 1:
@@ -291,7 +299,7 @@ class _Table:
 
 
 def _snake(wire: str) -> str:
-    """Return the name in Python: `end_date` for `endDate`."""
+    """Return the Python name of a property: `end_date` for `endDate`."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", wire.strip("@"))
     return words.strip("_").lower()
 

@@ -1,10 +1,11 @@
-"""`make generate` and `make check-generated`: everything in this repository that is derived from something else.
+"""`make generate` and `make check-generated`: write or check all generated files of this repository.
 
 From openapi.yaml: the generated client, the contract table and docs/provenance.md. From `_async/`: the blocking client.
 
-The client is made beside the old one and moved into place only when all of it succeeded.
+The new client replaces the old client only after every step has succeeded.
 
-Exit codes: 0 done or clean, 1 drift or a contract that cannot be generated from.
+Exit codes: 0 files written or up to date; 1 generated files are out of date, or nothing can be generated from the
+contract, or the wrapper does not fit the contract.
 """
 
 from __future__ import annotations
@@ -35,20 +36,20 @@ PAGE = Path("docs/provenance.md")
 
 
 class GenerationError(Exception):
-    """The contract cannot be generated from; the message says why."""
+    """The client cannot be generated from the contract; the message gives the reason."""
 
 
 def main() -> int:
-    """Generate, or with --check compare; returns the exit code."""
+    """Generate the files, or with --check compare them; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; fail when the result would differ")
     parser.add_argument("--root", type=Path, default=Path(__file__).parent.parent, help=argparse.SUPPRESS)
     options = parser.parse_args()
     root: Path = options.root.resolve()
-    # Beside the old one, so that the move is a rename on one file system.
+    # The temporary folder is on the same file system as the old client, so that the replacement is a plain rename.
     with tempfile.TemporaryDirectory(dir=root / "generated_client", prefix=".new-") as beside:
         try:
-            # The client is made while the contract is validated. What is wrong with the contract is said first.
+            # The generator runs while this thread validates the contract. A fault of the contract is reported first.
             with ThreadPoolExecutor(1) as meanwhile:
                 generating = meanwhile.submit(generate, root, Path(beside))
                 contract = read_contract(root / "openapi.yaml")
@@ -71,7 +72,11 @@ def main() -> int:
 
 
 def _check_wrapper(root: Path) -> int:
-    """Say what in the wrapper no longer fits the contract."""
+    """Import the wrapper; if the import fails, print why the wrapper no longer fits the contract.
+
+    Returns:
+        The exit code.
+    """
     folders = os.pathsep.join(str(root / each) for each in ("wrapper", "generated_client"))
     result = subprocess.run(
         [sys.executable, "-c", "import payex_billing._operations, payex_billing.config"],
@@ -89,7 +94,7 @@ def _check_wrapper(root: Path) -> int:
 
 def read_contract(path: Path) -> dict[str, object]:
     """Read and validate the contract."""
-    from openapi_spec_validator import OpenAPIV31SpecValidator  # noqa: PLC0415 - slow: the generator starts first
+    from openapi_spec_validator import OpenAPIV31SpecValidator  # noqa: PLC0415 - slow: the generator runs meanwhile
     from referencing.exceptions import Unresolvable  # noqa: PLC0415
 
     try:
@@ -111,7 +116,7 @@ def read_contract(path: Path) -> dict[str, object]:
 
 
 def generate(root: Path, beside: Path) -> Path:
-    """Make the client in the folder `beside`; returns its path."""
+    """Generate the client in the folder `beside` and return the client's path."""
     client = beside / PACKAGE
     environment = os.environ | {"NO_COLOR": "1"}
     result = subprocess.run(
@@ -144,8 +149,8 @@ def generate(root: Path, beside: Path) -> Path:
 def _import_at_module_level(client: Path) -> None:
     """Remove the imports inside functions of the generated models.
 
-    The generator writes them against circular imports, and each costs time in every call. Our models have no circle;
-    if a contract ever makes one, importing the client fails at once.
+    The generator puts imports inside functions to avoid circular imports. Each such import costs time in every call.
+    Our models have no circular imports. If a new contract adds one, `import payex_billing_client` fails at once.
     """
     for path in (client / "models").glob("*.py"):
         text = path.read_text(encoding="utf-8")
@@ -155,8 +160,8 @@ def _import_at_module_level(client: Path) -> None:
 def _use_httpx2(client: Path) -> None:
     """Import httpx2, the maintained continuation of httpx, under the name that the generated code uses.
 
-    httpx had its last release in December 2024. httpx2 has the same interface, and the generator cannot be told to use
-    another library.
+    The last release of httpx is from December 2024. httpx2 has the same interface. The generator has no option for
+    another library, so the import is replaced afterwards.
     """
     for path in client.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
@@ -166,8 +171,9 @@ def _use_httpx2(client: Path) -> None:
 def _format(client: Path) -> None:
     """Tidy the generated code with the pinned ruff.
 
-    The rules are named one by one and isolated from any configuration: another ruff or a stray setting would change the
-    generated types. TC004 to TC006 also undo types that are built at run time for `cast` alone, a cost in every call.
+    The rules are listed here, and --isolated ignores all configuration files: another ruff version or setting would
+    change the generated types. TC006 quotes the types in `cast`: without quotes, Python builds these types in
+    every call.
     """
     ruff = str(Path(sys.executable).with_name("ruff"))
     rules = ("--select", "F401,I,TC004,TC005,TC006", "--fix-only", "--unsafe-fixes")
@@ -183,7 +189,7 @@ def _format(client: Path) -> None:
 
 
 def replace(new: Path, old: Path) -> None:
-    """Put the new client where the old one is; the old one comes back if that fails."""
+    """Replace the old client by the new client; if that fails, restore the old client."""
     aside = new.with_name(old.name + ".old")
     if old.exists():
         old.rename(aside)
@@ -196,7 +202,7 @@ def replace(new: Path, old: Path) -> None:
 
 
 def _formatted(source: str) -> str:
-    """Return Python source as ruff formats it."""
+    """Return Python source, formatted by ruff."""
     ruff = str(Path(sys.executable).with_name("ruff"))
     result = subprocess.run(
         [ruff, "format", "--line-length", "120", "--isolated", "--no-cache", "--quiet", "-"],
@@ -211,7 +217,7 @@ def _formatted(source: str) -> str:
 
 
 def check(root: Path, client: Path, texts: Mapping[Path, str]) -> int:
-    """Compare what would be generated with what is committed."""
+    """Compare the committed files with newly generated ones, print the differences, and return the exit code."""
     differences = _differences(client, root / "generated_client" / PACKAGE)
     for path, text in texts.items():
         committed = root / path

@@ -1,7 +1,8 @@
-"""Derive the blocking client, `_sync/`, from the asynchronous one, `_async/`. tools/generate.py calls it.
+"""Derive the blocking client, `_sync/`, from the asynchronous client, `_async/`. tools/generate.py calls this module.
 
-It replaces words of the source by a table. Code that the table cannot derive, such as the two token sources, is written
-by hand for both clients, outside both folders, under names that differ only by `Async`.
+Each module of `_async/` has a twin in `_sync/`: its blocking version. The twin is made by replacing the words in
+REPLACEMENTS. Some code cannot be derived in this way, such as the two token sources. Such code is written by hand for
+both clients, outside both folders, under names that differ only by `Async`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from pathlib import Path
 PACKAGE = Path("wrapper/payex_billing")
 SOURCE, TARGET = PACKAGE / "_async", PACKAGE / "_sync"
 HEADER = "# Made by `make generate` from {source}: edit that file.\n"
-# From the asynchronous word to the blocking one, in code, docstrings and comments. The order matters.
+# Pairs of an asynchronous pattern and its blocking replacement, for code, docstrings and comments. They apply in this
+# order.
 REPLACEMENTS = (
     (r"\b([Aa])n (`?)Async(?=[A-Z])", r"\1 \2"),
     (r"\bAsync(?=[A-Z])", ""),
@@ -36,11 +38,11 @@ _ASYNCHRONOUS = re.compile(r"async|await|asyncio|Async[A-Z]\w*")
 
 
 class TwinError(Exception):
-    """The blocking client cannot be derived; the message says why and where."""
+    """The blocking client cannot be derived; the message gives the reason and the place."""
 
 
 def render(root: Path) -> dict[Path, str]:
-    """Return the text of each file of the blocking client, by its path below `root`."""
+    """Return the text of each file of the blocking client, by the path relative to `root`."""
     sources = sorted((root / SOURCE).glob("*.py"))
     if not sources:
         raise TwinError(f"{SOURCE} has no modules to derive the blocking client from")
@@ -54,16 +56,16 @@ def derive(text: str, source: Path) -> str:
 
     Args:
         text: the asynchronous module.
-        source: its path, for the first line of the twin and for messages.
+        source: the path of the asynchronous module, for the first line of the twin and for messages.
 
     Raises:
-        TwinError: the twin is not Python, or an asynchronous word is left in it.
+        TwinError: the twin is not valid Python, or still has an asynchronous word.
     """
     for pattern, blocking in _RULES:
         text = pattern.sub(blocking, text)
     _check(text, source)
     text = HEADER.format(source=source.as_posix()) + text
-    # Imports get their new order, and a loop that only yields becomes `yield from`.
+    # I sorts the imports, whose names have changed. UP028 turns a loop that only yields into `yield from`.
     text = _ruff(text, source, "check", "--select", "I,UP028", "--fix-only", "--unsafe-fixes")
     return _ruff(text, source, "format")
 
@@ -83,7 +85,10 @@ def _check(text: str, source: Path) -> None:
 
 
 def _ruff(text: str, source: Path, command: str, *options: str) -> str:
-    """Pass a module through ruff, with no configuration but what decides the result here."""
+    """Run ruff on the text of a module and return the result.
+
+    The options are fixed here and --isolated ignores all configuration files, so that the result is always the same.
+    """
     ruff = str(Path(sys.executable).with_name("ruff"))
     isolated = ("--isolated", "--no-cache", "--quiet", "--line-length", "120", "--target-version", "py311")
     result = subprocess.run(
@@ -100,6 +105,6 @@ def _ruff(text: str, source: Path, command: str, *options: str) -> str:
 
 
 def stale(root: Path, rendered: Iterable[Path]) -> list[Path]:
-    """Return the files in `_sync/` that no module of `_async/` leads to, by their paths below `root`."""
+    """Return the files in `_sync/` that have no source in `_async/`, as paths relative to `root`."""
     there = {path.relative_to(root) for path in (root / TARGET).glob("*.py")}
     return sorted(there - set(rendered))

@@ -1,6 +1,7 @@
-"""`make change-cost`: what a correction of openapi.yaml costs, counted in files that somebody must edit by hand.
+"""`make change-cost`: count the files that a maintainer must edit by hand after a correction of openapi.yaml.
 
-The vendor's own description of the API is missing, so parts of openapi.yaml are inferred. This package applies
-corrections that the vendor's file may ask for, each to a copy of the project, generates the client there, and runs a
-smoke test, the demo, the type checkers and the contract suite's probes. docs/change-cost.md has the results.
+We do not have the vendor's own OpenAPI file, so parts of openapi.yaml are inferred. This package has a list of likely
+corrections. For each correction, it copies the project, corrects openapi.yaml in the copy and generates the client
+there. Then it runs a smoke test, the demo, the type checkers and the probes of the contract suite in the copy.
+docs/change-cost.md has the results.
 """

@@ -1,6 +1,7 @@
 """`make change-cost`: apply each correction of openapi.yaml to a copy, count what fails, write docs/change-cost.md.
 
-Exit codes: 0 every wanted number is reached and nothing is silently wrong, 1 not, 64 wrong usage, 130 interrupted.
+Exit codes: 0 every correction fits openapi.yaml, costs no more files than wanted and is never silently wrong, and all
+parts pass without a correction; 1 otherwise; 64 wrong usage; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ BASELINE = Correction("0", "no correction", lambda _: None)
 
 
 def main() -> int:
-    """Run; returns the exit code."""
+    """Run the command and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.change_cost", description=__doc__)
     parser.add_argument(
         "--only", default="", metavar="KEYS", help="such as 3,11,a; 0 is no correction; no page is written"
@@ -50,7 +51,7 @@ def main() -> int:
         checker = Types()
         outcomes = []
         if not only or "0" in only:
-            # First and alone, so that mypy's cache is there for the others.
+            # The baseline runs first and alone: the later copies start from its mypy cache.
             outcomes.append(_run(BASELINE, folder, skip, checker, keep=True))
             cache = folder / BASELINE.key / ".mypy_cache"
             checker.cache = cache if cache.is_dir() else None
@@ -58,7 +59,7 @@ def main() -> int:
             try:
                 outcomes += pool.map(lambda each: _run(each, folder, skip, checker, keep=bool(options.keep)), chosen)
             except BaseException:
-                # Ctrl-C does not reach the parts, which have process groups of their own.
+                # The terminal does not send Ctrl-C to the parts, because each part has its own process group.
                 pool.shutdown(wait=False, cancel_futures=True)
                 stop_parts()
                 raise
@@ -75,7 +76,7 @@ def main() -> int:
 
 
 def _run(correction: Correction, folder: Path, skip: set[str], checker: Types, *, keep: bool) -> Outcome:
-    """Run a correction and print its line."""
+    """Apply one correction, run the parts, and print one line with the result."""
     place = folder / correction.key
     started = time.monotonic()
     outcome = apply(correction, ROOT, place, skip, checker)
@@ -107,7 +108,7 @@ def _words(text: str) -> set[str]:
 
 
 def _version() -> str:
-    """Name what was measured."""
+    """Return the commit that was measured, and whether the working tree has uncommitted changes."""
 
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()

@@ -1,4 +1,7 @@
-"""openapi.yaml as data that a correction edits: it keeps every number's digits, and objects that anchors share."""
+"""Load openapi.yaml as data that a correction can edit, and write it as YAML again.
+
+Numbers keep their digits. Objects that YAML anchors share stay shared.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,16 @@ CHARGE_SCHEMAS = ("NewRecurringProduct", "RecurringProductChange", "RecurringPro
 
 
 class CorrectionError(Exception):
-    """The contract does not have the part that a correction changes; the message names the part."""
+    """The contract does not fit a correction; the message names the part of the contract."""
 
 
 class _Number(float):
-    """A number with the digits that the file has: 0.000001 stays 0.000001, not 1e-06."""
+    """A number that keeps its digits from the file: 0.000001 is not written as 1e-06."""
 
     text = ""
 
 
-# libyaml is ten times as fast; PyYAML has it on the usual platforms.
+# The libyaml loader is ten times as fast as the Python one. PyYAML includes libyaml on the usual platforms.
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SafeDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
@@ -57,11 +60,11 @@ def _load(text: str) -> Any:
 
 
 class Contract:
-    """The contract while a correction edits it."""
+    """A contract that a correction edits in place."""
 
     def __init__(self, path: Path) -> None:
-        """Read the contract."""
-        # Each correction gets a copy of its own. deepcopy keeps what anchors share.
+        """Read the contract from a file."""
+        # Each correction edits its own copy. deepcopy keeps shared the objects that YAML anchors share.
         self.document: Any = copy.deepcopy(_load(path.read_text(encoding="utf-8")))
 
     def text(self) -> str:
@@ -70,14 +73,14 @@ class Contract:
 
     @property
     def paths(self) -> dict[str, Any]:
-        """The paths."""
+        """The path items of the contract, by path."""
         return self.document["paths"]  # type: ignore[no-any-return]
 
     def component(self, kind: str, name: str) -> Any:
         """Return a component, such as the schema `Customer`.
 
         Raises:
-            CorrectionError: there is none.
+            CorrectionError: the contract has no such component.
         """
         try:
             return self.document["components"][kind][name]
@@ -85,11 +88,11 @@ class Contract:
             raise CorrectionError(f"components/{kind}/{name} is not in the contract") from None
 
     def schema(self, name: str) -> Any:
-        """Return a schema."""
+        """Return a schema of the components."""
         return self.component("schemas", name)
 
     def operations(self) -> Iterator[tuple[str, str, Any]]:
-        """Yield path, method and operation."""
+        """Yield each operation with its path and method."""
         for path, item in self.paths.items():
             for method in METHODS:
                 if method in item:
@@ -103,11 +106,15 @@ class Contract:
         raise CorrectionError(f"no operation {operation_id}")
 
     def examples(self) -> Iterator[Any]:
-        """Yield the examples that are components."""
+        """Yield the examples in the components."""
         yield from self.document["components"]["examples"].values()
 
     def rename_property(self, old: str, new: str, schemas: tuple[str, ...]) -> None:
-        """Rename a property: in schemas, `required`, examples and links. `x-sdk` of the property stays."""
+        """Rename a property in the schemas and in their `required`. The property keeps its `x-sdk`.
+
+        Raises:
+            CorrectionError: the last of the schemas has no such property. The other schemas may lack the property.
+        """
         for name in schemas:
             schema = self.schema(name)
             if old in schema["properties"]:
@@ -119,8 +126,8 @@ class Contract:
                 raise CorrectionError(f"schema {name} has no property {old}")
 
     def rename_in_examples(self, old: str, new: str, *, names: Callable[[str], bool] = lambda _: True) -> None:
-        """Rename a key in the values of the examples that `names` accepts."""
-        done: set[int] = set()  # anchors share objects
+        """Rename a key in the values of those examples whose name `names` accepts."""
+        done: set[int] = set()  # the ids of changed objects
         for name, example in self.document["components"]["examples"].items():
             if names(name):
                 _rename_deep(example["value"], old, new, done)
@@ -128,20 +135,27 @@ class Contract:
             raise CorrectionError(f"no example has {old}")
 
     def rename_in_links(self, old: str, new: str, operation: str = "") -> None:
-        """Replace text in the links' expressions, such as `$response.body#/items/0/`."""
+        """Replace text in the expressions of links, such as `$response.body#/items/0/`.
+
+        Only links whose name contains `operation` change.
+        """
         for name, link in self.document["components"]["links"].items():
             if operation in name:
                 for key, expression in link["parameters"].items():
                     link["parameters"][key] = expression.replace(old, new)
 
     def change_texts(self, change: Callable[[str], str]) -> None:
-        """Change every text in the values of the examples, such as links to resources."""
+        """Replace every text in the values of the examples by the result of `change`."""
         for example in self.examples():
             example["value"] = map_texts(example["value"], change, {})
 
 
 def map_texts(value: Any, change: Callable[[str], str], done: dict[int, Any]) -> Any:
-    """Change texts in place; `done` has the objects that anchors share."""
+    """Replace every text inside a value, in place, and return the value.
+
+    `done` holds the objects that are already changed: YAML anchors share objects, and each object must change only
+    once.
+    """
     if isinstance(value, str):
         return change(value)
     if id(value) in done:
@@ -157,7 +171,7 @@ def map_texts(value: Any, change: Callable[[str], str], done: dict[int, Any]) ->
 
 
 def rename_key(mapping: dict[str, Any], old: str, new: str) -> None:
-    """Rename a key in place, so that the order stays."""
+    """Rename a key in place and keep the order of the keys."""
     if old not in mapping or new in mapping:
         raise CorrectionError(f"cannot rename {old} to {new}")
     renamed = {new if key == old else key: value for key, value in mapping.items()}

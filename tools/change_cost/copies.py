@@ -1,4 +1,7 @@
-"""A copy of the project with a corrected contract, and the parts that must pass in the copy."""
+"""Copy the project, correct the contract in the copy, and run the parts that must pass there.
+
+A part is one check, such as the smoke test or the type checkers; PARTS lists them.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ MOST_LINES = 6
 
 @dataclass
 class Part:
-    """What came of a part; `ok` is None if it did not run."""
+    """The result of a part. `ok` is None if the part did not run."""
 
     ok: bool | None = None
     lines: list[str] = field(default_factory=list)
@@ -36,28 +39,28 @@ class Part:
 
 @dataclass
 class Outcome:
-    """What came of a correction."""
+    """The result of a correction: the result of each part, and the number of files edited by hand."""
 
     correction: Correction
     parts: dict[str, Part] = field(default_factory=dict)
-    silent: list[str] = field(default_factory=list)  # steps of the smoke test that are wrong without an exception
+    silent: list[str] = field(default_factory=list)  # smoke test steps that are wrong although nothing raised
     steps: int = 0
     failed_steps: int = 0
     files_by_hand: int = 0
 
     @property
     def passes(self) -> bool:
-        """Whether every part that ran is ok."""
+        """Whether no part failed. A part that did not run does not count."""
         return all(part.ok is not False for part in self.parts.values())
 
     @property
     def files(self) -> str:
-        """How many files must be edited by hand, as far as it is known."""
+        """How many files must be edited by hand: exact if all parts pass, otherwise a lower bound."""
         return str(self.files_by_hand) if self.passes else f"≥ {self.files_by_hand + 1}"
 
     @property
     def missed(self) -> bool:
-        """Whether the result is not what is wanted."""
+        """Whether the correction is silently wrong, does not fit the contract, or costs more files than wanted."""
         if self.silent or "edit" in self.parts:
             return True
         wanted = self.correction.wanted
@@ -69,12 +72,12 @@ _stopped = threading.Event()
 
 
 def stopped() -> bool:
-    """Whether the run was interrupted, so that a part that fails says nothing."""
+    """Return whether the run was interrupted. After that, the failure of a part means nothing."""
     return _stopped.is_set()
 
 
 def stop_parts() -> None:
-    """Kill the parts that run, and start no more."""
+    """Kill the parts that are running, and let no further part start."""
     _stopped.set()
     for process in list(_running):
         _kill(process)
@@ -82,14 +85,14 @@ def stop_parts() -> None:
 
 def _kill(process: subprocess.Popen[str]) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # the group has this command's own processes only
+        os.killpg(process.pid, signal.SIGKILL)  # the group contains only processes that this command started
 
 
 class Copy:
-    """A copy in a temporary folder."""
+    """A copy of the project in another folder."""
 
     def __init__(self, root: Path, folder: Path) -> None:
-        """Copy the files that git tracks or would add, as they are in the working tree."""
+        """Copy the files of the working tree that git tracks or does not ignore."""
         self.root, self.folder = root, folder
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -103,15 +106,19 @@ class Copy:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, target)
         packages = [str(folder / name) for name in ("wrapper", "generated_client", "mock_server")]
-        # The same tools as `make` takes from its environment: those beside this interpreter.
+        # The copy uses the tools that are installed beside this interpreter, as `make` does.
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        # A setting of the caller must not reach the copy.
+        # The caller's PAYEX_ variables are left out: they would change the results.
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PAYEX_")}
         more = {"PYTHONPATH": os.pathsep.join(packages), "PATH": path, "NO_COLOR": "1", "COLUMNS": "240"}
         self.environment = kept | more
 
     def correct(self, correction: Correction) -> int:
-        """Correct the contract, and apply the patch of hand edits if there is one; returns the files it touches."""
+        """Correct the contract, then apply the correction's patch of hand edits, if it has one.
+
+        Returns:
+            The number of files that the patch changes; 0 without a patch.
+        """
         contract = Contract(self.folder / "openapi.yaml")
         correction.edit(contract)
         (self.folder / "openapi.yaml").write_text(contract.text(), encoding="utf-8")
@@ -123,7 +130,7 @@ class Copy:
         return len(counted.stdout.splitlines())
 
     def run(self, seconds: float, *command: str) -> tuple[bool, str]:
-        """Run a command in the copy, with a time limit; returns whether it succeeded, and its output."""
+        """Run a command in the copy, for at most `seconds`; return whether it succeeded, and its output."""
         if _stopped.is_set():
             return False, "Interrupted."
         process = subprocess.Popen(
@@ -149,14 +156,17 @@ class Copy:
         return process.returncode == 0, self.plain(output)
 
     def plain(self, text: str) -> str:
-        """Return a text without what differs from run to run, so that two pages can be compared."""
+        """Remove the folders, instance ids and digests that differ in each run, so that pages can be compared."""
         text = text.replace(f"{self.folder}/", "")
         text = re.sub(r" \[instance urn:uuid:[0-9a-f-]+\]", "", text)
-        text = re.sub(r"/tmp/tmp\w+/", "", text)  # noqa: S108 - a text, no file
+        text = re.sub(r"/tmp/tmp\w+/", "", text)  # noqa: S108 - a pattern for text; no file is opened
         return re.sub(r"\b(?=[0-9a-f]*[a-f])[0-9a-f]{12,16}\b", "…", text)
 
     def client_digest(self) -> str:
-        """Return a digest of the generated client, without the stamp of the contract."""
+        """Return a digest of the generated client's Python files.
+
+        _generated.json is left out, because it changes with every contract.
+        """
         digest = hashlib.sha256()
         for path in sorted((self.folder / "generated_client").rglob("*.py")):
             digest.update(str(path.relative_to(self.folder)).encode() + b"\0" + path.read_bytes())
@@ -164,19 +174,19 @@ class Copy:
 
 
 def generate(copy: Copy, _: Outcome) -> Part:
-    """`make generate`."""
+    """Run `make generate`."""
     ok, output = copy.run(120, sys.executable, "tools/generate.py")
     return Part(ok, [] if ok else head(output))
 
 
 def check(copy: Copy, _: Outcome) -> Part:
-    """`make check-generated`."""
+    """Run `make check-generated`."""
     ok, output = copy.run(120, sys.executable, "tools/generate.py", "--check")
     return Part(ok, [] if ok else head(output))
 
 
 def smoke(copy: Copy, outcome: Outcome) -> Part:
-    """The smoke test."""
+    """Run the smoke test, and store the numbers of its steps in the outcome."""
     expectations, result = copy.folder / ".expectations.json", copy.folder / ".smoke.json"
     expectations.write_text(json.dumps(outcome.correction.expect.to_dict()), encoding="utf-8")
     command = ("-m", "tools.change_cost.smoke", str(expectations), str(result))
@@ -187,7 +197,7 @@ def smoke(copy: Copy, outcome: Outcome) -> Part:
     outcome.steps = len(steps)
     outcome.failed_steps = sum(step["status"] != "ok" for step in steps)
     outcome.silent = [step["name"] for step in steps if step["status"] == "different"]
-    # Steps that fail in the same way are named together.
+    # Steps that fail with the same messages share one entry.
     groups: dict[tuple[str, ...], list[str]] = {}
     for step in steps:
         if step["status"] != "ok":
@@ -201,13 +211,13 @@ def smoke(copy: Copy, outcome: Outcome) -> Part:
 
 
 def demo(copy: Copy, _: Outcome) -> Part:
-    """`make demo`."""
+    """Run `make demo`."""
     ok, output = copy.run(90, sys.executable, "examples/demo.py", "examples/charges.csv")
     return Part(ok, [] if ok else head(output, last=True))
 
 
 def types(copy: Copy, _: Outcome) -> Part:
-    """`make types`."""
+    """Run the type checkers, as `make types` does."""
     for command in (
         ("mypy", "--no-error-summary"),
         ("mypy", "--no-error-summary", "tests/typing/api.py"),
@@ -223,8 +233,8 @@ def types(copy: Copy, _: Outcome) -> Part:
 
 
 def probes(copy: Copy, _: Outcome) -> Part:
-    """The directed part of the contract suite, probes and model, in process."""
-    # Stops after 20 failures: each line names one, and a mock that does not start fails them all.
+    """Run the probes of the contract suite against the mock in the same process."""
+    # Stop after 20 failures: if the mock does not start, every probe fails.
     options = ("-q", "-p", "no:cacheprovider", "--tb=no", "-rfE", "--maxfail=20", "--hypothesis-seed=20260101")
     chosen = ("contract_tests/test_probes.py", "-k", "not TLS and not socket")
     ok, output = copy.run(180, sys.executable, "-m", "pytest", *chosen, *options)
@@ -247,21 +257,24 @@ RUNNERS: dict[str, Callable[[Copy, Outcome], Part]] = {
 
 
 def head(output: str, *, last: bool = False) -> list[str]:
-    """Return the first lines of an output, or the last ones."""
+    """Return the first lines of an output; with `last`, the last lines."""
     lines = [line.rstrip() for line in output.splitlines() if line.strip()]
     return lines[-MOST_LINES:] if last else lines[:MOST_LINES]
 
 
 class Types:
-    """Checks types once for each generated client, because most of a type checker's time is the wrapper's."""
+    """Check types once for each generated client, and reuse the result for copies with the same client.
+
+    A type checker spends most of its time on the wrapper, which most corrections do not change.
+    """
 
     def __init__(self) -> None:
-        """Know none."""
+        """Start without results."""
         self.known: dict[str, Part] = {}
-        self.cache: Path | None = None  # mypy's
+        self.cache: Path | None = None  # a mypy cache to start from
 
     def check(self, copy: Copy, outcome: Outcome) -> Part:
-        """Check the types of a copy, or return what came of the same files."""
+        """Check the types of a copy, or return the result of an earlier copy with the same client."""
         digest = copy.client_digest() if not outcome.files_by_hand else ""
         if digest and digest in self.known:
             return Part(self.known[digest].ok, self.known[digest].lines)
@@ -274,12 +287,12 @@ class Types:
 
 
 def apply(correction: Correction, root: Path, folder: Path, skip: set[str], checker: Types) -> Outcome:
-    """Apply a correction to a copy in `folder`, and run the parts that are not skipped."""
+    """Copy the project to `folder`, apply a correction there, and run the parts that are not in `skip`."""
     outcome = Outcome(correction)
     copy = Copy(root, folder)
     try:
         outcome.files_by_hand = copy.correct(correction)
-    except Exception as error:  # noqa: BLE001 - a correction that does not fit is a result, too
+    except Exception as error:  # noqa: BLE001 - the page also reports corrections that do not fit
         outcome.parts["edit"] = Part(
             False, [f"The correction does not fit openapi.yaml: {type(error).__name__}: {error}"]
         )
@@ -290,7 +303,7 @@ def apply(correction: Correction, root: Path, folder: Path, skip: set[str], chec
         part = outcome.parts[name] = runner(copy, outcome)
         part.seconds = time.monotonic() - started
         if name == "generate" and not part.ok:
-            break  # the old client says nothing about the new contract
+            break  # the other parts would test the old client
     return outcome
 
 

@@ -1,4 +1,7 @@
-"""What a correction is: the edit of openapi.yaml, the cost that is wanted, and what the smoke test must know."""
+"""A correction of openapi.yaml: its edit, its wanted cost, and what the smoke test must expect after it.
+
+The functions below are edits that several corrections share.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 from .contract import Contract, map_texts
 
 CHARGE_ATTRIBUTES = ("product_code", "quantity", "unit_price", "vat_rate", "text", "start_date", "end_date")
-# The wire name of each attribute of a charge, as a path into the JSON object.
+# Where each attribute of a charge is in the JSON object, as a path of keys.
 WIRE = {
     "product_code": ("productCode",),
     "quantity": ("quantity",),
@@ -23,12 +26,18 @@ WIRE = {
 
 @dataclass(frozen=True)
 class Expectations:
-    """What the smoke test must know of a correction."""
+    """What the smoke test must expect after a correction. The defaults are for today's contract."""
 
     wire: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(WIRE))
-    samples: Mapping[str, str] = field(default_factory=dict)  # other values of attributes, as text
-    required: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # customer, subscription, charge
-    declared_extra: Mapping[str, str] = field(default_factory=dict)  # on charges, by wire name
+    samples: Mapping[str, str] = field(
+        default_factory=dict
+    )  # by attribute: a value to send instead of the usual one, as text
+    required: Mapping[str, Mapping[str, str]] = field(
+        default_factory=dict
+    )  # by resource: values of new required properties
+    declared_extra: Mapping[str, str] = field(
+        default_factory=dict
+    )  # values of new optional properties of charges, by wire name
     may_delete_charges: bool = True
     duplicate: tuple[str, ...] = ("AlreadyExists",)
     not_found: tuple[str, ...] = ("NotFound",)
@@ -38,12 +47,12 @@ class Expectations:
     replaces: bool = False  # an update is a PUT
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it for JSON."""
+        """Return the expectations as a dict that JSON can hold."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Expectations:
-        """Read it from JSON."""
+        """Read expectations from the dict that `to_dict` made."""
         wire = {name: tuple(path) for name, path in values["wire"].items()}
         pairs = {name: tuple(values[name]) for name in ("duplicate", "not_found")}
         return cls(**{**values, "wire": wire, **pairs})
@@ -51,27 +60,27 @@ class Expectations:
 
 @dataclass(frozen=True)
 class Correction:
-    """A correction of the contract."""
+    """A correction of the contract. `edit` changes the contract in place."""
 
     key: str
     title: str
     edit: Callable[[Contract], None]
-    wanted: int | None = None  # most files by hand; None: no number is wanted
+    wanted: int | None = None  # at most this many files edited by hand; None means no limit
     expect: Expectations = Expectations()
 
 
 def wire(**renamed: str) -> dict[str, tuple[str, ...]]:
-    """Return the wire names with some of them changed; a point goes into an object."""
+    """Return WIRE with some names changed; `pricing.count` means the key `count` in the object `pricing`."""
     return {**WIRE, **{name: tuple(path.split(".")) for name, path in renamed.items()}}
 
 
 def from_swagger(**schema: Any) -> dict[str, Any]:
-    """Return the schema of a property that the vendor's file has documented."""
+    """Return the schema of a property, marked as documented by the vendor's file."""
     return {**schema, "x-provenance": {"level": "documented", "source": "customer-swagger"}}
 
 
 def nullable(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a property that may be null."""
+    """Return the schema of a property that may also be null."""
     return from_swagger(anyOf=[dict(schema), {"type": "null"}])
 
 
@@ -83,7 +92,11 @@ def problem(name: str, title: str, status: int, **more: Any) -> dict[str, Any]:
 
 
 def replace_response(contract: Contract, old: str, new: str, component: str | None = None) -> int:
-    """Answer with another status; `component` limits the change to one response. Returns how often."""
+    """Change the status `old` of responses to `new`, and return how many operations changed.
+
+    With `component`, only that response changes. An operation that already has a response with `new` keeps it and
+    loses `old`.
+    """
     count = 0
     for _, _, operation in contract.operations():
         responses = operation["responses"]
@@ -102,19 +115,19 @@ def replace_response(contract: Contract, old: str, new: str, component: str | No
 
 
 def response_ref(name: str) -> dict[str, str]:
-    """Refer to a response."""
+    """Return a reference to a response of the components."""
     return {"$ref": f"#/components/responses/{name}"}
 
 
 def move_links(contract: Contract, old: str, new: str) -> None:
-    """Correct the links in the examples."""
+    """Replace `old` by `new` in the links of the examples."""
     before = str(contract.document["components"]["examples"])
     contract.change_texts(lambda text: text.replace(old, new) if text.startswith("/") else text)
     assert str(contract.document["components"]["examples"]) != before, f"no example links to {old}"
 
 
 def change_values(contract: Contract, key: str, change: Callable[[Any], Any]) -> None:
-    """Correct the value of a property in the examples."""
+    """Replace each value of a property in the examples by the result of `change`."""
     done: set[int] = set()
     count = 0
 
@@ -141,7 +154,7 @@ def change_values(contract: Contract, key: str, change: Callable[[Any], Any]) ->
 
 def add_to_charges(contract: Contract, name: str, schema: Mapping[str, Any], sample: object, *, required: bool) -> None:
     """Add a property to charges, in requests and responses, and to the examples of whole charges."""
-    # In the property's place in a change, null clears it unless it is required.
+    # An optional property may be null in an update: null clears it. A required property cannot be cleared.
     contract.schema("NewRecurringProduct")["properties"][name] = from_swagger(**schema)
     change = from_swagger(**schema) if required else nullable(schema)
     contract.schema("RecurringProductChange")["properties"][name] = change

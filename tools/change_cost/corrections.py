@@ -1,4 +1,4 @@
-"""The fifteen corrections with a wanted cost."""
+"""The fifteen corrections with a wanted cost: a limit to the files that are edited by hand."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LISTS = ("list_subscriptions", "list_customer_recurring_products", "list_subscri
 
 
 def put(contract: Contract) -> None:
-    """Update with PUT, which replaces the whole charge."""
+    """Update a charge with PUT, which replaces the whole charge, instead of PATCH."""
     count = 0
     for item in contract.paths.values():
         if "patch" in item:
@@ -46,14 +46,14 @@ def put(contract: Contract) -> None:
 
 
 def price_and_description(contract: Contract) -> None:
-    """`price` and `description` on the wire."""
+    """Rename `unitPrice` to `price` and `text` to `description`."""
     for old, new in (("unitPrice", "price"), ("text", "description")):
         contract.rename_property(old, new, CHARGE_SCHEMAS)
         contract.rename_in_examples(old, new)
 
 
 def lists_by_name(contract: Contract) -> None:
-    """Lists are under their own names, not under `items`."""
+    """Rename `items` to `recurringProducts` or `subscriptions`."""
     contract.rename_property("items", "recurringProducts", ("RecurringProductList",))
     contract.rename_property("items", "subscriptions", ("SubscriptionList",))
     contract.rename_in_examples("items", "subscriptions", names=lambda name: name.endswith("SubscriptionList"))
@@ -64,7 +64,7 @@ def lists_by_name(contract: Contract) -> None:
 
 
 def integer_ids(contract: Contract) -> None:
-    """The ids of charges are integers."""
+    """Make the ids of charges integers."""
     replace_id_schema(contract, {"type": "integer", "minimum": 1}, 48151623)
 
 
@@ -81,7 +81,7 @@ def replace_id_schema(contract: Contract, schema: dict[str, Any], sample: str | 
 
 
 def decimal_quantity(contract: Contract) -> None:
-    """A quantity has up to 3 decimals."""
+    """Allow quantities with up to 3 decimals."""
     number = type(contract.schema("UnitPrice")["multipleOf"])
     step, most = number(0.001), number(99999.999)
     step.text, most.text = "0.001", "99999.999"
@@ -89,13 +89,13 @@ def decimal_quantity(contract: Contract) -> None:
 
 
 def currency(contract: Contract) -> None:
-    """A charge must have a currency."""
+    """Require a currency on every charge."""
     schema = {"type": "string", "pattern": "^[A-Z]{3}$", "description": "ISO 4217."}
     add_to_charges(contract, "currency", schema, "SEK", required=True)
 
 
 def pascal_problems(contract: Contract) -> None:
-    """The keys of problems begin with a capital."""
+    """Begin the property names of problems with a capital letter."""
     schema = contract.schema("Problem")
     for name in list(schema["properties"]):
         contract.rename_property(name, name.capitalize(), ("Problem",))
@@ -106,7 +106,7 @@ def pascal_problems(contract: Contract) -> None:
 
 
 def no_charge_deletion(contract: Contract) -> None:
-    """A charge cannot be deleted."""
+    """Remove the operations that delete a charge."""
     for level in ("customer", "subscription"):
         operation = f"delete_{level}_recurring_product"
         path = next(path for path, _, each in contract.operations() if each["operationId"] == operation)
@@ -118,12 +118,12 @@ def no_charge_deletion(contract: Contract) -> None:
 
 
 def paging(contract: Contract) -> None:
-    """Lists have pages."""
+    """Split lists into pages; `navigation.next` is a link."""
     add_paging(contract, {"$ref": "#/components/schemas/Link"})
 
 
 def add_paging(contract: Contract, next_link: dict[str, Any]) -> None:
-    """Add `page` and `pageSize` to lists, and `next` to their navigation."""
+    """Add the query parameters `page` and `pageSize` to lists, and `next` to their navigation."""
     most = {"minimum": 1, "maximum": 100, "default": 100}
     for name, key, schema, text in (
         ("Page", "page", {"type": "integer", "minimum": 1, "default": 1}, "The page, counted from 1."),
@@ -146,7 +146,7 @@ def add_paging(contract: Contract, next_link: dict[str, Any]) -> None:
 
 
 def customer_name(contract: Contract) -> None:
-    """A customer has a name, which must be given, and a status."""
+    """Give customers a required name and a status."""
     name = {"type": "string", "minLength": 1, "maxLength": 50, "description": "The customer's name."}
     status = {"type": "string", "enum": ["active", "inactive"], "description": "Whether charges may be added."}
     for schema in ("NewCustomer", "Customer"):
@@ -158,14 +158,14 @@ def customer_name(contract: Contract) -> None:
 
 
 def recurring_charges(contract: Contract) -> None:
-    """The path segment is `recurring-charges`."""
+    """Rename the path segment `recurring-products` to `recurring-charges`."""
     for path in [path for path in contract.paths if "/recurring-products" in path]:
         rename_key(contract.paths, path, path.replace("/recurring-products", "/recurring-charges"))
     move_links(contract, "/recurring-products", "/recurring-charges")
 
 
 def idempotency_key(contract: Contract) -> None:
-    """A POST may carry an Idempotency-Key."""
+    """Add an optional header Idempotency-Key to each POST."""
     contract.document["components"]["parameters"]["IdempotencyKey"] = {
         "name": "Idempotency-Key",
         "in": "header",
@@ -183,7 +183,7 @@ def idempotency_key(contract: Contract) -> None:
 
 
 def duplicates_are_validation(contract: Contract) -> None:
-    """A duplicate is answered 400 `validation`."""
+    """Answer a duplicate with status 400 and the problem type `validation`."""
     for kind, key in (("Customer", "customerNo"), ("Subscription", "subscriptionNo")):
         operation = contract.operation(f"create_{kind.lower()}")
         name = f"{kind}AlreadyExists"
@@ -201,7 +201,7 @@ def duplicates_are_validation(contract: Contract) -> None:
 
 
 def list_customers(contract: Contract) -> None:
-    """The customers of a ledger can be listed."""
+    """Add an operation that lists the customers of a ledger."""
     document = contract.document
     document["components"]["schemas"]["CustomerList"] = {
         "type": "object",
@@ -241,7 +241,7 @@ def list_customers(contract: Contract) -> None:
 
 
 def created_is_200(contract: Contract) -> None:
-    """A creation is answered 200."""
+    """Answer a creation with status 200."""
     assert replace_response(contract, "201", "200") == 4
 
 

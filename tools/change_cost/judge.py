@@ -1,4 +1,7 @@
-"""Judges requests and responses by openapi.yaml alone; shares no code with the wrapper, the mock or the suite."""
+"""Check requests and responses against openapi.yaml.
+
+This module shares no code with the wrapper, the mock or the contract suite, so it does not repeat their errors.
+"""
 
 from __future__ import annotations
 
@@ -17,33 +20,33 @@ from jsonschema import Draft202012Validator, FormatChecker
 METHODS = ("get", "put", "post", "delete", "patch")
 
 
-_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times as fast
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times as fast as the Python loader
 
 
 class _Loader(_SafeLoader):  # type: ignore[misc]
-    """Numbers are Decimals: `multipleOf: 0.01` with binary numbers is not exact."""
+    """A loader that reads numbers as Decimal, because `multipleOf: 0.01` is not exact with float."""
 
 
 _Loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: Decimal(node.value))
 
 
 def load_json(text: bytes | str) -> Any:
-    """Read JSON, with every digit of its numbers."""
+    """Read JSON with numbers as Decimal, so that every digit is kept."""
     return json.loads(text, parse_float=Decimal)
 
 
 class Judge:
-    """Knows the contract."""
+    """Checks requests and responses against one contract, and remembers the last body of each resource."""
 
     def __init__(self, text: str) -> None:
-        """Read the contract."""
+        """Read the contract from its YAML text."""
         self.document: Any = yaml.load(text, _Loader)  # noqa: S506 - a subclass of SafeLoader
         server = self.document["servers"][0]
         url = server["url"]
         for name, variable in server.get("variables", {}).items():
             url = url.replace(f"{{{name}}}", variable["default"])
         self.base_path = urlsplit(url).path.rstrip("/")
-        self._last: dict[str, Any] = {}  # by path: the last body that was read from there
+        self._last: dict[str, Any] = {}  # the last body of each resource, by its path
         self._validators: dict[int, Draft202012Validator] = {}
 
     @classmethod
@@ -52,7 +55,7 @@ class Judge:
         return cls(path.read_text(encoding="utf-8"))
 
     def resolve(self, node: Any) -> Any:
-        """Follow a reference, if it is one."""
+        """Return the target of a node that is a reference, and any other node as it is."""
         while isinstance(node, dict) and "$ref" in node:
             target: Any = self.document
             for part in node["$ref"].removeprefix("#/").split("/"):
@@ -61,10 +64,10 @@ class Judge:
         return node
 
     def invalid(self, value: Any, schema: Any) -> list[str]:
-        """Return what is wrong with a value."""
+        """Return a message for each place where a value does not match a schema."""
         validator = self._validators.get(id(schema))
         if validator is None:
-            # References of the schema start at the document.
+            # `#/components/…` in the schema must resolve, so the validated document has the components.
             whole = {"components": self.document["components"], "allOf": [schema]}
             validator = Draft202012Validator(whole, format_checker=FormatChecker())
             self._validators[id(schema)] = validator
@@ -74,7 +77,7 @@ class Judge:
         ]
 
     def route(self, path: str) -> tuple[str, dict[str, Any], dict[str, str]] | None:
-        """Return the path of the contract, its item, and the path parameters."""
+        """Return the contract's path that matches a request path, its path item, and the path parameters."""
         if not path.startswith(self.base_path + "/"):
             return None
         segments = path.removeprefix(self.base_path).split("/")
@@ -88,7 +91,10 @@ class Judge:
         return None
 
     def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes, extra: str) -> list[str]:
-        """Return what a request breaks. `extra` is the one property that may be sent without being declared."""
+        """Return a message for each way in which a request breaks the contract.
+
+        `extra` is the only undeclared property that the body may have.
+        """
         path, _, query = target.partition("?")
         where = self.route(path)
         if where is None:
@@ -117,7 +123,10 @@ class Judge:
         return [f"{name}: {fault}" for fault in faults]
 
     def response(self, method: str, target: str, status: int, headers: Mapping[str, str], body: bytes) -> list[str]:
-        """Return what a response breaks, and remember its body."""
+        """Return a message for each way in which a response breaks the contract.
+
+        The body of a success is remembered: `request` uses it to check a later PUT.
+        """
         path = target.partition("?")[0]
         where = self.route(path)
         operation = where[1].get(method.lower()) if where else None
@@ -160,7 +169,10 @@ class Judge:
         return self.resolve(body)["content"]["application/json"]["schema"]
 
     def undeclared(self, value: Any, schema: Any, extra: str) -> Iterator[str]:
-        """Yield the properties that the schema does not have. The schemas are open, so a validator accepts them."""
+        """Yield the properties that the schema does not declare.
+
+        A validator does not report them, because the schemas allow additional properties.
+        """
         declared = self.properties(schema)
         if isinstance(value, dict) and declared:
             for key, each in value.items():
@@ -170,7 +182,7 @@ class Judge:
                     yield from self.undeclared(each, declared[key], extra)
 
     def properties(self, schema: Any) -> dict[str, Any]:
-        """Return the properties of a schema."""
+        """Return the properties of a schema, with those inside `allOf` and `anyOf`."""
         schema = self.resolve(schema)
         found = dict(schema.get("properties", {}))
         for part in [*schema.get("allOf", []), *schema.get("anyOf", [])]:
@@ -178,7 +190,7 @@ class Judge:
         return found
 
     def _remember(self, path: str, value: Any) -> None:
-        """Remember resources by their own path; those in lists, too."""
+        """Remember a resource, and each resource in a list, by the path of the resource."""
         if isinstance(value, dict):
             own = next((value[key] for key in ("@id", "id") if isinstance(value.get(key), str)), "")
             self._last[own if own.startswith("/") else path] = value
@@ -188,17 +200,17 @@ class Judge:
                     self._remember("", resource)
 
     def _cleared(self, path: str, sent: dict[str, Any], schema: Any) -> list[str]:
-        """Return the values that a PUT would clear because it leaves them out."""
+        """Return a message for each value that a PUT would clear by leaving it out."""
         before = self._last.get(path)
         if before is None:
             return ["the charge was not read before it was replaced"]
-        # A null is an intended clear; a property that is not sent is an oversight.
+        # A PUT with null clears a value on purpose. A PUT without the property clears the value by mistake.
         lost = [key for key in self.properties(schema) if before.get(key) is not None and key not in sent]
         return [f"clears {key} by leaving it out" for key in lost]
 
 
 def _links(value: Any) -> Iterator[str]:
-    """Yield the links in a body, without their queries."""
+    """Yield the links in a body, each without its query string."""
     if isinstance(value, str) and value.startswith("/billing/"):
         yield value.partition("?")[0]
     for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
@@ -219,7 +231,10 @@ def _meta_schema() -> Any:
 
 
 def contract_faults(text: str) -> list[str]:
-    """Return what is wrong with a contract: not OpenAPI, references and links to nowhere, examples that do not fit."""
+    """Return a message for each fault of a contract.
+
+    Faults are: invalid OpenAPI, references and links without a target, and examples that do not match their schema.
+    """
     plain = yaml.load(text, _SafeLoader)  # noqa: S506
     faults = [f"OpenAPI: {error.message[:200]}" for error in _meta_schema().iter_errors(plain)]
     judge = Judge(text)
@@ -238,7 +253,7 @@ def contract_faults(text: str) -> list[str]:
             except KeyError:
                 faults.append(f"{path}: {node['$ref']} leads nowhere")
     if faults:
-        return faults  # examples cannot be judged
+        return faults  # without valid references, the examples cannot be checked
     for path, node in _walk(judge.document, ""):
         if "examples" in node and "schema" in node:
             for name, example in node["examples"].items():

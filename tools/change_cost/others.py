@@ -1,6 +1,6 @@
 """Further corrections that the vendor's file may ask for.
 
-No cost is promised for them, but none may be silently wrong.
+Their cost has no limit, but none of them may be silently wrong: a wrong value or request must raise an exception.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ FOUND = ("SubscriptionsFound", "CustomerRecurringProductsFound", "SubscriptionRe
 
 
 def link_is_id(contract: Contract) -> None:
-    """The link of a resource to itself is `id`."""
+    """Rename `@id`, the link of a resource to itself, to `id`."""
     contract.rename_property("@id", "id", RESOURCES)
     contract.rename_in_examples("@id", "id")
 
 
 def date_times(contract: Contract) -> None:
-    """Dates are date-times."""
+    """Make dates date-times."""
     contract.schema("Date").update(format="date-time", description="Midnight of a day, UTC.")
     for key in ("startDate", "endDate", "billedUntil"):
         change_values(contract, key, lambda day: day and f"{day}T00:00:00Z")
 
 
 def quantity_renamed(contract: Contract) -> None:
-    """`quantity` is `numberOfUnits`."""
+    """Rename `quantity` to `numberOfUnits`."""
     contract.rename_property("quantity", "numberOfUnits", CHARGE_SCHEMAS)
     contract.rename_in_examples("quantity", "numberOfUnits")
 
 
 def quantity_moved(contract: Contract) -> None:
-    """`quantity` and `unitPrice` are in an object `pricing`."""
+    """Move `quantity` and `unitPrice` into an object `pricing`, as `count` and `price`."""
     for name in CHARGE_SCHEMAS:
         properties = contract.schema(name)["properties"]
         inner = {"count" if key == "quantity" else "price": properties.pop(key) for key in ("quantity", "unitPrice")}
@@ -63,14 +63,14 @@ def quantity_moved(contract: Contract) -> None:
 
 
 def customer_number(contract: Contract) -> None:
-    """`customerNo` is `customerNumber` on the wire."""
+    """Rename `customerNo` to `customerNumber`."""
     contract.rename_property("customerNo", "customerNumber", ("NewCustomer", "Customer"))
     contract.rename_in_examples("customerNo", "customerNumber")
     contract.rename_in_links("$response.body#/customerNo", "$response.body#/customerNumber")
 
 
 def update_204(contract: Contract) -> None:
-    """An update is answered 204, without a body."""
+    """Answer an update with status 204 and no body."""
     contract.document["components"]["responses"]["Updated"] = {
         "description": "The charge was changed. No body.",
         "x-provenance": {"level": "documented", "source": "customer-swagger"},
@@ -82,12 +82,12 @@ def update_204(contract: Contract) -> None:
 
 
 def deletion_202(contract: Contract) -> None:
-    """A deletion is answered 202."""
+    """Answer a deletion with status 202."""
     replace_response(contract, "204", "202", "Deleted")
 
 
 def validation_422(contract: Contract) -> None:
-    """A request that breaks the contract is answered 422."""
+    """Answer a request that breaks the contract with status 422."""
     problems = contract.component("responses", "Unprocessable")["content"]["application/problem+json"]["examples"]
     problems["validation"] = {"$ref": "#/components/examples/ValidationProblem"}
     for _, _, operation in contract.operations():
@@ -101,7 +101,7 @@ def validation_422(contract: Contract) -> None:
 
 
 def duplicates_422(contract: Contract) -> None:
-    """A duplicate is answered 422, with its own problem type."""
+    """Answer a duplicate with status 422; the problem type stays."""
     problems = contract.component("responses", "Unprocessable")["content"]["application/problem+json"]["examples"]
     for kind in ("Customer", "Subscription"):
         del contract.operation(f"create_{kind.lower()}")["responses"]["409"]
@@ -112,7 +112,7 @@ def duplicates_422(contract: Contract) -> None:
 
 
 def missing_410(contract: Contract) -> None:
-    """A charge that does not exist is answered 410."""
+    """Answer a request for a charge that does not exist with status 410."""
     name = "RecurringProductNotFound"
     responses = contract.document["components"]["responses"]
     for level in ("", "Subscription"):
@@ -136,7 +136,7 @@ def missing_410(contract: Contract) -> None:
 
 
 def vat_share(contract: Contract) -> None:
-    """`vatRate` is a share with 4 decimals."""
+    """Make `vatRate` a share of the price with 4 decimals: 0.25 means 25 %."""
     number = type(contract.schema("VatRate")["multipleOf"])
     step, rate = number(0.0001), number(0.25)
     step.text, rate.text = "0.0001", "0.25"
@@ -147,7 +147,7 @@ def vat_share(contract: Contract) -> None:
 
 
 def limit(schema: str, most: int) -> Callable[[Contract], None]:
-    """Return a correction of a text's length."""
+    """Return an edit that sets the maximum length of a text."""
 
     def edit(contract: Contract) -> None:
         contract.schema(schema)["maxLength"] = most
@@ -156,18 +156,18 @@ def limit(schema: str, most: int) -> Callable[[Contract], None]:
 
 
 def cost_center(contract: Contract) -> None:
-    """A charge may have a `costCenter`."""
+    """Add the optional property `costCenter` to charges."""
     add_to_charges(contract, "costCenter", {"type": "string", "maxLength": 20}, "4711", required=False)
 
 
 def interval(contract: Contract) -> None:
-    """A charge may have an `interval`."""
+    """Add the optional property `interval` to charges."""
     schema = {"type": "string", "enum": ["monthly", "quarterly", "yearly"]}
     add_to_charges(contract, "interval", schema, "monthly", required=False)
 
 
 def subscription_name(contract: Contract) -> None:
-    """A subscription must have a name."""
+    """Require a name on every subscription."""
     name = {"type": "string", "minLength": 1, "maxLength": 50}
     for schema in ("NewSubscription", "Subscription"):
         contract.schema(schema)["properties"]["name"] = from_swagger(**name)
@@ -177,7 +177,7 @@ def subscription_name(contract: Contract) -> None:
 
 
 def no_navigation(contract: Contract) -> None:
-    """Lists have no `navigation`."""
+    """Remove `navigation` from lists."""
     for name in LISTS:
         schema = contract.schema(name)
         del schema["properties"]["navigation"]
@@ -189,7 +189,7 @@ def no_navigation(contract: Contract) -> None:
 
 
 def bare_lists(contract: Contract) -> None:
-    """A list is a bare array."""
+    """Make a list a bare array instead of an object."""
     for name in LISTS:
         schema = contract.schema(name)
         items, description = schema["properties"]["items"]["items"], schema["description"]
@@ -203,20 +203,20 @@ def bare_lists(contract: Contract) -> None:
 
 
 def next_object(contract: Contract) -> None:
-    """Lists have pages, and the next page is `navigation.next.@id`."""
+    """Split lists into pages; the link to the next page is `navigation.next.@id`."""
     link = {"@id": from_swagger(**{"$ref": "#/components/schemas/Link"})}
     add_paging(contract, {"type": "object", "required": ["@id"], "properties": link})
 
 
 def end_date_required(contract: Contract) -> None:
-    """`endDate` must be sent, null when there is none."""
+    """Require `endDate`: a charge without an end date has null."""
     contract.schema("NewRecurringProduct")["required"].append("endDate")
     contract.schema("RecurringProduct")["required"].append("endDate")
     contract.component("examples", "NewMasterProduct")["value"]["endDate"] = None
 
 
 def no_version(contract: Contract) -> None:
-    """The server's path has no version."""
+    """Remove the version from the path of each server."""
     for server in contract.document["servers"]:
         assert server["url"].endswith("/v1")
         server["url"] = server["url"].removesuffix("/v1")
@@ -224,35 +224,35 @@ def no_version(contract: Contract) -> None:
 
 
 def subdomain(contract: Contract) -> None:
-    """The subdomain is `billing`."""
+    """Change the subdomain to `billing`."""
     contract.document["servers"][0]["variables"]["subdomain"]["default"] = "billing"
     move_links(contract, "/billing/customer/", "/billing/billing/")
 
 
 def text_money(contract: Contract) -> None:
-    """A price is a text, such as "499.00"."""
+    """Make a price a text, such as "499.00"."""
     price = contract.schema("UnitPrice")
-    for key in ("minimum", "maximum", "multipleOf"):  # what else it has, such as x-sdk, stays
+    for key in ("minimum", "maximum", "multipleOf"):  # the other keys, such as x-sdk, stay
         del price[key]
     price.update(type="string", pattern=r"^-?[0-9]{1,7}(\.[0-9]{1,6})?$", description="Price of one, up to 6 decimals.")
     change_values(contract, "unitPrice", lambda value: getattr(value, "text", str(value)))
 
 
 def pascal_charges(contract: Contract) -> None:
-    """The keys of charges begin with a capital."""
+    """Begin the property names of charges with a capital letter."""
     for (name,) in WIRE.values():
         contract.rename_property(name, name[0].upper() + name[1:], CHARGE_SCHEMAS)
         contract.rename_in_examples(name, name[0].upper() + name[1:])
 
 
 def uuid_ids(contract: Contract) -> None:
-    """The ids of charges are UUIDs."""
+    """Make the ids of charges UUIDs."""
     schema = {"type": "string", "format": "uuid", "minLength": 36, "maxLength": 36}
     replace_id_schema(contract, schema, "0a5b7c1e-7a53-4f1c-9a41-6a1d2d0c9b77")
 
 
 def null_price(contract: Contract) -> None:
-    """A charge shows every value, null when it has none."""
+    """Show every property of a charge in responses, with null if it has no value."""
     schema = contract.schema("RecurringProduct")
     names = [name for name in schema["properties"] if name not in schema["required"]]
     schema["required"] += names

@@ -1,4 +1,4 @@
-"""docs/change-cost.md."""
+"""Write the text of docs/change-cost.md."""
 
 from __future__ import annotations
 
@@ -35,7 +35,14 @@ COLUMNS = ("generate", "smoke", "demo", "types", "probes")
 
 
 def render(baseline: Outcome, named: list[Outcome], others: list[Outcome], version: str) -> str:
-    """Return the page."""
+    """Return the text of the page.
+
+    Args:
+        baseline: the result without a correction.
+        named: the results of the corrections with a wanted cost.
+        others: the results of the further corrections.
+        version: the commit that was measured.
+    """
     state = "all parts pass" if baseline.passes else f"fails in {failures(baseline)}"
     page = [HEAD.format(version=version, steps=baseline.steps, baseline=state)]
     good = sum(not outcome.missed for outcome in named)
@@ -50,12 +57,12 @@ def render(baseline: Outcome, named: list[Outcome], others: list[Outcome], versi
 
 
 def failures(outcome: Outcome) -> str:
-    """Return the names of the parts that fail."""
+    """Return the names of the parts that failed, separated by commas."""
     return ", ".join(name for name, part in outcome.parts.items() if part.ok is False)
 
 
 def cell(outcome: Outcome, name: str) -> str:
-    """Return what a table says of a part."""
+    """Return the text of the table cell for a part."""
     part = outcome.parts.get(name)
     if part is None or part.ok is None:
         return "–"

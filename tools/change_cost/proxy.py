@@ -1,4 +1,4 @@
-"""A small HTTP proxy between wrapper and mock that records what goes through."""
+"""A small HTTP proxy between the wrapper and the mock that records every request and response."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host
 
 @dataclass(frozen=True)
 class Recorded:
-    """A request and its response."""
+    """A request, its response, and the step of the smoke test that sent the request."""
 
     step: str
     method: str
@@ -29,10 +29,13 @@ class Recorded:
 
 
 class RecordingProxy:
-    """Forwards to the mock and records. `lose` has the methods whose next response is lost."""
+    """Forwards requests to the mock and records them.
+
+    For each method in `lose`, the proxy drops the next response and closes the connection.
+    """
 
     def __init__(self, upstream: str) -> None:
-        """Get ready to forward to the origin `upstream`."""
+        """Prepare to forward requests to the origin `upstream`, such as http://127.0.0.1:8000."""
         self.upstream = urlsplit(upstream)
         self.recorded: list[Recorded] = []
         self.step = ""
@@ -42,7 +45,7 @@ class RecordingProxy:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
-            wbufsize = -1  # headers and body in one write
+            wbufsize = -1  # buffer the response, so that headers and body leave in one write
 
             def forward(self) -> None:
                 proxy._forward(self)
@@ -50,19 +53,19 @@ class RecordingProxy:
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = forward  # noqa: N815 - the names of the base class
 
             def log_message(self, *_: object) -> None:
-                """Stay silent."""
+                """Print nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
-        """Start."""
+        """Start the proxy."""
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return self
 
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
-        """Stop."""
+        """Stop the proxy."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -86,8 +89,8 @@ class RecordingProxy:
         handler.wfile.write(content)
 
     def send(self, method: str, target: str, headers: dict[str, str], body: bytes = b"") -> tuple[int, Message, bytes]:
-        """Send a request to the mock, past the record."""
-        # Each request has a connection of its own: a POST on an idle connection might have to be sent again.
+        """Send a request to the mock without recording it."""
+        # Each request opens its own connection: the server may close an idle one, and a POST would then be lost.
         connection = http.client.HTTPConnection(str(self.upstream.hostname), self.upstream.port, timeout=60)
         try:
             connection.request(method, target, body or None, headers)

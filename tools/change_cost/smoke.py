@@ -1,9 +1,14 @@
-"""The smoke test: the public API of the wrapper against the mock, in a process of its own.
+"""The smoke test: run the public API of the wrapper against the mock, in a separate process.
 
     python -m tools.change_cost.smoke EXPECTATIONS.json RESULT.json
 
-A recording proxy stands between wrapper and mock; every request is judged by the contract. A step is `ok`, `failed`
-(something raised, or the mock breaks the contract) or `different` (a value is wrong and nothing raised).
+A proxy between the wrapper and the mock records every request and response. After the last step, the judge checks them
+against the contract. Each step gets one status:
+
+- `ok`: every value is right, and every request and response keeps to the contract.
+- `failed`: an exception was raised, or the mock breaks the contract.
+- `different`: the wrapper gave a wrong value or sent a wrong request, and nothing raised before that. The page calls
+  this silently wrong.
 """
 
 from __future__ import annotations
@@ -31,20 +36,20 @@ from .proxy import RecordingProxy
 LEDGER, TOKEN = "1234", "smoke-token"
 EXTRA = "crmReference"  # a property that no contract declares
 MOST_MESSAGES = 12
-CLEARS = "clear end_date"  # the step in which a PUT may leave a value out
+CLEARS = "clear end_date"  # in this step, a PUT may leave a value out on purpose
 
 
 class Missing(Exception):
-    """The public API has no way to do this; the message says what is missing."""
+    """The wrapper or the mock lacks something that the corrected contract needs; the message names it."""
 
 
 class MockRefused(Exception):
-    """The mock refuses a request that is right by the contract."""
+    """The mock rejects a request that keeps to the contract."""
 
 
 @dataclass
 class Step:
-    """A step and what came of it."""
+    """A step and its result."""
 
     name: str
     status: str = "ok"
@@ -52,10 +57,10 @@ class Step:
 
 
 class Smoke:
-    """The clients, the mock and what the steps have in common."""
+    """The client, the proxy to the mock, and the helpers that the steps share."""
 
     def __init__(self, expect: Expectations, judge: Judge, proxy: RecordingProxy, url: str, folder: Path) -> None:
-        """Make the client."""
+        """Create the client."""
         from payex_billing import Billing  # noqa: PLC0415 - the import may fail after a correction
 
         self.expect, self.judge, self.proxy, self.folder = expect, judge, proxy, folder
@@ -64,21 +69,21 @@ class Smoke:
         self.step = Step("")
         self.customers = f"{judge.base_path}/{LEDGER}/customers"
 
-    # What is compared.
+    # comparisons
 
     def same(self, what: str, actual: object, expected: object) -> None:
-        """Note a difference."""
+        """Compare a value with the expected one; if they differ, mark the step as `different`."""
         if actual != expected or isinstance(actual, bool) != isinstance(expected, bool):
             self.step.status = "different"
             self.step.messages.append(f"{what} is {actual!r}, expected {expected!r}")
 
     def mock_has(self, what: str, actual: object, expected: object) -> None:
-        """Note what the mock does not do: it fails, but the client is not wrong."""
+        """Compare a value from the mock with the expected one; if they differ, blame the mock, not the client."""
         if actual != expected:
             self.blame_mock(f"{what} is {actual!r}, expected {expected!r}")
 
     def blame_mock(self, fault: str) -> None:
-        """Note that the mock breaks the contract."""
+        """Add a message that the mock breaks the contract, and mark the step as `failed` unless it is `different`."""
         self.step.status = "failed" if self.step.status == "ok" else self.step.status
         if f"mock: {fault}" not in self.step.messages:
             self.step.messages.append(f"mock: {fault}")
@@ -89,7 +94,7 @@ class Smoke:
             self.same(f"{what}.{name}", getattr(product, name), expected.get(name))
 
     def same_wire(self, what: str, document: Any, expected: Mapping[str, Any]) -> None:
-        """Compare every value of a charge as the mock has it, by the names of the contract."""
+        """Compare every value of a charge in the mock's JSON, by the property names of the corrected contract."""
         for name, path in self.expect.wire.items():
             value: Any = document
             for key in path:
@@ -103,7 +108,11 @@ class Smoke:
 
     @contextmanager
     def raises(self, what: str, *names: str) -> Iterator[dict[str, Any]]:
-        """Expect an exception of the package, by its class or that of a parent; yields a place for it."""
+        """Expect an exception whose class, or a parent class, is one of `names`.
+
+        Yields:
+            A dict. After the block, its key `error` has the exception that was raised.
+        """
         caught: dict[str, Any] = {}
         try:
             yield caught
@@ -114,10 +123,16 @@ class Smoke:
         else:
             self.same(what, "no exception", " or ".join(names))
 
-    # What is sent.
+    # values to send
 
     def give(self, function: Any, kind: str, /, *arguments: Any, **named: Any) -> Any:
-        """Call with the properties that the contract requires, by the most natural way that there is."""
+        """Call `function`, and add the properties that the correction requires for this kind of resource.
+
+        A property is passed as a keyword argument if the function has one for it, otherwise in `extra`.
+
+        Raises:
+            Missing: the function accepts neither.
+        """
         required = self.expect.required.get(kind, {})
         accepted = inspect.signature(function).parameters
         for wire_name, value in required.items():
@@ -132,18 +147,18 @@ class Smoke:
         return function(*arguments, **named)
 
     def charge(self, values: Mapping[str, Any], **more: Any) -> Any:
-        """Return a Charge."""
+        """Return a Charge with these values and the properties that the correction requires."""
         from payex_billing import Charge  # noqa: PLC0415
 
         return self.give(Charge, "charge", **values, **more)
 
     def known(self, resource: Any, wire_name: str) -> object:
-        """Return a property that a resource has as attribute or in `extra`."""
+        """Return the value of a property, from the attribute of a resource or from its `extra`."""
         attribute = re.sub(r"(?<!^)([A-Z])", r"_\1", wire_name).lower()
         return getattr(resource, attribute, resource.extra.get(wire_name))
 
     def samples(self) -> dict[str, Any]:
-        """Return a charge with all values."""
+        """Return a value for every attribute of a charge."""
         values: dict[str, Any] = {
             "product_code": "P01",
             "quantity": 3,
@@ -157,10 +172,10 @@ class Smoke:
             values[name] = text if isinstance(values[name], str) else Decimal(text)
         return values
 
-    # Raw requests, past the wrapper.
+    # requests to the mock without the wrapper
 
     def raw(self, method: str, target: str, body: object = None, **headers: str) -> tuple[int, Any]:
-        """Send a request to the mock; returns status and body. The body is judged, too."""
+        """Send a request to the mock, check the response against the contract, and return its status and body."""
         sent = {"Authorization": f"Bearer {TOKEN}", "Accept": "application/json", **headers}
         content = b""
         if body is not None:
@@ -172,14 +187,14 @@ class Smoke:
         return status, load_json(response) if response else None
 
     def put_there(self, target: str, body: object) -> Any:
-        """Create a resource past the wrapper."""
+        """Create a resource in the mock without the wrapper."""
         status, created = self.raw("POST", target, body)
         if status not in {200, 201}:
             raise MockRefused(f"POST {target} {json.dumps(body, default=str)}: {status} {created}")
         return created
 
     def new_customer(self, number: str, subscription: str = "") -> Any:
-        """Put a customer into the mock, and return its handle."""
+        """Create a customer in the mock without the wrapper, and return the wrapper's handle for it."""
         schemas = self.judge.document["components"]["schemas"]
         key = next(iter(schemas["NewCustomer"]["properties"]))
         self.put_there(self.customers, {key: number, **self.expect.required.get("customer", {})})
@@ -190,14 +205,14 @@ class Smoke:
         return self.billing.customer(number)
 
     def charges_path(self, number: str) -> str:
-        """Return the path of a customer's charges, as the contract has it."""
+        """Return the path of a customer's charges in the corrected contract."""
         paths = self.judge.document["paths"]
         creation = "create_customer_recurring_product"
         path = next(path for path, item in paths.items() if item.get("post", {}).get("operationId") == creation)
         return str(self.judge.base_path + path.replace("{ownerNo}", LEDGER).replace("{customerNo}", number))
 
     def wire_body(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return values as the contract has them on the wire."""
+        """Return the request body for these values, with the property names of the corrected contract."""
         body: dict[str, Any] = dict(self.expect.required.get("charge", {}))
         for name, value in values.items():
             *parents, key = self.expect.wire[name]
@@ -212,12 +227,12 @@ class Smoke:
 
 
 def titled(headers: Message) -> dict[str, str]:
-    """Return headers by their usual spelling."""
+    """Return headers with names in their usual spelling, such as `Content-Type`."""
     return {name.title(): value for name, value in headers.items()}
 
 
 def first_line(error: BaseException) -> str:
-    """Return an exception as one line, with the place where it was raised."""
+    """Return an exception as one line, with the file and line outside this package where it was raised."""
     text = " ".join(str(error).split())
     frames = traceback.extract_tb(error.__traceback__)
     places = [frame for frame in frames if "change_cost" not in frame.filename]
@@ -226,21 +241,21 @@ def first_line(error: BaseException) -> str:
 
 
 def run_step(smoke: Smoke, name: str, step: Callable[[Smoke], None]) -> Step:
-    """Run a step."""
+    """Run a step and return it with its status."""
     smoke.step = Step(name)
     smoke.proxy.step = name
     smoke.proxy.lose.clear()
     try:
         step(smoke)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the result
-        # A value that differed before is still silently wrong.
+    except Exception as error:  # noqa: BLE001 - any exception is a result of the step
+        # If a value was wrong before this exception, the step stays `different`: nothing had raised for that value.
         smoke.step.status = "failed" if smoke.step.status == "ok" else smoke.step.status
         smoke.step.messages.append(first_line(error))
     return smoke.step
 
 
 def judge_traffic(judge: Judge, proxy: RecordingProxy, steps: list[Step]) -> None:
-    """Hold the recorded requests and responses against the contract."""
+    """Check the recorded requests and responses against the contract, and update the steps that sent them."""
     by_name = {step.name: step for step in steps}
     for each in proxy.recorded:
         step = by_name.get(each.step)
@@ -260,14 +275,14 @@ def judge_traffic(judge: Judge, proxy: RecordingProxy, steps: list[Step]) -> Non
 
 
 def write(steps: list[Step], path: Path) -> None:
-    """Write the result."""
+    """Write the steps and their results to a JSON file."""
     for step in steps:
         step.messages = step.messages[:MOST_MESSAGES]
     path.write_text(json.dumps([asdict(step) for step in steps], ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def main(arguments: list[str]) -> int:
-    """Run all steps and write the result; returns 0 if every step is ok."""
+    """Run all steps and write the results; return 0 if every step is ok, otherwise 1."""
     expect = Expectations.from_dict(json.loads(Path(arguments[0]).read_text(encoding="utf-8")))
     judge = Judge.of(Path("openapi.yaml"))
     steps: list[Step] = []
@@ -285,7 +300,7 @@ def main(arguments: list[str]) -> int:
             with RecordingProxy(server.url) as proxy:
                 smoke = Smoke(expect, judge, proxy, proxy.url, Path(folder))
                 for name, run in STEPS.items():
-                    # Written before each step, so that a step that never ends is named.
+                    # Written before each step: if the step never ends, the file names that step.
                     write([*steps, Step(name, "failed", ["did not end within the time limit"])], Path(arguments[1]))
                     steps.append(run_step(smoke, name, run))
                 smoke.billing.close()

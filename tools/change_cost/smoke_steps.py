@@ -1,4 +1,4 @@
-"""The steps of the smoke test. Each has customers of its own, so that one failure does not cause the next."""
+"""The steps of the smoke test. Each step uses its own customers, so that a failed step does not break another."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CREDIT = {
 
 
 def customers(smoke: Smoke) -> None:
-    """Create a customer and a subscription, read and list them, create them again."""
+    """Create a customer and a subscription, read both, and list the subscription."""
     handle = smoke.billing.customer("15615616")
     created = smoke.give(handle.create, "customer")
     read = handle.get()
@@ -48,7 +48,7 @@ def customers(smoke: Smoke) -> None:
 
 
 def ensure(smoke: Smoke) -> None:
-    """`ensure` creates, and reads when it exists."""
+    """Call `ensure` twice: the first call creates the resources, the second call reads them."""
     handle = smoke.billing.customer("15615617")
     for _ in range(2):
         smoke.same("customer_no", smoke.give(handle.ensure, "customer").customer_no, "15615617")
@@ -59,7 +59,7 @@ def ensure(smoke: Smoke) -> None:
 
 
 def duplicates(smoke: Smoke) -> None:
-    """A duplicate is the documented exception."""
+    """Create a duplicate; the client raises the documented exception."""
     handle = smoke.new_customer("15615618", "46701234569")
     with smoke.raises("a duplicate customer", *smoke.expect.duplicate) as caught:
         smoke.give(handle.create, "customer")
@@ -70,7 +70,7 @@ def duplicates(smoke: Smoke) -> None:
 
 
 def missing(smoke: Smoke) -> None:
-    """What does not exist is the documented exception."""
+    """Request resources that do not exist; the client raises the documented exceptions."""
     nobody, handle = smoke.billing.customer("404404"), smoke.new_customer("15615619")
     names = smoke.expect.not_found
     with smoke.raises("a missing customer", "CustomerNotFound") as caught:
@@ -83,7 +83,7 @@ def missing(smoke: Smoke) -> None:
         list(nobody.recurring_products.list())
     with smoke.raises("a missing subscription", "SubscriptionNotFound"):
         handle.subscription("1").get()
-    # An id that fits the contract's schema, whatever that is.
+    # The id of another customer's charge fits the schema for ids in every corrected contract.
     some = handle.recurring_products.create(smoke.charge({"product_code": "P01"}))
     other = smoke.new_customer("15615620").recurring_products
     with smoke.raises("a missing charge", *names):
@@ -93,7 +93,7 @@ def missing(smoke: Smoke) -> None:
 
 
 def charges(smoke: Smoke) -> None:
-    """Add charges at both levels, read them alone and in the list, compare every value."""
+    """Add charges to a customer and a subscription, read and list them, and compare every value."""
     handle = smoke.new_customer("15615621", "46701234570")
     for level, place in (("customer", handle), ("subscription", handle.subscription("46701234570"))):
         products = place.recurring_products
@@ -114,7 +114,7 @@ def charges(smoke: Smoke) -> None:
 
 
 def updates(smoke: Smoke) -> None:
-    """Update one value after another; all others stay."""
+    """Update one value at a time, and check that all other values stay."""
     handle = smoke.new_customer("15615622", "46701234571")
     for level, place in (("customer", handle), ("subscription", handle.subscription("46701234571"))):
         products = place.recurring_products
@@ -131,7 +131,7 @@ def updates(smoke: Smoke) -> None:
 
 
 def clear(smoke: Smoke) -> None:
-    """Clear the end date; all others stay."""
+    """Clear the end date, and check that all other values stay."""
     products = smoke.new_customer("15615623").recurring_products
     values = smoke.samples()
     created = products.create(smoke.charge(values))
@@ -142,7 +142,10 @@ def clear(smoke: Smoke) -> None:
 
 
 def delete(smoke: Smoke) -> None:
-    """Delete a charge and a subscription; or see that the client does not try where the contract has no DELETE."""
+    """Delete charges and a subscription.
+
+    If the contract has no DELETE for charges, the client must raise without sending a request.
+    """
     handle = smoke.new_customer("15615624", "46701234572")
     subscription = handle.subscription("46701234572")
     for place in (handle, subscription):
@@ -157,7 +160,7 @@ def delete(smoke: Smoke) -> None:
             sent = len(smoke.proxy.recorded)
             try:
                 products.delete(created.id)
-            except Exception as error:  # noqa: BLE001 - any exception says that the API cannot do this
+            except Exception as error:  # noqa: BLE001 - any exception is accepted
                 smoke.same("requests", len(smoke.proxy.recorded) - sent, 0)
                 print(f"delete: {error!r}")
             else:
@@ -168,7 +171,7 @@ def delete(smoke: Smoke) -> None:
 
 
 def refused(smoke: Smoke) -> None:
-    """Values that the contract refuses are InvalidArgument before anything is sent."""
+    """Pass values that the contract does not allow; the client raises InvalidArgument and sends nothing."""
     products = smoke.new_customer("15615625").recurring_products
     created = products.create(smoke.charge(smoke.samples()))
     schemas = smoke.judge.document["components"]["schemas"]
@@ -201,7 +204,7 @@ def refused(smoke: Smoke) -> None:
 
 
 def at_the_limits(smoke: Smoke) -> None:
-    """Values at the contract's limits are taken."""
+    """Send values at the limits of the contract; the client and the mock accept them."""
     products = smoke.new_customer("15615626").recurring_products
     schemas = smoke.judge.document["components"]["schemas"]
     limits: tuple[dict[str, Any], ...] = (
@@ -216,7 +219,7 @@ def at_the_limits(smoke: Smoke) -> None:
 
 
 def many(smoke: Smoke) -> None:
-    """250 charges of one customer are all listed."""
+    """List all 250 charges of one customer."""
     handle = smoke.new_customer("15615627")
     path = smoke.charges_path("15615627")
     for index in range(250):
@@ -239,7 +242,7 @@ def many(smoke: Smoke) -> None:
 
 
 def extra(smoke: Smoke) -> None:
-    """An undeclared property is kept, and a declared one without an attribute is in `extra`."""
+    """Send and read an undeclared property, and declared properties that have no attribute, in `extra`."""
     products = smoke.new_customer("15615628").recurring_products
     more = {**smoke.expect.declared_extra, EXTRA: "A-1"}
     created = products.create(smoke.charge(smoke.samples(), extra=more))
@@ -254,7 +257,7 @@ def extra(smoke: Smoke) -> None:
 
 
 def dicts(smoke: Smoke) -> None:
-    """Values go to dicts and back."""
+    """Convert a charge to a dict and back without a loss, and find it again with `ensure`."""
     from payex_billing import Charge, RecurringProduct  # noqa: PLC0415
 
     products = smoke.new_customer("15615629").recurring_products
@@ -266,7 +269,7 @@ def dicts(smoke: Smoke) -> None:
 
 
 def lost(smoke: Smoke) -> None:
-    """A creation whose response is lost is found, and not doubled."""
+    """Lose the response to a creation, and look the creation up; the ledger has exactly one charge."""
     handle = smoke.new_customer("15615630")
     smoke.proxy.lose.append("POST")
     try:
@@ -281,7 +284,10 @@ def lost(smoke: Smoke) -> None:
 
 
 def idempotency(smoke: Smoke) -> None:
-    """Where the contract has an Idempotency-Key, the mock gives the first result and the client sends one."""
+    """Repeat a POST with the same Idempotency-Key, if the contract has that header.
+
+    The mock must return the first result again, and the client must send the header.
+    """
     if not smoke.expect.idempotency:
         return
     handle, path = smoke.new_customer("15615631"), smoke.charges_path("15615631")
@@ -297,7 +303,7 @@ def idempotency(smoke: Smoke) -> None:
 
 
 def asynchronous(smoke: Smoke) -> None:
-    """AsyncBilling does the same."""
+    """Create, update and list a charge with AsyncBilling."""
     from payex_billing import AsyncBilling  # noqa: PLC0415
 
     smoke.new_customer("15615632")
@@ -316,7 +322,7 @@ def asynchronous(smoke: Smoke) -> None:
 
 
 def list_of_customers(smoke: Smoke) -> None:
-    """Where the contract lists the customers, the mock does."""
+    """List the customers, if the contract has an operation for that."""
     if not smoke.expect.lists_customers:
         return
     smoke.new_customer("15615633")

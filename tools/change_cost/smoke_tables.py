@@ -12,12 +12,13 @@ from typing import Any
 
 from .smoke import LEDGER, TOKEN, Smoke
 
-# A creation without a result is waited for, and after some corrections every creation is one.
+# Seconds. `apply` waits until the result of a lost creation is certain. After some corrections, no creation gets a
+# result that the client can read, so the waits are short.
 PATIENCE: dict[str, Any] = {"settle": 3, "patience": 5}
 
 
 def table(smoke: Smoke, name: str, prefix: str, price: str) -> Path:
-    """Write a table of six charges of two customers."""
+    """Write a CSV file with three charges for each of two customers, and return its path."""
     more = smoke.expect.required.get("charge", {})
     vat = "0.25" if smoke.judge.document["components"]["schemas"]["VatRate"]["maximum"] == 1 else "25.00"
     path = smoke.folder / name
@@ -34,14 +35,14 @@ def table(smoke: Smoke, name: str, prefix: str, price: str) -> Path:
 
 
 def prepare(smoke: Smoke, prefix: str) -> None:
-    """Put the customers of a table there if `apply` cannot know the properties that they need."""
+    """Create the customers of a table if the contract requires properties that `apply` cannot know."""
     if {"customer", "subscription"} & set(smoke.expect.required):
         for number in (f"{prefix}1", f"{prefix}2"):
             smoke.new_customer(number, "467011")
 
 
 def reconcile(smoke: Smoke) -> None:
-    """Apply a table, apply it again, apply it changed."""
+    """Apply a table, apply the same table again, and apply it with other prices."""
     import payex_billing  # noqa: PLC0415
 
     prepare(smoke, "7000")
@@ -58,7 +59,7 @@ def reconcile(smoke: Smoke) -> None:
 
     smoke.same("first: applied, unchanged", apply(table(smoke, "a.csv", "7000", "499.10")), (6, 0))
     smoke.same("again: applied, unchanged", apply(table(smoke, "a.csv", "7000", "499.10")), (0, 6))
-    # A price that changes by 1 % is no reason for a guard.
+    # The price changes by less than 1 %, so no guard stops the run.
     smoke.same("changed: applied, unchanged", apply(table(smoke, "a.csv", "7000", "501.123456")), (6, 0))
     held = list(smoke.billing.customer("70001").all_charges())
     smoke.same("prices", [each.product.unit_price for each in held], [Decimal("501.123456")] * 3)
@@ -69,10 +70,10 @@ def reconcile(smoke: Smoke) -> None:
 
 
 def command_line(smoke: Smoke) -> None:
-    """`plan`, `apply` and `charges list` of the command line."""
+    """Run `plan`, `apply` and `charges list` from the command line."""
     prepare(smoke, "8000")
     settings = {"PAYEX_TOKEN": TOKEN, "PAYEX_OWNER_NO": LEDGER, "PAYEX_BASE_URL": smoke.proxy.url, "PAYEX_TIMEOUT": "5"}
-    # The guards remember the run of the step before this one; for them this is another place.
+    # The guards compare a run with the earlier run in XDG_STATE_HOME. Another folder keeps the two steps apart.
     settings["XDG_STATE_HOME"] = str(smoke.folder / "command-line")
     path = str(table(smoke, "b.csv", "8000", "99.90"))
 
