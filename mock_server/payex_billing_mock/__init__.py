@@ -1,7 +1,8 @@
 """A stateful mock of the PayEx Billing Customer API, written against `openapi.yaml` alone.
 
-It shares no code with the client, so that it can prove the client wrong. `create_app` gives an ASGI application,
-`MockServer` serves one on a real socket, and `python -m payex_billing_mock` does so from the command line.
+The mock shares no code with the client, so that tests against the mock can find errors in the client. `create_app`
+returns an ASGI application, `MockServer` serves the mock on a real socket, and `python -m payex_billing_mock` serves
+the mock from the command line.
 """
 
 try:

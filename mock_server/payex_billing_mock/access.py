@@ -1,8 +1,13 @@
-"""Who may use the console and `/mock/faults`: no page of another site, and for the console only this machine.
+"""Access checks for the console and `/mock/faults`.
 
-Three ways in are closed. A page of another site cannot send the header `GUARD` without asking first, and the mock
-never agrees (no CORS). A page whose name was rebound to a loopback address sends its own name as Host, which is not a
-loopback name. A browser on another machine has another peer address, whatever Host it sends.
+The checks stop three kinds of requests:
+
+- From a page of another site: the browser sends the header `GUARD` only if the mock allows it, and the mock never
+  does (no CORS).
+- From a page whose host name now resolves to a loopback address (DNS rebinding): the request has that host name as
+  Host, which is not a loopback name.
+- From a browser on another machine, for the console only: the peer address is not a loopback address, whatever Host
+  the browser sends.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ _LOOPBACK_NAME = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?", re
 
 
 def is_loopback(address: str) -> bool:
-    """Whether an IP address is one of this machine's loopback addresses; an IPv4 address may be mapped to IPv6."""
+    """Return whether an IP address is a loopback address. Accept also an IPv4 address that is mapped to IPv6."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -27,15 +32,15 @@ def is_loopback(address: str) -> bool:
 
 
 def has_loopback_host(request: Request) -> bool:
-    """Whether the Host header is a loopback name, which no other site has."""
+    """Return whether the Host header is a loopback name. Requests from other sites have another Host."""
     return _LOOPBACK_NAME.fullmatch(request.headers.get("host", "")) is not None
 
 
 def has_guard(request: Request) -> bool:
-    """Whether the request has the header that pages of other sites cannot send."""
+    """Return whether the request has the header that pages of other sites cannot send."""
     return request.headers.get(GUARD) == "1"
 
 
 def is_json(request: Request) -> bool:
-    """Whether the body is declared as JSON."""
+    """Return whether the Content-Type declares the body as JSON."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"

@@ -1,4 +1,4 @@
-"""The six actions on collections and items, as they follow from the paths and verbs of the contract."""
+"""Carries out the six actions on collections and items: list, create, read, merge, replace and remove."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Call:
     """A request that has passed every check of the contract.
 
     Attributes:
-        store: the state.
+        store: the state of the mock.
         ledger: the ledger's number.
         parameters: the decoded path parameters.
         query: the query as sent.
@@ -34,7 +34,10 @@ class Call:
 
 
 def perform(operation: Operation, call: Call) -> tuple[str, Resource | None]:
-    """Do what an operation does: the text of the response, empty without a body, and the resource it is about."""
+    """Carry out an operation. Return the response text (empty without a body) and the affected resource.
+
+    A list operation returns None in place of the resource.
+    """
     store, collection = call.store, operation.collection
     owner = _owner(call, collection)
     content = call.body
@@ -61,7 +64,11 @@ def perform(operation: Operation, call: Call) -> tuple[str, Resource | None]:
 
 
 def _owner(call: Call, collection: Collection) -> Resource:
-    """The resource that a collection belongs to, or a refusal that names the first that does not exist."""
+    """Return the resource that a collection belongs to.
+
+    Raises:
+        Refusal: an owner in the path does not exist. The refusal names the first missing owner.
+    """
     owners: list[Collection] = []
     above = collection.owner
     while above is not None and above.owner is not None:

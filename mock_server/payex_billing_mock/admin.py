@@ -1,4 +1,4 @@
-"""`/mock/faults`: the mock's faults over HTTP, for tests in other processes."""
+"""Serves `/mock/faults`: tests in other processes read and change the faults over HTTP."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ PATH = b"/mock/faults"
 
 
 class Admin:
-    """Shows and changes the faults.
+    """Handles the requests for `/mock/faults`, which show and change the faults.
 
-    GET lists the faults, POST `{"faults": ["lose-answer:POST"]}` queues more, DELETE ends all. Each response has the
-    faults that requests may still meet, and as `lateWrites` the number of writes that have not taken effect yet.
+    GET lists the faults, POST `{"faults": ["lose-answer:POST"]}` adds faults to the queue, and DELETE ends all faults.
+    Each response except a 403 contains `faults`, the faults that requests may still meet, and `lateWrites`, the number
+    of writes that have not taken effect yet.
 
-    Every request needs the header `X-Payex-Console: 1`, and a POST a JSON Content-Type: a page of another site can
-    send neither without asking first. A request from this machine also needs a loopback name as its Host.
+    Every request needs the header `X-Payex-Console: 1`, and a POST also needs a JSON Content-Type. A browser sends
+    these headers for a page of another site only if the mock allows it, and the mock never does. A request from this
+    machine also needs a loopback name as its Host.
 
     Args:
         faults: the faults that requests meet.
@@ -29,7 +31,7 @@ class Admin:
         self._faults = faults
 
     def answer(self, request: Request) -> Answer | None:
-        """The response, or None if the path is another one."""
+        """Return the response, or None if the request has another path."""
         if request.raw_path != PATH:
             return None
         status, error = self._change_faults(request)
@@ -39,7 +41,7 @@ class Admin:
         return Answer(status, {"Content-Type": "application/json", "Content-Length": str(len(body))}, body)
 
     def _change_faults(self, request: Request) -> tuple[int, str | None]:
-        """Do what a request to `/mock/faults` asks; its status, and what was wrong."""
+        """Carry out a request to `/mock/faults`. Return the status, and an error message or None."""
         if not has_guard(request):
             return 403, f"/mock/faults needs the header {GUARD}: 1, which pages of other sites cannot send."
         if is_loopback(request.peer) and not has_loopback_host(request):

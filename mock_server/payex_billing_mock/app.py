@@ -1,4 +1,4 @@
-"""The mock itself: checks a request in the order a careful server would, and responds to it."""
+"""The mock itself: checks each request against the contract, and responds to it."""
 
 from __future__ import annotations
 
@@ -32,19 +32,20 @@ Interceptor = Callable[[Request, Respond], Answer]
 
 
 class MockApp:
-    """An ASGI application that answers as the contract says.
+    """An ASGI application that responds as the contract defines.
 
     Args:
         ledgers: the token of each ledger, by ledger number.
-        store: the state; a new one in memory if not given.
-        contract: the contract; this package's own if not given.
-        interceptor: answers each request in the mock's place; it may call the mock's own `respond`, which it gets.
+        store: the state of the mock; by default a new state in memory.
+        contract: the contract; by default the contract in this package.
+        request_seconds: the longest time to receive the body of a request; None means no limit. The limit holds only
+            where this application reads the body itself, as an ASGI application on asyncio.
+        interceptor: a function that responds to each request in place of the mock. It receives the request and the
+            mock's own `respond`, which it may call.
 
     Attributes:
         interceptor: the interceptor; may be changed at any time.
-        observers: called with each request once it has its response.
-        request_seconds: the longest time for the body of a request, where this application reads the body itself, as
-            an ASGI application on asyncio; None for no limit.
+        observers: functions that the mock calls with each request once the response is ready.
     """
 
     def __init__(
@@ -75,17 +76,17 @@ class MockApp:
         fault: str | None = None,
         took_effect: bool = True,
     ) -> None:
-        """Tell the observers of a request."""
+        """Report a handled request to the observers."""
         handled = Handled(request, answer, seconds, fault, took_effect)
         for observer in self.observers:
             observer(handled)
 
     def handle(self, request: Request) -> Answer:
-        """Answer one request, unless the interceptor does."""
+        """Return the response to one request, from the interceptor if there is one."""
         return self.respond(request) if self.interceptor is None else self.interceptor(request, self.respond)
 
     def respond(self, request: Request) -> Answer:
-        """Answer one request. Calls from several threads are taken one after the other."""
+        """Return the mock's own response to one request. Calls from several threads run one after the other."""
         if request.raw_path == b"/healthz" and request.method == "GET":
             return _answer(200, "application/json", '{"status":"ok"}')
         match = self.contract.match(request.raw_path)
@@ -97,7 +98,7 @@ class MockApp:
             return self.refuse(refusal, operation)
 
     def refuse(self, refusal: Refusal, operation: Operation | None = None) -> Answer:
-        """The response that says no, as an operation declares it."""
+        """Return the response for a refusal, in the form that the operation declares."""
         declares = operation.declares if operation is not None else lambda _: True
         kind, told = self.contract.problems.of(refusal, declares)
         view = self.contract.problem_view
@@ -132,7 +133,11 @@ class MockApp:
         return _answer(operation.success, operation.media_type, text, headers)
 
     def _perform_once(self, key: str, request: Request, operation: Operation, call: Call) -> Answer:
-        """Give the first response again to a request that repeats an idempotency key, and its path and body."""
+        """Carry out a request once for its idempotency key, and return the first response to each repetition.
+
+        Raises:
+            Refusal: an earlier request used the key with another method, path or body.
+        """
         asked = (request.method, request.raw_path, call.body)
         if (call.ledger, key) not in self.store.replies:
             try:
@@ -149,7 +154,11 @@ class MockApp:
         return answer
 
     def _authorize(self, request: Request, match: Match, operation: Operation) -> str:
-        """The ledger of a request, if its token is the ledger's."""
+        """Return the ledger of a request.
+
+        Raises:
+            Refusal: the operation needs a token, and the request has no token or the token of another ledger.
+        """
         named = match.parameters.get(self.contract.ledger_parameter or "")
         if not operation.is_secured:
             return named if named is not None else self.ledgers[0]
@@ -167,7 +176,7 @@ class MockApp:
         return ledger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Speak ASGI."""
+        """Handle one ASGI scope: a request, or the lifespan of the application."""
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
             return
@@ -178,12 +187,12 @@ class MockApp:
         try:
             body = b"" if bodiless else await self._read_in_time(receive)
         except TimeoutError:
-            # The server closes the connection after the response, because the rest of the body is still to come.
+            # The rest of the body can still arrive, so the server must close the connection after this response.
             closing = [(b"server", b"payex-billing-mock"), (b"content-length", b"0"), (b"connection", b"close")]
             await send({"type": "http.response.start", "status": 408, "headers": closing})
             await send({"type": "http.response.body", "body": b""})
             return
-        # ASGI makes raw_path optional, but without it `%2F` cannot be told from `/`.
+        # ASGI makes raw_path optional. The mock needs it, because the decoded path does not distinguish `%2F` from `/`.
         request = Request(scope["method"], scope["raw_path"], headers, body, query=scope.get("query_string", b""))
         started = time.perf_counter()
         answer = self.handle(request)
@@ -206,7 +215,7 @@ class MockApp:
 
 
 def create_app(ledgers: Mapping[str, str], *, store: Store | None = None, contract: Contract | None = None) -> MockApp:
-    """Make the ASGI application; see `MockApp`."""
+    """Create the ASGI application; see `MockApp` for the arguments."""
     return MockApp(ledgers, store=store, contract=contract)
 
 
@@ -231,7 +240,7 @@ def _body(request: Request, operation: Operation) -> JsonObject:
 
 
 def _reason(error: ValueError) -> str:
-    """Why the text is not JSON, without the text itself."""
+    """Return why a text is not JSON. The reason does not contain the text itself."""
     return {"UnicodeDecodeError": "not UTF-8", "UnicodeEncodeError": "a lone surrogate"}.get(
         type(error).__name__, str(error)
     )
@@ -261,9 +270,10 @@ def _answer(status: int, media_type: str | None, text: str, headers: Mapping[str
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """Read the body; None when it is too large.
+    """Read the body. Return None if the body has more than `MAX_BODY_BYTES`.
 
-    A moderately large one is still read to its end, so that the client gets its answer and keeps its connection.
+    A body of up to `DRAINED_BYTES` is still read to its end, so that the client gets the response and keeps the
+    connection.
     """
     body = bytearray()
     size = 0

@@ -1,7 +1,8 @@
 """The console: pages that show the mock's state, with buttons that make requests fail.
 
-It responds only to browsers on this machine: the peer's address must be a loopback address, and the Host header a
-loopback name. Buttons also need the header `X-Payex-Console: 1`. `access` explains why. The console shows no token.
+The console responds only to browsers on this machine: the peer's address must be a loopback address, and the Host
+header must be a loopback name. The request of a button also needs the header `X-Payex-Console: 1`. The module `access`
+explains why. The console never shows a token.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ PAGES = {
 }
 HEADERS = {
     "Cache-Control": "no-cache",
-    # The renderer of the contract sets styles, and draws its icons from data.
+    # Swagger UI, which shows the contract, needs inline styles and has its icons in `data:` URLs.
     "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
@@ -54,14 +55,14 @@ HEADERS = {
 }
 MONTHS, CUSTOMERS, REQUESTS = 12, 100, 100
 SAMPLE = (("15615616", "46701234567", 2), ("15615616", "", 1), ("20010007", "735999000001", 1))
-"""A customer, its subscription, and how many of the contract's example charges it gets."""
+"""Each row: a customer, its subscription (empty for the customer itself), and the number of example charges to add."""
 
 
 class Console:
     """Responds to requests for the console's paths.
 
     Args:
-        app: the mock. The console records its traffic from now on.
+        app: the mock. The console records the requests to the mock from now on.
         faults: the faults that the buttons change.
     """
 
@@ -73,7 +74,7 @@ class Console:
         self._timers: list[threading.Timer] = []
 
     def answer(self, request: Request) -> Answer | None:
-        """The response, or None if the path is not one of the console's."""
+        """Return the response, or None if the request is not for the console."""
         path = request.raw_path
         if path in PAGES and request.method in {"GET", "HEAD"}:
             name, kind = PAGES[path]
@@ -92,7 +93,7 @@ class Console:
             timer.cancel()
 
     def _guarded(self, request: Request) -> Answer | None:
-        """The rejection of a request that may come from another machine or from a page of another site."""
+        """Return a 403 if the request may come from another machine or from a page of another site; otherwise None."""
         if not is_loopback(request.peer):
             return _json(
                 403,
@@ -111,7 +112,7 @@ class Console:
         return None
 
     def _contract(self, request: Request) -> dict[str, Any]:
-        """The contract as JSON, with the mock itself as its only server."""
+        """Return the contract as JSON, with the mock itself as the only server."""
         own = {"url": self._app.contract.base_path, "description": "This mock"}
         document: dict[str, Any] = json.loads(json.dumps(self._app.contract.document, default=str))
         return document | {"servers": [own]}
@@ -183,7 +184,7 @@ class Console:
                     self._app.store.create(owner, charges, example)
 
     def _sample_owner(self, above: Resource, role: str, number: str, bodies: Mapping[Collection, Body]) -> Resource:
-        """A customer or subscription of the sample, which may exist already."""
+        """Return a customer or subscription of the sample. Create it if it does not exist."""
         collection = above.collection.child(role)
         if collection is None or collection not in bodies:
             return above
@@ -198,7 +199,7 @@ class Console:
 
 
 def _columns(contract: Contract) -> dict[str, bool]:
-    """The properties of a charge that the console shows, and whether each is a number."""
+    """Return the properties of a charge that the console shows, and whether each property is a number."""
     schemas = Schemas(contract.document)
     for collection in contract.root:
         if collection.role == "charge":
@@ -228,14 +229,14 @@ def _ledger(store: Store, number: str, today: date, columns: Iterable[str]) -> d
 
 
 def _money(charges: list[Resource], today: date) -> Iterator[dict[str, str]]:
-    """What the charges that are open in a month come to, without VAT: this month and those that follow."""
+    """Yield the total amount without VAT of the charges that are open in each month, from this month on."""
     for ahead in range(MONTHS):
         years, month = divmod(today.month - 1 + ahead, 12)
         name = f"{today.year + years:04}-{month + 1:02}"
         amount = Decimal(0)
         for charge in charges:
             document, names = charge.document, charge.collection.meanings
-            # yyyy-MM sorts as text
+            # Months in the form yyyy-MM compare correctly as text.
             begun = (document.get(names.start or "") or "")[:7] <= name
             if begun and (document.get(names.end or "") or "9999-12")[:7] >= name:
                 quantity = document.get(names.quantity) or 0 if names.quantity else 1

@@ -1,4 +1,4 @@
-"""The contract as the mock needs it: its routes, its collections and its problem types."""
+"""Reads from the contract what the mock needs: the routes, the collections and the problem types."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Contract", "ContractError", "Match", "Route", "build_contract", "loa
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One path of the contract: a segment is literal text, or the name of a parameter in braces."""
+    """One path of the contract. Each segment is literal text, or the name of a parameter in braces."""
 
     segments: tuple[str, ...]
     operations: Mapping[str, Operation]
@@ -50,11 +50,11 @@ class Contract:
     """What the mock reads from `openapi.yaml`.
 
     Attributes:
-        document: the contract as it was read.
+        document: the parsed contract, unchanged.
         base_path: the path of the API on its origin, such as `/billing/customer/v1`.
         root: the root of the collections.
         problems: the problem types.
-        problem_view: how a problem is written that belongs to no operation.
+        problem_view: the form of a problem response to a request that matches no operation.
         ledger_parameter: the path parameter that names the ledger; None if no path names it.
     """
 
@@ -72,15 +72,18 @@ class Contract:
         return self.problems.by_code
 
     def operations(self) -> Iterator[Operation]:
-        """Every operation."""
+        """Yield every operation of the contract."""
         for routes in self._routes.values():
             for route in routes:
                 yield from route.operations.values()
 
     def match(self, raw_path: bytes) -> Match | None:
-        """Find the route of a path as it came over the wire.
+        """Find the route of a path, and decode its parameters. Return None if no route fits.
 
-        The path is split before it is decoded, so that a `/` inside a parameter travels as `%2F`.
+        The mock splits the path before it decodes the segments, so that `%2F` is a `/` inside a parameter.
+
+        Args:
+            raw_path: the path as the client sent it, not decoded.
         """
         prefix = self.base_path.encode() + b"/"
         if not raw_path.startswith(prefix):
@@ -107,7 +110,7 @@ class Contract:
 
 
 def load_contract(path: str | Path | None = None) -> Contract:
-    """Read a contract; without a path, the one this package was made for.
+    """Read a contract from a file; without a path, read the contract in this package.
 
     Raises:
         ContractError: the file cannot be read or is not an OpenAPI 3.1 document of this API's shape.
@@ -124,14 +127,14 @@ def load_contract(path: str | Path | None = None) -> Contract:
 @cache
 def _own_contract() -> Contract:
     packaged = resources.files(__package__) / "openapi.yaml"
-    # In a checkout the contract is not inside the package but at the top: two folders up.
+    # In a checkout the contract is not in the package folder but in the top folder, two levels higher.
     source = packaged if packaged.is_file() else Path(__file__).parents[2] / "openapi.yaml"
     return _read(source.read_text(encoding="utf-8"), "openapi.yaml")
 
 
 def _read(text: str, name: str) -> Contract:
     try:
-        # The compiled loader of the same library reads the file ten times as fast, where there is one.
+        # CSafeLoader is ten times as fast as SafeLoader, but not every installation of PyYAML has it.
         document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
     except yaml.YAMLError as error:
         raise ContractError(f"{name} is not YAML: {error}") from error
@@ -142,10 +145,10 @@ def _read(text: str, name: str) -> Contract:
 
 
 def build_contract(document: Mapping[str, Any]) -> Contract:
-    """Make a contract of a document that was read already.
+    """Build a contract from a parsed document.
 
     Raises:
-        ContractError: the mock cannot serve it.
+        ContractError: the mock cannot serve the contract.
     """
     try:
         return _build(document)
@@ -178,9 +181,9 @@ def _build(document: Mapping[str, Any]) -> Contract:
         operations = {
             method.upper(): reader.read(path, item, method, by_path[path]) for method in METHODS if method in item
         }
-        for accepted in {segments, segments[:-1] if not segments[-1] else segments}:  # links end without a slash
+        for accepted in {segments, segments[:-1] if not segments[-1] else segments}:  # also without last slash
             routes.setdefault(len(accepted), []).append(Route(accepted, operations))
-    for same_length in routes.values():  # literal segments win over parameters
+    for same_length in routes.values():  # a literal segment has priority over a parameter
         same_length.sort(key=lambda route: [segment.startswith("{") for segment in route.segments])
     views = [view for each in _operations(routes) for view in each.problems.values() if view is not None]
     if not views:
@@ -206,7 +209,7 @@ def _base(server: Node) -> Base:
 
 
 def _describe(schemas: Schemas, reader: OperationReader, path: str, item: Node, collection: Collection) -> None:
-    """Note what an operation of a path tells about the items of its collection."""
+    """Add to a collection the properties and schema names that the operations of one path define."""
     is_item = path.rstrip("/").endswith("}")
     for method in METHODS:
         if method not in item:
@@ -228,7 +231,11 @@ def _describe(schemas: Schemas, reader: OperationReader, path: str, item: Node, 
 
 
 def _id_schema(schemas: Schemas, paths: Mapping[str, Node], collection: Collection) -> Node | None:
-    """The schema of the path parameter that identifies an item."""
+    """Return the schema of the path parameter that identifies an item; None if no path has it.
+
+    Raises:
+        ContractError: a path uses the parameter but does not declare it.
+    """
     template = f"{collection.path}/{{{collection.id_parameter}}}"
     for path, item in paths.items():
         if path == template or path.startswith(f"{template}/"):
@@ -243,7 +250,7 @@ def _id_schema(schemas: Schemas, paths: Mapping[str, Node], collection: Collecti
 
 
 def _links(document: Mapping[str, Any]) -> dict[str, str]:
-    """The property that links of the contract use for each path parameter."""
+    """Return the response property that fills each path parameter, from the OpenAPI links of the contract."""
     found: dict[str, str] = {}
     for link in document.get("components", {}).get("links", {}).values():
         for name, expression in link.get("parameters", {}).items():
@@ -253,7 +260,7 @@ def _links(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _shown_types(document: Mapping[str, Any]) -> list[str]:
-    """The full texts of problem types in the examples of the contract."""
+    """Return the full `type` texts of problems in the examples of the contract."""
     found: list[str] = []
 
     def look(node: Any) -> None:

@@ -1,4 +1,4 @@
-"""Serves the mock with Granian: the fastest way, for when no request meets a fault."""
+"""Serves the mock with Granian, the fastest server. It cannot simulate faults."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ STOP_SECONDS = 2.0
 
 
 class FastServer:
-    """Serves one application.
+    """Serves one application with Granian.
 
     Args:
         app: the mock.
         host: the address to bind.
         port: the port to bind.
-        tls: certificates; plain HTTP without.
+        tls: the certificates; None means plain HTTP.
         request_seconds: the longest time for the head of a request, and between two requests of a connection.
             Granian has no limit for a TLS handshake.
     """
@@ -54,7 +54,7 @@ class FastServer:
         )
 
     async def serve(self, stop: asyncio.Event) -> None:
-        """Serve until told to stop."""
+        """Serve until the event `stop` is set."""
         serving = asyncio.ensure_future(self._granian.serve())
         stopping = asyncio.ensure_future(stop.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -66,10 +66,11 @@ class FastServer:
 
 
 def reserve(host: str, port: int) -> socket.socket:
-    """Hold a port until the server listens on it.
+    """Reserve a port until the server listens on it. Return the socket that holds the port.
 
-    Granian binds with SO_REUSEPORT, so it would silently share a port that another server has, and can share one that
-    is only held here. A socket without the option finds out first whether the port is taken.
+    Granian binds with SO_REUSEPORT, so Granian can bind a port that the returned socket holds. But Granian would also
+    silently share a port with another server. So this function first binds a socket without SO_REUSEPORT, which fails
+    if another server uses the port.
 
     Raises:
         OSError: the port is taken, or cannot be bound.
@@ -84,7 +85,7 @@ def reserve(host: str, port: int) -> socket.socket:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket.
+    """Return a socket that listens on a port.
 
     Raises:
         OSError: the port is taken, or cannot be bound.
@@ -104,7 +105,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _native_threads() -> set[str]:
-    """The threads of this process, Granian's own among them; none where the system does not tell."""
+    """Return the ids of all threads of this process, Granian's included; empty on a system without `/proc`."""
     try:
         return {path.name for path in Path("/proc/self/task").iterdir()}
     except OSError:
@@ -112,7 +113,10 @@ def _native_threads() -> set[str]:
 
 
 def _wait_for_end(threads: set[str]) -> None:
-    """Let Granian's threads end: one that outlives the interpreter panics, and says so on standard error."""
+    """Wait until Granian's threads have ended, for at most `STOP_SECONDS`.
+
+    A thread that outlives the interpreter panics and writes to standard error.
+    """
     deadline = time.monotonic() + STOP_SECONDS
     while threads & _native_threads() and time.monotonic() < deadline:
         time.sleep(0.001)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on one connection of the mock: reads requests within their time, and encodes responses."""
+"""HTTP/1.1 on one connection of the mock: reads requests within a time limit, and encodes responses."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .streams import Stream
 
 
 class RequestReader:
-    """Reads the requests of one connection, each within its time.
+    """Reads the requests of one connection, each within a time limit.
 
     Attributes:
-        has_begun: whether a byte of the request that is being read has arrived.
+        has_begun: whether at least one byte of the current request has arrived.
     """
 
     def __init__(self, connection: h11.Connection, stream: Stream, request_seconds: float, idle_seconds: float) -> None:
@@ -27,7 +27,7 @@ class RequestReader:
         self.has_begun = False
 
     async def read(self) -> Request | None:
-        """The next request, or None when the client has left.
+        """Return the next request, or None if the client has closed the connection.
 
         Raises:
             TimeoutError: the request was not complete in time.
@@ -76,7 +76,7 @@ class RequestReader:
 
 
 def refuse_bytes(connection: h11.Connection, stream: Stream, status: int, text: str) -> None:
-    """Say why the connection ends, unless a response has begun."""
+    """Send the client the reason why the connection ends, unless a response has begun."""
     if connection.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
         body = text.encode()
         headers = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(body))}
@@ -86,7 +86,7 @@ def refuse_bytes(connection: h11.Connection, stream: Stream, status: int, text: 
 def encode(
     connection: h11.Connection, answer: Answer, request: Request | None = None, *, closes: bool = False
 ) -> bytes:
-    """The bytes of a response to the current request of a connection."""
+    """Return the bytes of a response to the current request of a connection."""
     headers = list(answer.headers.items())
     if closes or connection.their_state is h11.SEND_BODY:  # the rest of the request's body is not read
         headers.append(("Connection", "close"))
@@ -97,7 +97,7 @@ def encode(
 
 
 def encode_unasked(answer: Answer) -> bytes:
-    """The bytes of a response that belongs to no request; h11 would refuse to make them."""
+    """Return the bytes of a response that belongs to no request. h11 rejects such a response."""
     lines = [f"HTTP/1.1 {answer.status} {_reason(answer.status)}"]
     lines += [f"{name}: {value}" for name, value in answer.headers.items()]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + answer.body
@@ -108,11 +108,11 @@ def _reason(status: int) -> str:
 
 
 def length_of_head(response: bytes) -> int:
-    """The number of bytes up to the body."""
+    """Return the number of bytes before the body."""
     return response.index(b"\r\n\r\n") + 4
 
 
 def half(response: bytes) -> bytes:
-    """The head and half of the body, or half of the head where there is no body."""
+    """Return the head and half of the body, or half of the head if there is no body."""
     head = length_of_head(response)
     return response[: head + (len(response) - head) // 2] if len(response) > head else response[: head // 2]

@@ -1,4 +1,4 @@
-"""JSON in and out without loss: numbers keep their digits, and the parser rejects what JSON does not allow."""
+"""Parses and writes JSON without loss: numbers keep their digits. The parser rejects what JSON does not allow."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 MAX_DEPTH = 200
-"""Levels of arrays and objects. jsonschema_rs stops at 255, and CPython's own limit depends on the caller's stack."""
+"""The most levels of arrays and objects. jsonschema_rs stops at 255; CPython's limit depends on the caller's stack."""
 
 _SCALAR = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
-# A string, closed or not, or a bracket. The possessive quantifiers keep the scan linear for any text.
+# A bracket, or a string with or without its closing quote. Possessive quantifiers keep the scan linear for any text.
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
 def parse(body: bytes) -> Any:
     """Parse a request body.
 
-    Numbers with a fraction or an exponent become `Decimal`, so that money comes back with the digits it was sent with.
+    Numbers with a fraction or an exponent become `Decimal`, so that the mock returns money with the digits that the
+    client sent.
 
     Raises:
-        ValueError: not UTF-8, not JSON, NaN or Infinity, a number whose exponent `Decimal` cannot hold, a repeated
-            key, a lone surrogate, or nested deeper than `MAX_DEPTH`.
+        ValueError: the body is not UTF-8, is not JSON, or is nested deeper than `MAX_DEPTH`; or it contains NaN,
+            Infinity, a number whose exponent `Decimal` cannot hold, a repeated key, or a lone surrogate.
     """
     text = body.decode("utf-8")  # keeps a byte order mark, which the JSON parser then rejects
     if _nested_deeper_than(MAX_DEPTH, text):
@@ -38,7 +39,7 @@ def parse(body: bytes) -> Any:
 
 
 def render(value: Any) -> str:
-    """Write a value as JSON text; a `Decimal` is written with all its digits."""
+    """Return a value as JSON text. A `Decimal` keeps all its digits."""
     match value:
         case str() | None | bool() | int() | float():
             return _SCALAR.encode(value)
@@ -53,7 +54,7 @@ def render(value: Any) -> str:
 
 
 def _nested_deeper_than(limit: int, text: str) -> bool:
-    if text.count("[") + text.count("{") <= limit:  # almost every body: no need to look at each bracket
+    if text.count("[") + text.count("{") <= limit:  # true for almost every body, and faster than the scan
         return False
     depth = 0
     for token in _STRING_OR_BRACKET.finditer(text):

@@ -1,4 +1,4 @@
-"""Requests and responses, as every part of the mock passes them on."""
+"""The types of requests and responses that all modules of the mock share."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ REQUEST_SECONDS = 30.0
 
 @dataclass(slots=True)
 class Request:
-    """A request as it came over the wire.
+    """A request as the client sent it.
 
     Attributes:
         method: the HTTP method.
         raw_path: the path as sent, without the query.
         headers: the headers, names in lower case.
         body: the body; None when it has more than `MAX_BODY_BYTES`.
-        peer: the IP address of the other end of the socket; empty where there is no socket.
+        peer: the IP address of the client; empty if there is no socket.
         query: the query as sent, without the question mark.
     """
 
@@ -34,7 +34,7 @@ class Request:
 
 @dataclass(slots=True)
 class Answer:
-    """What is sent back."""
+    """A response of the mock."""
 
     status: int
     headers: Mapping[str, str]
@@ -47,10 +47,10 @@ class Handled:
 
     Attributes:
         request: the request.
-        answer: what was sent; None when the client got no complete response.
-        seconds: how long the mock worked on it.
+        answer: the response; None if the client got no complete response.
+        seconds: how long the mock worked on the request.
         fault: the fault that the request met, in text form.
-        took_effect: whether the request reaches the state: before the response, or later with `late-commit`.
+        took_effect: whether the mock carries out the request, before the response or later (fault `late-commit`).
     """
 
     request: Request

@@ -1,4 +1,4 @@
-"""A request that meets a fault, in process: which response it gets, and whether it takes effect."""
+"""Applies faults to requests in process: chooses the response, and whether the request takes effect."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _STALE_ID = "0" * 16  # no charge has this id, so that a test sees where the cha
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The client gets no complete response.
+    """The result of a request whose client gets no complete response.
 
     Attributes:
-        fault: why.
-        seconds: how long the client would have waited in vain; 0 when the connection ended at once.
+        fault: the fault that the request met.
+        seconds: how long the client would have waited for the response; 0 if the connection ended at once.
     """
 
     fault: Fault
@@ -34,7 +34,7 @@ class Broken:
 
 
 def refusal(app: MockApp, fault: Fault) -> Answer:
-    """The response of a fault that has a status."""
+    """Return the response of a fault that has a status."""
     status = fault.status or 500
     headers = {"Retry-After": fault.retry_after} if fault.retry_after is not None else {}
     if status == 401:
@@ -49,13 +49,13 @@ def refusal(app: MockApp, fault: Fault) -> Answer:
 
 
 def stale_response(app: MockApp, fault: Fault, request: Request) -> Answer:
-    """The second response of a `stale-response`: well-formed, plausible, and about no request."""
+    """Return the second response of the fault `stale-response`: valid and plausible, but it belongs to no request."""
     status = fault.stale_status or 400
     if status == 201:
         return _stale_charge(app, request)
     if status == 400:
         return app.refuse(Refusal("validation", "A stale response of the mock"))
-    # A client that waits and retries would wait this second, and then repeat a request that took effect.
+    # A client that trusts this response waits for 1 second and retries a request that already took effect.
     headers = {"WWW-Authenticate": _CHALLENGE} if status == 401 else {"Retry-After": "1"}
     codes = [kind.code for kind in app.contract.problem_types.values() if kind.status == status]
     return app.refuse(Refusal(next(iter(codes), "validation"), "A stale response of the mock", headers=headers))
@@ -64,9 +64,16 @@ def stale_response(app: MockApp, fault: Fault, request: Request) -> Answer:
 def answer(app: MockApp, faults: Faults, request: Request, patience: float) -> Answer | Broken:
     """Respond to a request in process, without waiting.
 
-    A latency or a drip as long as the client's patience, in seconds, means no response. There is no connection that a
-    stale response could stay in, so the client gets the true response alone. The write of a late commit takes effect
-    in the first call after its time, or in `Faults.wait_for_late_writes`.
+    If a latency or a drip lasts at least `patience` seconds, the client gets no response. With the fault
+    `stale-response` the client gets only the true response, because there is no connection that could keep a second
+    response. The write of a late commit takes effect in the first call after its time has come, or in
+    `Faults.wait_for_late_writes`.
+
+    Args:
+        app: the mock.
+        faults: the faults that requests meet.
+        request: the request.
+        patience: how many seconds the client waits for a response.
     """
     faults.late_writes.carry_out_due()
     started = time.perf_counter()
@@ -88,7 +95,7 @@ def answer(app: MockApp, faults: Faults, request: Request, patience: float) -> A
 
 
 def _stale_charge(app: MockApp, request: Request) -> Answer:
-    """A charge of the customer in the request's path that nobody created."""
+    """Return the response for a charge that nobody created, for the customer in the request's path."""
     contract = app.contract
     match = contract.match(request.raw_path)
     parameters = match.parameters if match is not None else {}
@@ -121,10 +128,10 @@ def _stale_id(collection: Collection) -> Id:
 
 
 def _stale_content(operation: Operation) -> JsonObject:
-    """The required properties of a new charge, each with the text STALE if that fits."""
+    """Return the required properties of a new charge, each with the text STALE if the contract allows it."""
     try:
         content = operation.body.sample() if operation.body is not None else {}
-    except ContractError:  # the contract has a property that the mock cannot make up
+    except ContractError:  # the mock finds no sample value for a property of the contract
         return {}
     for name in content:
         changed = content | {name: "STALE"}

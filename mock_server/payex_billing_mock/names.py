@@ -10,23 +10,23 @@ _WORD = re.compile(r"[A-ZÅÄÖ]?[a-zåäö]+|[A-ZÅÄÖ]+(?![a-zåäö])|\d+")
 
 
 def words(name: str) -> list[str]:
-    """The words of a name: `recurringProductId` and `recurring-product-id` have the same."""
+    """Return the words of a name: `recurringProductId` and `recurring-product-id` have the same words."""
     return [word.lower() for word in _WORD.findall(name)]
 
 
 def are_same(name: str, other: str) -> bool:
-    """Whether two names have the same words."""
+    """Return whether two names have the same words."""
     return words(name) == words(other)
 
 
 def stem(name: str) -> str:
-    """The words before a last word such as `No` or `Id`, joined by hyphens."""
+    """Return the words of a name, joined by hyphens, without a last word such as `No` or `Id`."""
     found = words(name)
     return "-".join(found[:-1] if found and found[-1] in _IDENTIFIERS else found)
 
 
 def singular(word: str) -> str:
-    """One element of a collection: `recurring-products` has `recurring-product`."""
+    """Return the name for one element of a collection: `recurring-product` for `recurring-products`."""
     last = word.rpartition("/")[2]
     if last.endswith(("ss", "us")):
         return last
@@ -34,6 +34,6 @@ def singular(word: str) -> str:
 
 
 def only(names: Iterable[str], wanted: set[str]) -> str | None:
-    """The one name that has one of the wanted words; None if there is no such name, or more than one."""
+    """Return the only name that contains a wanted word; None if no name or more than one name does."""
     found = [name for name in names if wanted & set(words(name))]
     return found[0] if len(found) == 1 else None

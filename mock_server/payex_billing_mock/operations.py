@@ -1,4 +1,4 @@
-"""One operation of the contract: what it does, what its request must be, and how its responses look."""
+"""Reads the operations of the contract: the action, the checks of the request, and the form of the responses."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class Body:
     """The request body of an operation.
 
     Attributes:
-        validator: checks it.
-        media_types: the media types that it may have.
-        ignored: the properties that only the server sets; a client's value is ignored.
-        examples: the examples of the contract.
-        sample: makes a body of the required properties alone.
+        validator: checks a body against the contract.
+        media_types: the media types that a body may have.
+        ignored: the properties that only the server sets. The mock ignores values from the client.
+        examples: the example bodies in the contract.
+        sample: a function that returns a body with the required properties only.
     """
 
     validator: jsonschema_rs.Validator
@@ -67,19 +67,20 @@ class Operation:
     """One operation of the contract.
 
     Attributes:
-        operation_id: its id in the contract, which the mock does not use.
+        operation_id: the operation's id in the contract, which the mock does not use.
         method: the HTTP method.
-        action: what it does.
-        collection: the collection that it works on.
-        parameters: its parameters, those of its path included.
-        body: its request body.
-        success: the status of a success.
-        media_type: the media type of a success; None if a success has no body.
-        view: how a success shows the resource, or the list.
-        headers: the headers of a success that the contract requires, with values; `Location` is set by the action.
-        problems: how the problem of each declared status is written; None for a status without a body.
-        is_secured: whether it needs a token.
-        paging: how a list is divided into pages.
+        action: what the operation does.
+        collection: the collection that the operation works on.
+        parameters: the parameters of the operation and of its path.
+        body: the request body; None if the operation has no request body.
+        success: the status of a successful response.
+        media_type: the media type of a successful response; None if that response has no body.
+        view: makes the body of a successful response, which shows a resource or a list.
+        headers: the headers that the contract requires in a successful response, with their values. The value of
+            `Location` is None here, because it depends on the resource.
+        problems: the form of the problem for each declared status; None for a status without a body.
+        is_secured: whether the operation needs a token.
+        paging: divides a list into pages.
     """
 
     operation_id: str
@@ -97,15 +98,15 @@ class Operation:
     paging: Paging
 
     def declares(self, status: int) -> bool:
-        """Whether the operation has a response of a status."""
+        """Return whether the operation declares a response for a status."""
         return not self.problems.keys().isdisjoint(_spellings(status))
 
     def problem_view(self, status: int) -> ProblemView | None:
-        """How a problem of a declared status is written."""
+        """Return the form of a problem for a declared status; None if that response has no body."""
         return next((self.problems[each] for each in _spellings(status) if each in self.problems), None)
 
     def check_path(self, values: Mapping[str, str]) -> list[Failure]:
-        """What is wrong with the decoded path parameters."""
+        """Return the failures of the decoded path parameters."""
         return [
             failure
             for each in self.parameters
@@ -114,7 +115,7 @@ class Operation:
         ]
 
     def check_query_and_headers(self, query: bytes, headers: Mapping[str, str]) -> list[Failure]:
-        """What is wrong with the query and the headers."""
+        """Return the failures of the query parameters and the headers."""
         found: list[Failure] = []
         texts = read_query(query)
         for each in self.parameters:
@@ -132,17 +133,17 @@ class Operation:
         return found
 
     def idempotency_key(self, headers: Mapping[str, str]) -> str | None:
-        """The idempotency key of a request, if the contract has a header for it."""
+        """Return the idempotency key of a request; None if the operation has no such header or the client sent none."""
         names = {each.name.lower() for each in self.parameters if each.place == "header"}
         return headers.get(IDEMPOTENCY_KEY) if IDEMPOTENCY_KEY in names else None
 
     def check_body(self, value: Any) -> list[Failure]:
-        """What is wrong with a parsed request body."""
+        """Return the failures of a parsed request body."""
         return list(failures(self.body.validator, value)) if self.body is not None else []
 
 
 def read_query(query: bytes) -> dict[str, str]:
-    """The parameters of a query; a repeated one has its values joined by commas."""
+    """Return the parameters of a query. The values of a repeated parameter are joined by commas."""
     texts: dict[str, str] = {}
     for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else ():
         texts[name] = f"{texts[name]},{value}" if name in texts else value
@@ -154,8 +155,8 @@ class OperationReader:
 
     Args:
         schemas: the schemas of the contract.
-        base: what links begin with.
-        problem_types: the full texts of problem types that the contract shows in examples.
+        base: the path and the origin that links begin with.
+        problem_types: the full `type` texts of problems in the examples of the contract.
     """
 
     def __init__(self, schemas: Schemas, base: Base, problem_types: Sequence[str]) -> None:
@@ -165,7 +166,7 @@ class OperationReader:
         """Read one operation.
 
         Raises:
-            ContractError: the mock cannot serve it.
+            ContractError: the mock cannot serve the operation.
         """
         definition = item[method]
         where = f"{method.upper()} {path}"
@@ -201,7 +202,7 @@ class OperationReader:
         )
 
     def parameters(self, item: Node, definition: Node) -> list[Parameter]:
-        """The parameters of an operation; its own win over those of its path."""
+        """Return the parameters of an operation and its path. The operation's own parameters have priority."""
         found = [
             Parameter.of(self._schemas, self._schemas.resolve(each))
             for each in (*item.get("parameters", ()), *definition.get("parameters", ()))
@@ -209,7 +210,7 @@ class OperationReader:
         return list({(each.name, each.place): each for each in found}.values())
 
     def success(self, definition: Node, action: Action, where: str) -> tuple[int, Node]:
-        """The status and the response of a success."""
+        """Return the status and the definition of the successful response."""
         for status, response in definition["responses"].items():
             if str(status).startswith("2"):
                 number = int(status) if str(status).isdigit() else _USUAL.get(action, 200)
@@ -217,7 +218,7 @@ class OperationReader:
         raise ContractError(f"{where} has no response for a success")
 
     def content(self, node: Node) -> tuple[str | None, Node | None]:
-        """The JSON media type of a response or a request body, and its schema."""
+        """Return the JSON media type and the schema of a response or a request body; None twice without JSON."""
         for media_type, each in node.get("content", {}).items():
             if "json" in media_type and "*" not in media_type:
                 return media_type, each.get("schema", {})
@@ -267,7 +268,7 @@ class OperationReader:
         }
 
     def problem(self, response: Node) -> ProblemView | None:
-        """How a problem is written in a response; None if the response has no body."""
+        """Return the form of a problem in a response; None if the response has no body."""
         media_type, schema = self.content(response)
         return (
             None

@@ -1,4 +1,4 @@
-"""Pages of a list, for contracts whose lists have query parameters such as `page` and `pageSize`."""
+"""Divides lists into pages, if the contract has query parameters such as `page` and `pageSize`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CURSOR = {"cursor", "after", "token", "continuation"}
 
 
 class Paging:
-    """How one list is divided into pages: not at all, unless a query parameter says which page is wanted.
+    """Divides one list into pages. Without a query parameter for the page, the whole list is one page.
 
     Args:
         schemas: the schemas of the contract.
@@ -42,10 +42,10 @@ class Paging:
         self._default_size = int(next(iter(schemas.values(size, "default")), largest))
 
     def page(self, resources: Sequence[Resource], path: str, query: Mapping[str, str]) -> Page:
-        """The page that a query asks for.
+        """Return the page that a query asks for.
 
         Raises:
-            Refusal: there cannot be such a page.
+            Refusal: the query asks for a page that cannot exist.
         """
         total = len(resources)
         if self._position is None:

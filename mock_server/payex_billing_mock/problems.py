@@ -1,4 +1,4 @@
-"""Refusals, and how they are written: the problems of the contract."""
+"""Refusals of the mock, and the problem responses of the contract that report them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .schemas import ContractError, Node, Schemas
 from .validation import Failure
 
 TYPE_PREFIX = "billing/customer/problems/"
-"""What a problem type begins with where neither an enumeration nor an example of the contract shows it."""
+"""The start of a problem type, if no enumeration and no example of the contract shows a full problem type."""
 _STATUSES = {
     "validation": 400,
     "unauthorized": 401,
@@ -27,15 +27,23 @@ _STATUSES = {
     "internal-server-error": 500,
     "service-unavailable": 503,
 }
-"""The refusals that belong to no collection, and the status by which their problem type is found if it is renamed."""
+"""The status of each refusal that belongs to no collection.
+
+If the contract does not use the code of the refusal, the mock finds the problem type by this status.
+"""
 _NEEDED = ("validation", "unauthorized", "not-found", "method-not-allowed")
 
 
 class Refusal(Exception):
-    """A request that is answered with a problem.
+    """The mock rejects a request and responds with a problem.
 
-    `code` is one of the contract's problem types, or one of the mock's own words for a refusal, such as `validation`.
-    `instead` is what a validation problem says where the operation does not declare the status of the problem type.
+    Args:
+        code: a problem type of the contract, or one of the mock's own codes, such as `validation`.
+        detail: the text of `detail` in the problem.
+        failures: the parameters that failed.
+        headers: headers to add to the response.
+        instead: the failure to report in a validation problem, if the contract does not have the problem type or the
+            operation does not declare its status.
     """
 
     def __init__(
@@ -56,7 +64,7 @@ class Refusal(Exception):
 
 
 def invalid(failures: Sequence[Failure]) -> Refusal:
-    """A refusal that names every parameter that failed."""
+    """Return a refusal that names every parameter that failed."""
     count = len({failure.parameter for failure in failures})
     detail = "1 parameter is not valid" if count == 1 else f"{count} parameters are not valid"
     return Refusal("validation", detail, failures=failures)
@@ -72,7 +80,7 @@ class ProblemType:
 
 
 class ProblemTypes:
-    """The problem types of the contract, and which one each refusal has.
+    """The problem types of the contract. Finds the problem type of each refusal.
 
     Raises:
         ContractError: a refusal has no problem type.
@@ -98,15 +106,23 @@ class ProblemTypes:
                 raise ContractError(f"x-problem-types has no problem type for {code!r} (status {_STATUSES[code]})")
 
     def find(self, code: str) -> ProblemType | None:
-        """The problem type of a refusal."""
+        """Return the problem type for the code of a refusal; None if the contract has none."""
         return self.by_code.get(code) or self.of_status(_STATUSES.get(code, 0))
 
     def of_status(self, status: int) -> ProblemType | None:
-        """The first problem type of a status that belongs to no collection."""
+        """Return the first problem type with a status that belongs to no collection; None if there is none."""
         return next((self.by_code[code] for code in self._general if self.by_code[code].status == status), None)
 
     def of(self, refusal: Refusal, declares: Callable[[int], bool]) -> tuple[ProblemType, Refusal]:
-        """The problem type of a refusal; a validation where the contract does not have the type or its status."""
+        """Return the problem type for a refusal, and the refusal to report.
+
+        The result is a validation problem if the contract does not have the problem type, or if the operation does not
+        declare its status (status 401 needs no declaration).
+
+        Args:
+            refusal: the refusal.
+            declares: returns whether the operation declares a status.
+        """
         kind = self.find(refusal.code)
         if kind is not None and (declares(kind.status) or kind.status == 401):
             return kind, refusal
@@ -129,13 +145,13 @@ def _has(code: str, name: str) -> bool:
 
 
 class ProblemView:
-    """How problems are written in one response of the contract.
+    """Writes problems in the form of one response of the contract.
 
     Args:
         schemas: the schemas of the contract.
         media_type: the media type of the response.
         schema: the schema of the response.
-        types: the full texts of `type` that the contract shows in enumerations and examples.
+        types: the full `type` texts of problems in the examples of the contract.
     """
 
     def __init__(self, schemas: Schemas, media_type: str, schema: Node, types: Iterable[str]) -> None:
@@ -153,7 +169,7 @@ class ProblemView:
         }
 
     def body(self, kind: ProblemType, refusal: Refusal) -> dict[str, Any]:
-        """The body of a problem, with an instance id of its own."""
+        """Return the body of a problem, with a new instance id."""
         values = {
             "type": self._type(kind.code),
             "title": kind.title,
@@ -180,7 +196,10 @@ class ProblemView:
 
 
 def _failure_writer(schemas: Schemas, schema: Node) -> Callable[[Sequence[Failure]], Any] | None:
-    """Writes the parameters that failed, if a property is a list of them, or an object with a key for each."""
+    """Return a function that writes the failed parameters as the value of a property.
+
+    The property must be an array, or an object with one key for each parameter. Return None for other properties.
+    """
     if schemas.is_array(schema):
         names = list(schemas.shape(schemas.items(schema)).properties)
         if not names:

@@ -1,4 +1,4 @@
-"""The collections of the contract: their nesting, and what identifies an item of each."""
+"""The collections of the contract: how they are nested, and which property identifies an item of each collection."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _END = {"end", "ends", "to", "until", "through", "stop", "stops"}
 _EMPTY = Shape({}, frozenset(), False)
 
 Key = tuple[Id, ...]
-"""Where a resource is: the ledger, then the word of each collection and the id of its item."""
+"""The position of a resource: the ledger number, then for each level the collection's word and the item's id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Meanings:
-    """The properties of a charge whose values mean something to the mock; None where the contract has no such one."""
+    """The names of the charge properties that the mock itself uses; None if the contract has no such property."""
 
     start: str | None = None
     end: str | None = None
@@ -34,22 +34,22 @@ class Collection:
     """A collection of the contract, such as the charges of a subscription.
 
     Attributes:
-        path: its path template, such as `/{ownerNo}/customers`; for the root, the path of a ledger.
-        word: the last part of the path, after the parameter of its owner.
-        owner: the collection that its owner is an item of; None for the root.
-        children: the collections of an item.
+        path: the path template, such as `/{ownerNo}/customers`; for the root, the path of a ledger.
+        word: the last part of the path, after the path parameter of the owner.
+        owner: the collection one level above, whose items have this collection; None for the root.
+        children: the collections that each item of this collection has.
         id_parameter: the path parameter that identifies an item; None if no path has one.
-        id_property: the property of an item with the same meaning; None if only the item's link has it.
+        id_property: the property that contains the id of an item; None if only the item's link contains the id.
         is_numbered_by_client: whether the client chooses the id of a new item.
-        new_id: makes an id.
-        create: the properties of a new item.
-        read: the properties of an item.
-        not_found: the problem type of an item that does not exist.
-        already_exists: the problem type of a duplicate; None if the contract has none.
+        new_id: a function that returns a new id.
+        create: the properties in the request that creates an item.
+        read: the properties in a response that shows an item.
+        not_found: the problem type for an item that does not exist.
+        already_exists: the problem type for a duplicate; None if the contract has none.
         titles: the names that the contract gives to the schemas of an item, in kebab case.
         role: `customer`, `subscription`, `charge`, or empty.
-        can_create: whether the contract has a POST for it.
-        meanings: the properties that mean something to the mock.
+        can_create: whether the contract has a POST on this collection.
+        meanings: the names of the properties that the mock itself uses.
     """
 
     path: str
@@ -70,13 +70,13 @@ class Collection:
     meanings: Meanings = field(default_factory=Meanings)
 
     def __iter__(self) -> Iterator[Collection]:
-        """Every collection below this one, owners first."""
+        """Yield every collection below this one. A collection comes before the collections of its items."""
         for child in self.children:
             yield child
             yield from child
 
     def child(self, role: str) -> Collection | None:
-        """The collection of an item that has a role."""
+        """Return the collection with a given role that each item of this collection has; None if there is none."""
         return next((child for child in self.children if child.role == role), None)
 
 
@@ -85,12 +85,12 @@ class Resource:
     """A resource: a ledger, or an item of a collection.
 
     Attributes:
-        collection: the collection that it is an item of; the root for a ledger.
-        owner: the resource that it belongs to; None for a ledger.
-        id: its number or id.
-        document: what the client sent, unknown properties included, and what the mock added.
-        items: what it owns, by the word of the collection, then by id as text.
-        path: its path below the API's base path.
+        collection: the collection that contains the resource; the root for a ledger.
+        owner: the resource that this resource belongs to; None for a ledger.
+        id: the number or id of the resource.
+        document: the properties that the client sent, unknown ones included, and those that the mock added.
+        items: the resources that belong to this one, by the word of their collection, then by id as text.
+        path: the path of the resource below the API's base path.
     """
 
     collection: Collection
@@ -101,7 +101,7 @@ class Resource:
     path: str = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make the path."""
+        """Set the path of the resource."""
         own = quote(str(self.id), safe="")
         if self.owner is None:
             segments = self.collection.path.split("/")
@@ -111,17 +111,17 @@ class Resource:
 
     @property
     def key(self) -> Key:
-        """Where it is."""
+        """The position of the resource, which identifies it in the whole state."""
         return (self.id,) if self.owner is None else (*self.owner.key, self.collection.word, self.id)
 
     @property
     def subscriptions(self) -> dict[str, Resource]:
-        """Its subscriptions, by number."""
+        """The subscriptions of the resource, by number."""
         return self._owned("subscription")
 
     @property
     def charges(self) -> dict[str, Resource]:
-        """Its own charges, by id, oldest first."""
+        """The charges that belong directly to the resource, by id, oldest first."""
         return self._owned("charge")
 
     def _owned(self, role: str) -> dict[str, Resource]:
@@ -130,7 +130,11 @@ class Resource:
 
 
 def collections_of(paths: Mapping[str, Node]) -> tuple[Collection, Mapping[str, Collection]]:
-    """The root, and the collection of each path, which is a path of a collection or of its items."""
+    """Return the root collection, and the collection for each path of the contract.
+
+    Raises:
+        ContractError: a path is not the path of a collection or of its items.
+    """
     root = Collection(_root_path(paths))
     known = {root.path: root}
     by_path: dict[str, Collection] = {}
@@ -144,7 +148,7 @@ def collections_of(paths: Mapping[str, Node]) -> tuple[Collection, Mapping[str, 
         if is_item:
             by_path[path].id_parameter = base.rpartition("/")[2][1:-1]
     order = list(paths)
-    for collection in known.values():  # siblings in the order of the contract
+    for collection in known.values():  # collections of one owner in the order of the contract
         collection.children.sort(
             key=lambda child: min(order.index(path) for path in by_path if path.startswith(child.path))
         )
@@ -152,7 +156,7 @@ def collections_of(paths: Mapping[str, Node]) -> tuple[Collection, Mapping[str, 
 
 
 def _root_path(paths: Mapping[str, Node]) -> str:
-    """The path of a ledger, which is common to all paths; empty where paths do not name the ledger."""
+    """Return the path of a ledger, with which all paths begin; empty if the paths do not name the ledger."""
     first = next(iter(paths), "")
     start = first[: first.index("}") + 1] if "}" in first else ""
     return start if all(path.startswith(start + "/") for path in paths) else ""
@@ -172,13 +176,13 @@ def _collection(known: dict[str, Collection], root: Collection, path: str) -> Co
 
 
 def identify(schemas: Schemas, collection: Collection, parameter: Node | None, links: Mapping[str, str]) -> None:
-    """Find the property that identifies an item, who chooses it, and which properties mean something.
+    """Find the property that identifies an item, who chooses its value, and the `meanings`.
 
     Args:
         schemas: the schemas of the contract.
         collection: the collection, with its properties.
         parameter: the schema of the path parameter of an item.
-        links: the properties that links of the contract use, by path parameter.
+        links: the response property that fills each path parameter in the OpenAPI links of the contract.
 
     Raises:
         ContractError: no property identifies an item.
@@ -227,12 +231,13 @@ def _meanings(schemas: Schemas, collection: Collection) -> Meanings:
 
 
 def assign_roles(root: Collection) -> None:
-    """Say which collections are the customers, the subscriptions and the charges: it follows from the nesting.
+    """Assign the roles customer, subscription and charge to collections, according to their nesting.
 
-    Subscriptions are the collection of a customer whose items have collections themselves. Charges are what both have.
+    Customers are the top-level collection with the most collections below it. Subscriptions are the collection of a
+    customer whose items have collections themselves. Charges are the collection that customers and subscriptions share.
 
     Raises:
-        ContractError: there is no collection.
+        ContractError: the contract has no collection.
     """
     if not root.children:
         raise ContractError("the contract has no collection")
@@ -248,5 +253,5 @@ def assign_roles(root: Collection) -> None:
 
 
 def shape_of(schemas: Schemas, schema: Any) -> Shape:
-    """The properties of a schema; none if there is no schema."""
+    """Return the properties of a schema; an empty shape if the schema is None."""
     return schemas.shape(schema) if schema is not None else _EMPTY

@@ -28,17 +28,17 @@ _TEXTS = {
 
 
 class ContractError(Exception):
-    """The contract cannot be read, or is not one that the mock can serve."""
+    """The mock cannot read the contract, or cannot serve it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The properties of an object schema, with those of the schemas it is combined of.
+    """The properties of an object schema, and of the schemas that it combines or refers to.
 
     Attributes:
         properties: the schema of each property, in the order of the contract.
-        required: the properties that must be there.
-        is_closed: whether other properties are forbidden.
+        required: the names of the required properties.
+        is_closed: whether the schema forbids other properties.
     """
 
     properties: Mapping[str, Node]
@@ -47,7 +47,7 @@ class Shape:
 
 
 def resolve(document: Node, node: Node) -> Node:
-    """Follow a reference inside the contract."""
+    """Return the part of the contract that a reference points to; return a part without a reference as it is."""
     while "$ref" in node:
         target: Any = document
         for key in node["$ref"].removeprefix("#/").split("/"):
@@ -63,12 +63,12 @@ class Schemas:
         self.document = document
 
     def resolve(self, node: Node) -> Node:
-        """Follow a reference inside the contract."""
+        """Return the part of the contract that a reference points to; see the function `resolve`."""
         return resolve(self.document, node)
 
     def parts(self, schema: Node | bool) -> Iterator[Node]:
-        """A schema and the schemas that it refers to or is combined of."""
-        if isinstance(schema, bool):  # `true` is a schema too
+        """Yield a schema and all schemas that it refers to or combines."""
+        if isinstance(schema, bool):  # JSON Schema allows `true` and `false` as schemas
             return
         yield schema
         if "$ref" in schema:
@@ -78,38 +78,38 @@ class Schemas:
                 yield from self.parts(branch)
 
     def values(self, schema: Node, keyword: str) -> list[Any]:
-        """The values of a keyword in all parts of a schema."""
+        """Return the values of a keyword in all parts of a schema."""
         return [part[keyword] for part in self.parts(schema) if keyword in part]
 
     def types(self, schema: Node) -> frozenset[str]:
-        """The JSON types that a schema names."""
+        """Return the JSON types that a schema names."""
         named = self.values(schema, "type")
         return frozenset(kind for value in named for kind in ([value] if isinstance(value, str) else value))
 
     def formats(self, schema: Node) -> frozenset[str]:
-        """The formats that a schema names."""
+        """Return the formats that a schema names."""
         return frozenset(self.values(schema, "format"))
 
     def is_link(self, schema: Node) -> bool:
-        """Whether a value is a URI."""
+        """Return whether the values of a schema are URIs."""
         return not self.formats(schema).isdisjoint({"uri", "uri-reference", "iri", "iri-reference"})
 
     def is_array(self, schema: Node) -> bool:
-        """Whether a value is an array."""
+        """Return whether the values of a schema may be arrays."""
         return "array" in self.types(schema)
 
     def items(self, schema: Node) -> Node:
-        """The schema of the elements of an array."""
+        """Return the schema of the elements of an array; empty if the array schema has none."""
         found: Node = next(iter(self.values(schema, "items")), {})
         return found
 
     def allows_null(self, schema: Node) -> bool:
-        """Whether a value may be null."""
+        """Return whether a value of a schema may be null."""
         types = self.types(schema)
         return not types or "null" in types
 
     def shape(self, schema: Node) -> Shape:
-        """The properties of an object schema."""
+        """Return the properties of an object schema."""
         properties: dict[str, Node] = {}
         required: set[str] = set()
         is_closed = False
@@ -120,14 +120,14 @@ class Schemas:
         return Shape(properties, frozenset(required), is_closed)
 
     def validator(self, schema: Node) -> jsonschema_rs.Validator:
-        """A validator of a schema, formats included."""
+        """Return a validator for a schema. It also checks formats."""
         components = {"schemas": self.document.get("components", {}).get("schemas", {})}
         return jsonschema_rs.Draft202012Validator(
             {**schema, "components": components} if isinstance(schema, Mapping) else schema, validate_formats=True
         )
 
     def request_validator(self, schema: Node) -> jsonschema_rs.Validator:
-        """A validator of a request body, in which a required property may be missing if it is read-only."""
+        """Return a validator for a request body. A required property may be missing if it is read-only."""
         shape = self.shape(schema)
         read_only = {name for name in shape.required if self.is_read_only(shape.properties.get(name, {}))}
         if not read_only:
@@ -136,16 +136,16 @@ class Schemas:
         return self.validator({"type": "object", "properties": shape.properties, "required": required})
 
     def is_read_only(self, schema: Node) -> bool:
-        """Whether only the server sets a value."""
+        """Return whether only the server sets the values of a schema."""
         return any(self.values(schema, "readOnly"))
 
-    # values
+    # Methods that make values.
 
     def sample(self, schema: Node, name: str) -> Any:
-        """A value that fits a schema: its constant, default or example, otherwise a made-up one.
+        """Return a value that fits a schema: the schema's constant, default or example, otherwise a made-up value.
 
         Raises:
-            ContractError: the mock finds no value.
+            ContractError: the mock finds no value that fits.
         """
         validator = self.validator(schema)
         for value in self._candidates(schema, name):
@@ -154,10 +154,10 @@ class Schemas:
         raise ContractError(f"the mock cannot make up a value of {name!r}: give its schema a default or an example")
 
     def new_id(self, schema: Node, name: str) -> Callable[[], Id]:
-        """A function that makes random ids that fit a schema.
+        """Return a function that makes random ids that fit a schema.
 
         Raises:
-            ContractError: the mock finds no way to make one.
+            ContractError: the mock finds no way to make such ids.
         """
         validator = self.validator(schema)
         example = next(iter(self._examples(schema)), "")

@@ -1,4 +1,4 @@
-"""The mock on a real socket, in a thread of its own."""
+"""Serves the mock on a real socket, in a separate thread."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ START_SECONDS = 10.0
 
 
 class MockServer:
-    """The mock on a socket of this machine, for as long as the `with` block lasts.
+    """Serves the mock on a socket of this machine until the `with` block ends.
 
-    With `faults`, `admin` or `console` it is served by `WireServer`, otherwise by Granian.
+    The class uses `WireServer` if `faults`, `admin` or `console` is given, otherwise Granian.
 
     Args:
         ledgers: the token of each ledger, by ledger number.
         host: the address to bind.
-        port: the port to bind; 0 takes a free one, which `port` then names.
-        db: a file that keeps the state over restarts; without it the state is in memory.
-        contract: the contract; this package's own if not given.
+        port: the port to bind. 0 means a free port; after the start, the attribute `port` is its number.
+        db: a file that keeps the state over restarts; None means that the state is only in memory.
+        contract: the contract; by default the contract in this package.
         faults: the faults that requests meet; may be changed while the mock is serving.
         admin: whether `/mock/faults` shows and changes the faults, for every client that can reach the mock and sends
             the header `X-Payex-Console: 1` (a POST also `Content-Type: application/json`).
-        tls: certificates; plain HTTP without.
+        tls: the certificates; None means plain HTTP.
         console: whether `/` shows the mock's state, with buttons for faults, to browsers on this machine.
         request_seconds: the longest time for a client to send one request, and for its TLS handshake. Granian has no
             limit for the handshake.
@@ -83,22 +83,23 @@ class MockServer:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
-        self._begun = threading.Event()  # from here on it can be stopped
+        self._begun = threading.Event()  # set when `stop` can stop the server
         self._failure: BaseException | None = None
         self._wire: WireServer | None = None
 
     @property
     def url(self) -> str:
-        """The origin, with scheme and port."""
+        """The origin of the mock, with scheme and port."""
         scheme = "http" if self._tls is None else "https"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{scheme}://{host}:{self.port}"
 
     @property
     def console_url(self) -> str | None:
-        """The console's URL for a browser on this machine; None if the console is off or no such URL reaches it.
+        """The URL of the console for a browser on this machine; None if there is no such URL.
 
-        The console responds only at a loopback address, and so only if the mock is bound to one, or to all addresses.
+        There is none if the console is off. There is also none if the mock is bound neither to a loopback address nor
+        to all addresses, because the console responds only at a loopback address.
         """
         if self._site is None:
             return None
@@ -110,11 +111,15 @@ class MockServer:
 
     @property
     def store(self) -> Store:
-        """The state."""
+        """The state of the mock."""
         return self.app.store
 
     def start(self) -> None:
-        """Bind, and return when connections are accepted."""
+        """Bind the port, and return when the mock accepts connections.
+
+        Raises:
+            OSError: the mock cannot start.
+        """
         try:
             context = self._tls.context() if self._tls is not None else None
             if self._wired:
@@ -135,13 +140,13 @@ class MockServer:
                 self._wait_until_accepting()
             finally:
                 if not self._wired:
-                    bound.close()  # Granian has it by now
+                    bound.close()  # Granian has bound the port itself by now
         except OSError:
             self.stop()
             raise
 
     def stop(self) -> None:
-        """Stop serving, and close the database. Late writes that are pending take effect before.
+        """Stop serving, carry out the pending late writes, and close the database.
 
         Does nothing when the mock is not running.
         """
@@ -157,13 +162,13 @@ class MockServer:
             self._persistence = None
 
     def wait_for_late_writes(self, timeout: float = WAIT_SECONDS) -> None:
-        """Return when every write that the fault `late-commit` left behind has taken effect.
+        """Wait until every write that the fault `late-commit` delayed has taken effect.
 
         Args:
             timeout: the longest wait in seconds.
 
         Raises:
-            TimeoutError: some writes have not taken effect by then.
+            TimeoutError: some writes have not taken effect after `timeout` seconds.
         """
         self.faults.wait_for_late_writes(timeout)
 
@@ -194,8 +199,8 @@ class MockServer:
             await fast.serve(self._stop)
 
     def _wait_until_accepting(self) -> None:
-        # Granian has no event that says that it accepts connections, so this tries one. The listening socket may
-        # take a connection before the loop runs.
+        # Granian does not report when it starts to accept connections, so this method tries to connect. The listening
+        # socket may accept a connection before the event loop runs, so the method waits for `_begun` first.
         deadline = time.monotonic() + START_SECONDS
         self._begun.wait(START_SECONDS)
         while True:
@@ -213,7 +218,7 @@ class MockServer:
 
 
 def allow_many_connections() -> None:
-    """Raise the soft limit of open files to the hard one: a shell's usual 1024 is too few for a load test."""
+    """Raise the soft limit of open files to the hard limit. The usual 1024 is too low for a load test."""
     try:
         import resource  # noqa: PLC0415 - not on every system
     except ImportError:

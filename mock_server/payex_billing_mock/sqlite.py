@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS resource (
 
 
 class SqlitePersistence:
-    """One row per resource, written before the answer is sent.
+    """Keeps one row per resource in a SQLite file. Writes the row before the mock sends the response.
 
     Raises:
         OSError: the file cannot be opened or is not a database of the mock.
@@ -33,27 +33,27 @@ class SqlitePersistence:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.execute(_SCHEMA)
-            self._connection.execute("SELECT key FROM resource LIMIT 1")  # a file of an older mock has other columns
+            self._connection.execute("SELECT key FROM resource LIMIT 1")  # fails for a file of an older mock
         except sqlite3.Error as error:
             self._connection.close()
             raise OSError(f"cannot keep the state in {path}: {error}") from error
 
     def load(self) -> Iterator[tuple[Key, JsonObject]]:
-        """All resources, owners first, each in the order it was made."""
+        """Yield all resources in the order of their creation, so that an owner comes before what belongs to it."""
         for key, document in self._connection.execute("SELECT key, document FROM resource ORDER BY seq"):
             yield tuple(parse(key.encode())), parse(document.encode())
 
     def put(self, key: Key, document: JsonObject) -> None:
-        """Keep a new or changed resource; a changed one keeps its place."""
+        """Save a new or changed resource. A changed resource keeps its place in the order."""
         self._connection.execute(
             "INSERT INTO resource (key, document) VALUES (?, ?) ON CONFLICT DO UPDATE SET document = excluded.document",
             (render(list(key)), render(document)),
         )
 
     def remove(self, key: Key) -> None:
-        """Forget a resource."""
+        """Delete a resource."""
         self._connection.execute("DELETE FROM resource WHERE key = ?", (render(list(key)),))
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the database file."""
         self._connection.close()

@@ -1,4 +1,4 @@
-"""What the mock remembers: for each ledger a tree of resources, nested as the contract's collections are."""
+"""The state of the mock: one tree of resources for each ledger, nested like the collections of the contract."""
 
 from __future__ import annotations
 
@@ -15,30 +15,31 @@ from .validation import Failure
 
 
 class Persistence(Protocol):
-    """Keeps every change at once, so that nothing answered is lost when the process ends."""
+    """Saves each change immediately, so that no change that the mock confirmed is lost when the process ends."""
 
     def load(self) -> Iterable[tuple[Key, JsonObject]]:
-        """All resources, owners before what they own, each group in the order it was made."""
+        """Return all resources: an owner before what belongs to it, and each collection in the order of creation."""
 
     def put(self, key: Key, document: JsonObject) -> None:
-        """Keep a new or changed resource."""
+        """Save a new or changed resource."""
 
     def remove(self, key: Key) -> None:
-        """Forget a resource."""
+        """Delete a resource."""
 
 
 class Store:
     """The state of the mock.
 
-    The methods raise `Refusal` with the problem that the API answers.
+    The methods raise `Refusal` with the problem that the API responds with.
 
     Args:
-        contract: the contract; this package's own if not given.
-        persistence: keeps the state over restarts.
+        contract: the contract; by default the contract in this package.
+        persistence: keeps the state over restarts; None means that the state is only in memory.
 
     Attributes:
-        new_id: makes the id of a new resource. Ids are random, so that none tells how many another ledger has.
-        replies: the request and the response of each idempotency key, by ledger and key.
+        new_id: a function that returns the id of a new resource. Ids are random, so that an id does not reveal how many
+            resources other ledgers have.
+        replies: the first request and its response for each idempotency key, by ledger and key.
     """
 
     def __init__(self, contract: Contract | None = None, persistence: Persistence | None = None) -> None:
@@ -52,15 +53,19 @@ class Store:
             self._restore(key, document)
 
     def ledger(self, number: str) -> Resource:
-        """A ledger, which always exists."""
+        """Return a ledger. The mock creates the ledger if it does not exist."""
         return self._ledgers.setdefault(number, Resource(self._root, None, number))
 
     def adopt(self, ledger: Resource) -> None:
-        """Take over a ledger of another store, with all that is in it."""
+        """Add a ledger of another store, with all its resources."""
         self._ledgers[str(ledger.id)] = ledger
 
     def find(self, owner: Resource, collection: Collection, number: str) -> Resource:
-        """Read an item of a collection, or refuse with the collection's problem type."""
+        """Return an item of a collection.
+
+        Raises:
+            Refusal: the item does not exist. The refusal has the problem type of the collection.
+        """
         found = owner.items.get(collection.word, {}).get(number)
         if found is None:
             raise Refusal(
@@ -69,11 +74,11 @@ class Store:
         return found
 
     def listed(self, owner: Resource, collection: Collection) -> list[Resource]:
-        """The items of a collection, oldest first."""
+        """Return the items of a collection, oldest first."""
         return list(owner.items.get(collection.word, {}).values())
 
     def create(self, owner: Resource, collection: Collection, content: JsonObject) -> Resource:
-        """Create an item."""
+        """Create an item of a collection."""
         number = content.get(collection.id_property or "") if collection.is_numbered_by_client else None
         if number is None:
             number = self.new_id(collection)
@@ -90,47 +95,47 @@ class Store:
         return resource
 
     def merge(self, resource: Resource, changes: JsonObject) -> Resource:
-        """Change a resource: what is left out stays, null clears."""
+        """Change the properties in `changes`, and keep all others. A null clears a property."""
         merged = resource.document | changes
         self._set(resource, {name: value for name, value in merged.items() if value is not None or name not in changes})
         return resource
 
     def replace(self, resource: Resource, content: JsonObject, kept: Iterable[str]) -> Resource:
-        """Replace what the client may write of a resource: what is left out is cleared; some names are kept."""
+        """Replace the content of a resource. Clear the properties that are neither in `content` nor in `kept`."""
         held = {name: resource.document[name] for name in kept if name in resource.document}
         self._set(resource, held | content)
         return resource
 
     def remove(self, resource: Resource) -> None:
-        """Remove a resource and what it owns."""
+        """Remove a resource and all resources that belong to it."""
         if resource.owner is not None:
             resource.owner.items[resource.collection.word].pop(str(resource.id), None)
         self._forget(resource)
 
     def clear(self) -> None:
-        """Forget all. Not in the API: for consoles and tests."""
+        """Remove all resources and idempotency keys. Not part of the API: for consoles and tests."""
         for ledger in self._ledgers.values():
             self._forget(ledger)
         self._ledgers.clear()
         self.replies.clear()
 
-    # by role. Not in the API: for consoles and tests
+    # Methods that find a collection by its role. Not part of the API: for consoles and tests.
 
     def customers(self, ledger: str) -> Iterator[Resource]:
-        """All customers of a ledger."""
+        """Yield all customers of a ledger."""
         yield from self.listed(self.ledger(ledger), _child(self._root, "customer"))
 
     def customer(self, ledger: str, number: str) -> Resource:
-        """Read a customer."""
+        """Return a customer."""
         return self.find(self.ledger(ledger), _child(self._root, "customer"), number)
 
     def subscription(self, ledger: str, customer: str, number: str) -> Resource:
-        """Read a subscription."""
+        """Return a subscription."""
         owner = self.customer(ledger, customer)
         return self.find(owner, _child(owner.collection, "subscription"), number)
 
     def charges(self, ledger: str, customer: str, subscription: str = "") -> dict[str, Resource]:
-        """The charges of a customer or a subscription, by id, oldest first."""
+        """Return the charges of a customer or a subscription, by id, oldest first."""
         return self._owner(ledger, customer, subscription).charges
 
     def create_customer(self, ledger: str, content: JsonObject) -> Resource:
@@ -143,14 +148,15 @@ class Store:
         return self.create(owner, _child(owner.collection, "subscription"), content)
 
     def create_charge(self, ledger: str, customer: str, subscription: str, content: JsonObject) -> Resource:
-        """Add a charge to a subscription; to the customer itself if `subscription` is empty."""
+        """Add a charge to a subscription, or to the customer itself if `subscription` is empty."""
         owner = self._owner(ledger, customer, subscription)
         return self.create(owner, _child(owner.collection, "charge"), content)
 
     def bill_run(self, ledger: str, until: date) -> int:
-        """Bill every started charge up to a date, or to its end if that is earlier; say how many were billed.
+        """Bill every charge that has started, and return the number of billed charges.
 
-        Billing does it by itself. Here it makes `billedUntil` appear.
+        The method bills a charge up to the date `until`, or up to the charge's end if the end is earlier. PayEx Billing
+        bills on its own; the mock bills only in this method, which sets `billedUntil`.
         """
         billed = 0
         for customer in self.customers(ledger):
@@ -172,7 +178,7 @@ class Store:
     def _owner(self, ledger: str, customer: str, subscription: str) -> Resource:
         return self.subscription(ledger, customer, subscription) if subscription else self.customer(ledger, customer)
 
-    # keeping
+    # Methods that save and restore resources.
 
     def _set(self, resource: Resource, document: JsonObject) -> None:
         _refuse_end_before_start(resource.collection, document)
@@ -208,6 +214,6 @@ def _child(collection: Collection, role: str) -> Collection:
 def _refuse_end_before_start(collection: Collection, document: Mapping[str, Any]) -> None:
     names = collection.meanings
     start, end = document.get(names.start or ""), document.get(names.end or "")
-    if names.start and names.end and start is not None and end is not None and end < start:  # yyyy-MM-dd sorts as text
+    if names.start and names.end and start is not None and end is not None and end < start:  # yyyy-MM-dd: text order
         failure = Failure(names.end, f"must not be before {names.start}")
         raise Refusal("unprocessable", "The charge ends before it starts", failures=[failure], instead=failure)

@@ -1,4 +1,4 @@
-"""The requests a mock got and the statuses it sent, for its console and for tests. Never a token, never a body."""
+"""Records the requests and statuses of a mock, for the console and for tests. Never records a token or a body."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ KEPT = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request and what came of it.
+    """One request and its result.
 
     Attributes:
-        number: its place among all requests, from 1.
-        at: when the response was ready, UTC.
+        number: the position of the request among all requests, from 1.
+        at: the time in UTC when the response was ready.
         method: the HTTP method.
         path: the path as sent.
         status: the status of the response; None when the client got no complete response.
         problem: the problem type of the response, if it was a problem.
         milliseconds: how long the mock worked on the request.
         fault: the fault that the request met, in text form.
-        took_effect: whether the request reaches the mock's state: before the response, or later with `late-commit`.
+        took_effect: whether the mock carries out the request, before the response or later (fault `late-commit`).
     """
 
     number: int
@@ -42,7 +42,7 @@ class Exchange:
 
 
 class Traffic:
-    """The last requests of a mock. Safe to use from several threads."""
+    """Keeps the last requests of a mock. Safe to use from several threads."""
 
     def __init__(self, kept: int = KEPT) -> None:
         self._exchanges: deque[Exchange] = deque(maxlen=kept)
@@ -50,7 +50,7 @@ class Traffic:
         self.count = 0
 
     def record(self, handled: Handled) -> None:
-        """Note a request and its answer: an observer of the mock."""
+        """Record a request and its response. Pass this method to the mock as an observer."""
         with self._lock:
             self.count += 1
             exchange = Exchange(
@@ -67,7 +67,7 @@ class Traffic:
             self._exchanges.append(exchange)
 
     def clear(self) -> None:
-        """Forget them."""
+        """Delete the recorded requests, and set the count to 0."""
         with self._lock:
             self._exchanges.clear()
             self.count = 0
@@ -78,7 +78,7 @@ class Traffic:
 
 
 def _problem(answer: Answer | None) -> str | None:
-    """The problem type of a response, whatever the casing of the contract's keys."""
+    """Return the problem type of a response; None for other responses. The key `type` may have any case."""
     if answer is None or answer.status < 400 or "json" not in answer.headers.get("Content-Type", ""):
         return None
     body = json.loads(answer.body)

@@ -1,4 +1,4 @@
-"""Checks values by their schemas, and says what is wrong without repeating them: they may be personal data."""
+"""Checks values against their schemas. Messages never repeat a value, because it may be personal data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .schemas import ContractError, Node, Schemas
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One parameter that breaks the contract: its path, such as `customerNo`, and what is wrong with it."""
+    """One parameter that breaks the contract: the path of the parameter, such as `customerNo`, and the reason."""
 
     parameter: str
     message: str
@@ -26,12 +26,13 @@ class Parameter:
     """A parameter of an operation.
 
     Attributes:
-        name: its name.
+        name: the name of the parameter.
         place: `path`, `query` or `header`.
-        is_required: whether it must be there.
-        schema: its schema.
-        types: the JSON types of its schema.
-        item_types: the JSON types of the elements, if it is an array.
+        is_required: whether a request must have the parameter.
+        schema: the schema of the value.
+        types: the JSON types of the schema.
+        item_types: the JSON types of the elements, if the value is an array.
+        validator: checks a value against the schema.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Parameter:
 
     @classmethod
     def of(cls, schemas: Schemas, definition: Node) -> Parameter:
-        """Read a parameter of the contract."""
+        """Create a parameter from its definition in the contract."""
         if "schema" not in definition:
             raise ContractError(f"the parameter {definition['name']!r} has no schema")
         schema = definition["schema"]
@@ -59,18 +60,18 @@ class Parameter:
         )
 
     def read(self, text: str) -> Any:
-        """The value that a text stands for: a number or a truth value only if the schema asks for one."""
+        """Convert a text to a value. The value is a number or a boolean only if the schema has that type."""
         if "array" in self.types:
             return [_read(element, self.item_types) for element in text.split(",")]
         return _read(text, self.types)
 
     def failures(self, value: Any) -> list[Failure]:
-        """What is wrong with a value."""
+        """Return the failures of a value."""
         return list(failures(self.validator, value, self.name))
 
 
 def failures(validator: jsonschema_rs.Validator, value: Any, name: str = "") -> Iterator[Failure]:
-    """What is wrong with a value; `name` is empty for a request body."""
+    """Yield the failures of a value. `name` is the name of the parameter, or empty for a request body."""
     for error in validator.iter_errors(value):
         path = [name] if name else []
         path += [str(step) for step in error.instance_path]

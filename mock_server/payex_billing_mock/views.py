@@ -1,4 +1,4 @@
-"""How resources and lists are shown: by the response schemas of the contract, links included."""
+"""Makes the bodies of responses from resources and lists, according to the response schemas of the contract."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Show = Callable[[Resource], Any]
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What every link begins with.
+    """The start of every link.
 
     Attributes:
         path: the path of the API, such as `/billing/customer/v1`.
@@ -28,12 +28,13 @@ class Base:
 
 
 class ResourceView:
-    """How one response shows an item of a collection.
+    """Shows an item of a collection in the form of one response.
 
-    The mock sets the links, the id and the operations; other required properties that nobody sent get a sample value.
+    The mock sets the links, the id and the operations. Other required properties get a sample value if the client did
+    not send them.
 
     Raises:
-        ContractError: a required link cannot be told, or the mock finds no value of a required property.
+        ContractError: the mock cannot find the target of a required link, or a value for a required property.
     """
 
     def __init__(self, schemas: Schemas, base: Base, collection: Collection, schema: Node) -> None:
@@ -59,7 +60,7 @@ class ResourceView:
         }
 
     def show(self, resource: Resource) -> JsonObject:
-        """The body that shows a resource."""
+        """Return the body that shows a resource."""
         shown = {
             name: value
             for name, value in resource.document.items()
@@ -76,9 +77,10 @@ class ResourceView:
         return lambda resource: start + target(resource)
 
     def _operations(self, schema: Node) -> Show | None:
-        """Shows what may be done with a resource, if a property is a list of links with a method and a relation.
+        """Return a function that lists the operations on a resource, each with a link, a method and a relation.
 
-        Only relations that add to a collection are published, so an item without collections advertises nothing.
+        Return None if the schema is not a list of operations. The list contains only the operations that add an item to
+        a collection, so an item without collections has an empty list or null.
         """
         schemas = self._schemas
         names = _operation_names(schemas, schema)
@@ -101,7 +103,10 @@ class ResourceView:
 
 
 def _operation_names(schemas: Schemas, schema: Node) -> tuple[str, str, str | None] | None:
-    """The properties of an operation for its link, its method and its relation, if a schema is a list of operations."""
+    """Return the property names for the link, the method and the relation of an operation.
+
+    Return None if the schema is not a list of operations.
+    """
     entry = schemas.shape(schemas.items(schema)).properties if schemas.is_array(schema) else {}
     href = next((name for name, each in entry.items() if schemas.is_link(each)), None)
     method = next((name for name in entry if words(name)[-1:] == ["method"]), None)
@@ -111,7 +116,10 @@ def _operation_names(schemas: Schemas, schema: Node) -> tuple[str, str, str | No
 
 
 def items_of(schemas: Schemas, schema: Node) -> Node | None:
-    """The schema of the items of a list: those of an array of objects, which may be inside other objects."""
+    """Return the schema of the items in a list response; None if there is no list.
+
+    The list is an array of objects. The array may be inside other objects.
+    """
     if schemas.is_array(schema):
         items = schemas.items(schema)
         return items if schemas.shape(items).properties and _operation_names(schemas, schema) is None else None
@@ -122,14 +130,14 @@ def items_of(schemas: Schemas, schema: Node) -> Node | None:
 
 
 def absolute(schemas: Schemas, base: Base, schema: Node) -> str:
-    """What a link of a schema begins with."""
+    """Return the start of a link: with the origin if the format of the schema requires an absolute URI."""
     return base.origin + base.path if schemas.formats(schema) & {"uri", "iri"} else base.path
 
 
 def _targets(
     collection: Collection, links: Mapping[str, Node], required: frozenset[str]
 ) -> dict[str, Callable[[Resource], str]]:
-    """Where each link of an item leads."""
+    """Return the target of each link of an item."""
     targets: dict[str, Callable[[Resource], str]] = {}
     children = list(collection.children)
     for name in links:
@@ -166,7 +174,7 @@ def _above(steps: int) -> Callable[[Resource], str]:
 
 
 def _steps_up(collection: Collection, name: str) -> int:
-    """How far above an item the resource of a name is; 0 if there is no such resource."""
+    """Return how many levels above an item the owner with a given name is; 0 if there is no such owner."""
     steps, owner = 1, collection.owner
     while owner is not None and owner.word:
         if words(name) == words(singular(owner.word)):
@@ -177,12 +185,12 @@ def _steps_up(collection: Collection, name: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a list.
+    """One page of a list.
 
     Attributes:
-        resources: its resources.
-        paths: the paths below the API's base path of this page (`self`), and of the `next` and the `previous` if any.
-        numbers: the `total` of resources, the number of the `page`, its `size`.
+        resources: the resources on this page.
+        paths: the paths, below the API's base path, of this page (`self`) and, if any, of `next` and `previous`.
+        numbers: the number of resources in the whole list (`total`), the number of this `page`, and its `size`.
     """
 
     resources: Sequence[Resource]
@@ -203,10 +211,10 @@ _NUMBERS = {
 
 
 class ListView:
-    """How one response shows the items of a collection.
+    """Shows the items of a collection in the form of one response.
 
     Raises:
-        ContractError: the response has no list, or a required property that the mock does not know.
+        ContractError: the response has no list, or has a required property that the mock cannot fill.
     """
 
     def __init__(self, schemas: Schemas, base: Base, collection: Collection, schema: Node) -> None:
@@ -218,7 +226,7 @@ class ListView:
         view = ResourceView(schemas, base, collection, items)
         self._show_items: Callable[[Page], Any] = lambda page: [view.show(resource) for resource in page.resources]
         self.show = self._show_items if schemas.is_array(schema) else self._object(schema)
-        """The body that shows a page."""
+        """A function that returns the body for a page."""
 
     def _object(self, schema: Node) -> Callable[[Page], Any]:
         shape = self._schemas.shape(schema)

@@ -1,6 +1,7 @@
-"""Serves the mock over asyncio, with control of the connection itself: a fault can cut, stall or reset it.
+"""Serves the mock over asyncio, with full control of the connection: a fault can cut, stall or reset a connection.
 
-Granian is faster, but no ASGI server lets an application do that. So this server runs when there may be faults.
+Granian is faster, but no ASGI server lets an application control the connection. So the mock uses this server when
+requests may meet faults.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ IDLE_SECONDS = 300.0
 
 
 class _Cut(Exception):
-    """The connection ends at once; what was written and not sent yet is lost."""
+    """The connection ends immediately. Bytes that the mock has written but not sent yet are lost."""
 
 
 class WireServer:
@@ -37,12 +38,12 @@ class WireServer:
         app: the mock.
         faults: the faults that requests meet.
         admin: whether `/mock/faults` shows and changes the faults; see `Admin`.
-        tls: certificates; plain HTTP without.
-        site: the console, if it is to be served.
+        tls: the certificates; None means plain HTTP.
+        site: the console; None means that the mock serves no console.
         request_seconds: the longest time for a TLS handshake, and for one request from its first byte to its last
-            (the first request of a connection: from the connection's start). A connection that takes longer ends.
-        idle_seconds: the longest time between two requests of one connection, and for a client to take a response.
-            Much longer than common clients keep idle connections, so that it is rarely the mock that ends one.
+            (for the first request: from the start of the connection). Then the mock ends the connection.
+        idle_seconds: the longest time between two requests of one connection, and for a client to receive a response.
+            The default is much longer than common clients keep idle connections, so the mock rarely ends one first.
     """
 
     def __init__(
@@ -65,18 +66,19 @@ class WireServer:
         self._idle_seconds = idle_seconds
         self._conversations: set[asyncio.Task[None]] = set()
         self._late: dict[LateWrite, asyncio.TimerHandle] = {}
-        self.connections: set[Stream] = set()  # whose clients have not left
+        self.connections: set[Stream] = set()  # only those whose client has not left
         self.most_connections = 0
         self.accepted = 0
 
     async def serve(self, listening: socket.socket, stop: asyncio.Event) -> None:
-        """Serve until told to stop. Late writes that are still pending then take effect at once."""
+        """Serve until the event `stop` is set. Then carry out all pending late writes immediately."""
         server = await asyncio.start_server(self._connected, sock=listening, backlog=4096)
         try:
             await stop.wait()
         finally:
-            # asyncio starts the conversation of an accepted connection some turns of the loop later, and would leave
-            # it open if the server were closed before. An aborted connection needs some turns until it is closed.
+            # asyncio calls `_connected` only some turns of the event loop after it accepts a connection. If the server
+            # closed before that call, the connection would stay open. So wait some turns first. The later waits give
+            # aborted connections the turns that asyncio needs to close them.
             await _turns()
             server.close()
             await _turns()
@@ -177,14 +179,14 @@ class WireServer:
                 stream.write(encode(connection, _present(answer), request))
 
     async def _pause(self, seconds: float, stream: Stream) -> None:
-        """Wait. A request goes on when its client leaves meanwhile, as on a real server."""
+        """Wait for the full time, even if the client leaves. A real server also completes such a request."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + seconds
         if await _wait_for_client_to_leave(stream, seconds):
             self.connections.discard(stream)
         await asyncio.sleep(max(0.0, ends - loop.time()))
 
-    # late writes: on the loop, so that they take turns with the requests
+    # Late writes run on the event loop, so that a late write and a request never run at the same time.
 
     def _commit_later(self, seconds: float, request: Request) -> None:
         write = self._faults.late_writes.add(seconds, lambda: self._app.handle(request), has_timer=True)
@@ -195,7 +197,7 @@ class WireServer:
         self._faults.late_writes.carry_out(write)
 
     def _commit_all(self) -> None:
-        """Make every pending write take effect, so that the final state does not depend on when the mock stops."""
+        """Carry out every pending write, so that the final state does not depend on when the mock stops."""
         loop = asyncio.get_running_loop()
         for write, timer in sorted(self._late.items(), key=lambda item: item[0].due):
             timer.cancel()
@@ -206,20 +208,20 @@ class WireServer:
 
 
 async def _turns(number: int = 5) -> None:
-    """Let the event loop do what is waiting."""
+    """Let the event loop run some turns, so that waiting callbacks run."""
     for _ in range(number):
         await asyncio.sleep(0)
 
 
 async def _wait_for_client_to_leave(stream: Stream, seconds: float) -> bool:
-    """Wait for at most so many seconds; whether the client has left."""
+    """Wait until the client leaves, or until the time is over. Return whether the client has left."""
     async with stream.watching() as left:
         await asyncio.wait({left}, timeout=seconds)
         return left.done()
 
 
 async def _drip(stream: Stream, response: bytes, seconds: float) -> None:
-    """Send the head one byte at a time, spread over so many seconds, and then the body. Ends when the client leaves."""
+    """Send the head one byte at a time, spread over `seconds`, and then the body. Stop if the client leaves."""
     head = length_of_head(response)
     loop = asyncio.get_running_loop()
     started = loop.time()
