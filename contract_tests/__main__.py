@@ -20,7 +20,7 @@ import httpx2
 
 from .description import ContractError, load
 
-if TYPE_CHECKING:  # it reads the contract when it is imported, and the contract may be broken
+if TYPE_CHECKING:  # the import reads the contract, and the contract may be broken
     from .target import Target
 
 SEED = 20_260_101
@@ -59,7 +59,7 @@ def _parser() -> _Parser:
 
 
 def main() -> int:
-    """Run the suite; returns the exit code."""
+    """Run the suite, and return the exit code."""
     parser = _parser()
     options = parser.parse_args()
     try:
@@ -100,7 +100,7 @@ def main() -> int:
 
 
 def _run(arguments: list[str], environment: dict[str, str], options: argparse.Namespace) -> int:
-    """Run pytest in a process of its own: it wants to see its plugins' modules before anyone else."""
+    """Run pytest in its own process, because pytest must be the first to import the modules of its plugins."""
     with tempfile.TemporaryDirectory() as parts:
         environment["CONTRACT_PARTS"] = parts
         if options.report is not None:
@@ -108,7 +108,7 @@ def _run(arguments: list[str], environment: dict[str, str], options: argparse.Na
             arguments += [f"--junitxml={options.report / 'junit.xml'}"]
         started = time.monotonic()
         suite = subprocess.Popen([sys.executable, "-m", "pytest", *arguments], env=environment, cwd=HERE.parent)
-        # Ctrl-C reaches the suite by itself, which then removes what it made; this process waits for it.
+        # Ctrl-C also reaches the child process, which then removes what it created. This process waits for the child.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         status = suite.wait()
         signal.signal(signal.SIGINT, before)
@@ -128,7 +128,7 @@ def _run(arguments: list[str], environment: dict[str, str], options: argparse.Na
 
 
 def _again(options: argparse.Namespace) -> str:
-    """The one command that does the same again."""
+    """Return the command that repeats this run."""
     arguments = f"--seed {options.seed}"
     if options.target and options.ledger:
         arguments += f" --ledger {shlex.quote(options.ledger)}"
@@ -139,7 +139,7 @@ def _again(options: argparse.Namespace) -> str:
 
 
 def _announcement(target: Target, seed: int) -> str:
-    """What is going to be done, before it is."""
+    """Return the line that describes the run before it starts."""
     lines = [
         f"Testing {target.base_url}, ledger {target.ledger}, at most {target.rate:g} requests per second. Seed {seed}."
     ]
@@ -154,15 +154,15 @@ def _announcement(target: Target, seed: int) -> str:
 
 
 def _any_customer(ledger: str) -> str:
-    """The path of a customer below the base path of the API."""
+    """Return the path of a customer below the base path of the API."""
     return "/".join(("", ledger, *load().place("customer").segments("0")))
 
 
 def _reach(target: Target) -> None:
-    """See that the target answers, and takes the token.
+    """Check that the target responds and accepts the token.
 
     Raises:
-        Unusable: it does not.
+        Unusable: the target does not respond, or refuses the token.
     """
     from .target import Unusable  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""The API as a probe speaks to it: raw requests over any transport, each answer judged by the rules."""
+"""Send raw requests for probes over any transport, and check each response against the rules."""
 
 from __future__ import annotations
 
@@ -32,56 +32,56 @@ CUSTOMER_NO, SUBSCRIPTION_NO, CHARGE_ID = (CONTRACT.keys[kind] for kind in ("cus
 
 
 def customers_path() -> tuple[str, ...]:
-    """The segments below the ledger of all customers."""
+    """Return the path segments of the customer collection, below the ledger."""
     return CONTRACT.place("customer").segments()
 
 
 def customer_path(customer: str) -> tuple[str, ...]:
-    """The segments of a customer."""
+    """Return the path segments of a customer."""
     return CONTRACT.place("customer").segments(customer)
 
 
 def subscriptions_path(customer: str) -> tuple[str, ...]:
-    """The segments of the subscriptions of a customer."""
+    """Return the path segments of a customer's subscriptions."""
     return CONTRACT.place("subscription").segments(customer)
 
 
 def subscription_path(customer: str, subscription: str) -> tuple[str, ...]:
-    """The segments of a subscription."""
+    """Return the path segments of a subscription."""
     return CONTRACT.place("subscription").segments(customer, subscription)
 
 
 def charges_path(customer: str, subscription: str = "") -> tuple[str, ...]:
-    """The segments of the charges of a customer, or of one of its subscriptions."""
+    """Return the path segments of the charges of a customer or a subscription."""
     parent = (customer, subscription) if subscription else (customer,)
     return CONTRACT.place("charge", len(parent)).segments(*parent)
 
 
 def charge_path(parent: tuple[str, ...], charge: Mapping[str, Any]) -> tuple[str, ...]:
-    """The segments of a charge of a parent."""
+    """Return the path segments of one charge of a customer or a subscription."""
     return CONTRACT.place("charge", len(parent)).segments(*parent, charge[CHARGE_ID])
 
 
 class NotTried(Exception):
-    """A probe needs what this target does not allow, such as a second ledger."""
+    """A probe was skipped because it needs something that the target does not have, such as a second ledger."""
 
 
 class Transport(Protocol):
-    """Sends one request as it is, and returns status, headers and body."""
+    """Sends one request unchanged, and returns the status, the headers and the body."""
 
     origin: str
 
     def __call__(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
-        """Send `target`, the raw path with its query."""
+        """Send a request. `target` is the percent-encoded path with its query."""
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close the connections."""
 
 
 class InProcess:
-    """Calls an ASGI application that never waits, as the mock."""
+    """Calls an ASGI application that never waits for I/O, such as the mock."""
 
     origin = "http://testserver"
 
@@ -113,7 +113,7 @@ class InProcess:
             call.send(None)
         except StopIteration:
             pass
-        except Exception as error:  # any server answers so to an application that raises
+        except Exception as error:  # every ASGI server responds with 500 when the application raises
             return 500, {"content-type": "text/plain"}, type(error).__name__.encode()
         else:
             raise RuntimeError("the application waits; serve it, and use OverHttp")
@@ -124,16 +124,16 @@ class InProcess:
         return sent[0]["status"], joined, b"".join(message.get("body", b"") for message in sent[1:])
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: this transport has no connections."""
 
 
 class OverHttp:
-    """Sends over a socket; with a context over TLS, with its client certificate."""
+    """Sends requests over a socket. With an SSL context, sends them over TLS with the context's client certificate."""
 
     def __init__(self, origin: str, tls: ssl.SSLContext | None = None) -> None:
         self.origin = origin.rstrip("/")
         self._client = httpx2.Client(
-            verify=tls if tls is not None else False,  # never asked for where the origin is http
+            verify=tls if tls is not None else False,  # httpx ignores `verify` for a plain http origin
             timeout=SECONDS,
             trust_env=False,
             limits=httpx2.Limits(max_connections=40, max_keepalive_connections=40),
@@ -163,10 +163,10 @@ class Api:
     """One ledger of one target.
 
     Attributes:
-        prefix: what the numbers of all customers begin with that are made here.
-        other: a second ledger of the same target, if there is one.
-        guard: looks at each request before it is sent, and at each answer; see `guard.py`.
-        real: whether the target is a real endpoint: what only the mock promises is not asked of it.
+        prefix: the beginning of the number of every customer that this object creates.
+        other: a second ledger of the same target; None if there is only one ledger.
+        guard: checks each request before it is sent, and reads each response; see `guard.py`.
+        real: whether the target is a real endpoint. The suite does not expect of it what only the mock guarantees.
     """
 
     transport: Transport
@@ -182,11 +182,14 @@ class Api:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
-        """Make the numbers of this run its own."""
+        """Choose customer numbers that no other run uses."""
         self._run = secrets.randbelow(36**4)
 
     def number(self) -> str:
-        """A customer number that was not used before. It looks personal, so that an echo of it is seen."""
+        """Return a customer number that was not used before.
+
+        The number looks like a personal number, so that a rule can detect a response that repeats it.
+        """
         with self._lock:
             count = next(self._counter)
         if self.prefix:
@@ -195,7 +198,7 @@ class Api:
         return f"7{self._run:07d}{count:05d}"
 
     def path(self, *segments: str, ledger: str | None = None) -> str:
-        """The raw path of `segments` below the ledger, each encoded as one segment."""
+        """Return the percent-encoded path of `segments` below the ledger. A `/` inside a segment is encoded."""
         owner = self.ledger if ledger is None else ledger
         return "/".join([self.base_path, *(quote(each, safe="") for each in (owner, *segments))])
 
@@ -210,10 +213,10 @@ class Api:
         ledger: str | None = None,
         judged: bool = True,
     ) -> Exchange:
-        """Send a request; a header given as None is left out.
+        """Send a request. Leave out each header whose value is None.
 
         Raises:
-            Broken: the answer breaks a rule.
+            Broken: the response breaks a rule.
         """
         sent = content if content is not None else b"" if body is ... else render(body).encode("utf-8", "surrogatepass")
         own: dict[str, str | None] = {"Accept": "application/json", "Authorization": f"Bearer {self.token}"}
@@ -241,7 +244,7 @@ class Api:
         return exchange
 
     def judge(self, exchange: Exchange) -> None:
-        """Hold an exchange against every rule."""
+        """Check an exchange against every rule."""
         for rule in RULES:
             try:
                 rule(exchange)
@@ -252,7 +255,7 @@ class Api:
                 COVERAGE.judged(exchange, rule.__name__, passed=True)
 
     def broke(self, promise: str, how: str, exchange: Exchange | None = None) -> None:
-        """Say that a promise is broken."""
+        """Raise `Broken` for a promise, and remember the first broken promise."""
         found = Broken(promise, how, exchange)
         self.broken = self.broken or found
         raise found
@@ -266,10 +269,10 @@ class Api:
         return self.send("POST", *segments, body=body, **options)
 
     def update(self, *segments: str, body: Any, **options: Any) -> Exchange:
-        """Change a charge, with the contract's verb.
+        """Change a charge with the contract's HTTP method.
 
         Raises:
-            NotTried: the contract has no change of a charge.
+            NotTried: the contract has no operation that changes a charge.
         """
         if not CONTRACT.update_method:
             raise NotTried("the contract has no change of a charge")
@@ -279,36 +282,39 @@ class Api:
         """Send a DELETE.
 
         Raises:
-            NotTried: the contract has no DELETE of this resource.
+            NotTried: the contract has no DELETE for this resource.
         """
         if not self.can_delete(*segments):
             raise NotTried(f"the contract has no DELETE of {'/'.join(segments[::2])}")
         return self.send("DELETE", *segments, **options)
 
     def can_delete(self, *segments: str) -> bool:
-        """Whether the contract has a DELETE of a resource."""
+        """Return whether the contract has a DELETE for this resource."""
         match = CONTRACT.match(CONTRACT.base_path + self.path(*segments).removeprefix(self.base_path))
         return match is not None and "DELETE" in match.operations
 
-    # what probes build on
+    # steps that probes share
 
     def customer(self, number: str | None = None) -> str:
-        """Create a customer; returns its number."""
+        """Create a customer, and return its number."""
         number = number or self.number()
         self.succeeds(self.post(*customers_path(), body=new_customer(number)))
         return number
 
     def subscription(self, customer: str, number: str = "46701234567") -> str:
-        """Create a subscription; returns its number."""
+        """Create a subscription, and return its number."""
         self.succeeds(self.post(*subscriptions_path(customer), body=new_subscription(number)))
         return number
 
     def charge(self, *parent: str, wire: Mapping[str, Any] | None = None, **values: Any) -> dict[str, Any]:
-        """Add a charge to a customer, or to one of its subscriptions; returns it. Arguments as of `new_charge`."""
+        """Add a charge to a customer or a subscription, and return the charge.
+
+        `Bodies.new_charge` describes the arguments.
+        """
         return self.succeeds(self.post(*charges_path(*parent), body=new_charge(wire, **values))).object
 
     def charges(self, *parent: str) -> list[dict[str, Any]]:
-        """Read the charges of a customer, or of one of its subscriptions."""
+        """Read the charges of a customer or a subscription."""
         return self.items(*charges_path(*parent))
 
     def subscriptions(self, customer: str) -> list[dict[str, Any]]:
@@ -316,11 +322,11 @@ class Api:
         return self.items(*subscriptions_path(customer))
 
     def items(self, *segments: str) -> list[dict[str, Any]]:
-        """Read a list to its end."""
+        """Read all pages of a list."""
         return self.all_of(self.get(*segments))
 
     def all_of(self, exchange: Exchange) -> list[dict[str, Any]]:
-        """The items of a list from the response of its first page on."""
+        """Return all items of a list. `exchange` has the first page; the method reads the other pages."""
         found: list[dict[str, Any]] = []
         for _ in range(1000):
             found += items_of(self.succeeds(exchange))
@@ -332,24 +338,24 @@ class Api:
         return found
 
     def succeeds(self, exchange: Exchange) -> Exchange:
-        """Hold a response against the success that the contract has for the operation."""
+        """Check that a response is the success that the contract has for the operation."""
         return self.expect(exchange, exchange.defined.successes if exchange.defined else (200,))
 
     def refused(self, exchange: Exchange, code: str, *parameters: str) -> Exchange:
-        """Hold a response against a problem type, with the status that it has in the contract."""
+        """Check that a response has a problem type, and the status of that problem type in the contract."""
         self.expect(exchange, CONTRACT.problem_types[code].status, code)
         for each in parameters:
             self.expect(exchange, exchange.status, parameter=each)
         return exchange
 
     def missing(self, exchange: Exchange, kind: str) -> Exchange:
-        """Hold a response against the contract's answer to a resource that does not exist."""
+        """Check that a response says, as the contract requires, that the resource does not exist."""
         return self.refused(exchange, CONTRACT.not_found[kind])
 
     def expect(
         self, exchange: Exchange, status: int | tuple[int, ...], code: str | None = None, parameter: str | None = None
     ) -> Exchange:
-        """Hold an answer against what the contract promises for this request."""
+        """Check a response against a status and a problem type."""
         statuses = status if isinstance(status, tuple) else (status,)
         if exchange.status not in statuses:
             self.broke("status", f"expected {' or '.join(map(str, statuses))}, got {exchange.status}", exchange)
@@ -361,13 +367,13 @@ class Api:
         return exchange
 
     def same(self, promise: str, found: Any, expected: Any, exchange: Exchange | None = None) -> None:
-        """Two values are one."""
+        """Check that two values are equal."""
         if found != expected:
             self.broke(promise, f"found {_short(found)}, expected {_short(expected)}", exchange)
 
 
 def _required_headers(method: str, path: str) -> dict[str, str | None]:
-    """The headers that the contract requires of an operation, each with a value of this request alone."""
+    """Return the headers that the contract requires for an operation, each with a new, unique value."""
     match = CONTRACT.match(path)
     operation = match.operations.get(method) if match else None
     fresh = str(uuid.uuid4())
@@ -383,7 +389,7 @@ def _short(value: Any) -> str:
 
 
 def base_of(url: str, default: str) -> tuple[str, str]:
-    """The origin and the base path of a target; the contract's base path if the URL has none."""
+    """Return the origin and the base path of a target. Use the contract's base path if the URL has none."""
     parts = urlsplit(url)
     path = parts.path.rstrip("/")
     return f"{parts.scheme}://{parts.netloc}", path or default

@@ -1,6 +1,6 @@
-"""Bodies of requests, with names by role: a caller says `unit_price`, and the contract says what that is on the wire.
+"""Make request bodies. A caller names a property by role, such as `unit_price`; the contract gives its JSON name.
 
-A body has every required property. One that the suite does not know gets a value made from its schema.
+A body has every required property. If the suite does not know a required property, it makes a value from the schema.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .description import Contract, ContractError
 from .exchange import CONTRACT
 from .schemas import JUDGE, Judge, exact
 
-# Values that read well in a report. A contract that does not take one gets a value made from the schema.
+# Values that are easy to read in a report. If the schema does not allow a value, it is replaced by a generated one.
 USUAL: Mapping[str, Any] = {
     "product_code": "P01",
     "quantity": 1,
@@ -38,7 +38,7 @@ _FORMATS = {
 
 
 class Bodies:
-    """Makes the bodies of one contract."""
+    """Makes request bodies for one contract."""
 
     def __init__(self, contract: Contract = CONTRACT, judge: Judge = JUDGE) -> None:
         self._contract = contract
@@ -49,43 +49,43 @@ class Bodies:
         }
 
     def new_customer(self, number: object, wire: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The body of a new customer; `wire` has more properties by their names on the wire."""
+        """Make the body that creates a customer. `wire` adds properties by their JSON names."""
         return self._new("customer", number, wire)
 
     def new_subscription(self, number: object, wire: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The body of a new subscription."""
+        """Make the body that creates a subscription."""
         return self._new("subscription", number, wire)
 
     def new_charge(self, wire: Mapping[str, Any] | None = None, **values: Any) -> dict[str, Any]:
-        """The body of a new charge. Values are named by role; `wire` has more by their names on the wire."""
+        """Make the body that creates a charge. Values are named by role; `wire` adds properties by their JSON names."""
         return self._required[id(self._contract.creations["charge"])] | self.named(**values) | dict(wire or {})
 
     def change(self, wire: Mapping[str, Any] | None = None, **values: Any) -> dict[str, Any]:
-        """The body of a change of a charge: what changes, and what the contract requires of every change."""
+        """Make the body that changes a charge: the given values, and every property that a change requires."""
         return self._required[id(self._contract.change)] | self.named(**values) | dict(wire or {})
 
     def full(self, kind: str) -> dict[str, Any]:
-        """Every property of a new resource of a kind."""
+        """Make the body that creates a resource of a kind, with every property that the contract has."""
         return {name: self._usual(name, node) for name, node in self._contract.creations[kind]["properties"].items()}
 
     def full_change(self) -> dict[str, Any]:
-        """Every property of a change of a charge."""
+        """Make the body that changes a charge, with every property that the contract has."""
         return {name: self._usual(name, node) for name, node in self._contract.change["properties"].items()}
 
     def unused(self, kind: str) -> Any:
-        """A number or id that no resource has, of the type that the path parameter takes."""
+        """Return a number or id that no resource has, of the type that the path parameter requires."""
         schema = self._contract.parameter_node(self._contract.place(kind).parameter)["schema"]
         return "none" if self._judge.takes(schema, "none") else 2**31 - 1
 
     def named(self, **values: Any) -> dict[str, Any]:
-        """Values by their names on the wire."""
+        """Replace the roles of values by JSON names."""
         return {self._contract.wire(role): value for role, value in values.items()}
 
     def sample(self, schema: Mapping[str, Any]) -> Any:
-        """A value that a schema takes.
+        """Return a value that a schema allows.
 
         Raises:
-            ContractError: none was found; an `example` beside the schema helps.
+            ContractError: no such value was found. Add an `example` to the schema.
         """
         node = self._contract.resolve(schema)
         for value in map(exact, self._candidates(node)):
@@ -137,7 +137,7 @@ class Bodies:
 
 
 def _matching(pattern: str, low: int, high: int) -> list[str]:
-    """A text that a pattern takes, if Hypothesis finds one."""
+    """Return a text that matches a pattern, if Hypothesis finds one."""
     quick = hypothesis.settings(max_examples=500, database=None, derandomize=True, deadline=None)
     texts = st.from_regex(pattern).filter(lambda text: low <= len(text) <= high and not text.endswith("\n"))
     try:

@@ -1,4 +1,6 @@
-"""An authority, a server and a client of one test run: TLS as PayEx has it, where both sides show a certificate."""
+"""Make a certificate authority, a server and a client certificate for one test run.
+
+PayEx uses mutual TLS, where the server and the client each present a certificate."""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ class Certificates:
     Attributes:
         ca: the authority's certificate, which a client trusts.
         client: the client's certificate and key.
-        server: what the mock needs to demand it.
+        server: the arguments with which the mock demands a client certificate.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,7 +38,7 @@ class Certificates:
         return certificate, key
 
     def context(self) -> ssl.SSLContext:
-        """A client that trusts the authority and shows its certificate."""
+        """Return an SSL context that trusts the authority and presents the client certificate."""
         context = ssl.create_default_context(cafile=self.ca)
         context.load_cert_chain(*self.client)
         return context

@@ -1,5 +1,6 @@
-"""The rules as Schemathesis checks. They register themselves when this module is imported: in pytest, and as hooks on
-the command line:
+"""Make Schemathesis checks of the rules. The import of this module registers the checks.
+
+pytest imports the module, and so does the command line of Schemathesis:
 
     SCHEMATHESIS_HOOKS=contract_tests.checks schemathesis run openapi.yaml --url …
 """
@@ -19,12 +20,12 @@ from .coverage import COVERAGE
 from .exchange import Exchange
 
 Check = Callable[[CheckContext, Response, Case[Any]], None]
-# The last responses, by identity: each is kept here, so that no other can have its identity meanwhile.
+# The last responses by `id()`. Each response is kept here, so that Python cannot give its `id()` to another object.
 _last: OrderedDict[int, tuple[Response, Exchange]] = OrderedDict()
 
 
 def exchange_of(response: Response) -> Exchange:
-    """The exchange behind a response; the same object however often it is asked for."""
+    """Return the exchange of a response. Two calls with the same response return the same object."""
     _, found = _last.get(id(response), (None, None))
     if found is None or (found.status, found.body) != (response.status_code, response.content):
         request = response.request

@@ -1,4 +1,4 @@
-"""Options of the suite, and what its runs record for the reports."""
+"""Add the options of the suite, and record the results that the reports need."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    support.PLANTED = config.getoption("--planted")  # before the test modules make their mocks
+    support.PLANTED = config.getoption("--planted")  # set before the test modules make their mocks
     if os.environ.get("CONTRACT_PARTS"):
         recorder = config.stash[RECORDER] = Recorder()
         COVERAGE.on_exchange = recorder.saw
@@ -47,7 +47,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def _reason(report: pytest.TestReport) -> str:
-    """What a reader needs of a failure: the last message, without the frames that led to it."""
+    """Return the last message of a failure, without its stack frames."""
     crash = getattr(report.longrepr, "reprcrash", None)
     return str(getattr(crash, "message", None) or report.longreprtext)
 
@@ -60,7 +60,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[requests.Session]:
-    """Connections to a mock of this machine, past any proxy."""
+    """Return a session that connects to a mock on this machine without a proxy."""
     with requests.Session() as session:
         session.trust_env = False
         yield session

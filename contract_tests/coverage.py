@@ -1,4 +1,4 @@
-"""What of the contract a run has reached: operations, statuses, parameters, properties and problem types."""
+"""Measure which operations, statuses, parameters, properties and problem types of the contract a run has reached."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KINDS = ("operations", "statuses", "parameters", "properties", "problem types")
 
 @dataclass
 class Coverage:
-    """Collects what exchanges reach. Safe to use from several threads."""
+    """Collects which parts of the contract the exchanges reach. Several threads may use one object."""
 
     reached: dict[str, Counter[str]] = field(default_factory=lambda: {kind: Counter() for kind in KINDS})
     exchanges: int = 0
@@ -26,31 +26,31 @@ class Coverage:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def saw(self, exchange: Exchange) -> None:
-        """Count one exchange."""
+        """Record what one exchange reached."""
         with self._lock:
             self.exchanges += 1
-            with suppress(AssertionError):  # a body that cannot be read is the rules' to tell
+            with suppress(AssertionError):  # the rules report a body that cannot be read
                 for kind, name in _reached(exchange):
                     self.reached[kind][name] += 1
             if self.on_exchange is not None:
                 self.on_exchange(exchange)
 
     def judged(self, exchange: Exchange, check: str, *, passed: bool) -> None:
-        """Count the verdict of a check."""
+        """Record the result of a check."""
         with self._lock:
             self.checks[f"{exchange.operation or '-'}|{check}|{'passed' if passed else 'failed'}"] += 1
 
     def add(self, other: Mapping[str, Mapping[str, int]]) -> None:
-        """Take over what another process reached."""
+        """Add what another process reached."""
         for kind, names in other.items():
             self.reached[kind].update(names)
 
     def missing(self, kind: str) -> list[str]:
-        """What the contract has of a kind and no exchange reached."""
+        """Return the parts of one kind that the contract has and no exchange reached."""
         return sorted(set(everything()[kind]) - set(self.reached[kind]))
 
     def share(self, kind: str) -> tuple[int, int]:
-        """How many of a kind were reached, of how many."""
+        """Return how many parts of one kind were reached, and how many the contract has."""
         whole = everything()[kind]
         return len(set(whole) & set(self.reached[kind])), len(whole)
 
@@ -59,7 +59,7 @@ COVERAGE = Coverage()
 
 
 def everything() -> dict[str, list[str]]:
-    """All that the contract has, by kind."""
+    """Return all parts of the contract by kind."""
     found: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for name, operation in OPERATIONS.items():
         found["operations"].append(name)
@@ -90,7 +90,7 @@ def _reached(exchange: Exchange) -> Iterator[tuple[str, str]]:
 
 
 def _properties(schema: Mapping[str, Any], value: Any) -> Iterator[tuple[str, str]]:
-    """The properties of named schemas that a value has, with those of what is in it."""
+    """Return the properties of named schemas that a value has, with the properties of nested values."""
     name = schema.get("$ref", "").rpartition("/")[2]
     schema = resolve(schema)
     for branch in schema.get("anyOf", ()):

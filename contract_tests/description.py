@@ -1,9 +1,10 @@
-"""The contract as the suite reads it: routes, operations and names, found by their role and never by literal paths.
+"""Read the contract for the suite: find routes, operations and names by their role, never by literal paths.
 
-The suite judges the mock, so this module shares no code with the mock. It knows the shape of the API, not its words:
-a ledger has customers, a customer has subscriptions, and both have charges. A collection is a path whose items have a
-path too; `POST` on a collection creates, `GET` lists, and so on. The role of a property is the name in `x-sdk` beside
-the property, or else the property's own name in snake case: `unitPrice` has the role `unit_price`.
+The suite judges the mock, so this module shares no code with the mock. The module relies on the structure of the API,
+not on the names in its paths: a ledger has customers, a customer has subscriptions, and both have charges. A collection
+is a path whose items have a path too. `POST` on a collection creates an item, `GET` lists the items, and so on. The
+role of a property is the name in `x-sdk` beside the property. Without `x-sdk`, the role is the property's own name in
+snake case: `unitPrice` has the role `unit_price`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from .routes import (
 
 FILE = Path(__file__).parent.parent / "openapi.yaml"
 KINDS = ("customer", "subscription", "charge")
-# The roles of the property that identifies a resource, the most certain first.
+# The possible roles of the property that identifies a resource. The first role that the contract has is used.
 _KEY_ROLES = {
     "customer": ("customer_no", "customer_number"),
     "subscription": ("subscription_no", "subscription_number"),
@@ -42,22 +43,24 @@ _KEY_ROLES = {
 
 
 class ContractError(Exception):
-    """The contract cannot be read, or is not a contract of this API; the text says why."""
+    """The contract cannot be read, or is not a contract of this API. The message gives the reason."""
 
 
 class Contract:
-    """What the suite knows of a contract. The mappings are by kind: `customer`, `subscription`, `charge`.
+    """A contract as the suite uses it.
+
+    Most mappings have the kind as their key: `customer`, `subscription` or `charge`.
 
     Attributes:
-        operations: by operation id.
-        creations: the resolved schema of the body of a creation.
-        resources: the resolved schema of a resource as it is read.
-        change: the resolved schema of the body of a change of a charge.
+        operations: the operations by operation id.
+        creations: the resolved schema of the body that creates a resource.
+        resources: the resolved schema of a resource in a response to a read.
+        change: the resolved schema of the body that changes a charge.
         keys: the property that identifies a resource: the number of a customer or subscription, the id of a charge.
-        server_set: the properties that the server sets and a client cannot: the id, links, `billedUntil`.
+        server_set: the properties that only the server can set: the id, links, `billedUntil`.
         links: the properties of a resource that lead to the collections below it.
-        not_found: the problem type of a resource that does not exist.
-        duplicates: status and problem type of a creation whose number is taken already.
+        not_found: the problem type of the response when a resource does not exist.
+        duplicates: the status and problem type of the response when a new resource has a number that already exists.
 
     Raises:
         ContractError: the document is not a contract of this API.
@@ -89,7 +92,7 @@ class Contract:
     # references and routes
 
     def resolve(self, node: Mapping[str, Any]) -> dict[str, Any]:
-        """Follow a reference inside the contract; what stands beside the reference is kept."""
+        """Follow a `$ref` inside the contract. Keys beside the `$ref` replace the target's keys."""
         beside: dict[str, Any] = {}
         while "$ref" in node:
             beside = {key: value for key, value in node.items() if key != "$ref"} | beside
@@ -100,7 +103,7 @@ class Contract:
         return {**node, **beside}
 
     def match(self, raw_path: str) -> Match | None:
-        """Find the route of a path as it came over the wire. A `/` inside a number travels as `%2F`."""
+        """Find the route of a percent-encoded path. A `/` inside a number is encoded as `%2F`."""
         for path, pattern, operations in self._routes:
             found = pattern.fullmatch(raw_path)
             if found is None:
@@ -118,32 +121,35 @@ class Contract:
     # operations and problem types by role
 
     def place(self, kind: str, parents: int | None = None) -> Place:
-        """The collection of a kind; for charges, `parents` is 1 for those of a customer and 2 of a subscription."""
+        """Return the collection of a kind.
+
+        For charges, `parents` is 1 for the charges of a customer, and 2 for the charges of a subscription.
+        """
         if parents is None:
             parents = KINDS.index(kind) if kind != "charge" else 1
         return self.places[kind, parents]
 
     def operation(self, role: str, kind: str, parents: int | None = None) -> Operation | None:
-        """The operation of a role, such as `create`, on a kind; None if the contract has none."""
+        """Return the operation with a role, such as `create`, on a kind; None if the contract has none."""
         place = self.place(kind, parents)
         return next((each for each in self.operations.values() if (each.place, each.role) == (place, role)), None)
 
     def children(self, kind: str) -> list[Place]:
-        """The collections directly below a resource of this kind."""
+        """Return the collections directly below a resource of this kind."""
         return [
             place for place in self.places.values() if place.path.startswith(f"{self.place(kind).item}/{place.segment}")
         ]
 
     @cached_property
     def update_method(self) -> str:
-        """The verb of a change of a charge, such as PATCH; empty if charges cannot be changed."""
+        """The HTTP method that changes a charge, such as PATCH. Empty if the contract has no such operation."""
         update = self.operation("update", "charge")
         return update.method if update else ""
 
     # names by role
 
     def wire(self, role: str) -> str:
-        """The name of a property on the wire, such as `unitPrice` for `unit_price`.
+        """Return the JSON name of the property with a role, such as `unitPrice` for `unit_price`.
 
         Raises:
             ContractError: no property has the role.
@@ -154,11 +160,14 @@ class Contract:
         raise ContractError(f"no property of openapi.yaml has the role {role}; add x-sdk: {{name: {role}}} beside it")
 
     def has(self, role: str, name: str) -> bool:
-        """Whether a property of this name on the wire has the role, for some kind of resource."""
+        """Return whether, in any kind of resource, the property with this JSON name has the role."""
         return any(names.get(role) == name for names in self._names.values())
 
     def list_name(self, operation: Operation | None) -> str | None:
-        """The property that holds the items of a list; None if the operation answers no list, or a bare array."""
+        """Return the name of the property that holds the items of a list.
+
+        Return None if the response of the operation is not a list, or is an array without an object around it.
+        """
         schema: dict[str, Any] = (
             self.resolve(operation.success_schema or {}) if operation and operation.role == "list" else {}
         )
@@ -167,7 +176,7 @@ class Contract:
 
     @cached_property
     def problem_names(self) -> dict[str, str]:
-        """The properties of a problem by role: `type` may be `Type` on the wire."""
+        """The JSON names of a problem's properties by role. The role `type` may have the JSON name `Type`."""
         for operation in self.operations.values():
             for response in operation.responses.values():
                 if PROBLEM in response.get("content", {}):
@@ -176,7 +185,7 @@ class Contract:
         return {role: role for role in ("type", "title", "status", "detail", "instance", "problems")}
 
     def parameter_node(self, name: str) -> dict[str, Any]:
-        """A path parameter by its name, resolved."""
+        """Return the resolved definition of the path parameter with this name."""
         for item in self.document["paths"].values():
             for node in _parameters(item):
                 found = self.resolve(node)
@@ -189,7 +198,7 @@ class Contract:
         """The path parameter that names the ledger."""
         return self.place("customer").path.split("/")[1][1:-1]
 
-    # how it is built
+    # helpers of the constructor
 
     def _not_found(self, kind: str) -> str:
         read = self.operation("read", kind)
@@ -239,7 +248,10 @@ class Contract:
         return found | dict(zip([name for name in names if name not in found], rest, strict=False))
 
     def _roles(self, kind: str) -> dict[str, str]:
-        """The names on the wire by role. What `x-sdk` and the name do not tell, the name of the schema may."""
+        """Return the JSON names of the properties by role.
+
+        If neither `x-sdk` nor the property's own name has a role, the role comes from the name of its schema.
+        """
         schemas = [self.creations[kind], self.resources[kind], *([self.change] if kind == "charge" else [])]
         properties = [pair for schema in schemas for pair in schema.get("properties", {}).items()]
         named = {_role(name, node): name for name, node in properties} | {_KEY_ROLES[kind][0]: self.keys[kind]}
@@ -279,7 +291,7 @@ class Contract:
         return Operation(operation_id, method.upper(), path, responses, body, headers, takes_query, place, role)
 
     def _response(self, node: Mapping[str, Any]) -> dict[str, Any]:
-        """A response with its examples and headers resolved."""
+        """Return a response with its examples and headers resolved."""
         response = self.resolve(node)
         content = {
             media_type: {
@@ -318,7 +330,7 @@ def _singular(segment: str) -> str:
 
 
 def _role(name: str, node: Mapping[str, Any]) -> str:
-    """The role of a property: its name in `x-sdk`, or else its own name in snake case."""
+    """Return the role of a property: its name in `x-sdk`, or else its own name in snake case."""
     return str((node.get("x-sdk") or {}).get("name") or snake(name))
 
 

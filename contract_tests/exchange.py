@@ -1,4 +1,4 @@
-"""One request and its answer, with what the contract says of them: what the rules judge."""
+"""One request and its response, with their definitions in the contract. The rules check such exchanges."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OPERATIONS = CONTRACT.operations
 
 
 class Broken(AssertionError):
-    """A promise of the contract is broken. `promise` names it, the text says how."""
+    """A promise of the contract is broken. `promise` names the promise; the message says what is wrong."""
 
     def __init__(self, promise: str, how: str, exchange: Exchange | None = None) -> None:
         super().__init__(f"{promise}: {how}" + (f"\n  {exchange}\n  {exchange.curl}" if exchange else ""))
@@ -28,18 +28,18 @@ class Broken(AssertionError):
 
 
 def fail(how: str) -> NoReturn:
-    """Break a rule; who judges adds its name."""
+    """Report that a rule is broken. The caller adds the name of the rule."""
     raise AssertionError(how)
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request as it was sent, and its answer as it came.
+    """A request exactly as sent, and its response exactly as received.
 
     Attributes:
-        path: as it went over the wire, without its query.
-        headers: of the answer, names in lower case, repeated ones joined.
-        seconds: from sending to the end of the answer.
+        path: the percent-encoded path, without its query.
+        headers: the headers of the response. Names are in lower case; values of a repeated header are joined.
+        seconds: the time from sending the request to the end of the response.
     """
 
     method: str
@@ -59,7 +59,7 @@ class Exchange:
 
     @property
     def known_route(self) -> bool:
-        """Whether the contract has the path, whatever the method."""
+        """Whether the contract has the path, with any method."""
         return self._match is not None
 
     @property
@@ -69,17 +69,17 @@ class Exchange:
 
     @property
     def defined(self) -> Operation | None:
-        """The operation, if the contract has the path and the method."""
+        """The operation; None if the contract does not have this method for the path."""
         return self._match.operations.get(self.method) if self._match else None
 
     @property
     def operation(self) -> str | None:
-        """The operation id, if the contract has the path and the method."""
+        """The operation id; None if the contract does not have this method for the path."""
         return self.defined.operation_id if self.defined else None
 
     @property
     def role(self) -> tuple[str, str]:
-        """What the operation does, and with which kind of resource, such as `create` and `charge`."""
+        """The role of the operation and its kind of resource, such as `create` and `charge`."""
         return (self.defined.role, self.defined.kind) if self.defined else ("", "")
 
     @property
@@ -89,7 +89,7 @@ class Exchange:
 
     @property
     def response(self) -> Mapping[str, Any] | None:
-        """What the contract says of this answer, if it has the status."""
+        """The contract's definition of the response; None if the contract does not have the status."""
         return self.defined.responses.get(self.status) if self.defined else None
 
     @property
@@ -99,27 +99,27 @@ class Exchange:
 
     @property
     def media_type(self) -> str:
-        """The media type of the answer, without parameters."""
+        """The media type of the response, without parameters."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     @property
     def is_json(self) -> bool:
-        """Whether the answer has a body that calls itself JSON."""
+        """Whether the response has a body with a JSON media type."""
         return self.method != "HEAD" and self.media_type in {"application/json", "application/problem+json"}
 
     @cached_property
     def json(self) -> Any:
-        """The body of the answer, parsed strictly."""
+        """The body of the response, parsed strictly."""
         return parse_strictly(self.body)
 
     @property
     def object(self) -> dict[str, Any]:
-        """The body as an object; an empty one when it is something else."""
+        """The body as an object. Empty if the body is not an object."""
         return self.json if isinstance(self.json, dict) else {}
 
     @property
     def problem(self) -> dict[str, Any]:
-        """The properties of a problem by role: `type`, whatever its case is on the wire."""
+        """The properties of a problem by role. The role is `type` also if the JSON name is `Type`."""
         names = CONTRACT.problem_names
         return {role: self.object[name] for role, name in names.items() if name in self.object} if self.is_json else {}
 
@@ -130,13 +130,13 @@ class Exchange:
 
     @property
     def failed_parameters(self) -> set[str]:
-        """The first step of each path that `problems` names, in snake case: the case on the wire is not known."""
+        """The first part of each path in `problems`, in snake case, because the contract does not fix the case."""
         listed = self.problem.get("problems") or ()
         return {snake(str(name).partition(".")[0]) for each in listed if isinstance(each, dict) for name in each}
 
     @property
     def curl(self) -> str:
-        """The request as a command line, with the token left to the environment."""
+        """Return the request as a curl command that reads the token from an environment variable."""
         headers = {name: value for name, value in self.sent_headers.items() if name.lower() != "authorization"}
         parts = ["curl", "-i", "-X", self.method]
         if any(name.lower() == "authorization" for name in self.sent_headers):
@@ -158,10 +158,10 @@ def _quoted(text: str) -> str:
 
 
 def items_of(exchange: Exchange) -> list[dict[str, Any]]:
-    """The items of a list response, or of one page of it.
+    """Return the items of a list response, or of one page of the list.
 
     Raises:
-        AssertionError: the response holds no list.
+        AssertionError: the response has no list.
     """
     name = CONTRACT.list_name(exchange.defined)
     items = exchange.object.get(name) if name else exchange.json
@@ -171,7 +171,7 @@ def items_of(exchange: Exchange) -> list[dict[str, Any]]:
 
 
 def render(value: Any) -> str:
-    """Write JSON; a `Decimal` is written with all its digits."""
+    """Convert a value to JSON text. A `Decimal` keeps all its digits."""
     match value:
         case Decimal():
             return str(value)
@@ -188,7 +188,7 @@ def render(value: Any) -> str:
 
 
 def parse_strictly(body: bytes) -> Any:
-    """Parse JSON as RFC 8259 has it; numbers keep their digits."""
+    """Parse JSON strictly as RFC 8259 defines it. Numbers keep all their digits."""
 
     def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
         if len({name for name, _ in found}) != len(found):

@@ -1,4 +1,4 @@
-"""What keeps a real endpoint safe: nothing is written outside the agreed prefix, not too fast, and all is removed."""
+"""Keep a real endpoint safe: write only under the agreed prefix, limit the rate, and remove what was created."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ READS = {"GET", "HEAD", "OPTIONS"}
 
 
 class OutOfBounds(NotTried):
-    """A request would have written outside what was agreed, and was not sent."""
+    """A request was not sent, because it would have written outside the agreed prefix."""
 
 
 class Guard:
-    """Stands before the transport of a real endpoint.
+    """Checks each request to a real endpoint before the transport sends it.
 
     Args:
-        prefix: what the numbers of all customers that are written to begin with; None for no writes at all.
-        rate: requests per second at most.
+        prefix: the beginning of every customer number that may be written to; None allows no writes.
+        rate: the highest number of requests per second.
     """
 
     def __init__(self, prefix: str | None, rate: float, *, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -32,14 +32,14 @@ class Guard:
         self._sleep = sleep
         self._next = 0.0
         self._lock = threading.Lock()
-        self.made: dict[str, str] = {}  # path → what it is, in the order of creation
-        self.perhaps: dict[int, str] = {}  # creations whose answer never came
+        self.made: dict[str, str] = {}  # the kind of resource by path, in the order of creation
+        self.perhaps: dict[int, str] = {}  # creations whose response was lost
 
     def before(self, method: str, path: str, sent: bytes) -> None:
-        """Let a request pass, when it is its turn.
+        """Check a request, and wait until the rate limit allows it.
 
         Raises:
-            OutOfBounds: it would write outside the prefix.
+            OutOfBounds: the request would write outside the prefix.
         """
         if method not in READS:
             self._inside(method, path, sent)
@@ -52,7 +52,7 @@ class Guard:
             self._sleep(wait)
 
     def after(self, exchange: Exchange) -> None:
-        """Remember what was made and removed."""
+        """Remember which resources were created and removed."""
         with self._lock:
             if exchange.method == "POST":
                 self.perhaps.pop(threading.get_ident(), None)
@@ -62,7 +62,7 @@ class Guard:
                 self.made.pop(exchange.path, None)
 
     def clean_up(self, delete: Callable[[str], int]) -> list[str]:
-        """Remove what was made, youngest first; `delete` gives a status. Returns what is left, in words."""
+        """Remove the created resources, newest first. `delete` returns a status. Return what is left, in words."""
         left = [f"perhaps {each}: its answer never came" for each in self.perhaps.values()]
         for path, what in reversed(list(self.made.items())):
             if what == "customer":
@@ -70,7 +70,7 @@ class Guard:
                 continue
             try:
                 status = delete(path)
-            except Exception as error:  # whatever it is, the rest must be removed
+            except Exception as error:  # after any error the other resources must still be removed
                 left.append(f"{path}: {type(error).__name__}")
                 continue
             if status not in {200, 202, 204, 404}:
@@ -99,7 +99,7 @@ class Guard:
 
     @staticmethod
     def _path_of(exchange: Exchange) -> str:
-        """Where the new resource is: below the collection, by what the answer calls it, or the request did."""
+        """Return the path of a new resource. Its number comes from the response, or else from the request."""
         said = exchange.object if exchange.is_json else {}
         try:
             asked = parse_strictly(exchange.sent)

@@ -1,4 +1,4 @@
-"""A model of ledgers, customers, subscriptions and charges, driven at random, and compared with every read."""
+"""Compare a model of ledgers, customers, subscriptions and charges with every read, in random sequences of requests."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ INDEX = st.integers(0, 1_000)
 
 
 class Charge:
-    """What the model holds of a charge: where it is, and its values; absent and null are one."""
+    """A charge in the model: its place and its values. An absent value equals null."""
 
     def __init__(self, parent: tuple[str, ...], made: dict[str, Any], values: dict[str, Any]) -> None:
         self.parent, self.id, self.values = parent, made[CHARGE_ID], _without_none(values)
@@ -64,28 +64,28 @@ class Charge:
 
 
 class Ledger:
-    """What the model holds of a ledger, in the order of creation."""
+    """A ledger in the model. Resources are in the order of creation."""
 
     def __init__(self, api: Api) -> None:
         self.api = api
         self.customers: dict[str, list[str]] = {}
         self.charges: list[Charge] = []
-        self.gone: list[tuple[str, ...]] = []  # routes that must not be found any more
+        self.gone: list[tuple[str, ...]] = []  # routes of removed resources, which must return 404
 
     def parents(self) -> list[tuple[str, ...]]:
-        """All that may have charges."""
+        """Return all customers and subscriptions: the resources that can have charges."""
         return [(no, *level) for no, subs in self.customers.items() for level in ((), *((each,) for each in subs))]
 
     def under(self, parent: tuple[str, ...]) -> list[Charge]:
-        """The charges of one parent."""
+        """Return the charges of one customer or subscription."""
         return [each for each in self.charges if each.parent == parent]
 
 
 def machine(make_api: Callable[[], Api], *, customers: int = 3) -> type[RuleBasedStateMachine]:
-    """The state machine against the target that `make_api` speaks to; each run makes customers of its own."""
+    """Return the state machine for the target of `make_api`. Each run creates its own customers."""
 
     class BillingModel(RuleBasedStateMachine):
-        """Each rule is one request, and what the model then expects; the invariant reads everything."""
+        """Each rule sends one request and updates the model. The invariant reads everything and compares."""
 
         @initialize()
         def open_ledgers(self) -> None:

@@ -1,4 +1,4 @@
-"""Routes of the contract by their shape: which paths are collections of which kind, and what an operation does."""
+"""Find out from the structure of the paths which path is a collection of which kind, and what an operation does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Schema = Mapping[str, Any]
 
 
 def snake(name: str) -> str:
-    """A name of the wire in snake case: `unitPrice`, `UnitPrice` and `unit-price` are `unit_price`."""
+    """Convert a name of the contract to snake case: `unitPrice`, `UnitPrice` and `unit-price` become `unit_price`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()
 
 
@@ -32,12 +32,12 @@ class Operation:
 
     Attributes:
         path: the path template.
-        place: the collection that the operation is about; None for an operation of another shape.
-        role: `create`, `list`, `read`, `update` or `delete`; empty for an operation of another shape.
-        body: the schema of the request body, as the contract has it, with its `$ref`.
-        responses: the resolved response of each status.
-        headers: the header parameters that a request must have, resolved.
-        takes_query: whether the contract has query parameters, such as those of paging.
+        place: the collection that the operation acts on; None if the path is not a collection or one of its items.
+        role: `create`, `list`, `read`, `update` or `delete`; empty if the operation does none of these.
+        body: the schema of the request body, as written in the contract: a `$ref` is not resolved.
+        responses: the resolved responses by status.
+        headers: the resolved definitions of the header parameters that a request must have.
+        takes_query: whether the operation has query parameters, such as those for paging.
     """
 
     operation_id: str
@@ -52,7 +52,7 @@ class Operation:
 
     @property
     def successes(self) -> tuple[int, ...]:
-        """The statuses of a success."""
+        """The statuses that mean success."""
         return tuple(sorted(status for status in self.responses if status < 300))
 
     @property
@@ -62,19 +62,19 @@ class Operation:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """The names of the path parameters, in their order."""
+        """The names of the path parameters, in the order of the path."""
         return tuple(part[1:-1] for part in self.path.split("/") if is_parameter(part))
 
     @property
     def success_schema(self) -> Schema | None:
-        """The schema of a success, with its `$ref`; None if a success has no body."""
+        """The schema of a successful response, with its `$ref` not resolved. None if the response has no body."""
         for status in self.successes:
             if JSON in self.responses[status].get("content", {}):
                 return self.responses[status]["content"][JSON]["schema"]  # type: ignore[no-any-return]
         return None
 
     def codes(self, status: int) -> set[str]:
-        """The problem types that the examples of a response show."""
+        """Return the problem types in the examples of the response with this status."""
         content = self.responses.get(status, {}).get("content", {}).get(PROBLEM, {})
         return {
             str(value).rpartition("/")[2]
@@ -90,7 +90,7 @@ class Place:
 
     Attributes:
         kind: `customer`, `subscription` or `charge`.
-        parents: how many numbers stand before it: 0 for customers, 2 for the charges of a subscription.
+        parents: how many parent numbers the path contains: 0 for customers, 2 for the charges of a subscription.
         path: the path template of the collection.
         item: the path template of one resource.
     """
@@ -111,7 +111,10 @@ class Place:
         return self.item.rpartition("/")[2][1:-1]
 
     def segments(self, *numbers: object) -> tuple[str, ...]:
-        """The segments below the ledger: of the collection, or with one number more of a resource."""
+        """Return the path segments below the ledger.
+
+        `parents` numbers give the path of the collection. One number more gives the path of one resource.
+        """
         template = self.item if len(numbers) > self.parents else self.path
         values = map(str, numbers)
         return tuple(next(values) if is_parameter(part) else part for part in template.split("/")[2:])
@@ -119,11 +122,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Match:
-    """A path of the contract that fits a path of the wire.
+    """The path of the contract that matches the path of a request.
 
     Attributes:
-        operations: by HTTP method.
-        parameters: the decoded path parameters; one that is not UTF-8 is left out.
+        operations: the operations by HTTP method.
+        parameters: the decoded path parameters, without those that are not UTF-8.
     """
 
     path: str
@@ -132,12 +135,12 @@ class Match:
 
 
 def is_parameter(segment: str) -> bool:
-    """Whether a segment of a path template is a parameter."""
+    """Return whether a segment of a path template is a parameter."""
     return segment.startswith("{")
 
 
 def role_of(method: str, item: Mapping[str, Any], *, is_item: bool) -> str:
-    """What an operation of a collection, or of one resource, does."""
+    """Return the role of an operation on a collection or on one resource, such as `create`."""
     if not is_item:
         return {"get": "list", "post": "create"}.get(method, "")
     update = next((each for each in ("patch", "put", "post") if each in item), "")
@@ -145,7 +148,7 @@ def role_of(method: str, item: Mapping[str, Any], *, is_item: bool) -> str:
 
 
 def find_places(paths: Mapping[str, Any]) -> Iterator[Place]:
-    """Customers, their subscriptions, and the charges of both, by the shape of the paths alone."""
+    """Find the collections of customers, subscriptions and charges from the structure of the paths alone."""
     items = {path.rpartition("/")[0]: path for path in paths if is_parameter(path.rpartition("/")[2])}
     collections = {path: item for path, item in items.items() if not is_parameter(path.rpartition("/")[2])}
 

@@ -1,7 +1,7 @@
-"""What every answer must keep, whatever was asked: the contract's meaning, as functions over one exchange.
+"""Rules of the contract that every response must follow. Each rule is a function of one exchange.
 
-Each raises `AssertionError` with a sentence. `checks.py` makes Schemathesis checks of them, and every answer that a
-probe or the model gets is judged by them (`api.py`).
+A broken rule raises `AssertionError` with a sentence. `checks.py` makes a Schemathesis check of each rule. `api.py`
+checks every response to a probe or to the model against the rules.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .exchange import CONTRACT, Exchange, fail, items_of, parse_strictly
 from .schemas import errors_of, resolve
 
 PROBLEM_TYPES = CONTRACT.problem_types
-# What an answer must never hold: it tells how the server is made.
+# Text that a response must never contain, because it shows how the server is built.
 INTERNALS = re.compile(
     r"Traceback \(most recent call|\bat [\w.$]+\([\w.]+:\d+\)|\.py\", line|/usr/|/home/|/var/|/opt/|[A-Z]:\\|"
     r"\b(?:SELECT|INSERT|UPDATE|DELETE) .{1,80}\b(?:FROM|INTO|SET)\b|"
@@ -31,7 +31,7 @@ NO_BODY = {204, 304}
 
 
 def strict_json(exchange: Exchange) -> None:
-    """A body is JSON as RFC 8259 has it: UTF-8, no byte order mark, no NaN, no repeated key; and 204 has none."""
+    """A body is valid JSON by RFC 8259: UTF-8, no byte order mark, no NaN, no repeated key. A 204 has no body."""
     if exchange.status in NO_BODY or exchange.method == "HEAD":
         if exchange.body:
             fail(f"the answer {exchange.status} to {exchange.method} has a body")
@@ -46,7 +46,7 @@ def strict_json(exchange: Exchange) -> None:
 
 
 def documented(exchange: Exchange) -> None:
-    """The status, the media type, the headers and the shape of the body are the contract's for the operation."""
+    """The contract has the status, the media type, the headers and the body schema for the operation."""
     if exchange.operation is None:
         expected = 405 if exchange.known_route else 404
         if exchange.status not in {expected, 400, 401, 429, 500, 503}:
@@ -72,7 +72,7 @@ _seen_instances: OrderedDict[str, Exchange] = OrderedDict()
 
 
 def problem_tells_the_truth(exchange: Exchange) -> None:
-    """An error is a problem whose type and status are the contract's, with an instance id of its own."""
+    """An error is a problem whose type and status are in the contract, with an instance id that no other error has."""
     if exchange.status < 400 or exchange.method == "HEAD":
         return
     if exchange.media_type != "application/problem+json":
@@ -104,7 +104,7 @@ def problem_tells_the_truth(exchange: Exchange) -> None:
 
 
 def headers_mean_what_they_say(exchange: Exchange) -> None:
-    """WWW-Authenticate with a 401, Allow with a 405, a usable Retry-After, and no version of the server anywhere."""
+    """A 401 has WWW-Authenticate, a 405 has Allow, Retry-After is usable, and no header shows a server version."""
     headers = exchange.headers
     if exchange.status == 401 and not headers.get("www-authenticate", "").startswith("Bearer"):
         fail("a 401 has no WWW-Authenticate: Bearer")
@@ -131,13 +131,13 @@ def headers_mean_what_they_say(exchange: Exchange) -> None:
 
 
 def nothing_internal_is_shown(exchange: Exchange) -> None:
-    """No stack trace, path, statement or personal data is in an error."""
+    """An error contains no stack trace, file path, SQL statement or personal data."""
     if exchange.status < 400:
         return
     text = exchange.body.decode("utf-8", "replace")
     if found := INTERNALS.search(text):
         fail(f"an error shows how the server is made: {found[0][:60]!r}")
-    # Words are no evidence: generated data is full of the contract's own. A number of five digits is a customer's.
+    # Words prove nothing: generated data often contains words of the contract. Five digits may be a customer number.
     said = " ".join(str(exchange.problem.get(name, "")) for name in ("title", "detail", "problems"))
     for value in _personal(exchange):
         if value in said:
@@ -145,14 +145,14 @@ def nothing_internal_is_shown(exchange: Exchange) -> None:
 
 
 def links_are_the_resources_own(exchange: Exchange) -> None:
-    """`@id` is where the resource is; its links and operations are below it; lists say where they are."""
+    """`@id` is the path of the resource. Links and operations are below that path. A list names its own path."""
     if not exchange.succeeded or not exchange.is_json:
         return
     body, here, (role, kind) = exchange.object, exchange.path, exchange.role
     if role == "list":
         link = (body.get("navigation") or {}).get("@id")
         if exchange.defined and exchange.defined.takes_query and isinstance(link, str):
-            link = link.partition("?")[0]  # a list in pages may name its page
+            link = link.partition("?")[0]  # a list with pages may name the current page
         if not same_path(link, here):
             fail("navigation.@id is not the list's own URI")
         for item in items_of(exchange):
@@ -165,7 +165,7 @@ def links_are_the_resources_own(exchange: Exchange) -> None:
 
 
 def what_was_sent_is_what_is_held(exchange: Exchange) -> None:
-    """The answer to a write holds every value that was sent, to the last digit, unknown properties included."""
+    """The response to a write has every value that was sent, with all digits, also for unknown properties."""
     role, kind = exchange.role
     if not exchange.succeeded or role not in {"create", "update"} or not exchange.sent or exchange.status in NO_BODY:
         return
@@ -193,7 +193,7 @@ RULES: tuple[Callable[[Exchange], None], ...] = (
 
 
 def _types_of(exchange: Exchange) -> set[str]:
-    """The problem types that the contract shows for this answer."""
+    """Return the problem types that the contract has for this response."""
     if exchange.operation is None:
         return {"method-not-allowed"} if exchange.status == 405 else set()
     return exchange.defined.codes(exchange.status) if exchange.defined else set()
@@ -209,7 +209,7 @@ def _usable_wait(value: str) -> bool:
 
 
 def _names_parameters(problems: object) -> None:
-    """A validation problem names each parameter that failed, one in an object."""
+    """Check that a validation problem names each failed parameter, in one object per parameter."""
     if not isinstance(problems, list) or not problems:
         fail("a validation problem names no parameter")
     for each in problems:
@@ -218,7 +218,10 @@ def _names_parameters(problems: object) -> None:
 
 
 def _personal(exchange: Exchange) -> Iterator[str]:
-    """Values of the request that may be personal: numbers of customers and subscriptions, and the text of a charge."""
+    """Yield the values of the request that may be personal.
+
+    These are the numbers of customers and subscriptions, and the text of a charge.
+    """
     for kind in ("customer", "subscription"):
         value = exchange.parameters.get(CONTRACT.place(kind).parameter, "")
         if PERSONAL.search(value):
@@ -234,7 +237,7 @@ def _personal(exchange: Exchange) -> Iterator[str]:
 
 
 def _check_resource(resource: Mapping[str, Any], kind: str, uri: str) -> None:
-    """The links of a resource that is at `uri`."""
+    """Check the links of the resource at `uri`."""
     own = resource.get("@id")
     if own is not None and not same_path(own, uri):
         fail("@id is not where the resource is")
@@ -254,26 +257,29 @@ def _check_resource(resource: Mapping[str, Any], kind: str, uri: str) -> None:
 
 
 def _adds_to(rel: str, href: str, kind: str) -> bool:
-    """Whether `add-subscription` leads to the subscriptions; a relation of another name may lead to any collection."""
+    """Return whether an operation such as `add-subscription` links to the collection that it names.
+
+    A relation that names no collection may link to any collection.
+    """
     segments = {place.segment for place in CONTRACT.children(kind)}
     named = {f"{rel.removeprefix('add-')}s"} & segments
     return href.rpartition("/")[2] in (named or segments)
 
 
 def _last_segment(resource: Mapping[str, Any], kind: str) -> str:
-    """The number or id of a resource of a kind, as it stands in a path."""
+    """Return the percent-encoded number or id of a resource."""
     return quote(str(resource.get(CONTRACT.keys[kind], "")), safe="")
 
 
 def same_path(link: object, path: str) -> bool:
-    """Whether a link is path-absolute and names this path, however it is encoded."""
+    """Return whether a link starts with one `/` and is this path. The percent-encoding may differ."""
     if not isinstance(link, str) or not link.startswith("/") or link.startswith("//"):
         return False
     return [unquote(each) for each in link.split("/")] == [unquote(each) for each in path.split("/")]
 
 
 def _same(held: Any, sent: Any) -> bool:
-    """Whether a value is the one that was sent; true is not 1, as in JSON."""
+    """Return whether a value equals the value that was sent. As in JSON, true is not equal to 1."""
     if isinstance(held, bool) != isinstance(sent, bool):
         return False
     return bool(held == sent)

@@ -1,6 +1,7 @@
-"""Values around the borders of a schema, sorted by whether the schema takes them.
+"""Make values near the limits of a schema, and sort them into valid and invalid ones.
 
-The judge is the `jsonschema` library with exact decimals: not the mock's validator, which must not judge itself.
+The `jsonschema` library, with exact decimals, decides which values are valid. The mock's own validator is not used,
+because the suite tests it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import jsonschema
 
 from .exchange import CONTRACT, DOCUMENT
 
-# One of each kind of character that systems trip over.
+# One example of each kind of character that often causes errors.
 CHARACTERS = [chr(code) for code in range(0x20, 0x7F)] + list("\x00\t\n\x7fäåöÄÅÖéß€Ω中😀\u202e\u0301")
 DATES = [
     "2026-01-01", "2024-02-29", "1999-12-31", "9999-12-31", "0001-01-01", "2025-02-29", "2026-02-30", "2026-13-01",
@@ -26,7 +27,7 @@ OTHER_TYPES: list[Any] = [None, True, 1, Decimal("1.5"), "text", "1", [], ["x"],
 
 
 def exact(node: Any) -> Any:
-    """A copy of a schema whose numbers are exact."""
+    """Return a copy of a schema whose numbers are exact decimals."""
     if isinstance(node, dict):
         return {key: exact(each) for key, each in node.items()}
     if isinstance(node, list):
@@ -38,7 +39,7 @@ _FORMATS = jsonschema.FormatChecker(formats=["date"])
 
 
 def _is_date(value: object) -> bool:
-    """A full-date of RFC 3339: the standard library alone would also take `20260101`."""
+    """Return whether a value is a full-date of RFC 3339. `date.fromisoformat` alone would also accept `20260101`."""
     if not isinstance(value, str):
         return True
     try:
@@ -51,7 +52,7 @@ _FORMATS.checks("date")(_is_date)
 
 
 def _is_integer(_checker: Any, value: object) -> bool:
-    """An integer as JSON Schema has it: 100, 100.0 and 1e2 are one."""
+    """Return whether a value is an integer in JSON Schema: 100, 100.0 and 1e2 are the same integer."""
     if isinstance(value, bool):
         return False
     return isinstance(value, int) or (isinstance(value, Decimal) and value == value.to_integral_value())
@@ -64,14 +65,14 @@ _Judge = jsonschema.validators.extend(
 
 
 class Judge:
-    """Judges values by the schemas of one contract."""
+    """Validates values against the schemas of one contract."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._schemas = exact(document["components"]["schemas"])
         self._validators: dict[str, Any] = {}
 
     def validator(self, schema: Mapping[str, Any]) -> Any:
-        """The validator of a schema; that of a named schema is kept."""
+        """Return the validator of a schema. The validator of a named schema is cached."""
         name = schema.get("$ref", "").rpartition("/")[2]
         if not name:
             return self._make(exact(dict(schema)))
@@ -80,7 +81,7 @@ class Judge:
         return self._validators[name]
 
     def takes(self, schema: Mapping[str, Any], value: Any) -> bool:
-        """Whether a schema takes a value."""
+        """Return whether a schema allows a value."""
         return bool(self.validator(schema).is_valid(value))
 
     def _make(self, schema: Mapping[str, Any]) -> Any:
@@ -92,7 +93,7 @@ resolve = CONTRACT.resolve
 
 
 def errors_of(schema: Mapping[str, Any], value: Any) -> list[str]:
-    """Where a value breaks a schema of the contract, in words."""
+    """Describe in words where a value breaks a schema of the contract."""
     return [
         f"{'.'.join(map(str, error.path)) or 'body'}: {error.message[:200]}"
         for error in JUDGE.validator(schema).iter_errors(value)
@@ -100,7 +101,7 @@ def errors_of(schema: Mapping[str, Any], value: Any) -> list[str]:
 
 
 def candidates(schema: Mapping[str, Any]) -> Iterator[Any]:
-    """Values on, just inside and just outside each border of a schema, and of every other type."""
+    """Yield values on, just inside and just outside each limit of a schema, and values of every other type."""
     schema = resolve(schema)
     yield from OTHER_TYPES
     for branch in schema.get("anyOf", [schema]):
@@ -137,7 +138,7 @@ def _strings(schema: Mapping[str, Any]) -> Iterator[str]:
     for length in sorted({0, low - 1, low, low + 1, high - 1, high, high + 1, 10 * high, 5000}):
         if length >= 0:
             yield "A" * length
-    for wide in ("å", "中", "😀", "e\u0301"):  # characters, not bytes and not UTF-16 units, are counted
+    for wide in ("å", "中", "😀", "e\u0301"):  # a length counts characters, not bytes or UTF-16 units
         yield (wide * high)[:high]
         yield (wide * high)[:high] + wide
     yield from (f"a{character}b" for character in CHARACTERS)
@@ -145,12 +146,12 @@ def _strings(schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def accepted(schema: Mapping[str, Any]) -> list[Any]:
-    """The candidates that the schema takes, each once."""
+    """Return the candidates that the schema allows, without duplicates."""
     return _sorted_out(schema, take=True)
 
 
 def refused(schema: Mapping[str, Any]) -> list[Any]:
-    """The candidates that it does not."""
+    """Return the candidates that the schema does not allow."""
     return _sorted_out(schema, take=False)
 
 
@@ -161,12 +162,12 @@ def _sorted_out(schema: Mapping[str, Any], *, take: bool) -> list[Any]:
 
 
 def parameter_schema(kind: str) -> dict[str, Any]:
-    """The schema of the path parameter that names a resource of a kind, resolved."""
+    """Return the resolved schema of the path parameter that names a resource of a kind."""
     return resolve(CONTRACT.parameter_node(CONTRACT.place(kind).parameter)["schema"])
 
 
 def takes_parameter(kind: str, text: str) -> bool:
-    """Whether the path parameter of a kind takes a text; the text of a whole number may stand for the number."""
+    """Return whether the path parameter of a kind allows a text. A text of digits may represent an integer."""
     schema = parameter_schema(kind)
     values: list[Any] = [text, *([int(text)] if re.fullmatch(r"-?[0-9]+", text) and len(text) < 4000 else [])]
     return any(JUDGE.takes(schema, value) for value in values)

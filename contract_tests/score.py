@@ -36,7 +36,7 @@ FUZZ = ("test_in_process.py", "test_stateful.py::test_chains_keep_the_contract_i
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a fault was caught, by what, and how long it took."""
+    """The result for one fault: whether it was caught, which check caught it, and the time."""
 
     caught: bool
     by: str
@@ -44,7 +44,7 @@ class Verdict:
 
 
 def ours(name: str | None, seed: int) -> Verdict:
-    """Our suite: probes, model, then fuzzing; stops at the first failure."""
+    """Run our suite: probes, the model, then fuzzing. Stop at the first failure."""
     started = time.perf_counter()
     found = suite.first_failure(plant(name, suite.LEDGERS), seed=seed)
     if found is not None:
@@ -80,12 +80,12 @@ def ours(name: str | None, seed: int) -> Verdict:
 
 
 def stock(name: str | None, seed: int) -> Verdict:
-    """`schemathesis run` as it comes, with every phase and check, against the same mock on a socket."""
+    """Run stock `schemathesis run` with every phase and check against the same mock on a socket."""
     ledger, token = next(iter(suite.LEDGERS.items()))
     with tempfile.TemporaryDirectory() as folder:
         contract, config = Path(folder) / "openapi.yaml", Path(folder) / "schemathesis.toml"
         contract.write_text(yaml.safe_dump(document_of(ledger)), encoding="utf-8")
-        # It is told what our suite is told too: an end before its start is valid by every schema, and answered 422.
+        # As in our suite, 422 is expected: a schema cannot forbid an end date before the start date, but the API does.
         statuses = ", ".join(f'"{each}"' for each in CHECKS["positive_data_acceptance"]["expected-statuses"])
         config.write_text(f"[checks.positive_data_acceptance]\nexpected-statuses = [{statuses}]\n", encoding="utf-8")
         server = MockServer(suite.LEDGERS)
@@ -122,7 +122,7 @@ def _wrong(name: str, verdict: Verdict) -> str:
 
 
 def main() -> int:
-    """Measure and write the page."""
+    """Measure, and write the page."""
     parser = argparse.ArgumentParser(prog="python -m contract_tests.score", description=__doc__)
     parser.add_argument("faults", nargs="*", help="names of faults; all if none are given")
     parser.add_argument(
@@ -168,7 +168,7 @@ def _told(names: list[str], verdicts: Iterable[Verdict]) -> list[Verdict]:
 
 
 def page(mine: dict[str, Verdict], theirs: dict[str, Verdict], clean: list[float], clean_stock: float) -> str:
-    """The page, as Markdown."""
+    """Return the page as Markdown."""
     families = list(dict.fromkeys(FAULTS[name].family for name in mine))
     lines = [
         "# Contract score",

@@ -1,4 +1,4 @@
-"""The directed part of the suite, probes and model, as one call against a mock in process."""
+"""Run the probes and the model in one call against a mock in the same process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["LEDGERS", "Finding", "first_failure", "open_api", "run_model"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What broke: the probe, the promise, and how."""
+    """A broken promise: the probe, the promise, and what is wrong."""
 
     where: str
     promise: str
@@ -30,7 +30,7 @@ class Finding:
 
 
 def open_api(transport: Transport, base_path: str = CONTRACT.base_path) -> Api:
-    """Both ledgers of a mock, the first with the second as its neighbour."""
+    """Return the first ledger of a mock, with the second ledger as `other`."""
     (ledger, token), (other, other_token) = LEDGERS.items()
     api = Api(transport, base_path, ledger, token)
     api.other = Api(transport, base_path, other, other_token)
@@ -38,7 +38,7 @@ def open_api(transport: Transport, base_path: str = CONTRACT.base_path) -> Api:
 
 
 def first_failure(app: MockApp, *, seed: int) -> Finding | None:
-    """Run every probe and the model until one fails; None when all promises hold."""
+    """Run every probe and the model until one fails. Return None if none fails."""
     started = time.perf_counter()
     api = open_api(InProcess(app))
     for probe in PROBES:
@@ -49,7 +49,7 @@ def first_failure(app: MockApp, *, seed: int) -> Finding | None:
         except Broken as broken:
             return Finding(probe.name, broken.promise, broken.how, time.perf_counter() - started)
         except (AssertionError, KeyError, TypeError, AttributeError, IndexError) as error:
-            # What a probe built on was not there, though every rule held.
+            # Every rule held, but the response did not have a value that the probe needs.
             return Finding(probe.name, probe.name, repr(error), time.perf_counter() - started)
     try:
         run_model(api, seed)
@@ -64,7 +64,7 @@ def run_model(api: Api, seed: int, settings: hypothesis.settings = MODEL) -> Non
     """Run the state machine.
 
     Raises:
-        Broken: the target is not as the model.
+        Broken: the target differs from the model.
     """
     model = hypothesis.seed(seed)(machine(lambda: api))
     run_state_machine_as_test(model, settings=settings)

@@ -1,4 +1,4 @@
-"""What the suites share: the contract as Schemathesis reads it, and how it is tuned."""
+"""Load the contract into Schemathesis, and configure Schemathesis and Hypothesis, for all test modules."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ ROOT = Path(__file__).parent.parent
 BASE_PATH = CONTRACT.base_path
 LEDGER, TOKEN = "1234", "contract-token"
 
-# Every stock check is on. One is told of a status, none is switched off:
-# - a charge that ends before it starts is valid by every schema, because no schema can compare two properties; 422 is
-#   the contract's answer to it, so valid data may be answered with it.
+# Every stock check is on. One check allows an additional status:
+# - A charge that ends before it starts is valid by its schema, because a schema cannot compare two properties. The
+#   contract responds with 422, so a response to schema-valid data may have the status 422.
 CHECKS = {"positive_data_acceptance": {"expected-statuses": ["2xx", "401", "403", "404", "409", "422"]}}
 
 _FRAMING = {
     "connection", "content-encoding", "content-length", "expect", "host", "keep-alive", "te", "trailer",
     "transfer-encoding", "upgrade",
 }  # fmt: skip
-# `make contract` sets CONTRACT_PARTS, and looks longer than `make test` does.
+# `make contract` sets CONTRACT_PARTS, and tries more examples than `make test`.
 LONG = bool(os.environ.get("CONTRACT_PARTS"))
-# Safety checks of Hypothesis that tell of slow generation, not of the API.
+# These health checks of Hypothesis report slow data generation, not faults of the API.
 QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
-# The tests of `make contract` itself ask for fewer examples.
+# The tests of `make contract` itself set a lower number of examples.
 FUZZING = settings(
     max_examples=int(os.environ.get("CONTRACT_EXAMPLES", "40")), deadline=None, suppress_health_check=QUIET
 )
-# Over a socket it is the transport that is tried; what the API makes of data was tried in process.
+# The tests over a socket test the transport. The tests in process already test how the API handles data.
 FUZZING_OVER_A_SOCKET = settings(FUZZING, max_examples=12 if LONG else 4)
-# Reuse is off: what failed once is kept by its seed, and a run must not depend on the one before it.
+# Reuse of failed examples is off, because a run must not depend on an earlier run. The seed reproduces a failure.
 STATEFUL = settings(
     max_examples=40 if LONG else 20,
     stateful_step_count=20,
@@ -69,12 +69,12 @@ MODEL = settings(
     phases=[Phase.generate, Phase.shrink],
     database=None,
 )
-# The fault that the mock of this run has, by its name; see `--planted` in conftest.py.
+# The name of the fault that is planted in the mock of this run; see `--planted` in conftest.py.
 PLANTED: str | None = None
 
 
 def make_app(*, seeded: bool = False) -> MockApp:
-    """The mock, with the planted fault of this run if there is one, and on request with what the examples name."""
+    """Make the mock with the planted fault of this run, if any. On request, add the resources of the examples."""
     app = create_app({LEDGER: TOKEN}) if PLANTED is None else plant(PLANTED, {LEDGER: TOKEN})
     if seeded:
         seed(app)
@@ -82,9 +82,9 @@ def make_app(*, seeded: bool = False) -> MockApp:
 
 
 def document_of(ledger: str) -> dict[str, Any]:
-    """A copy of the contract with its ledger fixed.
+    """Return a copy of the contract with a fixed ledger number.
 
-    Without that nearly every generated request would name a ledger that is not the token's, and end at 401.
+    With random ledger numbers, nearly every generated request would get a 401, because the token is for another ledger.
     """
     document = copy.deepcopy(DOCUMENT)
     nodes = list(document["components"].get("parameters", {}).values())
@@ -97,7 +97,7 @@ def document_of(ledger: str) -> dict[str, Any]:
 
 
 def load_schema(ledger: str, **options: Any) -> BaseSchema:
-    """The contract as Schemathesis reads it, with its ledger fixed."""
+    """Load the contract into Schemathesis, with a fixed ledger number."""
     config = SchemathesisConfig.from_dict({"checks": CHECKS, **options})
     schema = schemathesis.openapi.from_dict(document_of(ledger), config=config)
     schema.hook(filter_case)
@@ -105,13 +105,13 @@ def load_schema(ledger: str, **options: Any) -> BaseSchema:
 
 
 def filter_case(_context: Any, case: Case[Any]) -> bool:
-    """Leave out cases that the generator calls valid but has garbled.
+    """Skip cases that the generator marks as valid although they are not.
 
-    The published pattern of a customer number allows `%`. Where two hexadecimal digits follow it, the generator takes
-    the three for an encoded byte, so that `%0A` becomes a line break, which the pattern forbids.
+    The published pattern of a customer number allows `%`. If two hexadecimal digits follow the `%`, the generator
+    decodes the three characters as one byte. `%0A` then becomes a line break, which the pattern forbids.
 
-    And it makes up headers, among them ones that say where a message ends. What a server's HTTP layer answers to
-    `Content-Length: N(!Z` is not the API's word.
+    The generator also invents headers, including headers that define where a message ends. The HTTP layer of a server
+    responds to `Content-Length: N(!Z` before the API reads the request, so such a response says nothing about the API.
     """
     if _FRAMING & {name.lower() for name in case.headers or ()}:
         return False
@@ -121,12 +121,12 @@ def filter_case(_context: Any, case: Case[Any]) -> bool:
 
 
 def bearer(token: str) -> dict[str, str]:
-    """The credentials as headers."""
+    """Return the credentials as headers."""
     return {"Authorization": f"Bearer {token}"}
 
 
 def seed(app: MockApp) -> None:
-    """Put in what the contract's examples name, so that they are found. A planted fault may refuse it."""
+    """Create the resources that the contract's examples name. A planted fault may refuse them."""
     api = Api(InProcess(app), BASE_PATH, LEDGER, TOKEN)
     customer, subscription = (_example(kind) for kind in ("customer", "subscription"))
     random_id, app.store.new_id = app.store.new_id, lambda _: _example("charge")

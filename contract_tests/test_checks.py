@@ -1,4 +1,4 @@
-"""Each check can fail: an answer that breaks what it guards is caught by it, and the mock's own answer is not."""
+"""Each check rejects a response that breaks its rule, and accepts the mock's own response."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCHEMA.app = APP
 def call(
     role: str, kind: str, change: Change | None = None, body: Any = None, **parameters: str
 ) -> tuple[Case[Any], Response]:
-    """Call an operation of a mock whose answers are changed on their way."""
+    """Call an operation of a mock, and change its response before the checks see it."""
 
     def behaviour(_: Any, request: Request, ask: Next) -> Answer:
         answer = ask(request)
@@ -75,7 +75,7 @@ GET_NOBODY: dict[str, Any] = {**GET_CUSTOMER, CONTRACT.place("customer").paramet
 LIST: dict[str, Any] = {"role": "list", "kind": "charge"}
 ADD: dict[str, Any] = {"role": "create", "kind": "charge", "body": new_charge({"x": 1}, unit_price=0.1)}
 BAD: dict[str, Any] = {"role": "create", "kind": "charge", "body": new_charge(product_code="")}
-CONTEXT: Any = None  # no check of ours looks at it
+CONTEXT: Any = None  # none of our checks uses it
 HONEST = [GET_CUSTOMER, GET_NOBODY, LIST, ADD, BAD]
 
 BROKEN: list[tuple[str, Any, dict[str, Any], Change]] = [

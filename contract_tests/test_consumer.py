@@ -1,7 +1,6 @@
-"""The consumer side: all that the wrapper can send is valid by the contract, and all that the contract lets a server
-answer is understood.
+"""Test the wrapper against the contract: it sends only valid requests, and understands every valid response.
 
-Requests are judged as they came over the wire, by openapi-core, which is not ours and knows only `openapi.yaml`.
+The library openapi-core validates the requests as they were sent. It knows only `openapi.yaml`.
 """
 
 from __future__ import annotations
@@ -62,19 +61,19 @@ CHANGES = st.fixed_dictionaries(
 )
 
 
-# what is sent
+# requests
 
 
 class OnTheWire:
-    """A request as openapi-core wants to see it."""
+    """A request with the attributes that openapi-core reads."""
 
     path_pattern = None
 
     def __init__(self, request: Request) -> None:
         self.host_url = "https://lf-api.payex.com"
-        # openapi-core takes path parameters as they are encoded, and splits the path as a URL. It is given them
-        # decoded, with `_` for each `/`, `?` and `#`: as long, and allowed in the same places. That they travel
-        # encoded is another test's promise.
+        # openapi-core does not decode path parameters, and splits the path as a URL. So this test decodes them and
+        # replaces `/`, `?` and `#` by `_`, which keeps the length and is allowed in the same places. Another test
+        # checks that the wrapper encodes path parameters.
         self.path = "/".join(re.sub("[/?#]", "_", unquote(each)) for each in request.raw_path.decode().split("/"))
         self.method = request.method.lower()
         self.body = request.body or None
@@ -88,7 +87,10 @@ class OnTheWire:
 
 
 def judge() -> openapi_core.OpenAPI:
-    """The contract as openapi-core can read it: it knows no `mutualTLS`, and counts `multipleOf` in binary floats."""
+    """Load the contract into openapi-core, without `mutualTLS`, which it does not know, and without `multipleOf`.
+
+    openapi-core checks `multipleOf` with binary floats, which is not exact. `exactly` checks the decimals.
+    """
     document: Any = copy.deepcopy(dict(DOCUMENT))
     del document["components"]["securitySchemes"]["clientCertificate"]
     for item in document["paths"].values():
@@ -96,12 +98,12 @@ def judge() -> openapi_core.OpenAPI:
             if isinstance(operation, dict):
                 operation["security"] = [{"bearerToken": []}]
     for schema in document["components"]["schemas"].values():
-        schema.pop("multipleOf", None)  # `exactly` judges the decimals
+        schema.pop("multipleOf", None)  # `exactly` checks the decimals
     return openapi_core.OpenAPI.from_dict(document)
 
 
 def exactly(request: Request) -> list[str]:
-    """The body against its schema with exact decimals, which the judge does not count."""
+    """Validate the body against its schema with exact decimals, which openapi-core does not support."""
     match = CONTRACT.match(request.raw_path.decode())
     assert match is not None
     schema = match.operations[request.method].body
@@ -110,7 +112,7 @@ def exactly(request: Request) -> list[str]:
 
 @dataclass
 class Wire:
-    """A mock that keeps what it was sent."""
+    """A mock that records the requests."""
 
     server: MockServer
     sent: list[Request] = field(default_factory=list)
@@ -154,7 +156,7 @@ def _everything_that_is_sent(
             subscription = customer.subscription(subscription_no)
             charge = Charge(**content)
         except InvalidArgument:
-            return  # refused before anything is sent
+            return  # the client refuses the value and sends nothing
         calls: list[Callable[[], Any]] = [
             customer.create,
             customer.get,
@@ -172,7 +174,7 @@ def _everything_that_is_sent(
                 lambda products=products: products.delete(charge_id),  # type: ignore[misc]
             ]
         for call in [*calls, subscription.delete]:
-            with suppress(BillingError):  # what the mock thinks of it is not the question here
+            with suppress(BillingError):  # this test checks only the request, not the mock's response
                 call()
     for request in on_wire.sent:
         JUDGE.validate_request(OnTheWire(request))
@@ -200,11 +202,11 @@ def test_the_judge_refuses_what_is_not_valid() -> None:
     assert exactly(request(new_charge(unit_price=Decimal("0.0000001")), *charges))
 
 
-# what is answered
+# responses
 
 
 class Scripted:
-    """A server on a real socket that answers every request with the same bytes."""
+    """A server on a real socket that responds to every request with the same bytes."""
 
     def __init__(self) -> None:
         self.answer = b""
@@ -236,7 +238,7 @@ class Scripted:
                 connection.sendall(self.answer)
 
     def close(self) -> None:
-        # Closing alone does not wake an accept.
+        # `close()` alone does not end a blocking `accept()` in another thread.
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
@@ -249,7 +251,7 @@ def scripted() -> Iterator[Scripted]:
 
 
 def _calls(billing: Billing) -> dict[str, Callable[[], Any]]:
-    """A call of the wrapper for each operation of the contract."""
+    """Return a call of the wrapper for each operation of the contract."""
     customer = billing.customer(CUSTOMER)
     subscription = customer.subscription(SUBSCRIPTION)
     calls: dict[tuple[str, str, int], Callable[[], Any]] = {
@@ -316,7 +318,7 @@ def test_every_answer_the_contract_allows_is_understood(
                 return
             with pytest.raises((ProblemError, OutcomeUnknown)) as raised:
                 call()
-            if isinstance(raised.value, OutcomeUnknown):  # a POST that a failing server may have carried out
+            if isinstance(raised.value, OutcomeUnknown):  # the failing server may have processed the POST
                 assert OPERATIONS[operation].role == "create"
                 assert status in {500, 501, 503}
             else:
@@ -330,7 +332,7 @@ NEW = itertools.count()
 
 
 def _make_own(operation: str, body: Any) -> None:
-    """Let a response belong to its request: the client rejects one that does not."""
+    """Change a response so that it belongs to its request. The client rejects the response to another request."""
     if not isinstance(body, dict):
         return
     defined = OPERATIONS[operation]
@@ -358,7 +360,7 @@ def _make_own(operation: str, body: Any) -> None:
 
 
 def _holds(value: Any, sent: Any) -> None:
-    """The value says what was answered."""
+    """Check that the value has everything that the response has."""
     if sent is None:
         assert value is None
     elif isinstance(value, RecurringProduct):

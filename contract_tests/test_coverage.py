@@ -1,4 +1,4 @@
-"""The suite reaches all of the contract on the mock: each operation, status, parameter, property and problem type."""
+"""Test that the suite reaches each operation, status, parameter, property and problem type of the contract."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from contract_tests.suite import LEDGERS, open_api
 
 @pytest.fixture(scope="module")
 def reached() -> Coverage:
-    """What one walk through the contract reaches, with the faults of the mock for what only an ingress sends."""
+    """Return what one run through the contract reaches. The mock's faults send what only an ingress would send."""
     faults = Faults()
     counted = Coverage()
     before, COVERAGE.on_exchange = COVERAGE.on_exchange, counted.saw
@@ -71,7 +71,7 @@ def _walk(api: Api, server: MockServer) -> None:
 
 
 def _refused(api: Api, faults: Faults) -> None:
-    """Every refusal: of itself where the mock has a reason, else as an ingress or a failing server sends it."""
+    """Cause every error response. If the mock has no reason for an error, a fault sends it in place of an ingress."""
     customer = api.customer()
     subscription = api.subscription(customer)
     ids = (api.charge(customer)[CHARGE_ID], api.charge(customer, subscription)[CHARGE_ID])

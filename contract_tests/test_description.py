@@ -1,4 +1,4 @@
-"""The suite follows a corrected contract: for each correction, what it reads and which bodies it makes."""
+"""Test that the suite follows a corrected contract: what it reads, and which bodies it makes, for each correction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CREATED = {"customer": 0, "subscription": 1, "charge": 1}
 
 
 def corrected(change: Callable[[Any], None]) -> tuple[Contract, Bodies, Judge]:
-    """The contract after a correction, and what makes and judges its bodies."""
+    """Return the contract after a correction, with the objects that make and validate its bodies."""
     document = copy.deepcopy(DOCUMENT)
     change(document)
     contract, judge = Contract(document), Judge(document)
@@ -27,7 +27,7 @@ def corrected(change: Callable[[Any], None]) -> tuple[Contract, Bodies, Judge]:
 
 
 def every_body_is_valid(contract: Contract, bodies: Bodies, judge: Judge) -> None:
-    """Each body that the suite sends is one that the contract takes."""
+    """Check that the contract allows each body that the suite sends."""
     made = {
         ("create", "customer"): bodies.new_customer("1"),
         ("create", "subscription"): bodies.new_subscription("1"),
@@ -42,7 +42,7 @@ def every_body_is_valid(contract: Contract, bodies: Bodies, judge: Judge) -> Non
 
 
 def renamed(names: dict[str, str], *schemas: str) -> Callable[[Any], None]:
-    """A correction of names of properties; the role of each stays beside it in `x-sdk`."""
+    """Return a correction that renames properties. `x-sdk` keeps the role of each property."""
 
     def change(document: Any) -> None:
         for name in schemas:
@@ -59,7 +59,7 @@ def renamed(names: dict[str, str], *schemas: str) -> Callable[[Any], None]:
 CHARGE_SCHEMAS = ("NewRecurringProduct", "RecurringProductChange", "RecurringProduct")
 
 
-# today's contract, with its words: what the suite derives must be what a person reads
+# today's contract: what the suite derives must equal what a person reads in the contract
 
 
 def test_todays_names_and_paths() -> None:

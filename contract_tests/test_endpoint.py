@@ -1,4 +1,4 @@
-"""A real endpoint: safe methods only, unless writes were allowed. Runs with `make contract TARGET=https://…`."""
+"""Test a real endpoint with `make contract TARGET=https://…`. Without `--allow-writes`, send only safe methods."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ schema = load_schema(TARGET.ledger or "1234", **NO_OTHER_METHODS).include(method
 
 @pytest.fixture(scope="session")
 def api(capsys_off: Any) -> Iterator[Api]:
-    """The endpoint; what a run made there is removed at its end, whatever the end is."""
+    """Return the endpoint. After the run, also after a failure, remove what the run created."""
     api = TARGET.open(os.environ)
     yield api
     left = api.guard.clean_up(lambda path: api.send("DELETE", raw_path=path, judged=False).status)
@@ -41,12 +41,12 @@ def api(capsys_off: Any) -> Iterator[Api]:
 
 @pytest.fixture(scope="session")
 def capsys_off(request: pytest.FixtureRequest) -> Any:
-    """Lets a line through to the terminal."""
+    """Return a function that writes a line to the terminal while pytest captures output."""
     return request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled
 
 
 class SafeSession(requests.Session):
-    """Refuses to send anything but a GET, whatever generated it, and waits for its turn."""
+    """Sends only GET requests, waits for the rate limit, and refuses every other method."""
 
     guard: Any = None
 

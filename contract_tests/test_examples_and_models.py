@@ -1,4 +1,4 @@
-"""The contract's own examples, and the generated models: each instance of a schema survives the round trip."""
+"""Test that the contract's examples are valid, and that generated models keep each instance of a schema unchanged."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ JSON = st.recursive(
 
 
 def instances(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """Every instance of a schema of this contract, unknown properties included."""
+    """Return a strategy for the instances of a schema of this contract, also with unknown properties."""
     schema = resolve(schema)
     if "anyOf" in schema:
         return st.one_of([instances(branch) for branch in schema["anyOf"]])
@@ -118,7 +118,7 @@ def test_every_instance_survives_the_generated_model(name: str) -> None:
     @settings(max_examples=100, deadline=None, suppress_health_check=QUIET)
     @given(instances(SCHEMAS[name]))
     def survives(value: dict[str, Any]) -> None:
-        assert [error.message for error in check.iter_errors(value)] == []  # the strategy makes instances only
+        assert [error.message for error in check.iter_errors(value)] == []  # the strategy makes only valid instances
         as_sent = json.loads(json.dumps(value))
         assert json.loads(json.dumps(kind.from_dict(as_sent).to_dict())) == as_sent
 

@@ -1,4 +1,4 @@
-"""Every operation of the mock, called in process: examples, coverage and fuzzing, with every stock check."""
+"""Test every operation of the mock in process: examples, coverage and fuzzing, with every stock check."""
 
 from __future__ import annotations
 

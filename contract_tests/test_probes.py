@@ -1,4 +1,4 @@
-"""Every probe and the model, against the mock in process, over a socket, and over TLS with a client certificate."""
+"""Run every probe and the model against the mock: in process, over a socket, and over TLS with a client certificate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from contract_tests.probes import PROBES, Probe
 from contract_tests.suite import LEDGERS, open_api, run_model
 from contract_tests.support import LONG, MODEL, PLANTED
 
-# `make contract` takes both ways over the network; `make test` the longer one.
+# `make contract` runs with and without TLS; `make test` runs only with TLS, to save time.
 WIRES = ["over a socket", "over TLS"] if LONG else ["over TLS"]
 
 
@@ -37,7 +37,7 @@ def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 def test_probe(api: Api, probe: Probe) -> None:
     try:
         probe(api)
-    except NotTried as reason:  # the contract has not got what the probe tries
+    except NotTried as reason:  # the contract does not have what the probe needs
         pytest.skip(str(reason))
 
 

@@ -1,4 +1,4 @@
-"""Every operation of the mock, over a real socket, plain and with TLS: examples, coverage and fuzzing."""
+"""Test every operation of the mock over a real socket, with and without TLS: examples, coverage and fuzzing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ schema = load_schema(LEDGER)
 
 @pytest.fixture(scope="module", params=["http", "https"])
 def call(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """How to call a mock: where it is and, with TLS, which certificates."""
+    """Return the arguments to call a mock: its address and, with TLS, the certificates."""
     certificates = Certificates(tmp_path_factory.mktemp("tls")) if request.param == "https" else None
     server = MockServer({LEDGER: TOKEN}, tls=certificates.server if certificates else None)
     with server, requests.Session() as session:

@@ -1,4 +1,4 @@
-"""Chains of operations along the contract's links: create → read → update → delete, in process and over a socket."""
+"""Test chains of operations along the links, in process and over a socket: create → read → update → delete."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from contract_tests.support import BASE_PATH, LEDGER, STATEFUL, TOKEN, bearer, l
 
 
 def _ids(*roles: tuple[str, str]) -> set[str]:
-    """The ids of the operations that have these roles."""
+    """Return the ids of the operations that have these roles."""
     found = [CONTRACT.operation(*each) for each in roles]
     return {each.operation_id for each in found if each is not None}
 
 
-# A chain as deep as customer → charge → change or removal; that every other can be found too is a promise of the links.
+# A chain must be as deep as customer → charge → change or removal. The test of the links covers every other operation.
 FOUND = _ids(("create", "customer"), ("read", "customer"), ("create", "subscription"), ("create", "charge"))
-TRIES = 5  # a single run of the machine finds no deeper chain in one of five tries
+TRIES = 5  # about one run of the machine in five finds no deeper chain
 DEEPER = _ids(("update", "charge"), ("delete", "charge"), ("read", "charge"))
 
 
@@ -40,13 +40,13 @@ def test_the_links_lead_from_the_first_creation_to_every_operation() -> None:
 
 
 def run_state_machine(schema: Any, app: MockApp, **call: Any) -> set[str]:
-    """Run the machine to its end; returns the operations that were reached with a success."""
+    """Run the machine to its end, and return the operations that succeeded."""
     reached: set[str] = set()
 
     class Machine(schema.as_state_machine()):  # type: ignore[misc]
         def setup(self) -> None:
             super().setup()
-            # Each chain starts from nothing: what an earlier one left would answer the same request differently.
+            # Each chain starts with an empty store, because data of an earlier chain would change the responses.
             app.store = type(app.store)()
 
         def get_call_kwargs(self, case: Case[Any]) -> dict[str, Any]:

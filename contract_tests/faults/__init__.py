@@ -1,6 +1,6 @@
-"""Faults planted in the mock, to see whether the suite catches them: each a small change of its behaviour.
+"""Faults to plant in the mock, which show whether the suite catches them.
 
-`FAULTS` has them by name; `plant` makes a mock that has one.
+Each fault is a small change of the mock's behaviour. `FAULTS` has the faults by name. `plant` makes a mock with one.
 """
 
 from __future__ import annotations
@@ -10,4 +10,14 @@ from ._planting import FAULTS, LEDGERS, Fault, plant
 
 __all__ = ["FAULTS", "LEDGERS", "Fault", "plant"]
 
-_ = (shape, status, problems, inputs, state, identity, hypermedia, tenants, weight)  # each registers its faults
+_ = (
+    shape,
+    status,
+    problems,
+    inputs,
+    state,
+    identity,
+    hypermedia,
+    tenants,
+    weight,
+)  # each module registers its faults on import

@@ -1,4 +1,4 @@
-"""How a fault is described and planted."""
+"""Describe faults, and plant them in the mock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from contract_tests.exchange import CONTRACT, DOCUMENT, OPERATIONS, render
 from contract_tests.routes import PROBLEM
 
 LEDGERS = {"1234": "contract-Token-1234", "5678": "other-Token-5678"}
-# The names of properties on the wire, by role: what a fault changes, whatever the contract calls it.
+# The JSON names of the properties that faults change. They come from the roles, so a renamed property still works.
 wire = CONTRACT.wire
 CUSTOMER_NO, SUBSCRIPTION_NO, CHARGE_ID = (CONTRACT.keys[kind] for kind in ("customer", "subscription", "charge"))
 CHARGES = CONTRACT.place("charge").segment
@@ -28,7 +28,7 @@ LISTS = {name for name in map(CONTRACT.list_name, OPERATIONS.values()) if name i
 
 @dataclass(frozen=True)
 class Request:
-    """A request on its way to the mock; header names in lower case, the path without its query."""
+    """A request to the mock. Header names are in lower case; the path has no query."""
 
     method: str
     raw_path: bytes
@@ -39,7 +39,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """A response on its way to the client; header names in lower case."""
+    """A response to the client. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -52,7 +52,7 @@ Behaviour = Callable[["MockWithFault", Request, Next], Answer]
 
 @dataclass(frozen=True)
 class Fault:
-    """One planted fault: how requests are answered instead, which store holds the state, what the contract became."""
+    """One fault: its function that responds in place of the mock, its store, and its change of the contract."""
 
     name: str
     family: str
@@ -66,14 +66,17 @@ FAULTS: dict[str, Fault] = {}
 
 
 def plant(name: str | None, ledgers: Mapping[str, str]) -> MockApp:
-    """A mock with the fault of that name; without a name the mock as it is."""
+    """Make a mock with the fault of this name. If the name is None, make a mock without faults."""
     if name is None:
         return MockApp(ledgers)
     return MockWithFault(FAULTS[name], ledgers)
 
 
 class MockWithFault(MockApp):
-    """The mock with one fault. The fault stands before the ASGI application, so it knows nothing of the mock inside."""
+    """The mock with one fault.
+
+    The fault works on requests and responses outside the mock. It does not depend on the code inside the mock.
+    """
 
     def __init__(self, fault: Fault, ledgers: Mapping[str, str]) -> None:
         contract = _changed_contract(fault)
@@ -83,7 +86,7 @@ class MockWithFault(MockApp):
         self.tokens = dict(ledgers)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer as the fault has it."""
+        """Respond to a request with the behaviour of the fault."""
         if scope["type"] != "http" or self.fault.behaviour is None:
             await super().__call__(scope, receive, send)
             return
@@ -105,13 +108,13 @@ class MockWithFault(MockApp):
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 
     def _ask(self, request: Request) -> Answer:
-        """The answer of the mock without its fault."""
+        """Return the response that the mock without the fault gives."""
         target = (request.raw_path + (b"?" + request.query if request.query else b"")).decode("latin-1")
         return Answer(*InProcess(super().__call__)(request.method, target, request.headers, request.body))
 
 
 def refusal(code: str, detail: str = "", headers: Mapping[str, str] | None = None) -> Answer:
-    """A problem of the contract, made here."""
+    """Make a response with a problem type of the contract."""
     kind = CONTRACT.problem_types[code]
     values = {
         "type": f"billing/customer/problems/{code}",
@@ -125,7 +128,7 @@ def refusal(code: str, detail: str = "", headers: Mapping[str, str] | None = Non
 
 
 def validation(**messages: str) -> Answer:
-    """A validation problem that names parameters."""
+    """Make a response with a validation problem that names parameters."""
     answer = refusal("validation")
     named = [{name: message} for name, message in messages.items()]
     return with_body(answer, render(read(answer) | {CONTRACT.problem_names["problems"]: named}))
@@ -140,14 +143,14 @@ def _changed_contract(fault: Fault) -> Any:
 
 
 def register(fault: Fault) -> None:
-    """Add a fault; its name must be new."""
+    """Add a fault to `FAULTS`. No other fault may have the same name."""
     if fault.name in FAULTS:
         raise ValueError(f"two faults are called {fault.name}")
     FAULTS[fault.name] = fault
 
 
 def behaves(family: str, description: str) -> Callable[[Behaviour], Behaviour]:
-    """Register a function that answers in the mock's place; it may ask the mock."""
+    """Register a function that responds in place of the mock. The function may call the mock."""
 
     def decorate(function: Behaviour) -> Behaviour:
         register(Fault(function.__name__, family, description, behaviour=function))
@@ -157,7 +160,7 @@ def behaves(family: str, description: str) -> Callable[[Behaviour], Behaviour]:
 
 
 def answers(family: str, description: str) -> Callable[[Callable[[Request, Answer], Answer]], Any]:
-    """Register a function that changes the mock's answer."""
+    """Register a function that changes the mock's response."""
 
     def decorate(function: Callable[[Request, Answer], Answer]) -> Any:
         def behaviour(_app: MockWithFault, request: Request, ask: Next) -> Answer:
@@ -170,7 +173,7 @@ def answers(family: str, description: str) -> Callable[[Callable[[Request, Answe
 
 
 def stores(family: str, description: str) -> Callable[[type[Store]], type[Store]]:
-    """Register a store that does something else."""
+    """Register a store that behaves differently from the mock's store."""
 
     def decorate(kind: type[Store]) -> type[Store]:
         name = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
@@ -181,18 +184,18 @@ def stores(family: str, description: str) -> Callable[[type[Store]], type[Store]
 
 
 def items_in(body: Any) -> list[dict[str, Any]] | None:
-    """The items of a list; None where there is none."""
+    """Return the items of a list. Return None if the body is not a list."""
     found = [body[name] for name in LISTS & set(body)] if isinstance(body, dict) else []
     return found[0] if found and isinstance(found[0], list) else None
 
 
 def is_list(answer: Answer) -> bool:
-    """Whether a response is a list."""
+    """Return whether a response is a list."""
     return answer.status == 200 and any(f'"{name}":[' in answer.body.decode() for name in LISTS)
 
 
 def emptied(answer: Answer, change: Callable[[str], str]) -> Answer:
-    """The answer with an empty list replaced in its text; `change` is given the name of the list."""
+    """Replace the empty list in the JSON text of a response by `change(name)`; `name` is the list's property."""
     text = answer.body.decode()
     for name in LISTS:
         text = text.replace(f'"{name}":[]', change(name))
@@ -200,37 +203,40 @@ def emptied(answer: Answer, change: Callable[[str], str]) -> Answer:
 
 
 def has_empty_list(answer: Answer) -> bool:
-    """Whether a response is an empty list."""
+    """Return whether a response is an empty list."""
     return any(f'"{name}":[]'.encode() in answer.body for name in LISTS)
 
 
 def schema_fault(name: str, family: str, description: str, change: Callable[[dict[str, Any]], None]) -> None:
-    """Register a fault that comes of other schemas."""
+    """Register a fault that changes the schemas of the mock's contract."""
     register(Fault(name, family, description, contract=lambda document: change(document["components"]["schemas"])))
 
 
-# changing answers
+# changing responses
 
 
 def with_body(answer: Answer, body: bytes | str) -> Answer:
-    """The answer with another body."""
+    """Return the response with another body."""
     encoded = body.encode() if isinstance(body, str) else body
     return replace(answer, body=encoded, headers={**answer.headers, "content-length": str(len(encoded))})
 
 
 def with_header(answer: Answer, name: str, value: str | None) -> Answer:
-    """The answer with a header changed, or left out."""
+    """Return the response with a header changed, or removed if `value` is None."""
     kept = {key: each for key, each in answer.headers.items() if key != name.lower()}
     return replace(answer, headers=kept | ({name.lower(): value} if value is not None else {}))
 
 
 def read(answer: Answer) -> Any:
-    """The answer's JSON, digits kept."""
+    """Parse the JSON of a response without losing digits."""
     return json.loads(answer.body, parse_float=Decimal) if answer.body else None
 
 
 def rewritten(answer: Answer, change: Callable[[dict[str, Any]], dict[str, Any] | None], *, of: str = "") -> Answer:
-    """The answer with each resource changed that has the property `of`, in a list or alone; None leaves it."""
+    """Change each resource of a response, in a list or alone, that has the property `of`.
+
+    If `change` returns None, the resource stays as it is.
+    """
     if answer.status >= 300 or not answer.body:
         return answer
     body = read(answer)
@@ -252,12 +258,12 @@ def _changed(
 
 
 def problem_rewritten(answer: Answer, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Answer:
-    """The answer with its problem changed, if it is one."""
+    """Change the problem of a response. Return any other response unchanged."""
     if answer.status < 400:
         return answer
     return with_body(answer, render(change(read(answer))))
 
 
 def without(value: dict[str, Any], *names: str) -> dict[str, Any]:
-    """An object without some of its properties."""
+    """Return an object without some of its properties."""
     return {name: each for name, each in value.items() if name not in names}

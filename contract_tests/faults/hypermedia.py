@@ -1,4 +1,4 @@
-"""Links and operations that lead elsewhere."""
+"""Faults: links and operations that lead to a wrong path."""
 
 from __future__ import annotations
 

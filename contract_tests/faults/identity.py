@@ -1,4 +1,4 @@
-"""State that confuses which is which: duplicates, ids, and parents."""
+"""Faults: the mock confuses resources, by duplicates, ids or parents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Input that is taken though the contract refuses it, and refused though the contract takes it."""
+"""Faults: the mock accepts input that the contract forbids, or refuses input that the contract allows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Schemas = dict[str, Any]
 
 
 def _set(schema: str, **rules: Any) -> Callable[[Schemas], None]:
-    """Other rules in a schema; None takes one away."""
+    """Change keywords of a schema. A keyword whose value is None is removed."""
 
     def change(schemas: Schemas) -> None:
         for name, value in rules.items():

@@ -1,4 +1,4 @@
-"""Problems that lie, say too little or too much."""
+"""Faults: problem responses that are wrong, or that show too little or too much."""
 
 from __future__ import annotations
 

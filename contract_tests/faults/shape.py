@@ -1,4 +1,4 @@
-"""Bodies of another shape than the contract's."""
+"""Faults: bodies whose structure differs from the contract."""
 
 from __future__ import annotations
 

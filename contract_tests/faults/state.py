@@ -1,4 +1,4 @@
-"""State that is not what was written."""
+"""Faults: the stored state differs from what was written."""
 
 from __future__ import annotations
 

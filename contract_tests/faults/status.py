@@ -1,4 +1,4 @@
-"""Statuses and headers that are not the contract's."""
+"""Faults: statuses and headers that differ from the contract."""
 
 from __future__ import annotations
 

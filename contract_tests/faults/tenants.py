@@ -1,4 +1,4 @@
-"""Ledgers and credentials that are not kept apart."""
+"""Faults: ledgers and credentials are not kept apart."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _ledger(request: Request) -> str:
 
 
 def _allowed(app: MockWithFault, request: Request) -> Request:
-    """The request with the token of its ledger."""
+    """Return the request with the token of its ledger."""
     for ledger, token in app.tokens.items():
         if ledger == _ledger(request):
             return replace(request, headers={**request.headers, "authorization": f"Bearer {token}"})
@@ -166,7 +166,7 @@ class NumbersAcrossLedgers(Store):
     def create(self, owner: Resource, collection: Collection, content: JsonObject) -> Resource:
         for each in _ledgers(self) if collection.role == "customer" else ():
             if content[CUSTOMER_NO] in each.items.get(collection.word, {}):
-                return super().create(each, collection, content)  # which refuses it
+                return super().create(each, collection, content)  # this call refuses the duplicate
         return super().create(owner, collection, content)
 
 

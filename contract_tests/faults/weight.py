@@ -1,4 +1,4 @@
-"""Inputs that cost far more than others, and answers that grow with what is not theirs."""
+"""Faults: some inputs are far slower than others, and some responses grow with unrelated data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contract_tests.exchange import render
 from ._planting import Answer, MockWithFault, Next, Request, behaves, is_list, read, wire, with_body, with_header
 
 FAMILY = "time and weight"
-SECONDS = 0.1  # over fifty times the usual
+SECONDS = 0.1  # more than fifty times the usual duration
 
 
 @behaves(FAMILY, "a text of the greatest length takes long")

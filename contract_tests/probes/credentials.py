@@ -1,4 +1,4 @@
-"""Who may do what: without the ledger's token nothing is read, told or done."""
+"""Probes of credentials: without the token of the ledger, a request reads, reveals and changes nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ._registry import probe
 def operations(
     api: Api, customer: str, subscription: str, charges: tuple[Any, Any]
 ) -> Iterator[tuple[Operation, tuple[str, ...], Any]]:
-    """Every operation of the contract on these resources: the operation, the segments, and a valid body."""
+    """Yield every operation of the contract on these resources, with the path segments and a valid body."""
     for operation in OPERATIONS.values():
         if operation.place is None:
             continue
@@ -55,7 +55,7 @@ def _body(api: Api, operation: Operation) -> Any:
 
 
 class _Held:
-    """A customer with all that can hang on one, and a way to see that nothing of it has changed."""
+    """A customer with a subscription and charges, and a method that checks that they have not changed."""
 
     def __init__(self, api: Api) -> None:
         self.api = api

@@ -1,4 +1,4 @@
-"""What is advertised works, what works is advertised, and every link leads where it says."""
+"""Probes of links and operations: each one works, and none is missing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ._registry import probe
 
 
 def _resources(api: Api) -> list[tuple[str, dict[str, Any]]]:
-    """A customer and a subscription as every answer shows them: created, read, listed, with and without children."""
+    """Return a customer and a subscription from each kind of response, with and without children."""
     customer = api.number()
     created = api.succeeds(api.post(*customers_path(), body=new_customer(customer))).object
     subscription = api.succeeds(api.post(*subscriptions_path(customer), body=new_subscription("100"))).object

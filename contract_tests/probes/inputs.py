@@ -1,4 +1,4 @@
-"""What the schemas take is taken and held as it was sent; what they refuse is refused, and named."""
+"""Probes of input: the server stores every valid value unchanged, and refuses and names every invalid value."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LEVELS = ("", "46701234567")
 
 
 def _parents(api: Api) -> Iterator[tuple[str, ...]]:
-    """A fresh customer, and a fresh subscription of another."""
+    """Create a customer, and a subscription of another customer."""
     for level in LEVELS:
         customer = api.customer()
         yield (customer, api.subscription(customer, level)) if level else (customer,)
@@ -57,7 +57,7 @@ def new_customer_numbers_are_taken_as_the_schema_says(api: Api) -> None:
             api.same("held_as_sent", _bare(read.object), _bare(created.object), read)
     for value in refused(schema):
         if api.real and not (isinstance(value, str) and value.startswith(api.prefix)):
-            continue  # a real endpoint that took it would hold a customer outside the prefix
+            continue  # a real endpoint that accepted this number would have a customer outside the prefix
         api.refused(api.post(*customers_path(), body=new_customer(value)), "validation", CUSTOMER_NO)
 
 
@@ -203,7 +203,7 @@ def odd_json_does_no_harm(api: Api) -> None:
             answer = api.send("POST", *charges_path(*parent), content=text)
             if answer.status != 400:
                 api.succeeds(answer)
-        api.charges(*parent)  # and all that is held now can be read
+        api.charges(*parent)  # every stored charge can still be read
 
 
 @probe("input accepted")
@@ -315,12 +315,12 @@ def what_the_server_says_cannot_be_said_by_a_client(api: Api) -> None:
 
 
 def _wrong(role: str) -> Any:
-    """A number that a property does not take: one beyond its border."""
+    """Return a number that a property does not allow: the first one beyond its limit."""
     return next(each for each in refused(CHARGE["properties"][wire(role)]) if type(each) in {int, Decimal})
 
 
 def _bodies(api: Api) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
-    """Each operation with a body: its method, its route, and a valid body."""
+    """Yield each operation that has a body: its method, its route, and a valid body."""
     if not api.real:
         yield "POST", customers_path(), new_customer(api.number())
     customer = api.customer()
@@ -341,6 +341,6 @@ def _creations(api: Api) -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 def _bare(resource: dict[str, Any]) -> dict[str, Any]:
-    """A resource without what may change by itself, absent and null being one."""
+    """Return a resource without the properties that the server may change, and without null values."""
     unstable = {"operations", wire("billed_until")}
     return {name: value for name, value in resource.items() if value is not None and name not in unstable}

@@ -1,4 +1,4 @@
-"""Methods, routes and repeated reads: HTTP as the contract uses it."""
+"""Probes of HTTP as the contract uses it: methods, routes and repeated reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written is what is read, until it is changed, and nothing else is."""
+"""Probes of state: a read returns exactly what was written last."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ OTHER = new_charge(
     start_date="2025-02-28",
     end_date="2027-02-28",
 )
-# What a change may have: an unknown property, or one that the contract has in a change.
+# The properties that a change may have: an unknown property, or a property that the contract allows in a change.
 CHANGEABLE = [
     name
     for name in FULL
@@ -64,7 +64,7 @@ def _parents(api: Api) -> Iterator[tuple[str, ...]]:
 
 
 def _values(charge: dict[str, Any]) -> dict[str, Any]:
-    """What a client may set, absent and null being one."""
+    """Return the values that a client may set, without null values."""
     own = CONTRACT.server_set["charge"]
     return {name: value for name, value in charge.items() if name not in own and value is not None}
 
@@ -302,7 +302,7 @@ def a_child_has_one_parent(api: Api) -> None:
         api.missing(api.get(*segments), kind)
     api.missing(api.post(*charges_path(nobody), body=new_charge()), "customer")
     api.missing(api.post(*subscriptions_path(nobody), body=new_subscription("1")), "customer")
-    api.missing(api.get(*customer_path(nobody)), "customer")  # and none of that made one
+    api.missing(api.get(*customer_path(nobody)), "customer")  # none of these requests created the customer
 
 
 @probe("state")
@@ -348,7 +348,7 @@ def requests_at_once_are_all_kept(api: Api) -> None:
 
 
 def _listed(api: Api, parent: tuple[str, ...], charge: dict[str, Any]) -> dict[str, Any]:
-    """A charge as its list shows it."""
+    """Return a charge as its list shows it."""
     for each in api.charges(*parent):
         if each[CHARGE_ID] == charge[CHARGE_ID]:
             return each

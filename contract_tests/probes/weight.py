@@ -1,4 +1,6 @@
-"""No input costs out of proportion. Times are compared within one run, best of several, with a wide margin."""
+"""Probes of cost: no input is far slower than others.
+
+The probes compare times within one run. They take the best of several attempts, and allow a wide margin."""
 
 from __future__ import annotations
 
@@ -12,12 +14,12 @@ from contract_tests.schemas import accepted, parameter_schema
 
 from ._registry import probe
 
-SLOWER = 15.0  # times the median: far beyond what a busy machine does to the best of four
-SECONDS = 0.02  # below this nobody minds
+SLOWER = 15.0  # times the median; on a busy machine the best of four attempts stays far below this
+SECONDS = 0.02  # a shorter time is never a fault
 
 
 def _best(ask: Callable[[], Exchange], limit: float) -> float:
-    """The shortest time of up to four attempts; one is enough when it is short."""
+    """Return the shortest time of up to four attempts. Stop early when an attempt is fast enough."""
     best = ask().seconds
     for _ in range(3):
         if best <= limit:

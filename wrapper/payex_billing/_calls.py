@@ -1,4 +1,4 @@
-"""An operation of the contract, ready to be sent: the request, and how its success is read."""
+"""A call of an operation: the request, and the function that reads a successful response."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ T = TypeVar("T")
 
 @attrs.define
 class PreparedRequest:
-    """A request of one operation, without what belongs to the client: origin, credentials, common headers.
+    """A request of one operation. The client adds the origin, the credentials and the common headers.
 
     Attributes:
         operation: the contract's name of the operation.
         method: the HTTP method, in upper case.
         path: the path under the API's prefix, percent-encoded.
-        template: the path with its parameters unfilled, for logs: it shows no id.
+        template: the path with the names of its parameters, for logs, so that a log shows no id.
         headers: the header fields of the operation.
         body: the bytes to send.
-        check: the path of a documented read by which a refused token is proven; None if the path has one itself.
-        has_key: whether a header has a key, by which the server recognises a repeated request.
+        check: the path of a documented read that proves a refused token; None if `path` itself has a read.
+        has_key: whether a header has an idempotency key, by which the server recognises a repeated request.
     """
 
     operation: str
@@ -39,12 +39,12 @@ class PreparedRequest:
 
     @property
     def creates(self) -> bool:
-        """Whether it creates something, so that it must be known whether it took effect."""
+        """Whether the request creates a resource. The client must then find out whether the request took effect."""
         return self.method == "POST"
 
     @property
     def repeatable(self) -> bool:
-        """Whether sending it twice does the same as sending it once."""
+        """Whether sending the request twice has the same effect as sending it once."""
         return self.method != "POST" or self.has_key
 
 
@@ -54,31 +54,31 @@ class Call(Generic[T]):
 
     Attributes:
         request: the request.
-        parse: reads a response of the 2xx kind; raises `Unreadable`.
+        parse: reads a 2xx response; raises `Unreadable`.
         creates: the key of the resource that the request creates.
         known: for a charge, the ids of the existing charges, if the caller has read them.
     """
 
     request: PreparedRequest
-    parse: Callable[[Response], T] = attrs.field(repr=False)  # it names a customer
-    creates: PlainKey | None = attrs.field(default=None, repr=False)  # it names a customer
+    parse: Callable[[Response], T] = attrs.field(repr=False)  # its repr would show a customer number
+    creates: PlainKey | None = attrs.field(default=None, repr=False)  # it has a customer number
     known: frozenset[str] | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen
 class Page(Generic[T]):
-    """A part of a list; `next` is the link to the rest, if there is more."""
+    """A page of a list. `next` is the link to the next page; None on the last page."""
 
     items: tuple[T, ...]
     next: str | None
 
 
 class Unreadable(Exception):
-    """A response of the 2xx kind that is not what the contract says.
+    """A 2xx response does not match the contract.
 
     Attributes:
-        reason: what is wrong, in words that repeat no value of the server's.
-        foreign: whether it seems to belong to another request.
+        reason: what is wrong, in words. The text repeats no value from the server.
+        foreign: whether the response seems to belong to another request.
     """
 
     def __init__(self, reason: str, *, foreign: bool = False) -> None:

@@ -1,8 +1,8 @@
 """`dry_run`: writes are recorded, not sent, and later reads show them as if they had taken effect.
 
-`Recorder` is pure. For each request it decides which read the server gets first, and builds the response from the
-response to that read. The client's own code above it stays the same: the client checks values, builds requests and
-reads responses as always.
+`Recorder` does no I/O. For each request it decides which read the client sends to the server first, and builds the
+response from the response to that read. The other code of the client does not change: the client checks values, builds
+requests and reads responses as always.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class _Route:
     """A path, split into its parts.
 
     Attributes:
-        path: the path without its query, in one spelling.
-        kind: what it leads to; None if the contract has no such path.
+        path: the path without its query, with normalised percent-encoding.
+        kind: the kind of resource at the path; None if the contract has no such path.
         numbers: the numbers in the path.
         is_list: whether the path is that of a collection.
         parents: the paths of the parent resources, the topmost one first.
@@ -59,7 +59,7 @@ class Recorder:
         self._ledger = ledger
         self._lock = threading.Lock()
         self._writes: list[RecordedWrite] = []
-        self._made: dict[str, dict[str, Any]] = {}  # by path, in the order of their creation
+        self._made: dict[str, dict[str, Any]] = {}  # the created resources by path, in the order of creation
         self._changed: dict[str, dict[str, Any]] = {}
         self._removed: set[str] = set()
         self._count = 0
@@ -107,7 +107,9 @@ class Recorder:
         route = self._route(request)
         exists = 200 <= reply.status < 300
         creates = request.method == "POST" and subject is not None
-        if creates and subject is not None and subject.numbers != route.numbers:  # a customer or a subscription
+        if (
+            creates and subject is not None and subject.numbers != route.numbers
+        ):  # the request creates a customer or a subscription
             if exists:
                 return _problem(409, f"{_name(route)}-already-exists")
             exists = reply.status == 404 and _code(reply) in {None, "not-found", f"{_name(route)}-not-found"}

@@ -23,8 +23,8 @@ def describe(method: str, path: str, levels: tuple[str, ...], numbers: tuple[str
     Args:
         method: the HTTP method.
         path: the path as it would be sent.
-        levels: what the path leads through, such as `customer` and `charge`; nothing if the contract does not have
-            the path.
+        levels: the kinds of resources along the path, such as `customer` and `charge`; empty if the contract does not
+            have the path.
         numbers: the numbers in the path.
         body: the body as plain JSON.
     """

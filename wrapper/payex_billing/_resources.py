@@ -1,4 +1,4 @@
-"""The kinds of resources in the contract, and where they are, for what reads paths and bodies without a model."""
+"""The kinds of resources in the contract and their paths, for code that reads paths and bodies without a model."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import attrs
 from ._contract import OPERATIONS
 from ._schema import Kind, Operation
 
-# The words of the kinds of resources, in the names of the problem types and for people.
+# The names of the kinds of resources: in the problem types, and in text for people.
 _WORDS = {"customer": "customer", "subscription": "subscription", "recurring-product": "charge"}
 
 
 @attrs.frozen
 class ResourceKind:
-    """A kind of resource, as the contract has it.
+    """A kind of resource in the contract.
 
     Attributes:
         name: `customer`, `subscription` or `recurring-product`.
-        words: what a path to it leads through, in words for people.
+        words: the kinds of resources along the path to this kind, in words for people.
         list_: the operation that lists the resources of this kind; None if there is none.
-        number: the property that tells a resource from its siblings.
+        number: the property that identifies a resource among the resources of the same parent.
         uri: the property with the resource's own path.
-        links: the properties with the paths of its collections, and their last segments.
-        changed: the properties that an update replaces; none if it leaves what it does not name.
+        links: the properties with the paths of the resource's collections, and the last segments of those paths.
+        changed: the properties that an update replaces; empty if an update keeps the properties that it omits.
     """
 
     name: str

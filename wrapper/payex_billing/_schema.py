@@ -11,7 +11,7 @@ import attrs
 
 
 class Kind(Enum):
-    """What a property holds."""
+    """The type of a property's value."""
 
     TEXT = "text"
     WHOLE = "whole number"
@@ -37,19 +37,19 @@ class Property:
     Attributes:
         name: the name in Python.
         wire: the name in the contract.
-        kind: what it holds.
-        required: whether it must be there.
-        nullable: whether it may be null.
+        kind: the type of its value.
+        required: whether the property must be present.
+        nullable: whether the value may be null.
         whole: whether an id is a whole number on the wire.
         minimum: the lowest number.
         maximum: the highest number.
         decimals: how many decimals a number may have.
         min_length: the fewest characters of a text.
         max_length: the most characters of a text.
-        pattern: what a text must match as a whole.
+        pattern: the regular expression that the whole text must match.
         excluded: texts that are not allowed.
         choices: the only texts that are allowed; empty for any.
-        description: what it means.
+        description: the meaning of the property.
     """
 
     name: str
@@ -82,13 +82,14 @@ class Operation:
         path: the path under the API's prefix, with its parameters in braces.
         body: the properties of the request's body; None without a body.
         media_type: the type of the request's body.
-        success: the statuses of a success.
-        result: the properties of the resource that a success shows, or of each one in a list; None without a body.
+        success: the statuses that mean success.
+        result: the properties of the resource in a successful response, or of each resource in a list; None without a
+            body.
         items: the name of a list's array; None if the result is no list.
-        navigation: the name of a list's property with its links; None if they are beside the array.
+        navigation: the name of the property with a list's links; None if the links are beside the array.
         following: the name of the link to the next page.
-        idempotency_header: the header with a key, by which the server recognises a repeated request; None if there is
-            none.
+        idempotency_header: the header with a key, by which the server recognises a repeated request; None if the
+            operation has no such header.
     """
 
     name: str
@@ -109,7 +110,7 @@ class Server:
     """An environment of the API.
 
     Attributes:
-        origin: such as `https://lf-api.payex.com`.
+        origin: the scheme and host, such as `https://lf-api.payex.com`.
         path: the prefix of all paths; `{subdomain}` stands for the setting of that name.
     """
 

@@ -1,4 +1,4 @@
-"""What a client has besides its connections: settings, limits, memory, telemetry. Nothing here blocks or awaits."""
+"""The settings, limits, memory and telemetry of a client. No code here blocks or awaits."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ T = TypeVar("T")
 
 @attrs.define(kw_only=True)
 class Session:
-    """What the calls of one client share besides its connections.
+    """The objects, other than connections, that the calls of one client share.
 
     Attributes:
         settings: the settings of the client.
-        environment: clocks, headers, the pace, and the function for `OutcomeUnknown.look_up`.
+        environment: clocks, headers, the rate limit, and the function for `OutcomeUnknown.look_up`.
         telemetry: log records, the caller's hook, spans.
         on_response: the caller's function that receives every response.
-        recorder: records the writes of a dry run; None for a client that sends them.
+        recorder: records the writes of a dry run; None if the client sends its writes.
         budget: how many retries are left.
-        memory: which charges the client has seen, and which creations it has lost.
+        memory: the charges that the client has seen, and the creations whose responses were lost.
     """
 
     settings: Settings
@@ -98,11 +98,11 @@ class Session:
 
     @property
     def token_source(self) -> str | Path | AsyncTokenProvider:
-        """Where the token comes from: the token itself, a file, or a function."""
+        """Return the source of the token: the token itself, the path of a file, or a function."""
         return self.settings.token or Path(self.settings.token_file or "")
 
     def policy(self, call: Call[T], options: Options, mark: int, token: Secret | None) -> Generator[Step, object, T]:
-        """Return the steps of a call; the token is None if it must be fetched."""
+        """Return the steps of a call. If `token` is None, the steps fetch the token."""
         if call.creates is None:
             steps = _policy.run(call, options, self.budget, self.environment, token=token)
         else:
@@ -116,7 +116,7 @@ class Session:
     def _parse_new(
         self, parse: Callable[[Response], T], mark: int, known: frozenset[str] | None, response: Response
     ) -> T:
-        """Read the response to a creation. A charge that was there before is the response to an earlier creation."""
+        """Read the response to a creation. Reject an older charge: the response belongs to an earlier creation."""
         created = parse(response)
         if isinstance(created, RecurringProduct) and (
             (known is not None and created.id in known) or not self.memory.may_be(created.id, mark)
@@ -144,7 +144,7 @@ class Session:
         elif isinstance(error, BillingError):
             self.memory.end(mark)
         elif not isinstance(error, Exception):
-            # Cancelled or interrupted: on reqwest the request may go on until its time limit.
+            # The call was cancelled or interrupted. With reqwest, the request may still run until its time limit.
             sent_at = self.environment.epoch() + options.timeout
             self.memory.lose(self._lost(call.creates, mark, call.known, sent_at))
 
@@ -160,7 +160,7 @@ class Session:
         if not isinstance(lost, LostCreation):
             raise InvalidArgument("lost", "must be a LostCreation: pass error.lost")
         settle = _settle(settle)
-        # What this client has seen says nothing about the creations of another.
+        # The charges that this client has seen prove nothing about a creation of another client.
         memory = self.memory if lost.memory == self.memory.name else None
         return _look_up.look_up(lost, self.settings, memory, self.environment.epoch(), settle)
 

@@ -1,4 +1,4 @@
-"""Locks by key, for work that must not run twice at once for the same key: for threads, and for an event loop."""
+"""Locks by key, for threads and for an event loop. Work for the same key runs one at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LockT = TypeVar("LockT")
 
 
 class _Locks(Generic[LockT]):
-    """One lock for each key, kept while a thread or task uses or awaits it. Safe to share between threads."""
+    """One lock for each key, kept while a thread or task holds or awaits the lock. Safe to share between threads."""
 
     def __init__(self, make: Callable[[], LockT]) -> None:
         self._make = make

@@ -1,1 +1,1 @@
-"""`AsyncBilling` and what it consists of: the client, its route helpers, and what runs its calls."""
+"""The code of `AsyncBilling`: the client, its route helpers, and the code that runs its calls."""

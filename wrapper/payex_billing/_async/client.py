@@ -30,7 +30,7 @@ class AsyncBilling:
     Settings come from the arguments, then from the environment variable in brackets, then from the default. Making a
     client sends nothing. Open it with `async with AsyncBilling() as billing:`, or end with `await billing.close()`.
 
-    The tasks of one event loop may share it.
+    The tasks of one event loop may share one client.
 
     Args:
         token: the bearer token that PayEx issued for the ledger [PAYEX_TOKEN], or a function that returns it. The
@@ -38,22 +38,22 @@ class AsyncBilling:
         token_file: a file that holds the token, and is read again when it changes [PAYEX_TOKEN_FILE].
         owner_no: the ledger number, which is your company's number [PAYEX_OWNER_NO].
         environment: `production` (default) or `sandbox` [PAYEX_ENVIRONMENT].
-        base_url: the origin in place of an environment, such as a mock's [PAYEX_BASE_URL].
+        base_url: an origin to use instead of an environment, such as that of a mock [PAYEX_BASE_URL].
         subdomain: the part of the route after `/billing/`, default `customer` [PAYEX_SUBDOMAIN].
         client_cert: the client certificate, PEM (with its key or without) or PKCS#12 [PAYEX_CLIENT_CERT].
-        client_key: its private key, PEM [PAYEX_CLIENT_KEY].
-        client_key_password: what the key or the PKCS#12 file is encrypted with [PAYEX_CLIENT_KEY_PASSWORD].
-        ca_file: authorities to trust beside the usual ones, PEM [PAYEX_CA_FILE].
+        client_key: the private key of the client certificate, PEM [PAYEX_CLIENT_KEY].
+        client_key_password: the password of the private key or of the PKCS#12 file [PAYEX_CLIENT_KEY_PASSWORD].
+        ca_file: certificate authorities to trust in addition to the default ones, PEM [PAYEX_CA_FILE].
         proxy: the URL of an HTTP proxy [PAYEX_PROXY]; the usual variables such as HTTPS_PROXY work too.
         timeout: seconds one attempt may take, default 30; None means the default [PAYEX_TIMEOUT].
         deadline: seconds a call may take with all its attempts and waits, default 120 [PAYEX_DEADLINE].
         max_concurrency: requests that may be under way at once, default 100 [PAYEX_MAX_CONCURRENCY].
         max_rate: requests a second, spread evenly; default no limit [PAYEX_MAX_RATE].
         tracing: whether to make OpenTelemetry spans; needs the extra `otel` [PAYEX_TRACING].
-        engine: what requests are sent with: `reqwest`, the fast one, which needs the extra `fast`; `httpx`, which is
-            always there; or `auto` (default): the fast one if it is installed [PAYEX_ENGINE].
-        transport: your own `AsyncTransport` in place of an engine; connections, certificates and proxies are then its
-            business.
+        engine: the HTTP library that sends requests: `reqwest`, which is fast and needs the extra `fast`; `httpx`,
+            which is always installed; or `auto` (default): `reqwest` if it is installed, else `httpx` [PAYEX_ENGINE].
+        transport: your own `AsyncTransport` in place of an engine. Your transport then handles connections,
+            certificates and proxies.
         on_attempt: called after every attempt with the operation's name and the `Attempt`.
         on_response: called with a `ResponseInfo` for every response, before the client judges it, in the thread or task
             of the call. The client ignores and logs an exception of either function, and awaits neither.
@@ -144,7 +144,7 @@ class AsyncBilling:
 
     @classmethod
     def from_env(cls) -> Self:
-        """A client from environment variables alone.
+        """Make a client from environment variables alone.
 
         Raises:
             ConfigurationError: a variable is missing or wrong; the message names it.
@@ -160,14 +160,15 @@ class AsyncBilling:
         retry_after_cap: float | None = None,
         wait_on_writes: bool | None = None,
     ) -> Self:
-        """The same client, sharing its connections and retry budget, with other limits; None keeps one as it is.
+        """Return a client with other limits that shares the connections and the retry budget. None keeps a limit.
 
         Args:
             timeout: seconds one attempt may take.
             deadline: seconds a call may take with all its attempts and waits.
-            attempts: how often a request is sent at most.
-            retry_after_cap: seconds of Retry-After that are waited for; a longer one is raised at once.
-            wait_on_writes: whether writes too wait for a 429 or 503 with Retry-After.
+            attempts: how many times the client sends a request at most.
+            retry_after_cap: the longest Retry-After, in seconds, that the client waits. If Retry-After is longer, the
+                client raises the error at once.
+            wait_on_writes: whether the client also retries writes after a 429 or 503 with Retry-After.
         """
         options = _options.changed(
             self._runner.options,
@@ -189,7 +190,7 @@ class AsyncBilling:
         return client
 
     def customer(self, customer_no: str) -> AsyncCustomerHandle:
-        """The route of a customer. Sends nothing.
+        """Return the route of a customer. Sends nothing.
 
         Raises:
             InvalidArgument: not a valid customer number.
@@ -197,13 +198,13 @@ class AsyncBilling:
         return AsyncCustomerHandle(self._runner, customer_no)
 
     async def follow(self, operation: Operation, body: JsonValue = None) -> JsonValue:
-        """Do what a resource's operation says, such as `customer.operations[0]`.
+        """Send the request of an operation that a resource lists, such as `customer.operations[0]`.
 
         Returns:
-            The body of the response as plain JSON; None when it has none.
+            The body of the response as plain JSON; None if the response has no body.
 
         Raises:
-            UnsafeLink: the link leads out of the configured ledger; nothing was sent.
+            UnsafeLink: the link leads outside the configured ledger; the client sent nothing.
             InvalidArgument: the method or the body cannot be sent.
         """
         return await self._runner.run(_operations.follow(operation, body, self.settings))
@@ -211,16 +212,18 @@ class AsyncBilling:
     async def look_up(self, lost: LostCreation, *, settle: float = 60.0) -> LookUpResult:
         """Look up a lost creation: find out whether a POST took effect.
 
-        A customer or a subscription is looked up by its number. A charge is looked up by its content among those of its
-        parent; one that this client saw before the request, or that another request created, is not taken for it.
+        The client looks up a customer or a subscription by its number. It looks up a charge by its content among the
+        charges of the same customer or subscription. It ignores a charge that it saw before the request, and a charge
+        that another request created.
 
         Args:
-            lost: the creation, from `OutcomeUnknown.lost`, of this process or another.
-            settle: treat the request as finished when this many seconds have passed since it was sent. Before that, a
-                thing that is not there may still come, and the outcome stays unknown.
+            lost: the creation, from `OutcomeUnknown.lost`, also from another process.
+            settle: treat the request as finished when this many seconds have passed since it was sent. Before that, the
+                server may still create a resource that is not there yet, so the outcome stays unknown.
 
         Returns:
-            Created with the resource, absent, or still unknown with the reason. Never raises for a failed look-up.
+            One of three results: created, with the resource; absent; or still unknown, with the reason. A failed
+            look-up raises no exception.
         """
         return await self._runner.look_up(lost, settle=settle)
 

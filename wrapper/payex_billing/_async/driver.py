@@ -1,4 +1,4 @@
-"""Runs the steps of the policy for `AsyncBilling`."""
+"""Runs the steps of the retry policy for `AsyncBilling`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ sleep = asyncio.sleep  # named, so that a test can replace it
 
 
 async def drive(policy: Generator[Step, object, T], sender: AsyncSender, tokens: AsyncTokenSource) -> T:
-    """Run the policy: do each step, and give its reply back."""
+    """Run the retry policy: execute each step, and send the reply back to the policy."""
     reply: object = None
     while True:
         try:

@@ -13,9 +13,9 @@ class AsyncDryRunSender(AsyncSender):
 
     Args:
         recorder: records the writes.
-        settings: as for `AsyncSender`.
-        owner: as for `AsyncSender`.
-        transport: as for `AsyncSender`.
+        settings: the same as for `AsyncSender`.
+        owner: the same as for `AsyncSender`.
+        transport: the same as for `AsyncSender`.
     """
 
     def __init__(self, recorder: Recorder, settings: Settings, owner: str, transport: AsyncTransport | None) -> None:

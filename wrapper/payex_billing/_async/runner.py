@@ -29,7 +29,7 @@ class AsyncRunner:
     """Runs the calls of one client. The client and all its handles share it.
 
     Attributes:
-        session: what the client has besides its connections.
+        session: the settings, limits, memory and telemetry of the client.
         options: the time limits and the retry settings of each call.
         owner_no: the ledger number.
         sender: sends requests, and owns the connections.
@@ -37,9 +37,9 @@ class AsyncRunner:
         turns: one `ensure` at a time for each customer or subscription.
 
     Args:
-        session: what the client has besides its connections.
-        owner: how the client calls itself, for the warning when it is left open.
-        transport: what sends requests; the default transport of the settings if None.
+        session: the settings, limits, memory and telemetry of the client.
+        owner: the name of the client class, for the warning about a client that was not closed.
+        transport: sends the requests. None means the default transport of the settings.
     """
 
     def __init__(self, session: Session, owner: str, transport: AsyncTransport | None) -> None:
@@ -119,7 +119,7 @@ class AsyncRunner:
             pages.turn(page)
 
     async def ensure(self, parent: Parent, charge: Charge, settle: float) -> RecurringProduct:
-        """Return the equal charge, or add one. Per parent one call at a time, or two calls would each add a charge."""
+        """Return the equal charge, or add one. Calls for one parent take turns, so that only one adds a charge."""
         since, deadline = self.session.environment.now(), self.options.deadline
         turn = await self.turns.take(parent.ids, deadline)
         if turn is None:

@@ -1,5 +1,5 @@
 # Made by `make generate` from wrapper/payex_billing/_async/driver.py: edit that file.
-"""Runs the steps of the policy for `Billing`."""
+"""Runs the steps of the retry policy for `Billing`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ sleep = time.sleep  # named, so that a test can replace it
 
 
 def drive(policy: Generator[Step, object, T], sender: Sender, tokens: TokenSource) -> T:
-    """Run the policy: do each step, and give its reply back."""
+    """Run the retry policy: execute each step, and send the reply back to the policy."""
     reply: object = None
     while True:
         try:

@@ -14,9 +14,9 @@ class DryRunSender(Sender):
 
     Args:
         recorder: records the writes.
-        settings: as for `Sender`.
-        owner: as for `Sender`.
-        transport: as for `Sender`.
+        settings: the same as for `Sender`.
+        owner: the same as for `Sender`.
+        transport: the same as for `Sender`.
     """
 
     def __init__(self, recorder: Recorder, settings: Settings, owner: str, transport: Transport | None) -> None:

@@ -1,5 +1,5 @@
 # Made by `make generate` from wrapper/payex_billing/_async/routes.py: edit that file.
-"""The route helpers of `Billing`: a handle knows where something is, and does what can be done there."""
+"""The route helpers of `Billing`: a handle has the path of a resource and the methods for that resource."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class CustomerHandle:
         """Read the customer.
 
         Raises:
-            CustomerNotFound: it does not exist, or is inactive.
+            CustomerNotFound: the customer does not exist, or is inactive.
         """
         return self._runner.run(_operations.get_customer(self._runner.owner_no, self.no))
 
@@ -40,14 +40,14 @@ class CustomerHandle:
             extra: properties this package does not know; they are sent as they are.
 
         Raises:
-            CustomerAlreadyExists: it exists.
-            InvalidArgument: the number holds a character that may only be read, not sent.
-            OutcomeUnknown: it is not known whether it was created.
+            CustomerAlreadyExists: the customer exists already.
+            InvalidArgument: the number has a character that is allowed in reads but not in creations.
+            OutcomeUnknown: the client cannot tell whether the customer was created.
         """
         return self._runner.run(_operations.create_customer(self._runner.owner_no, self.no, extra))
 
     def ensure(self, *, extra: Mapping[str, JsonValue] | None = None) -> Customer:
-        """Create the customer, or read it when it exists. A lost creation is looked up and repeated.
+        """Create the customer, or read it if it exists. Look up a lost creation, and repeat it.
 
         Args:
             extra: properties this package does not know; they are sent with the creation as they are.
@@ -61,11 +61,11 @@ class CustomerHandle:
 
     @property
     def subscriptions(self) -> SubscriptionsHandle:
-        """The route of its subscriptions."""
+        """The route of the customer's subscriptions."""
         return SubscriptionsHandle(self._runner, self.no)
 
     def subscription(self, subscription_no: str) -> SubscriptionHandle:
-        """The route of one of its subscriptions. Sends nothing.
+        """Return the route of one of the customer's subscriptions. Sends nothing.
 
         Raises:
             InvalidArgument: not a valid subscription number.
@@ -74,7 +74,7 @@ class CustomerHandle:
 
     @property
     def recurring_products(self) -> RecurringProductsHandle:
-        """The route of its own charges; those of its subscriptions hang on them."""
+        """The route of the customer's own charges, without the charges of its subscriptions."""
         return RecurringProductsHandle(self._runner, self.no, None)
 
     def all_charges(self) -> Iterator[CustomerCharge]:
@@ -107,7 +107,7 @@ class SubscriptionsHandle:
         self._customer_no = customer_no
 
     def list(self) -> Iterator[Subscription]:
-        """Read the subscriptions, one after the other; the first is asked for when the iteration starts.
+        """Yield the subscriptions. The client sends the first request when the iteration starts.
 
         Raises:
             CustomerNotFound: the customer does not exist.
@@ -119,8 +119,8 @@ class SubscriptionHandle:
     """The route of one subscription.
 
     Attributes:
-        no: its number.
-        customer_no: its customer's number.
+        no: the number of the subscription.
+        customer_no: the number of its customer.
     """
 
     def __init__(self, runner: Runner, customer_no: str, subscription_no: str) -> None:
@@ -149,13 +149,13 @@ class SubscriptionHandle:
 
         Raises:
             CustomerNotFound: its customer does not exist.
-            SubscriptionAlreadyExists: the customer has it already.
-            OutcomeUnknown: it is not known whether it was created.
+            SubscriptionAlreadyExists: the customer already has a subscription with this number.
+            OutcomeUnknown: the client cannot tell whether the subscription was created.
         """
         return self._runner.run(_operations.create_subscription(*self._ids, extra))
 
     def ensure(self, *, extra: Mapping[str, JsonValue] | None = None) -> Subscription:
-        """Create the subscription, or read it when it exists. A lost creation is looked up and repeated.
+        """Create the subscription, or read it if it exists. Look up a lost creation, and repeat it.
 
         Args:
             extra: properties this package does not know; they are sent with the creation as they are.
@@ -177,7 +177,7 @@ class SubscriptionHandle:
 
     @property
     def recurring_products(self) -> RecurringProductsHandle:
-        """The route of its charges."""
+        """The route of the subscription's charges."""
         return RecurringProductsHandle(self._runner, self.customer_no, self.no)
 
 
@@ -189,7 +189,7 @@ class RecurringProductsHandle:
         self._parent = _operations.Parent(runner.owner_no, customer_no, subscription_no)
 
     def list(self) -> Iterator[RecurringProduct]:
-        """Read the charges, one after the other; the first is asked for when the iteration starts."""
+        """Yield the charges. The client sends the first request when the iteration starts."""
         return self._runner.pages(_operations.list_charges(self._parent))
 
     def create(self, charge: Charge, *, known: Collection[str] | Literal["read"] | None = None) -> RecurringProduct:
@@ -197,11 +197,11 @@ class RecurringProductsHandle:
 
         Args:
             charge: what to bill.
-            known: ids of the charges that are here already, if you have just read them; or `"read"`: read them now,
-                before the charge is sent. A look-up of a lost creation is then exact, also if an equal charge was here.
+            known: the ids of the existing charges, if you just read them; or `"read"`: the client reads them before
+                it sends the charge. A look-up of a lost creation is then exact, even if an equal charge existed.
 
         Raises:
-            OutcomeUnknown: it is not known whether the charge was added; look it up with `look_up`.
+            OutcomeUnknown: the client cannot tell whether the charge was added; call `look_up`.
             Unprocessable: a business rule refuses it.
             InvalidArgument: `known` is neither ids nor `"read"`.
         """
@@ -230,8 +230,8 @@ class RecurringProductsHandle:
             settle: treat a request as finished when this many seconds have passed since it was sent.
 
         Raises:
-            ConflictingCharge: a charge is the same but for its end date, and bills some of the same days.
-            OutcomeUnknown: it is still not known whether the charge was added. Call `ensure` again later.
+            ConflictingCharge: an existing charge differs only in its end date, and bills some of the same days.
+            OutcomeUnknown: the client still cannot tell whether the charge was added. Call `ensure` again later.
             CustomerNotFound: the customer does not exist.
             SubscriptionNotFound: the customer has no such subscription.
             Unprocessable: a business rule refuses it.
@@ -248,9 +248,9 @@ class RecurringProductsHandle:
         return self._runner.run(_operations.get_charge(self._parent, id))
 
     def update(self, id: str, **change: Unpack[ChargeChange]) -> RecurringProduct:  # noqa: A002 - as the value calls it
-        """Change a charge. What is left out stays as it is; None clears it. See `ChargeChange` for the arguments.
+        """Change a charge. An omitted property keeps its value; None clears it. See `ChargeChange` for the arguments.
 
-        Where the contract has PUT in place of PATCH, the client reads the charge, and sends the whole of it.
+        If the contract has PUT instead of PATCH, the client reads the charge first and sends all its values.
 
         Returns:
             The charge after the change.
