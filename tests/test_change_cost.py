@@ -5,12 +5,15 @@ Each correction must fit today's contract, and must result in a valid contract t
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 import yaml
 
 from tests.support import ROOT
 from tools.change_cost.contract import Contract
-from tools.change_cost.copies import Outcome, Part
+from tools.change_cost.copies import PATCHES, Outcome, Part
 from tools.change_cost.correction import Correction
 from tools.change_cost.corrections import CORRECTIONS
 from tools.change_cost.judge import Judge, contract_faults
@@ -34,6 +37,11 @@ def test_a_correction_gives_a_valid_contract_that_differs(correction: Correction
     correction.edit(contract)
     assert contract.text() != before
     assert contract_faults(contract.text()) == []
+
+
+@pytest.mark.parametrize("patch", sorted(PATCHES.iterdir()), ids=lambda patch: patch.stem)
+def test_the_hand_edits_of_a_correction_fit_the_project(patch: Path) -> None:
+    subprocess.run(["git", "apply", "--check", str(patch)], cwd=ROOT, check=True)
 
 
 @pytest.mark.parametrize(

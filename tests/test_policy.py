@@ -401,8 +401,35 @@ def test_a_post_whose_success_cannot_be_read_has_an_unknown_outcome() -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH"])
 def test_the_response_of_another_request_closes_the_idle_connections(method: str) -> None:
-    assert Run([answer(200, b"unreadable")], method=method, foreign=True).closed_idle == 1
+    assert Run([answer(200, b"unreadable")], method=method, foreign=True, options=Options(attempts=1)).closed_idle == 1
     assert Run([answer(200, b"unreadable")], method=method).closed_idle == 0
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+def test_a_repeatable_request_is_sent_again_after_the_response_of_another_request(method: str) -> None:
+    run = Run([answer(200, b"unreadable"), answer(200)], method=method, foreign=True)
+    assert len(run.sent) == 2
+    assert run.result is not None
+
+
+def test_a_read_that_gets_only_responses_of_other_requests_is_malformed() -> None:
+    run = Run([answer(200, b"unreadable")], foreign=True)
+    assert len(run.sent) == run.options.attempts
+    assert isinstance(run.error, pb.MalformedResponse)
+
+
+def test_a_post_that_gets_the_response_of_another_request_is_not_sent_again() -> None:
+    run = Run([answer(200, b"unreadable")], method="POST", foreign=True)
+    assert len(run.sent) == 1
+    assert isinstance(run.error, pb.OutcomeUnknown)
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
+@pytest.mark.parametrize("status", [408, 425, 460, 499])
+def test_a_repeatable_request_is_sent_again_after_a_request_timeout_of_a_gateway(status: int, method: str) -> None:
+    run = Run([answer(status), answer(200)], method=method)
+    assert len(run.sent) == 2
+    assert run.result is not None
 
 
 def test_an_unreadable_success_gives_no_retry_back() -> None:

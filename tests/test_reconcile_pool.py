@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from payex_billing import BillingError, NeverSent, RateLimited, Unauthorized
+from payex_billing import BillingError, NeverSent, RateLimited, ServerFailed, Unauthorized
 from payex_billing.errors import Problem
-from payex_billing.reconcile._pool import IN_A_ROW, TRIES, Brake, Later, Pool, Stopped
+from payex_billing.reconcile._pool import IN_A_ROW, TRIES, TRIES_AFTER_FAILURE, Brake, Later, Pool, Stopped
 
 GONE = NeverSent("the connection was refused")
 Work = Callable[[int], Awaitable[Later | None]]
@@ -168,6 +168,21 @@ def test_a_429_is_waited_for_as_long_as_it_says() -> None:
 
 def test_an_error_of_one_row_is_that_rows() -> None:
     assert Brake().failed("A", problem(BillingErrorOf422, 422)) is None
+
+
+def test_a_customer_for_whom_the_server_fails_is_tried_again_and_fails_in_the_end() -> None:
+    brake = Brake()
+    answers = [brake.failed("A", problem(ServerFailed, 500)) for _ in range(TRIES_AFTER_FAILURE)]
+    assert [answer is not None for answer in answers] == [True] * (TRIES_AFTER_FAILURE - 1) + [False]
+    assert not brake.is_on
+
+
+def test_after_20_failures_of_the_server_in_a_row_each_further_one_fails_its_customer_at_once() -> None:
+    brake = Brake()
+    assert all(brake.failed(str(number), problem(ServerFailed, 500)) for number in range(IN_A_ROW))
+    assert brake.failed("x", problem(ServerFailed, 500)) is None
+    brake.release()  # a customer is read
+    assert brake.failed("y", problem(ServerFailed, 500)) is not None
 
 
 class BillingErrorOf422(RateLimited):

@@ -263,6 +263,28 @@ def test_a_plan_of_which_a_row_failed_is_applied_again_for_the_rest(tmp_path: Pa
         assert place.held() == ALL
 
 
+def test_a_plan_that_was_applied_is_applied_again_without_a_request(place: Place, asked: list[Request]) -> None:
+    path = place.folder / "plan.jsonl"
+    place.plan().write(path)
+    first = place.apply(Plan.load(path))
+    asked.clear()
+    again = place.apply(Plan.load(path))
+    assert (counts(again), again.is_complete, again.steps, asked) == (counts(first), True, first.steps, [])
+
+
+def test_a_plan_that_was_applied_long_ago_is_compared_with_what_is_held(place: Place, asked: list[Request]) -> None:
+    path = place.folder / "plan.jsonl"
+    place.plan().write(path)
+    place.apply(Plan.load(path))
+    assert counts(place.apply(Plan.load(path), recheck=0.0)) == (0, 3, 0, 0)
+    place.mock.store.charges(LEDGER, "2").clear()
+    asked.clear()
+    again = place.apply(Plan.load(path), recheck=0.0)
+    assert (counts(again), again.is_complete) == ((0, 2, 0, 1), True)
+    assert "make a new plan" in again.failed[4]
+    assert {request.method for request in asked} == {"GET"}
+
+
 def test_a_plan_is_refused_when_a_customer_has_changed_since(place: Place, asked: list[Request]) -> None:
     plan = place.plan()
     place.mock.store.create_customer(LEDGER, {"customerNo": "2"})

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +84,30 @@ def test_sigterm_writes_the_report(night: Night) -> None:
     assert run.report["interrupted"] is True
     judge.judge(run)
     assert not judge.wrong, judge.wrong
+
+
+@pytest.mark.parametrize("how", ["interrupt", "terminate"])
+def test_a_signal_after_the_last_write_does_not_change_the_exit_code(how: str, night: Night) -> None:
+    """Nobody reads standard output, so the run has written its report and cannot end yet."""
+    given(night, customers(3))
+    pipe, output = os.pipe()
+    size = fcntl.fcntl(output, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(output, b"x" * size)
+    report = night.folder / "report.json"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "payex_billing", "apply", night.table, "--first-run", "--report", report],
+        cwd=night.folder, env=night.environment, stdout=output, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    os.close(output)
+    try:
+        wait_until(lambda: report.exists() and report.read_text().endswith("}\n"), "the report is written")
+        process.send_signal(signal.SIGINT if how == "interrupt" else signal.SIGTERM)
+        with os.fdopen(pipe, "rb") as opened:
+            told = opened.read()
+        assert (process.wait(60), told.count(b"3 applied")) == (0, 1)
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.parametrize("how", ["interrupt", "terminate"] if NIGHTLY else ["terminate"])

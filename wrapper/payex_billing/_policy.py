@@ -10,10 +10,11 @@ decides on success, retry and retry budget.
     401                           once more with a fresh token       the same, if the 401 is proven
     429, 503 problem              reads wait, writes when opted in   waits when opted in
     other 4xx, 501 problem        raise                              raise: the server did nothing
-    408, 425, 460, 499            raise                              `OutcomeUnknown`
+    408, 425, 460, 499            retry                              `OutcomeUnknown`
     500, 502, 504, 520 to 530     retry                              `OutcomeUnknown`
     bare 503                      retry                              `OutcomeUnknown`
     any other status              raise                              `OutcomeUnknown`
+    2xx of another request        retry, then `MalformedResponse`    `OutcomeUnknown`
     2xx that is not the contract  raise `MalformedResponse`          `OutcomeUnknown`
 
 A response of another status than 2xx counts as lost, too, if unexpected bytes came right behind it.
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 # A repeatable request is retried after one of these; a 503 is looked at more closely.
-RETRIED_STATUSES = frozenset({500, 502, 504, *range(520, 528), 530})
+RETRIED_STATUSES = ABANDONED_STATUSES | {500, 502, 504, *range(520, 528), 530}
 BUSY_STATUSES = frozenset({429, 503})
 # The 5xx problems by which the API itself refuses a request.
 REFUSING_PROBLEMS = {501: "not-implemented", 503: "service-unavailable"}
@@ -55,6 +56,7 @@ REFUSING_PROBLEMS = {501: "not-implemented", 503: "service-unavailable"}
 
 _GET_TOKEN = GetToken()
 _DOUBTFUL = Failure(Phase.ANSWER_LOST, "unexpected bytes followed the response: it may belong to another request")
+_OF_ANOTHER = Failure(Phase.ANSWER_LOST, "the response is that of another request")
 _NOT_REFUSED = Failure(
     Phase.ANSWER_LOST, "the server answered 401, but did not refuse the same token for a read: the answer may be old"
 )
@@ -143,13 +145,12 @@ class _Run(Generic[T]):
             reply = _believable((yield Send(self.outgoing(self.request, token), left)))
             if isinstance(reply, Response):
                 if succeeded(reply) or self.already_removed(reply):
-                    self.note(reply, None)
                     try:
                         result = self.call.parse(reply)
                     except Unreadable as error:
-                        if error.foreign:
-                            yield CloseIdle()
-                        raise self.unreadable(reply, error) from None
+                        yield from self.after_unreadable(reply, error)
+                        continue
+                    self.note(reply, None)
                     if len(self.attempts) == 1:
                         self.budget.give()
                     return result
@@ -309,6 +310,21 @@ class _Run(Generic[T]):
         if not self.request.creates:
             return self.failure(errors.AnswerLost, reply.reason)
         return self.unknown(reply.reason, None)
+
+    def after_unreadable(self, reply: Response, error: Unreadable) -> Generator[Step, object, None]:
+        """Wait before the retry after a success that cannot be read.
+
+        Raises:
+            BillingError: there is no retry.
+        """
+        wait = None
+        if error.foreign:
+            yield CloseIdle()
+            wait = self.wait_before_retry(_OF_ANOTHER)
+        self.note(reply, wait)
+        if wait is None:
+            raise self.unreadable(reply, error) from None
+        yield Wait(wait)
 
     def unreadable(self, reply: Response, error: Unreadable) -> errors.BillingError:
         """Return the error for a success that breaks the contract."""

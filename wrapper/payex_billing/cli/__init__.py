@@ -10,6 +10,9 @@ __all__ = ["main"]
 def main() -> int:
     """Run the command; returns the exit code."""
     try:
+        from ._signals import signals  # noqa: PLC0415 - before the other modules are loaded
+
+        signals.install()
         from ._commands import run  # noqa: PLC0415 - the extra may be missing
     except ModuleNotFoundError as error:
         if error.name != "click":

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +45,9 @@ from ._common import (
 from ._outputs import check_outputs, writing
 from ._progress import Show, progress
 from ._show import report_text, show_failures, show_plan, show_rejections, show_stops
+from ._signals import signals
 from ._table_options import Options, table_options
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 FILE = click.argument("file", type=click.Path(path_type=Path))
 
 
@@ -263,24 +262,19 @@ def _run(work: Callable[[asyncio.Event, Show], Any], *, can_stop: bool) -> Any:
     async def main(show: Show) -> Any:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-
         task = asyncio.current_task()
 
         def stopping() -> None:
-            if not stop.is_set():
+            if can_stop and not stop.is_set():
                 stop.set()
                 click.echo("\nStopping: writes under way are finished first. Ctrl-C again stops at once.", err=True)
                 return
-            for number in _SIGNALS:
-                loop.remove_signal_handler(number)
+            signals.interrupt_at_the_next()
             if task is not None:
                 task.cancel()
 
-        if can_stop:
-            with suppress(NotImplementedError):  # on Windows, Ctrl-C stops at once
-                for number in _SIGNALS:
-                    loop.add_signal_handler(number, stopping)
-        return await work(stop, show)
+        with signals.handled_by(lambda: loop.call_soon_threadsafe(stopping), then_ignored=can_stop):
+            return await work(stop, show)
 
     with progress() as show:
         try:

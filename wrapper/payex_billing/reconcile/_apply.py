@@ -14,7 +14,7 @@ from ._ledger import Memory
 from ._match import OF_MASTER, Content, Kind, Level, Step
 from ._plan import PlannedCustomer
 from ._planning import Resolved, said
-from ._pool import FOR_ALL, Brake, Later, got_through
+from ._pool import FOR_ALL, Brake, Later, may_pass
 from ._progress import CHANGED, progress, unwritten
 from ._reading import held
 
@@ -160,6 +160,10 @@ class Applier:
         work = _Work(planned, result.done, resolved.blocked)
         if result.changed:
             work.changed()
+        if self._journal.reads_again and not result.left:
+            # Nothing is written, so this can only be somebody else's change.
+            for step in unwritten(planned, state, self._journal.of_plan(number)):
+                work.failed(step, CHANGED)
         ids = {level: {charge.id for charge in charges} for level, charges in state.charges.items()}
         try:
             for position in result.left:
@@ -197,7 +201,7 @@ class Applier:
 
     def _judge(self, intent: int, step: Step, error: BillingError, work: _Work) -> None:
         """Decide what to do after a write that did not take effect or is harmless to repeat."""
-        if got_through(error) and not isinstance(error, FOR_ALL):
+        if not (may_pass(error) or isinstance(error, FOR_ALL)):
             self._brake.release()
             self._journal.settle(intent, Result.FAILED)
             work.failed(step, said(error))
@@ -330,7 +334,7 @@ class _Work:
         """Return the results of the rows."""
         return Done(
             unchanged=len(self._planned.unchanged),
-            applied=len(self._applied - {None}),
+            applied=len(self._applied - {None} - self._failed.keys()),
             failed=self._failed,
             not_removed=tuple(self._not_removed),
         )

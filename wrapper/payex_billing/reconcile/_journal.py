@@ -147,6 +147,7 @@ class Journal:
         self._now = now
         self._limit = limit
         self._ledger = ledger or ""
+        self.reads_again = False  # whether the run continues one that ended long ago
         self._run = 0
         self._plan = ""
         try:
@@ -202,17 +203,26 @@ class Journal:
 
     # the run
 
-    def interrupted_for(self, source: str) -> float | None:
-        """Return the seconds since the last write of an interrupted run of this input; None without such a run."""
+    def run_for(self, source: str, *, also_finished: bool) -> float | None:
+        """Return the seconds since the last write of the last run; None if that run cannot be continued.
+
+        Args:
+            source: the input. A run of another input cannot be continued.
+            also_finished: whether a finished run can be continued, not only an interrupted one.
+        """
         last = self._db.execute("SELECT input, seen, finished FROM run ORDER BY id DESC LIMIT 1").fetchone()
-        if last is None or last[0] != source or last[2] is not None:
+        if last is None or last[0] != source or not (also_finished or last[2] is None):
             return None
         return max(0.0, self._now() - float(last[1]))
 
-    def resume(self) -> None:
-        """Continue the interrupted run."""
+    def resume(self, *, read_again: bool = False) -> None:
+        """Continue the last run. With `read_again`, no customer counts as finished."""
         run, plan = self._db.execute("SELECT id, plan FROM run ORDER BY id DESC LIMIT 1").fetchone()
         self._run, self._plan = int(run), plan
+        self.reads_again = read_again
+        if read_again:
+            with self._sentence():
+                self._db.execute("DELETE FROM customer WHERE run = ?", (self._run,))
 
     def is_of_plan(self, digest: str) -> bool:
         """Return whether the interrupted run writes the plan with this digest."""

@@ -19,6 +19,7 @@ from ..errors import (
     LedgerNotConfigured,
     ProblemError,
     RateLimited,
+    ServerFailed,
     TransportError,
     Unauthorized,
 )
@@ -29,10 +30,11 @@ IN_A_ROW = 20  # failed calls in a row after which all work waits
 FEW, SOON = 3, 2.0  # this many failed calls are enough if no call got through for this many seconds
 TRIES = 5  # tries of one customer while others get through
 TRIES_AFTER_429 = 50  # the same if the server asks to wait
+TRIES_AFTER_FAILURE = 3  # the same if the server itself fails
 LONGEST = 30.0  # seconds between two tries
 # Every customer would fail with these errors, so the run stops.
 FOR_ALL = (Unauthorized, Forbidden, LedgerNotConfigured, CertificateRejected, ConfigurationError)
-GATEWAY = frozenset({429, 502, 503, 504})
+GATEWAY = frozenset({408, 425, 429, 460, 499, 502, 503, 504, *range(520, 531)})
 
 
 class Stopped(BillingError):
@@ -53,12 +55,20 @@ def got_through(error: BillingError) -> bool:
     return not isinstance(error, TransportError)
 
 
+def may_pass(error: BillingError) -> bool:
+    """Return whether the same call can succeed a moment later."""
+    return not isinstance(error, FOR_ALL) and (isinstance(error, ServerFailed) or not got_through(error))
+
+
 class Brake:
-    """Rules for calls that did not get through to the server.
+    """Rules for calls that did not get through to the server, or that the server failed to answer.
 
     If single calls fail, their customers are tried again later. All work waits if 20 calls in a row do not get
     through, or if a few fail and no call gets through for some seconds. One customer at a time is then tried, after
     longer and longer pauses, until a call gets through or the patience ends.
+
+    A server that responds with an error does not make other work wait. After 20 such errors in a row, each further one
+    fails its customer at once.
 
     Args:
         patience: seconds to wait for a server that cannot be reached.
@@ -79,6 +89,7 @@ class Brake:
         self._notice = notice
         self._now = now
         self._in_a_row = 0
+        self._errors_in_a_row = 0  # of a server that responds
         self._since = 0.0
         self._pauses = 0
         self._releases = 0
@@ -88,6 +99,10 @@ class Brake:
         """Record a call that got through; with a customer, a write to that customer."""
         if customer_no is not None:
             self._tries.pop(customer_no, None)
+        self._errors_in_a_row = 0
+        self._connected()
+
+    def _connected(self) -> None:
         self._in_a_row = 0
         self.is_on = False
         self._releases += 1
@@ -100,18 +115,24 @@ class Brake:
         """
         if isinstance(error, FOR_ALL):
             raise Stopped(f"{type(error).__name__}: {error}") from error
-        if got_through(error):
-            self.release()
-            return None
-        if not self._in_a_row:
-            self._since = self._now()
-        self._in_a_row += 1
-        self._judge(error)
+        if not got_through(error):
+            if not self._in_a_row:
+                self._since = self._now()
+            self._in_a_row += 1
+            self._judge(error)
+            return self._later(customer_no, error, TRIES_AFTER_429 if isinstance(error, RateLimited) else TRIES)
+        self._connected()
+        self._errors_in_a_row += 1
+        if may_pass(error) and self._errors_in_a_row <= IN_A_ROW:
+            return self._later(customer_no, error, TRIES_AFTER_FAILURE)
+        return None
+
+    def _later(self, customer_no: str, error: BillingError, most: int) -> Later | None:
         tries, releases = self._tries.get(customer_no, (0, -1))
         if releases != self._releases:  # a try counts if others got through since the last one
             tries += 1
         self._tries[customer_no] = tries, self._releases
-        if tries >= (TRIES_AFTER_429 if isinstance(error, RateLimited) else TRIES):
+        if tries >= most:
             return None
         asked = getattr(error, "retry_after", None) or 0.0
         return Later(min(LONGEST, max(asked, 2.0 ** min(tries - 1, 5))))

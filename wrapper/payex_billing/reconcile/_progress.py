@@ -11,7 +11,7 @@ from ._journal import Intent, Result
 from ._match import OF_MASTER, Content, Held, Kind, Level, Step
 from ._plan import PlannedCustomer, digest_of
 
-CHANGED = "the customer has changed since it was planned. Run the same command again"
+CHANGED = "the customer has changed since it was planned. Apply the table again, or make a new plan"
 
 
 @attrs.frozen(kw_only=True)

@@ -176,9 +176,10 @@ async def apply(
             cache = stack.enter_context(State(state, source, ledger)) if state is not None else None
             applying = _ApplyTable(source, billing, cache, prune=prune, refresh=refresh, shard=shard)
             stack.callback(applying.close)
-        since = notes.interrupted_for(applying.identity)
+        # The same plan again means the same writes, so its run continues even if it was finished.
+        since = notes.run_for(applying.identity, also_finished=isinstance(source, Plan))
         if since is not None:
-            notes.resume()
+            notes.resume(read_again=since > recheck)
         applier = Applier(billing, notes, memory, brake, is_stopping=stopping.is_set, settle=settle)
         run = Run(applier, notes, memory, brake, concurrency, stopping, on_progress)
         made = await applying.plan(run, resumed=since is not None, fresh=since is not None and since <= recheck)
@@ -198,8 +199,7 @@ async def apply(
         notes.begin(applying.identity, made.customers.digest, resumed=since is not None)
         report = await Writer(made, run).run()
         if not (report.interrupted or report.stopped):
-            if not (isinstance(source, Plan) and report.failed):  # the same plan can be applied again for the rest
-                notes.finish()
+            notes.finish()
             # A table of which nothing had to be written, and that looks wrong, is nothing to compare with.
             if not (applying.is_part or doubts):
                 try:

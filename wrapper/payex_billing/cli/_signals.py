@@ -1,0 +1,56 @@
+"""Ctrl-C and SIGTERM in the command line, from the first import to the exit code.
+
+asyncio handles signals only as long as its loop runs. A SIGTERM a moment later, while the report is written, would kill
+the process although all is done.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Signals:
+    """Decides what a signal does: by default it interrupts, and SIGTERM does what Ctrl-C does."""
+
+    def __init__(self) -> None:
+        self._handler: Callable[[], object] | None = None
+        self._ignored = 0  # how many signals to ignore
+
+    def install(self) -> None:
+        """Handle the signals until the process ends."""
+        for number in _NUMBERS:
+            signal.signal(number, self._received)
+
+    @contextmanager
+    def handled_by(self, handler: Callable[[], object], *, then_ignored: bool) -> Iterator[None]:
+        """Call `handler` for each signal.
+
+        Args:
+            handler: what to call.
+            then_ignored: whether to ignore one signal afterwards, because all is done but the report.
+        """
+        self._handler = handler
+        try:
+            yield
+        finally:
+            self._ignored = int(then_ignored)
+            self._handler = None
+
+    def interrupt_at_the_next(self) -> None:
+        """Let the next signal interrupt, whatever handler there is."""
+        self._handler, self._ignored = None, 0
+
+    def _received(self, number: int, frame: object) -> None:
+        if self._handler is not None:
+            self._handler()
+        elif self._ignored:
+            self._ignored -= 1
+        else:
+            raise KeyboardInterrupt
+
+
+signals = Signals()
