@@ -149,6 +149,14 @@ def test_one_vat_rate_for_all_but_a_few_charges_that_are_in_no_row_stops_the_run
     assert "one_vat_rate" in guards(before | kept, after | kept)
 
 
+def test_one_vat_rate_for_everything_stops_the_run_also_if_nearly_all_charges_had_it_before() -> None:
+    before = ledger(2_000) | {f"2{number}": [charge(product_code="BOOK", vat_rate=6)] for number in ledger(15)}
+    after = {
+        number: [attrs.evolve(each, vat_rate=Decimal(25)) for each in charges] for number, charges in before.items()
+    }
+    assert "one_vat_rate" in guards(before, after)
+
+
 def test_quantities_shifted_by_a_row_stop_the_run_however_few_customers_that_touches() -> None:
     before = {number: [charge(quantity=3 if at < 15 else 2)] for at, number in enumerate(ledger(300))}
     for at in range(40, 280, 20):

@@ -39,8 +39,8 @@ class Place:
         self.journal = folder / "journal"
         self.table(ROWS)
 
-    def table(self, rows: str) -> None:
-        (self.folder / "charges.csv").write_text(HEADER + rows, encoding="utf-8")
+    def table(self, rows: str, header: str = HEADER) -> None:
+        (self.folder / "charges.csv").write_text(header + rows, encoding="utf-8")
 
     def run(self, work: Callable[[AsyncBilling, reconcile.Table], Awaitable[T]], **reading: Any) -> T:
         async def main() -> T:
@@ -223,6 +223,12 @@ def test_a_plan_that_was_kept_is_the_same_plan(place: Place) -> None:
     plan = place.plan()
     plan.write(place.folder / "plan.jsonl")
     assert Plan.load(place.folder / "plan.jsonl") == plan
+
+
+def test_a_text_that_looks_like_a_plan_without_steps_is_written(place: Place) -> None:
+    place.table('1,,P01,1,10.00,2026-01-01,"""steps"": []"\n', header=HEADER.replace("end_date", "text"))
+    assert place.apply().applied == 1
+    assert [each["text"] for each in place.documents()] == ['"steps": []']
 
 
 def test_a_kept_plan_is_applied(place: Place) -> None:

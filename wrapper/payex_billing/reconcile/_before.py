@@ -98,8 +98,7 @@ async def refuse_changed(billing: AsyncBilling, made: Plan, run: Run) -> None:
             changed.append(planned.customer_no)
         return None
 
-    customers = (planned for planned in made.customers if planned.steps)
-    await Pool[PlannedCustomer](run.concurrency, run.stopping, run.brake).run(customers, one)
+    await Pool[PlannedCustomer](run.concurrency, run.stopping, run.brake).run(made.customers.with_steps(), one)
     if changed:
         count = "1 customer has" if len(changed) == 1 else f"{len(changed)} customers have"
         shown = ", ".join(sorted(changed)[:10]) + (" and more" if len(changed) > 10 else "")

@@ -15,7 +15,7 @@ from ._product_figures import ProductFigures, plain
 ALIKE: Final = 0.9  # lowest share of the changes of a product that are of one kind
 COVERED: Final = 0.5  # lowest share of the product's charges that change
 MOST_COVERED: Final = 0.8  # the same for a price that becomes another: share of the charges with the old price
-NEARLY_ALL: Final = 0.99
+FEW_LEFT: Final = 0.1  # of the charges with a less common VAT rate: share that may keep it when all others lose it
 FEWEST: Final = 3  # fewer changes are not a list
 LEAST_RISE: Final = 1  # percent; a smaller rise of all prices is rounding
 AGAIN: Final = 60  # days within which a product's price does not rise twice by the same share
@@ -58,11 +58,13 @@ def one_rate_is_left(figures: Figures) -> bool:
         before += product.rates
         after += product.settled().rates
     moved = sum(sum(product.rate_moves.values()) for product in figures.products.values())
-    return moved >= FEWEST and not _is_one_rate(before) and _is_one_rate(after)
+    others = _others(before)
+    return moved >= FEWEST and others >= FEWEST and _others(after) <= FEW_LEFT * others
 
 
-def _is_one_rate(rates: Counter[Decimal | None]) -> bool:
-    return bool(rates) and rates.most_common(1)[0][1] >= NEARLY_ALL * rates.total()
+def _others(rates: Counter[Decimal | None]) -> int:
+    """Return how many charges do not have the most common rate."""
+    return rates.total() - max(rates.values(), default=0)
 
 
 def _rises(figures: Figures, product: ProductFigures, limits: Limits) -> bool:

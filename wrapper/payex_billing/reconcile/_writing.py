@@ -40,6 +40,7 @@ class Writer:
         self._made = made
         self._applier = run.applier
         self._notes = run.notes
+        self._brake = run.brake
         self._pool = Pool[PlannedCustomer](run.concurrency, run.stopping, run.brake)
         self._stopping = run.stopping
         self._on_progress = run.on_progress
@@ -48,7 +49,7 @@ class Writer:
 
     async def run(self) -> Report:
         """Write the plan. A stop is reported, not raised, because something was written."""
-        customers = (planned for planned in self._made.customers if planned.steps)
+        customers = self._made.customers.with_steps()
         stopped = ""
         try:
             first = list(islice(customers, CANARY))
@@ -74,17 +75,25 @@ class Writer:
         if not finished:
             reasons = sorted(set(self._notes.totals().failed.values()))
             raise Stopped(f"no write to the first {len(first)} customers succeeded: {'; '.join(reasons[:3])}")
-        for planned in finished:
+
+        async def one(planned: PlannedCustomer) -> Later | None:
             try:
                 missing = await self._applier.is_as_written(planned)
             except BillingError as error:
-                raise Stopped(f"the first {len(first)} customers could not be read back: {said(error)}") from None
+                later = self._brake.failed(planned.customer_no, error)
+                if later is None:
+                    raise Stopped(f"the first {len(first)} customers could not be read back: {said(error)}") from None
+                return later
+            self._brake.release()
             if missing:
                 what = ", ".join(f"{step.kind.value} (line {step.line})" for step in missing[:5])
                 raise Stopped(
                     f"customer {planned.customer_no} was written and read back, and does not show it: {what}. "
                     f"Only the first {len(first)} customers were written"
                 )
+            return None
+
+        await self._pool.run(iter(finished), one)
 
     def _report(self, stopped: str) -> Report:
         made, totals = self._made, self._notes.totals()
