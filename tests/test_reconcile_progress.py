@@ -12,8 +12,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from payex_billing import Charge, RecurringProduct
 from payex_billing.reconcile import Content, Held, Kind, Level, Plan, PlannedCustomer, Row
-from payex_billing.reconcile._journal import Intent, Result
 from payex_billing.reconcile._progress import Progress, progress, unwritten
+from payex_billing.reconcile._records import Intent, Result
 
 TODAY = date(2026, 6, 1)
 VALUES = st.fixed_dictionaries(

@@ -9,7 +9,8 @@ import click
 
 from .._text import printable
 from ..reconcile import JournalError
-from ..reconcile._journal import Intent, Journal, Result
+from ..reconcile._journal import Journal
+from ..reconcile._records import Intent, Result
 from ._common import DONE, PENDING, json_option, price, say_json
 
 

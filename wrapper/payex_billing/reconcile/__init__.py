@@ -13,12 +13,13 @@ Needs the extra `payex-billing[tables]`. On the command line it is `payex-billin
 
 from ._before import GuardStopped
 from ._guards import Stop
-from ._journal import JournalError, RemovalFailed
+from ._journal import JournalError
 from ._ledger import Refused
 from ._limits import Limits
 from ._match import Content, Held, Kind, Level, Step, difference
 from ._plan import Plan, PlannedCustomer
 from ._pool import Stopped
+from ._records import RemovalFailed
 from ._report import Report
 from ._run import apply, plan
 from ._selection import Shard

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import BillingError, InvalidArgument, OutcomeUnknown, RecurringProductNotFound
 from ..models import LookUpResult, LostCreation, Outcome, RecurringProduct
-from ._journal import Done, Journal, RemovalFailed, Result
+from ._journal import Journal
 from ._ledger import Memory
 from ._match import OF_MASTER, Content, Kind, Level, Step
 from ._plan import PlannedCustomer
@@ -17,6 +17,7 @@ from ._planning import Resolved, said
 from ._pool import FOR_ALL, Brake, Later, may_pass
 from ._progress import CHANGED, progress, unwritten
 from ._reading import held
+from ._records import Done, RemovalFailed, Result
 
 if TYPE_CHECKING:
     from .._async.client import AsyncBilling
@@ -172,8 +173,10 @@ class Applier:
                     continue
                 await self._step(position, step, ids.setdefault(step.subscription_no, set()), work)
         except _Wait as wait:
+            self._journal.save()
             return wait.later
         except _Stop:
+            self._journal.save()
             return None
         self._journal.finish_customer(number, work.done())
         return None

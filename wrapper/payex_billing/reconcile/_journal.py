@@ -10,7 +10,6 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,11 +18,13 @@ import attrs
 from ..errors import BillingError
 from ..models import LostCreation, NaturalKey
 from ._json import step_from_json, step_to_json
-from ._match import Kind, Level, Step
+from ._match import Kind, Step
 from ._private import make_private
+from ._records import Done, Intent, RemovalFailed, Result
 
 _VERSION = 3
 _DAY = 86_400.0  # seconds
+_WRITTEN = (Result.DONE.value, Result.CREATED.value)
 _SCHEMA = f"""
 CREATE TABLE run (
     id INTEGER PRIMARY KEY, input TEXT, plan TEXT, ledger TEXT, started REAL, seen REAL, finished REAL
@@ -43,88 +44,6 @@ PRAGMA user_version = {_VERSION};
 
 class JournalError(BillingError):
     """The journal cannot be used: another run uses it, it belongs to another ledger, or the disk is full."""
-
-
-class Result(Enum):
-    """The result of a write.
-
-    DONE: the server confirmed it. CREATED: a look-up found it. ABSENT: a look-up found that it took no effect.
-    REFUSED: the server refused it, or it never reached the server; it may be sent again. FAILED: its row failed.
-    REPEATED: its response was lost, and it is harmless to repeat.
-    """
-
-    DONE = "done"
-    CREATED = "created"
-    ABSENT = "absent"
-    REFUSED = "refused"
-    FAILED = "failed"
-    REPEATED = "repeated"
-
-
-_WRITTEN = (Result.DONE.value, Result.CREATED.value)
-
-
-@attrs.frozen(kw_only=True)
-class Intent:
-    """A write that the journal contains.
-
-    Attributes:
-        id: its number in the journal.
-        position: the number of its step in the plan of its customer.
-        step: the write.
-        lost: the data for a look-up if the write creates a charge; None for a write that is harmless to repeat.
-        result: the result of the write; None if unknown.
-        charge_id: the charge that the write created.
-    """
-
-    id: int
-    position: int
-    step: Step
-    lost: LostCreation | None
-    result: Result | None = None
-    charge_id: str | None = None
-
-
-@attrs.frozen(kw_only=True)
-class RemovalFailed:
-    """A charge that should have been removed and could not be.
-
-    Attributes:
-        customer_no: the customer of the charge.
-        subscription_no: the subscription of the charge; None at customer level.
-        charge_id: the charge.
-        reason: why the removal failed, in words.
-    """
-
-    customer_no: str
-    subscription_no: Level
-    charge_id: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"customer {self.customer_no}, charge {self.charge_id}: {self.reason}"
-
-
-@attrs.frozen(kw_only=True)
-class Done:
-    """The results of a run: for one customer, or in total.
-
-    Attributes:
-        unchanged: rows that needed no write.
-        applied: rows that were written.
-        failed: the reason for each row that failed, by line number.
-        not_removed: charges that could not be removed.
-    """
-
-    unchanged: int = 0
-    applied: int = 0
-    failed: dict[int, str] = attrs.field(factory=dict)
-    not_removed: tuple[RemovalFailed, ...] = ()
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing failed."""
-        return not self.failed and not self.not_removed
 
 
 class Journal:
@@ -286,8 +205,14 @@ class Journal:
             self._db.execute("UPDATE intent SET sent = ? WHERE id = ?", (latest, intent))
 
     def settle(self, intent: int, result: Result, charge_id: str | None = None) -> None:
-        """Note the result of a write."""
-        with self._sentence():
+        """Note the result of a write.
+
+        It is saved with whatever is noted next, or by `save`. If the process is killed before, the next run looks the
+        write up.
+        """
+        with self._sentence(save=False):
+            if not self._db.in_transaction:
+                self._db.execute("BEGIN")
             self._db.execute("UPDATE intent SET result = ?, charge = ? WHERE id = ?", (result.value, charge_id, intent))
 
     def open(self, customer_no: str | None = None) -> list[Intent]:
@@ -370,14 +295,24 @@ class Journal:
         query = "SELECT kind, count(*) FROM intent WHERE run = ? AND result IN (?, ?) GROUP BY kind"
         return dict(self._db.execute(query, (self._run, *_WRITTEN)).fetchall())
 
+    def save(self) -> None:
+        """Save the results that were noted last."""
+        with self._sentence():
+            pass
+
     def close(self) -> None:
-        """Close the file, so that the next run can use it."""
-        self._db.close()
+        """Save, and close the file, so that the next run can use it."""
+        try:
+            self.save()
+        finally:
+            self._db.close()
 
     @contextmanager
-    def _sentence(self) -> Iterator[None]:
+    def _sentence(self, *, save: bool = True) -> Iterator[None]:
         try:
             yield
+            if save and self._db.in_transaction:
+                self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise JournalError(
                 f"{self.path}: cannot be written: {error}. Nothing more is sent. Make room, and run the same command "

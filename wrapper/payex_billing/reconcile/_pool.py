@@ -177,10 +177,15 @@ class Pool(Generic[T]):
         self._wake = asyncio.Event()
         self._error: BillingError | None = None
 
-    async def run(self, items: Iterable[T], work: Callable[[T], Awaitable[Later | None]]) -> None:
+    async def run(
+        self, items: Iterable[T], work: Callable[[T], Awaitable[Later | None]], *, first_alone: bool = True
+    ) -> None:
         """Do the work of each item.
 
-        The first item is done alone, so that an error that affects all items occurs once.
+        Args:
+            items: the items.
+            work: does one item.
+            first_alone: whether to do the first item alone, so that an error that affects all items occurs once.
 
         Raises:
             Stopped: the work of an item raised it. Work under way is finished before.
@@ -190,7 +195,8 @@ class Pool(Generic[T]):
         stopping = loop.create_task(self._stop.wait())
         stopping.add_done_callback(lambda _: self._wake.set())
         try:
-            await self._one(source, work)
+            if first_alone:
+                await self._one(source, work)
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._concurrency):
                     group.create_task(self._worker(source, work))

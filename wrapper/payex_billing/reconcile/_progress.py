@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Mapping
 import attrs
 
 from ..models import RecurringProduct
-from ._journal import Intent, Result
 from ._match import OF_MASTER, Content, Held, Kind, Level, Step
 from ._plan import PlannedCustomer, digest_of
+from ._records import Intent, Result
 
 CHANGED = "the customer has changed since it was planned. Apply the table again, or make a new plan"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from ._journal import RemovalFailed
+from ._records import RemovalFailed
 
 
 @attrs.define(kw_only=True)

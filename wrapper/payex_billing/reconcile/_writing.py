@@ -58,7 +58,7 @@ class Writer:
                 rest = next(customers, None)
                 if rest is not None:
                     await self._read_back(first)
-                    await self._pool.run(_before(rest, customers), self._one)
+                    await self._pool.run(_before(rest, customers), self._one, first_alone=False)
         except Stopped as error:
             stopped = str(error)
         return self._report(stopped)
@@ -93,7 +93,7 @@ class Writer:
                 )
             return None
 
-        await self._pool.run(iter(finished), one)
+        await self._pool.run(iter(finished), one, first_alone=False)
 
     def _report(self, stopped: str) -> Report:
         made, totals = self._made, self._notes.totals()
