@@ -268,15 +268,22 @@ class Api:
         """Send a POST."""
         return self.send("POST", *segments, body=body, **options)
 
-    def update(self, *segments: str, body: Any, **options: Any) -> Exchange:
-        """Change a charge with the contract's HTTP method.
+    def update(self, *segments: str, body: Mapping[str, Any]) -> Exchange:
+        """Change a charge. If the contract replaces charges, read the charge first and send all its values.
 
         Raises:
             NotTried: the contract has no operation that changes a charge.
         """
         if not CONTRACT.update_method:
             raise NotTried("the contract has no change of a charge")
-        return self.send(CONTRACT.update_method, *segments, body=body, **options)
+        whole = {**self._values(*segments), **body} if CONTRACT.update_method == "PUT" else body
+        return self.send(CONTRACT.update_method, *segments, body=whole)
+
+    def _values(self, *segments: str) -> dict[str, Any]:
+        """Read a charge, and return the values that a client may set. Empty if there is no such charge."""
+        read = self.get(*segments)
+        values = read.object if read.succeeded else {}
+        return {name: value for name, value in values.items() if name not in CONTRACT.server_set["charge"]}
 
     def delete(self, *segments: str, **options: Any) -> Exchange:
         """Send a DELETE.

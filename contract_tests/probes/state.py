@@ -191,6 +191,10 @@ def null_clears(api: Api) -> None:
             expected = {key: value for key, value in FULL.items() if key != name}
             for read in (changed.object, api.get(*route).object, _listed(api, parent, made)):
                 api.same("null_clears", _values(read), expected, changed)
+        if CONTRACT.update_method == "PUT":
+            route = charge_path(parent, api.charge(*parent, wire=FULL))
+            replaced = api.succeeds(api.send("PUT", *route, body=change()))
+            api.same("a_replacement_clears_the_rest", _values(api.get(*route).object), change(), replaced)
 
 
 @probe("state")
