@@ -13,7 +13,7 @@ from contract_tests.bodies import Bodies
 from contract_tests.description import FILE, Contract, ContractError, load
 from contract_tests.exchange import CONTRACT, DOCUMENT, Exchange, render
 from contract_tests.routes import snake
-from contract_tests.schemas import Judge
+from contract_tests.schemas import Judge, accepted
 
 CREATED = {"customer": 0, "subscription": 1, "charge": 1}
 
@@ -225,14 +225,29 @@ def test_a_new_required_property_gets_a_value_of_its_schema(schema: dict[str, An
     every_body_is_valid(contract, bodies, judge)
 
 
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "string", "enum": ["SEK", "NOK"]}, "NOK"),
+        ({"anyOf": [{"type": "string", "enum": ["SEK"]}, {"type": "null"}]}, "SEK"),
+        ({"type": "string", "pattern": "^A{3}$"}, "AAA"),
+        ({"type": "string", "format": "uuid", "minLength": 36}, "0a5b7c1e-7a53-4f1c-9a41-6a1d2d0c9b01"),
+    ],
+    ids=str,
+)
+def test_the_probes_have_a_value_for_every_schema(schema: dict[str, Any], value: str) -> None:
+    assert value in accepted(schema)
+
+
 def test_a_required_property_that_nothing_fits_is_reported() -> None:
     def change(document: Any) -> None:
         new = document["components"]["schemas"]["NewRecurringProduct"]
         new["properties"]["currency"] = {"type": "string", "pattern": "^A$", "minLength": 2}
         new["required"].append("currency")
 
+    _, bodies, _ = corrected(change)
     with pytest.raises(ContractError, match="add an example"):
-        corrected(change)
+        bodies.new_charge()
 
 
 def test_keys_of_problems_in_pascal_case(monkeypatch: pytest.MonkeyPatch) -> None:
