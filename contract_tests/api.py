@@ -19,7 +19,7 @@ import httpx2
 from . import rules
 from .bodies import BODIES
 from .coverage import COVERAGE
-from .exchange import CONTRACT, Broken, Exchange, items_of, render
+from .exchange import CONTRACT, Broken, Exchange, items_of, link_of, render
 from .routes import snake
 from .schemas import JUDGE
 
@@ -337,9 +337,11 @@ class Api:
         found: list[dict[str, Any]] = []
         for _ in range(1000):
             found += items_of(self.succeeds(exchange))
-            after = (exchange.object.get("navigation") or {}).get("next")
+            after = link_of(exchange, "next")
             if not after:
                 return found
+            if not isinstance(after, str):
+                self.broke("lists_end", "the link to the next page is not where the contract declares it", exchange)
             exchange = self.send("GET", raw_path=after)
         self.broke("lists_end", "a list leads on and on", exchange)
         return found

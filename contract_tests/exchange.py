@@ -170,6 +170,15 @@ def items_of(exchange: Exchange) -> list[dict[str, Any]]:
     return items
 
 
+def link_of(exchange: Exchange, role: str) -> Any:
+    """Return the link `self` or `next` of a list, from where the contract declares it. None if there is none."""
+    path = CONTRACT.list_links.get(exchange.operation or "", {}).get(role)
+    value: Any = exchange.object if path else None
+    for name in path or ():
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
 def render(value: Any) -> str:
     """Convert a value to JSON text. A `Decimal` keeps all its digits."""
     match value:

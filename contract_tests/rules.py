@@ -14,9 +14,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from .exchange import CONTRACT, Exchange, fail, items_of, parse_strictly
+from .exchange import CONTRACT, Exchange, fail, items_of, link_of, parse_strictly
 from .schemas import errors_of, resolve
 
+SELF = CONTRACT.self_link
 PROBLEM_TYPES = CONTRACT.problem_types
 # Text that a response must never contain, because it shows how the server is built.
 INTERNALS = re.compile(
@@ -123,11 +124,11 @@ def headers_mean_what_they_say(exchange: Exchange) -> None:
         if INTERNALS.search(value):
             fail(f"{name} shows how the server is made")
     if "location" in headers:
-        own = exchange.object.get("@id") if exchange.is_json and exchange.status < 300 else None
+        own = exchange.object.get(SELF) if exchange.is_json and exchange.status < 300 else None
         if not (exchange.succeeded and exchange.role[0] == "create") or (
             own is not None and urlsplit(headers["location"]).path != own
         ):
-            fail("Location is not the resource's @id")
+            fail(f"Location is not the resource's {SELF}")
 
 
 def nothing_internal_is_shown(exchange: Exchange) -> None:
@@ -150,11 +151,12 @@ def links_are_the_resources_own(exchange: Exchange) -> None:
         return
     body, here, (role, kind) = exchange.object, exchange.path, exchange.role
     if role == "list":
-        link = (body.get("navigation") or {}).get("@id")
+        link = link_of(exchange, "self")
         if exchange.defined and exchange.defined.takes_query and isinstance(link, str):
             link = link.partition("?")[0]  # a list with pages may name the current page
-        if not same_path(link, here):
-            fail("navigation.@id is not the list's own URI")
+        declared = CONTRACT.list_links[exchange.operation or ""].get("self")
+        if declared and not same_path(link, here):
+            fail(f"{'.'.join(declared)} is not the list's own URI")
         for item in items_of(exchange):
             _check_resource(item, kind, f"{here}/{_last_segment(item, kind)}")
     elif kind:
@@ -238,9 +240,9 @@ def _personal(exchange: Exchange) -> Iterator[str]:
 
 def _check_resource(resource: Mapping[str, Any], kind: str, uri: str) -> None:
     """Check the links of the resource at `uri`."""
-    own = resource.get("@id")
+    own = resource.get(SELF)
     if own is not None and not same_path(own, uri):
-        fail("@id is not where the resource is")
+        fail(f"{SELF} is not where the resource is")
     for name, place in CONTRACT.links[kind].items():
         if name in resource and not same_path(resource[name], f"{uri}/{place.segment}"):
             fail(f"the link {name} is not below the resource")
@@ -253,7 +255,7 @@ def _check_resource(resource: Mapping[str, Any], kind: str, uri: str) -> None:
             fail(f"the operation {rel} does not add what it says")
     key = resource.get(CONTRACT.keys[kind])
     if kind == "charge" and key is not None and own is not None and own.rpartition("/")[2] != quote(str(key), safe=""):
-        fail(f"{CONTRACT.keys[kind]} is not the last segment of @id")
+        fail(f"{CONTRACT.keys[kind]} is not the last segment of {SELF}")
 
 
 def _adds_to(rel: str, href: str, kind: str) -> bool:

@@ -15,6 +15,7 @@ from contract_tests.exchange import CONTRACT, DOCUMENT, Exchange, render
 from contract_tests.routes import snake
 from contract_tests.schemas import Judge, accepted
 
+TODAYS_LISTS = ("list_subscriptions", "list_customer_recurring_products", "list_subscription_recurring_products")
 CREATED = {"customer": 0, "subscription": 1, "charge": 1}
 
 
@@ -81,6 +82,9 @@ def test_todays_names_and_paths() -> None:
         "charge": "recurring-product-not-found",
     }
     assert CONTRACT.server_set["charge"] == {"@id", "recurringProductId", "billedUntil", "operations"}
+    assert CONTRACT.self_link == "@id"
+    links = {"self": ("navigation", "@id"), "next": ("navigation", "next")}
+    assert CONTRACT.list_links == dict.fromkeys(TODAYS_LISTS, links)
     assert {name: place.segment for name, place in CONTRACT.links["customer"].items()} == {
         "subscriptions": "subscriptions", "recurringProducts": "recurring-products",
     }  # fmt: skip
@@ -294,6 +298,37 @@ def test_lists_in_pages() -> None:
     assert listed is not None
     assert listed.takes_query
     assert contract.list_name(listed) == "items"
+
+
+LINK = {"$ref": "#/components/schemas/Link"}
+
+
+@pytest.mark.parametrize(
+    ("following", "path"),
+    [({"allOf": [LINK]}, ("next",)), ({"type": "object", "properties": {"id": LINK}}, ("next", "id"))],
+    ids=["link", "object"],
+)
+def test_the_links_of_a_list(following: dict[str, Any], path: tuple[str, ...]) -> None:
+    def change(document: Any) -> None:
+        for name in ("Navigation", "Customer", "Subscription", "RecurringProduct"):
+            properties = document["components"]["schemas"][name]["properties"]
+            properties["id"] = properties.pop("@id")
+        document["components"]["schemas"]["Navigation"]["properties"]["next"] = following
+
+    contract, _, _ = corrected(change)
+    links = {"next": ("navigation", *path), "self": ("navigation", "id")}
+    assert contract.self_link == "id"
+    assert contract.list_links == dict.fromkeys(TODAYS_LISTS, links)
+    assert set(contract.links["customer"]) == {"subscriptions", "recurringProducts"}
+
+
+def test_a_list_without_links() -> None:
+    def change(document: Any) -> None:
+        for name in ("SubscriptionList", "RecurringProductList"):
+            del document["components"]["schemas"][name]["properties"]["navigation"]
+
+    contract, _, _ = corrected(change)
+    assert contract.list_links == {name: {"next": ("navigation", "next")} for name in TODAYS_LISTS}
 
 
 def test_a_customer_with_more_properties() -> None:

@@ -96,6 +96,9 @@ def contract() -> dict[str, Any]:
     return copy.deepcopy(DOCUMENT)
 
 
+OBJECT_WITHOUT_LINK = {"type": "object", "properties": {"page": {"type": "integer"}}}
+
+
 def with_put(contract: dict[str, Any]) -> None:
     item = contract["paths"][CHARGE]
     item["put"] = item.pop("patch")
@@ -121,6 +124,24 @@ def test_a_declared_link_to_the_next_page_is_followed(run: Program, contract: di
     )  # fmt: skip
     assert result == ["c1", "c2"]
     assert sent[1][1] == "/customers/7/recurring-products?page=2"
+
+
+def test_a_link_to_the_next_page_inside_an_object_is_followed(run: Program, contract: dict[str, Any]) -> None:
+    link = {"type": "object", "properties": {"@id": {"$ref": "#/components/schemas/Link"}}}
+    schema(contract, "Navigation")["properties"]["next"] = link
+    second = {"@id": f"{HELD['@id'].rpartition('/')[0]}?page=2"}
+    result, sent = run(contract, "[each.id for each in charges.list()]", (200, page([], next=second)), (200, page([])))
+    assert (result, sent[1][1]) == ([], "/customers/7/recurring-products?page=2")
+
+
+def test_a_list_of_another_customer_is_rejected_by_a_link_with_another_name(
+    run: Program, contract: dict[str, Any]
+) -> None:
+    properties = schema(contract, "Navigation")["properties"]
+    properties["id"] = properties.pop("@id")
+    foreign = {"items": [], "navigation": {"id": HELD["@id"].rpartition("/")[0].replace("/7/", "/8/")}}
+    result, _ = run(contract, "[each.id for each in charges.list()]", *[(200, foreign)] * 9)
+    assert result == "MalformedResponse"
 
 
 def test_a_list_without_navigation_has_its_links_beside_the_array(run: Program, contract: dict[str, Any]) -> None:
@@ -272,6 +293,8 @@ def test_ensure_raises_if_the_server_rejects_a_customer_that_does_not_exist(
         (lambda each: each["Date"].update(format="duration"), "format 'duration'"),
         (lambda each: each["UnitPrice"].update(multipleOf=0.05), "multipleOf"),
         (lambda each: each["RecurringProductList"]["properties"].update(more={"type": "array"}), "which has"),
+        (lambda each: each["Navigation"]["properties"].update(next={"type": "integer"}), "neither a link"),
+        (lambda each: each["Navigation"]["properties"].update(next=OBJECT_WITHOUT_LINK), "neither a link"),
     ],
 )
 def test_generation_fails_if_the_wrapper_cannot_support_the_contract(

@@ -307,7 +307,7 @@ def what_the_server_says_cannot_be_said_by_a_client(api: Api) -> None:
     """`@id`, the id and `billedUntil` in a body mean nothing: the server's own are held."""
     billed = wire("billed_until")
     for parent in _parents(api):
-        said = {"@id": "/elsewhere", CHARGE_ID: "mine", billed: "2030-01-01", "operations": []}
+        said = {CONTRACT.self_link: "/elsewhere", CHARGE_ID: "mine", billed: "2030-01-01", "operations": []}
         created = api.charge(*parent, wire=said)
         api.same("held_by_the_server", created[CHARGE_ID] != "mine" and created.get(billed) is None, True)
         changed = api.succeeds(api.update(*charge_path(parent, created), body=change(said))).object

@@ -168,7 +168,7 @@ def a_change_touches_what_was_sent(api: Api) -> None:
             expected = FULL | change({name: OTHER[name]})
             for read in (changed.object, api.get(*route).object, _listed(api, parent, made)):
                 api.same("a_change_touches_what_was_sent", _values(read), expected, changed)
-            for each in ("@id", CHARGE_ID):
+            for each in (CONTRACT.self_link, CHARGE_ID):
                 api.same("a_change_keeps_the_identity", changed.object[each], made[each], changed)
             untouched = api.get(*charge_path(parent, neighbour)).object
             api.same("a_change_leaves_others", untouched, neighbour)

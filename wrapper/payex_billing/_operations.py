@@ -335,16 +335,16 @@ def _page(found: Definition, place: Place, parse_item: Callable[[Place, Any], T]
     links = document if found.navigation is None else document.get(found.navigation)
     if not isinstance(links, dict):
         raise Unreadable(f"the body lacks {found.navigation}" if links is None else f"{found.navigation} is no object")
-    own = links.get("@id")
+    own = links.get(found.own)
     place.check_list(own if isinstance(own, str) else None)
     return Page(tuple([parse_item(place, item) for item in items]), _following(found, links))
 
 
 def _following(found: Definition, links: Mapping[str, Any]) -> str | None:
-    """Return the link to the next page. None is documented, so both forms that the house might use are read."""
+    """Return the link to the next page: a text, or an object with the link."""
     following = link = links.get(found.following)
     if isinstance(link, Mapping):
-        link = link.get("@id", link.get("href"))
+        link = link.get(found.own, link.get("href"))
     if following is not None and not isinstance(link, str):
         # Without the link the list would be cut.
         raise Unreadable(f"{found.following} is not a link but {type(link).__name__}")
