@@ -85,12 +85,13 @@ class Bodies:
         return self._required_of(schema) | own | dict(wire or {})
 
     def _required_of(self, schema: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the required properties of a schema, each with a value."""
+        """Return the required properties of a schema, each with a value: null if the contract allows it."""
         # Not made in the constructor: conftest.py imports this module, and Hypothesis refuses to make values there.
         if id(schema) not in self._required:
             properties = schema["properties"]
             self._required[id(schema)] = {
-                name: self._usual(name, properties[name]) for name in schema.get("required", ())
+                name: None if self._judge.takes(properties[name], None) else self._usual(name, properties[name])
+                for name in schema.get("required", ())
             }
         return self._required[id(schema)]
 

@@ -243,6 +243,14 @@ def test_the_probes_have_a_value_for_every_schema(schema: dict[str, Any], value:
     assert value in accepted(schema)
 
 
+def test_a_required_property_that_may_be_null_is_null() -> None:
+    def change(document: Any) -> None:
+        document["components"]["schemas"]["NewRecurringProduct"]["required"].append("endDate")
+
+    _, bodies, _ = corrected(change)
+    assert bodies.new_charge() == {"productCode": "P01", "endDate": None}
+
+
 def test_a_required_property_that_nothing_fits_is_reported() -> None:
     def change(document: Any) -> None:
         new = document["components"]["schemas"]["NewRecurringProduct"]

@@ -172,6 +172,24 @@ def test_a_required_property_without_an_attribute_is_sent_by_extra(run: Program,
     assert (result, sent[0][2]) == ("c1", {"productCode": "P01", "currency": "SEK"})
 
 
+def test_none_is_sent_as_null_if_the_contract_requires_the_property(run: Program, contract: dict[str, Any]) -> None:
+    schema(contract, "NewRecurringProduct")["required"].append("endDate")
+    result, sent = run(contract, "charges.create(Charge(product_code='P01')).end_date", (201, HELD))
+    assert (result, sent[0][2]) == (None, {"productCode": "P01", "endDate": None})
+
+
+@pytest.mark.parametrize("put", [False, True], ids=["PATCH", "PUT"])
+def test_a_required_property_that_may_be_null_is_cleared_with_null(
+    run: Program, contract: dict[str, Any], *, put: bool
+) -> None:
+    schema(contract, "RecurringProductChange")["required"] = ["endDate"]
+    if put:
+        with_put(contract)
+    replies = [(200, HELD | {"endDate": "2026-12-31"})] * put + [(200, HELD)]
+    result, sent = run(contract, "charges.update('c1', end_date=None).end_date", *replies)
+    assert (result, sent[-1][2]["endDate"]) == (None, None)
+
+
 @pytest.mark.parametrize("status", [200, 201])
 def test_a_creation_succeeds_with_either_status(run: Program, contract: dict[str, Any], status: int) -> None:
     responses = contract["paths"][CHARGES]["post"]["responses"]

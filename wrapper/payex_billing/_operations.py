@@ -114,8 +114,11 @@ def create_charge(parent: Parent, charge: Charge, known: frozenset[str] | None =
     if not isinstance(charge, Charge):
         raise InvalidArgument("charge", f"must be a Charge, not {type(charge).__name__}")
     name = parent.operation("create")
-    values = {name: value for name in CONTENT if (value := getattr(charge, name)) is not None}
-    body = _writer(name, parent.operation("get")).write(values, charge.extra, _OWN)
+    writer = _writer(name, parent.operation("get"))
+    values = {
+        name: value for name in CONTENT if (value := getattr(charge, name)) is not None or name in writer.required
+    }
+    body = writer.write(values, charge.extra, _OWN)
     request = _route(name).request(parent.ids, body)
     parse = partial(_read, partial(_charge, Place(request.path), content=charge))
     return Call(request, parse, (parent.customer_no, parent.subscription_no, charge), known)
