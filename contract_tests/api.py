@@ -350,6 +350,11 @@ class Api:
         """Check that a response is the success that the contract has for the operation."""
         return self.expect(exchange, exchange.defined.successes if exchange.defined else (200,))
 
+    def shown(self, exchange: Exchange) -> Exchange:
+        """Check that a change succeeded, and return a response with the charge: a read if the change has no body."""
+        self.succeeds(exchange)
+        return exchange if exchange.body else self.succeeds(self.send("GET", raw_path=exchange.path))
+
     def refused(self, exchange: Exchange, code: str, *parameters: str) -> Exchange:
         """Check that a response has a problem type, and the status of that problem type in the contract."""
         self.expect(exchange, CONTRACT.problem_types[code].status, code)
@@ -357,9 +362,10 @@ class Api:
             self.expect(exchange, exchange.status, parameter=each)
         return exchange
 
-    def missing(self, exchange: Exchange, kind: str) -> Exchange:
-        """Check that a response says, as the contract requires, that the resource does not exist."""
-        return self.refused(exchange, CONTRACT.not_found[kind])
+    def missing(self, exchange: Exchange, *kinds: str) -> Exchange:
+        """Check that a response says, as the contract requires, that a resource of one of the kinds does not exist."""
+        codes = [CONTRACT.not_found[kind] for kind in kinds]
+        return self.refused(exchange, exchange.code if exchange.code in codes else codes[0])
 
     def expect(
         self, exchange: Exchange, status: int | tuple[int, ...], code: str | None = None, parameter: str | None = None

@@ -5,6 +5,7 @@ A body has every required property. If the suite does not know a required proper
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
@@ -61,7 +62,8 @@ class Bodies:
     def unused(self, kind: str) -> Any:
         """Return a number or id that no resource has, of the type that the path parameter requires."""
         schema = self._contract.parameter_node(self._contract.place(kind).parameter)["schema"]
-        return "none" if self._judge.takes(schema, "none") else 2**31 - 1
+        values: tuple[Any, ...] = ("none", 2**31 - 1, str(uuid.uuid4()))
+        return next((value for value in values if self._judge.takes(schema, value)), None) or self.sample(schema)
 
     def named(self, **values: Any) -> dict[str, Any]:
         """Replace the roles of values by JSON names."""

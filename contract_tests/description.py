@@ -221,18 +221,18 @@ class Contract:
 
     def _not_found(self, kind: str) -> str:
         read = self.operation("read", kind)
-        own = read.codes(404) if read else set()
+        own = _missing(read)
         for above in KINDS[: KINDS.index(kind)]:
             higher = self.operation("read", above)
-            own = own - higher.codes(404) if higher and len(own) > 1 else own
+            own = own - _missing(higher) if len(own) > 1 else own
         return own.pop() if len(own) == 1 else f"{_singular(self.place(kind).segment)}-not-found"
 
     def _duplicate(self, kind: str) -> tuple[int, str]:
         create = self.operation("create", kind)
         shown = [(status, code) for status in create.responses for code in create.codes(status)] if create else []
-        for status, code in shown:
-            if status == 409 or "exist" in code:
-                return status, code
+        shown = [(status, code) for status, code in shown if status == 409 or "exist" in code]
+        if shown:  # responses that operations share may show the code of another kind, too
+            return next((each for each in shown if kind in each[1]), shown[0])
         if create and 409 in create.responses:
             return 409, f"{_singular(self.place(kind).segment)}-already-exists"
         return self.problem_types["validation"].status, "validation"
@@ -360,6 +360,11 @@ def load(file: Path = FILE) -> Contract:
     except yaml.YAMLError as error:
         raise ContractError(f"{file.name} is not YAML: {error}") from error
     return Contract(document)
+
+
+def _missing(read: Operation | None) -> set[str]:
+    """Return the problem types by which a read says that the resource, or one above it, does not exist."""
+    return read.codes(404) | read.codes(410) if read else set()
 
 
 def _singular(segment: str) -> str:

@@ -107,6 +107,12 @@ class Exchange:
         """Whether the response has a body with a JSON media type."""
         return self.method != "HEAD" and self.media_type in {"application/json", "application/problem+json"}
 
+    @property
+    def has_no_body(self) -> bool:
+        """Whether HTTP or the contract forbids a body in the response."""
+        undeclared = self.response is not None and not self.response.get("content")
+        return self.method == "HEAD" or self.status in {204, 304} or undeclared
+
     @cached_property
     def json(self) -> Any:
         """The body of the response, parsed strictly."""

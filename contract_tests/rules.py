@@ -28,12 +28,14 @@ INTERNALS = re.compile(
 )
 PERSONAL = re.compile(r"\d{5}")
 VERSION = re.compile(r"\d+\.\d+")
-NO_BODY = {204, 304}
 
 
 def strict_json(exchange: Exchange) -> None:
-    """A body is valid JSON by RFC 8259: UTF-8, no byte order mark, no NaN, no repeated key. A 204 has no body."""
-    if exchange.status in NO_BODY or exchange.method == "HEAD":
+    """A body is valid JSON by RFC 8259: UTF-8, no byte order mark, no NaN, no repeated key.
+
+    A response that has no body by HTTP or by the contract is empty.
+    """
+    if exchange.has_no_body:
         if exchange.body:
             fail(f"the answer {exchange.status} to {exchange.method} has a body")
         return
@@ -50,7 +52,7 @@ def documented(exchange: Exchange) -> None:
     """The contract has the status, the media type, the headers and the body schema for the operation."""
     if exchange.operation is None:
         expected = 405 if exchange.known_route else 404
-        if exchange.status not in {expected, 400, 401, 429, 500, 503}:
+        if exchange.status not in {expected, PROBLEM_TYPES["validation"].status, 401, 429, 500, 503}:
             fail(f"an operation that does not exist is answered with {exchange.status}, not {expected}")
         return
     response = exchange.response
@@ -169,7 +171,7 @@ def links_are_the_resources_own(exchange: Exchange) -> None:
 def what_was_sent_is_what_is_held(exchange: Exchange) -> None:
     """The response to a write has every value that was sent, with all digits, also for unknown properties."""
     role, kind = exchange.role
-    if not exchange.succeeded or role not in {"create", "update"} or not exchange.sent or exchange.status in NO_BODY:
+    if not exchange.succeeded or role not in {"create", "update"} or not exchange.sent or exchange.has_no_body:
         return
     wanted, held = parse_strictly(exchange.sent), exchange.object
     for name, value in wanted.items() if isinstance(wanted, dict) else ():

@@ -13,6 +13,7 @@ from contract_tests.bodies import Bodies
 from contract_tests.description import FILE, Contract, ContractError, load
 from contract_tests.exchange import CONTRACT, DOCUMENT, Exchange, render
 from contract_tests.routes import snake
+from contract_tests.rules import strict_json
 from contract_tests.schemas import Judge, accepted
 
 TODAYS_LISTS = ("list_subscriptions", "list_customer_recurring_products", "list_subscription_recurring_products")
@@ -181,6 +182,15 @@ def test_ids_that_are_integers() -> None:
     assert contract.keys["charge"] == "recurringProductId"
     assert judge.takes(contract.parameter_node("recurringProductId")["schema"], bodies.unused("charge"))
     assert contract.place("charge").segments("7", 12) == ("customers", "7", "recurring-products", "12")
+
+
+def test_ids_that_are_uuids() -> None:
+    def change(document: Any) -> None:
+        document["components"]["schemas"]["RecurringProductId"] = {"type": "string", "format": "uuid"}
+
+    _, bodies, judge = corrected(change)
+    assert judge.takes({"type": "string", "format": "uuid"}, bodies.unused("charge"))
+    assert bodies.unused("charge") != bodies.unused("charge")
 
 
 def test_a_decimal_quantity() -> None:
@@ -391,6 +401,48 @@ def test_duplicates_that_are_a_validation_problem() -> None:
     contract, _, _ = corrected(change)
     assert contract.duplicates["customer"] == (400, "validation")
     assert contract.duplicates["subscription"] == (400, "validation")
+
+
+def test_duplicates_of_two_kinds_in_one_response() -> None:
+    def change(document: Any) -> None:
+        examples = document["components"]["responses"]["Unprocessable"]["content"]["application/problem+json"][
+            "examples"
+        ]
+        for name in ("CustomerAlreadyExists", "SubscriptionAlreadyExists"):
+            examples[name] = {"$ref": f"#/components/examples/{name}Problem"}
+        for item in document["paths"].values():
+            item.get("post", {"responses": {}})["responses"].pop("409", None)
+
+    contract, _, _ = corrected(change)
+    assert contract.duplicates["customer"] == (422, "customer-already-exists")
+    assert contract.duplicates["subscription"] == (422, "subscription-already-exists")
+
+
+def test_a_missing_charge_that_is_answered_with_410() -> None:
+    def change(document: Any) -> None:
+        for path, item in document["paths"].items():
+            if path.endswith("{recurringProductId}"):
+                for operation in (each for name, each in item.items() if name != "parameters"):
+                    operation["responses"]["410"] = operation["responses"].pop("404")
+
+    contract, _, _ = corrected(change)
+    assert contract.not_found["charge"] == "recurring-product-not-found"
+    assert contract.not_found["subscription"] == "subscription-not-found"
+
+
+@pytest.mark.parametrize("status", ["202", "204"])
+def test_a_response_without_a_declared_body_must_be_empty(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
+    def change(document: Any) -> None:
+        for item in document["paths"].values():
+            if "delete" in item:
+                item["delete"]["responses"] = {status: item["delete"]["responses"]["204"]}
+
+    contract, _, _ = corrected(change)
+    monkeypatch.setattr("contract_tests.exchange.CONTRACT", contract)
+    path = f"{contract.base_path}/1/customers/2/subscriptions/3"
+    strict_json(Exchange("DELETE", path, {}, b"", int(status), {}, b""))
+    with pytest.raises(AssertionError, match="has a body"):
+        strict_json(Exchange("DELETE", path, {}, b"", int(status), {"content-type": "application/json"}, b"{}"))
 
 
 def test_customers_that_can_be_listed() -> None:
