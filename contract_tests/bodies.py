@@ -69,6 +69,14 @@ class Bodies:
         """Replace the roles of values by JSON names."""
         return {self._contract.wire(role): value for role, value in values.items()}
 
+    def fitting(self, **values: Any) -> dict[str, Any]:
+        """Replace the roles of values by JSON names, and a value that a new charge may not have by one that it may."""
+        properties = self._contract.creations["charge"]["properties"]
+        return {
+            name: value if self._judge.takes(properties.get(name, {}), value) else self.sample(properties[name])
+            for name, value in self.named(**values).items()
+        }
+
     def sample(self, schema: Mapping[str, Any]) -> Any:
         """Return a value that a schema allows.
 

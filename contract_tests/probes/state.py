@@ -30,24 +30,28 @@ from contract_tests.schemas import JUDGE
 from ._registry import probe
 
 FULL = new_charge(
-    {"costCentre": {"no": "77", "share": [Decimal("0.10"), None, True]}},
-    product_code="P01",
-    quantity=3,
-    unit_price=Decimal("499.123456"),
-    vat_rate=Decimal("12.5"),
-    text="Fiber 500/500, Ångström",
-    start_date="2026-01-01",
-    end_date="2026-12-31",
+    BODIES.fitting(
+        product_code="P01",
+        quantity=3,
+        unit_price=Decimal("499.123456"),
+        vat_rate=Decimal("12.5"),
+        text="Fiber 500/500, Ångström",
+        start_date="2026-01-01",
+        end_date="2026-12-31",
+    )
+    | {"costCentre": {"no": "77", "share": [Decimal("0.10"), None, True]}},
 )
 OTHER = new_charge(
-    {"costCentre": "other"},
-    product_code="K09",
-    quantity=99_999,
-    unit_price=Decimal("-0.000001"),
-    vat_rate=0,
-    text="",
-    start_date="2025-02-28",
-    end_date="2027-02-28",
+    BODIES.fitting(
+        product_code="K09",
+        quantity=99_999,
+        unit_price=Decimal("-0.000001"),
+        vat_rate=0,
+        text="",
+        start_date="2025-02-28",
+        end_date="2027-02-28",
+    )
+    | {"costCentre": "other"},
 )
 # The properties that a change may have: an unknown property, or a property that the contract allows in a change.
 CHANGEABLE = [
@@ -312,7 +316,7 @@ def a_child_has_one_parent(api: Api) -> None:
 @probe("state")
 def money_does_not_drift(api: Api) -> None:
     """A price reads with the value it was sent with, after many changes of other things, in every read."""
-    customer = api.customer()
+    customer, vat_rate = api.customer(), BODIES.fitting(vat_rate=Decimal("12.34"))
     for text in (
         "0.1",
         "0.07",
@@ -325,13 +329,13 @@ def money_does_not_drift(api: Api) -> None:
         "100.10",
     ):
         price = Decimal(text)
-        made = api.charge(customer, unit_price=price, vat_rate=Decimal("12.34"))
+        made = api.charge(customer, wire=vat_rate, unit_price=price)
         route = charge_path((customer,), made)
         for quantity in range(1, 11):
             api.update(*route, body=change(quantity=quantity))
         for read in (made, api.get(*route).object, _listed(api, (customer,), made)):
-            money = (read[wire("unit_price")], read[wire("vat_rate")])
-            api.same("money_does_not_drift", money, (price, Decimal("12.34")))
+            money = {wire("unit_price"): price} | vat_rate
+            api.same("money_does_not_drift", {name: read[name] for name in money}, money)
 
 
 @probe("state")
