@@ -19,7 +19,7 @@ import httpx2
 from . import rules
 from .bodies import BODIES
 from .coverage import COVERAGE
-from .exchange import CONTRACT, Broken, Exchange, items_of, render
+from .exchange import CONTRACT, Broken, Exchange, items_of, link_of, render
 from .routes import snake
 from .schemas import JUDGE
 
@@ -268,15 +268,22 @@ class Api:
         """Send a POST."""
         return self.send("POST", *segments, body=body, **options)
 
-    def update(self, *segments: str, body: Any, **options: Any) -> Exchange:
-        """Change a charge with the contract's HTTP method.
+    def update(self, *segments: str, body: Mapping[str, Any]) -> Exchange:
+        """Change a charge. If the contract replaces charges, read the charge first and send all its values.
 
         Raises:
             NotTried: the contract has no operation that changes a charge.
         """
         if not CONTRACT.update_method:
             raise NotTried("the contract has no change of a charge")
-        return self.send(CONTRACT.update_method, *segments, body=body, **options)
+        whole = {**self._values(*segments), **body} if CONTRACT.update_method == "PUT" else body
+        return self.send(CONTRACT.update_method, *segments, body=whole)
+
+    def _values(self, *segments: str) -> dict[str, Any]:
+        """Read a charge, and return the values that a client may set. Empty if there is no such charge."""
+        read = self.get(*segments)
+        values = read.object if read.succeeded else {}
+        return {name: value for name, value in values.items() if name not in CONTRACT.server_set["charge"]}
 
     def delete(self, *segments: str, **options: Any) -> Exchange:
         """Send a DELETE.
@@ -330,9 +337,11 @@ class Api:
         found: list[dict[str, Any]] = []
         for _ in range(1000):
             found += items_of(self.succeeds(exchange))
-            after = (exchange.object.get("navigation") or {}).get("next")
+            after = link_of(exchange, "next")
             if not after:
                 return found
+            if not isinstance(after, str):
+                self.broke("lists_end", "the link to the next page is not where the contract declares it", exchange)
             exchange = self.send("GET", raw_path=after)
         self.broke("lists_end", "a list leads on and on", exchange)
         return found
@@ -341,6 +350,11 @@ class Api:
         """Check that a response is the success that the contract has for the operation."""
         return self.expect(exchange, exchange.defined.successes if exchange.defined else (200,))
 
+    def shown(self, exchange: Exchange) -> Exchange:
+        """Check that a change succeeded, and return a response with the charge: a read if the change has no body."""
+        self.succeeds(exchange)
+        return exchange if exchange.body else self.succeeds(self.send("GET", raw_path=exchange.path))
+
     def refused(self, exchange: Exchange, code: str, *parameters: str) -> Exchange:
         """Check that a response has a problem type, and the status of that problem type in the contract."""
         self.expect(exchange, CONTRACT.problem_types[code].status, code)
@@ -348,9 +362,10 @@ class Api:
             self.expect(exchange, exchange.status, parameter=each)
         return exchange
 
-    def missing(self, exchange: Exchange, kind: str) -> Exchange:
-        """Check that a response says, as the contract requires, that the resource does not exist."""
-        return self.refused(exchange, CONTRACT.not_found[kind])
+    def missing(self, exchange: Exchange, *kinds: str) -> Exchange:
+        """Check that a response says, as the contract requires, that a resource of one of the kinds does not exist."""
+        codes = [CONTRACT.not_found[kind] for kind in kinds]
+        return self.refused(exchange, exchange.code if exchange.code in codes else codes[0])
 
     def expect(
         self, exchange: Exchange, status: int | tuple[int, ...], code: str | None = None, parameter: str | None = None

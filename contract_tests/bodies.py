@@ -5,17 +5,15 @@ A body has every required property. If the suite does not know a required proper
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-import hypothesis
-from hypothesis import strategies as st
-
 from .description import Contract, ContractError
 from .exchange import CONTRACT
-from .schemas import JUDGE, Judge, exact
+from .schemas import FORMATS, JUDGE, Judge, exact, matching
 
 # Values that are easy to read in a report. If the schema does not allow a value, it is replaced by a generated one.
 USUAL: Mapping[str, Any] = {
@@ -27,14 +25,6 @@ USUAL: Mapping[str, Any] = {
     "start_date": "2026-01-01",
     "end_date": "2026-12-31",
 }
-_FORMATS = {
-    "date": "2026-01-01",
-    "date-time": "2026-01-01T00:00:00Z",
-    "uuid": "0a5b7c1e-7a53-4f1c-9a41-6a1d2d0c9b01",
-    "email": "someone@example.com",
-    "uri": "https://example.com/a",
-    "uri-reference": "/a",
-}
 
 
 class Bodies:
@@ -43,10 +33,7 @@ class Bodies:
     def __init__(self, contract: Contract = CONTRACT, judge: Judge = JUDGE) -> None:
         self._contract = contract
         self._judge = judge
-        self._required = {
-            id(schema): {name: self._usual(name, schema["properties"][name]) for name in schema.get("required", ())}
-            for schema in (*contract.creations.values(), contract.change)
-        }
+        self._required: dict[int, dict[str, Any]] = {}  # by the id of a schema
 
     def new_customer(self, number: object, wire: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Make the body that creates a customer. `wire` adds properties by their JSON names."""
@@ -58,11 +45,11 @@ class Bodies:
 
     def new_charge(self, wire: Mapping[str, Any] | None = None, **values: Any) -> dict[str, Any]:
         """Make the body that creates a charge. Values are named by role; `wire` adds properties by their JSON names."""
-        return self._required[id(self._contract.creations["charge"])] | self.named(**values) | dict(wire or {})
+        return self._required_of(self._contract.creations["charge"]) | self.named(**values) | dict(wire or {})
 
     def change(self, wire: Mapping[str, Any] | None = None, **values: Any) -> dict[str, Any]:
         """Make the body that changes a charge: the given values, and every property that a change requires."""
-        return self._required[id(self._contract.change)] | self.named(**values) | dict(wire or {})
+        return self._required_of(self._contract.change) | self.named(**values) | dict(wire or {})
 
     def full(self, kind: str) -> dict[str, Any]:
         """Make the body that creates a resource of a kind, with every property that the contract has."""
@@ -75,11 +62,20 @@ class Bodies:
     def unused(self, kind: str) -> Any:
         """Return a number or id that no resource has, of the type that the path parameter requires."""
         schema = self._contract.parameter_node(self._contract.place(kind).parameter)["schema"]
-        return "none" if self._judge.takes(schema, "none") else 2**31 - 1
+        values: tuple[Any, ...] = ("none", 2**31 - 1, str(uuid.uuid4()))
+        return next((value for value in values if self._judge.takes(schema, value)), None) or self.sample(schema)
 
     def named(self, **values: Any) -> dict[str, Any]:
         """Replace the roles of values by JSON names."""
         return {self._contract.wire(role): value for role, value in values.items()}
+
+    def fitting(self, **values: Any) -> dict[str, Any]:
+        """Replace the roles of values by JSON names, and a value that a new charge may not have by one that it may."""
+        properties = self._contract.creations["charge"]["properties"]
+        return {
+            name: value if self._judge.takes(properties.get(name, {}), value) else self.sample(properties[name])
+            for name, value in self.named(**values).items()
+        }
 
     def sample(self, schema: Mapping[str, Any]) -> Any:
         """Return a value that a schema allows.
@@ -96,7 +92,18 @@ class Bodies:
     def _new(self, kind: str, number: object, wire: Mapping[str, Any] | None) -> dict[str, Any]:
         schema, key = self._contract.creations[kind], self._contract.keys[kind]
         own = {} if key not in schema["properties"] else {key: number}
-        return self._required[id(schema)] | own | dict(wire or {})
+        return self._required_of(schema) | own | dict(wire or {})
+
+    def _required_of(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the required properties of a schema, each with a value: null if the contract allows it."""
+        # Not made in the constructor: conftest.py imports this module, and Hypothesis refuses to make values there.
+        if id(schema) not in self._required:
+            properties = schema["properties"]
+            self._required[id(schema)] = {
+                name: None if self._judge.takes(properties[name], None) else self._usual(name, properties[name])
+                for name in schema.get("required", ())
+            }
+        return self._required[id(schema)]
 
     def _usual(self, name: str, schema: Mapping[str, Any]) -> Any:
         value = next((value for role, value in USUAL.items() if self._contract.has(role, name)), None)
@@ -129,21 +136,11 @@ class Bodies:
 
     def _texts(self, node: Mapping[str, Any]) -> Any:
         low, high = node.get("minLength", 0), node.get("maxLength", 20)
-        if node.get("format") in _FORMATS:
-            yield _FORMATS[node["format"]]
+        if node.get("format") in FORMATS:
+            yield FORMATS[node["format"]]
         yield from ("Example"[:high], "A" * max(low, 1), "1" * max(low, 1), date(2026, 1, 1).isoformat())
         if "pattern" in node:
-            yield from _matching(node["pattern"], low, high)
-
-
-def _matching(pattern: str, low: int, high: int) -> list[str]:
-    """Return a text that matches a pattern, if Hypothesis finds one."""
-    quick = hypothesis.settings(max_examples=500, database=None, derandomize=True, deadline=None)
-    texts = st.from_regex(pattern).filter(lambda text: low <= len(text) <= high and not text.endswith("\n"))
-    try:
-        return [hypothesis.find(texts, lambda _: True, settings=quick)]
-    except (hypothesis.errors.NoSuchExample, hypothesis.errors.Unsatisfiable):
-        return []
+            yield from matching(node["pattern"], low, high)
 
 
 BODIES = Bodies()

@@ -40,6 +40,7 @@ _KEY_ROLES = {
     "subscription": ("subscription_no", "subscription_number"),
     "charge": ("charge_id", "recurring_product_id", "id"),
 }
+_SELF_ROLES = ("uri", "@id")
 
 
 class ContractError(Exception):
@@ -59,6 +60,8 @@ class Contract:
         keys: the property that identifies a resource: the number of a customer or subscription, the id of a charge.
         server_set: the properties that only the server can set: the id, links, `billedUntil`.
         links: the properties of a resource that lead to the collections below it.
+        list_links: the links of each list by operation id: the names of the properties that lead to `self`, the link
+            of the list to itself, and to `next`, the link to the next page. `self` is absent if it is not declared.
         not_found: the problem type of the response when a resource does not exist.
         duplicates: the status and problem type of the response when a new resource has a number that already exists.
 
@@ -81,11 +84,13 @@ class Contract:
             self.change = self._body(self.operation("update", "charge"))
             self.resources = {kind: self._resource(kind) for kind in KINDS}
             self.keys = {kind: self._key(kind) for kind in KINDS}
+            self._names = {kind: self._roles(kind) for kind in KINDS}
             self.links = {kind: self._links(kind) for kind in KINDS}
+            lists = [each for each in self.operations.values() if each.role == "list"]
+            self.list_links = {each.operation_id: self._list_links(each) for each in lists}
             self.server_set = {kind: self._server_set(kind) for kind in KINDS}
             self.not_found = {kind: self._not_found(kind) for kind in KINDS}
             self.duplicates = {kind: self._duplicate(kind) for kind in KINDS}
-            self._names = {kind: self._roles(kind) for kind in KINDS}
         except (KeyError, TypeError, AttributeError, IndexError, ValueError, StopIteration) as error:
             raise ContractError(f"openapi.yaml is not a contract of this API: {error!r}") from error
 
@@ -175,6 +180,12 @@ class Contract:
         return "items" if "items" in arrays else next(iter(arrays), None)
 
     @cached_property
+    def self_link(self) -> str:
+        """The JSON name of the link from a resource to itself, such as `@id`."""
+        found = [names[role] for names in self._names.values() for role in _SELF_ROLES if role in names]
+        return found[0] if found else "@id"
+
+    @cached_property
     def problem_names(self) -> dict[str, str]:
         """The JSON names of a problem's properties by role. The role `type` may have the JSON name `Type`."""
         for operation in self.operations.values():
@@ -200,20 +211,28 @@ class Contract:
 
     # helpers of the constructor
 
+    def _list_links(self, operation: Operation) -> dict[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        for path in self._paths_of_links(operation.success_schema or {}):
+            roles = [role for role in ("next", "prev") for name in path if snake(name).startswith(role)]
+            found.setdefault(roles[0] if roles else "self", path)
+        # A list may have a `next` link that the contract does not declare.
+        return {"next": (*found.get("self", ("navigation", ""))[:-1], "next")} | found
+
     def _not_found(self, kind: str) -> str:
         read = self.operation("read", kind)
-        own = read.codes(404) if read else set()
+        own = _missing(read)
         for above in KINDS[: KINDS.index(kind)]:
             higher = self.operation("read", above)
-            own = own - higher.codes(404) if higher and len(own) > 1 else own
+            own = own - _missing(higher) if len(own) > 1 else own
         return own.pop() if len(own) == 1 else f"{_singular(self.place(kind).segment)}-not-found"
 
     def _duplicate(self, kind: str) -> tuple[int, str]:
         create = self.operation("create", kind)
         shown = [(status, code) for status in create.responses for code in create.codes(status)] if create else []
-        for status, code in shown:
-            if status == 409 or "exist" in code:
-                return status, code
+        shown = [(status, code) for status, code in shown if status == 409 or "exist" in code]
+        if shown:  # responses that operations share may show the code of another kind, too
+            return next((each for each in shown if kind in each[1]), shown[0])
         if create and 409 in create.responses:
             return 409, f"{_singular(self.place(kind).segment)}-already-exists"
         return self.problem_types["validation"].status, "validation"
@@ -240,7 +259,7 @@ class Contract:
         names = [
             name
             for name, node in self.resources[kind]["properties"].items()
-            if self.resolve(node).get("format") == "uri-reference" and not name.startswith("@")
+            if self._is_link(node) and name != self.self_link
         ]
         children = self.children(kind)
         found = {name: each for name in names for each in children if snake(name) == snake(each.segment)}
@@ -263,9 +282,27 @@ class Contract:
     def _body(self, operation: Operation | None) -> dict[str, Any]:
         return self.resolve(operation.body) if operation and operation.body else {"properties": {}}
 
-    def _is_array(self, node: Mapping[str, Any]) -> bool:
+    def _paths_of_links(self, schema: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+        """Yield the names that lead to each link of an object. Arrays are left out: their items have own links."""
+        for branch in self._branches(schema):
+            for name, node in branch.get("properties", {}).items():
+                if self._is_link(node):
+                    yield (*above, name)
+                yield from self._paths_of_links(node, (*above, name))
+
+    def _branches(self, node: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield a resolved schema, and all schemas that it combines."""
         schema = self.resolve(node)
-        return any(self.resolve(branch).get("type") == "array" for branch in schema.get("anyOf", [schema]))
+        yield schema
+        for keyword in ("allOf", "anyOf", "oneOf"):
+            for branch in schema.get(keyword, ()):
+                yield from self._branches(branch)
+
+    def _is_link(self, node: Mapping[str, Any]) -> bool:
+        return any(branch.get("format") in {"uri", "uri-reference"} for branch in self._branches(node))
+
+    def _is_array(self, node: Mapping[str, Any]) -> bool:
+        return any(branch.get("type") == "array" for branch in self._branches(node))
 
     def _operations(self) -> Iterator[Operation]:
         at = {path: (place, path == place.item) for place in self.places.values() for path in (place.path, place.item)}
@@ -323,6 +360,11 @@ def load(file: Path = FILE) -> Contract:
     except yaml.YAMLError as error:
         raise ContractError(f"{file.name} is not YAML: {error}") from error
     return Contract(document)
+
+
+def _missing(read: Operation | None) -> set[str]:
+    """Return the problem types by which a read says that the resource, or one above it, does not exist."""
+    return read.codes(404) | read.codes(410) if read else set()
 
 
 def _singular(segment: str) -> str:

@@ -107,6 +107,12 @@ class Exchange:
         """Whether the response has a body with a JSON media type."""
         return self.method != "HEAD" and self.media_type in {"application/json", "application/problem+json"}
 
+    @property
+    def has_no_body(self) -> bool:
+        """Whether HTTP or the contract forbids a body in the response."""
+        undeclared = self.response is not None and not self.response.get("content")
+        return self.method == "HEAD" or self.status in {204, 304} or undeclared
+
     @cached_property
     def json(self) -> Any:
         """The body of the response, parsed strictly."""
@@ -168,6 +174,15 @@ def items_of(exchange: Exchange) -> list[dict[str, Any]]:
     if not isinstance(items, list) or not all(isinstance(each, dict) for each in items):
         fail(f"the response has no list of objects{f' called {name}' if name else ''}")
     return items
+
+
+def link_of(exchange: Exchange, role: str) -> Any:
+    """Return the link `self` or `next` of a list, from where the contract declares it. None if there is none."""
+    path = CONTRACT.list_links.get(exchange.operation or "", {}).get(role)
+    value: Any = exchange.object if path else None
+    for name in path or ():
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def render(value: Any) -> str:

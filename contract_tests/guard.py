@@ -73,7 +73,7 @@ class Guard:
             except Exception as error:  # after any error the other resources must still be removed
                 left.append(f"{path}: {type(error).__name__}")
                 continue
-            if status not in {200, 202, 204, 404}:
+            if status not in {200, 202, 204, 404, 410}:
                 left.append(f"{path}: DELETE was answered {status}")
             else:
                 self.made.pop(path, None)

@@ -14,9 +14,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from .exchange import CONTRACT, Exchange, fail, items_of, parse_strictly
+from .exchange import CONTRACT, Exchange, fail, items_of, link_of, parse_strictly
 from .schemas import errors_of, resolve
 
+SELF = CONTRACT.self_link
 PROBLEM_TYPES = CONTRACT.problem_types
 # Text that a response must never contain, because it shows how the server is built.
 INTERNALS = re.compile(
@@ -27,12 +28,14 @@ INTERNALS = re.compile(
 )
 PERSONAL = re.compile(r"\d{5}")
 VERSION = re.compile(r"\d+\.\d+")
-NO_BODY = {204, 304}
 
 
 def strict_json(exchange: Exchange) -> None:
-    """A body is valid JSON by RFC 8259: UTF-8, no byte order mark, no NaN, no repeated key. A 204 has no body."""
-    if exchange.status in NO_BODY or exchange.method == "HEAD":
+    """A body is valid JSON by RFC 8259: UTF-8, no byte order mark, no NaN, no repeated key.
+
+    A response that has no body by HTTP or by the contract is empty.
+    """
+    if exchange.has_no_body:
         if exchange.body:
             fail(f"the answer {exchange.status} to {exchange.method} has a body")
         return
@@ -49,7 +52,7 @@ def documented(exchange: Exchange) -> None:
     """The contract has the status, the media type, the headers and the body schema for the operation."""
     if exchange.operation is None:
         expected = 405 if exchange.known_route else 404
-        if exchange.status not in {expected, 400, 401, 429, 500, 503}:
+        if exchange.status not in {expected, PROBLEM_TYPES["validation"].status, 401, 429, 500, 503}:
             fail(f"an operation that does not exist is answered with {exchange.status}, not {expected}")
         return
     response = exchange.response
@@ -123,11 +126,11 @@ def headers_mean_what_they_say(exchange: Exchange) -> None:
         if INTERNALS.search(value):
             fail(f"{name} shows how the server is made")
     if "location" in headers:
-        own = exchange.object.get("@id") if exchange.is_json and exchange.status < 300 else None
+        own = exchange.object.get(SELF) if exchange.is_json and exchange.status < 300 else None
         if not (exchange.succeeded and exchange.role[0] == "create") or (
             own is not None and urlsplit(headers["location"]).path != own
         ):
-            fail("Location is not the resource's @id")
+            fail(f"Location is not the resource's {SELF}")
 
 
 def nothing_internal_is_shown(exchange: Exchange) -> None:
@@ -150,11 +153,12 @@ def links_are_the_resources_own(exchange: Exchange) -> None:
         return
     body, here, (role, kind) = exchange.object, exchange.path, exchange.role
     if role == "list":
-        link = (body.get("navigation") or {}).get("@id")
+        link = link_of(exchange, "self")
         if exchange.defined and exchange.defined.takes_query and isinstance(link, str):
             link = link.partition("?")[0]  # a list with pages may name the current page
-        if not same_path(link, here):
-            fail("navigation.@id is not the list's own URI")
+        declared = CONTRACT.list_links[exchange.operation or ""].get("self")
+        if declared and not same_path(link, here):
+            fail(f"{'.'.join(declared)} is not the list's own URI")
         for item in items_of(exchange):
             _check_resource(item, kind, f"{here}/{_last_segment(item, kind)}")
     elif kind:
@@ -167,7 +171,7 @@ def links_are_the_resources_own(exchange: Exchange) -> None:
 def what_was_sent_is_what_is_held(exchange: Exchange) -> None:
     """The response to a write has every value that was sent, with all digits, also for unknown properties."""
     role, kind = exchange.role
-    if not exchange.succeeded or role not in {"create", "update"} or not exchange.sent or exchange.status in NO_BODY:
+    if not exchange.succeeded or role not in {"create", "update"} or not exchange.sent or exchange.has_no_body:
         return
     wanted, held = parse_strictly(exchange.sent), exchange.object
     for name, value in wanted.items() if isinstance(wanted, dict) else ():
@@ -238,9 +242,9 @@ def _personal(exchange: Exchange) -> Iterator[str]:
 
 def _check_resource(resource: Mapping[str, Any], kind: str, uri: str) -> None:
     """Check the links of the resource at `uri`."""
-    own = resource.get("@id")
+    own = resource.get(SELF)
     if own is not None and not same_path(own, uri):
-        fail("@id is not where the resource is")
+        fail(f"{SELF} is not where the resource is")
     for name, place in CONTRACT.links[kind].items():
         if name in resource and not same_path(resource[name], f"{uri}/{place.segment}"):
             fail(f"the link {name} is not below the resource")
@@ -253,7 +257,7 @@ def _check_resource(resource: Mapping[str, Any], kind: str, uri: str) -> None:
             fail(f"the operation {rel} does not add what it says")
     key = resource.get(CONTRACT.keys[kind])
     if kind == "charge" and key is not None and own is not None and own.rpartition("/")[2] != quote(str(key), safe=""):
-        fail(f"{CONTRACT.keys[kind]} is not the last segment of @id")
+        fail(f"{CONTRACT.keys[kind]} is not the last segment of {SELF}")
 
 
 def _adds_to(rel: str, href: str, kind: str) -> bool:

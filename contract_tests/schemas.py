@@ -7,12 +7,15 @@ because the suite tests it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
+import hypothesis
 import jsonschema
+from hypothesis import strategies as st
 
 from .exchange import CONTRACT, DOCUMENT
 
@@ -23,6 +26,15 @@ DATES = [
     "2026-00-10", "2026-1-1", "20260101", "2026-01-01T00:00:00Z", "01/02/2026", "2026-01-01 ", " 2026-01-01",
     "tomorrow", "", "２０２６-01-01",
 ]  # fmt: skip
+# One valid text of each format.
+FORMATS = {
+    "date": "2026-01-01",
+    "date-time": "2026-01-01T00:00:00Z",
+    "uuid": "0a5b7c1e-7a53-4f1c-9a41-6a1d2d0c9b01",
+    "email": "someone@example.com",
+    "uri": "https://example.com/a",
+    "uri-reference": "/a",
+}
 OTHER_TYPES: list[Any] = [None, True, 1, Decimal("1.5"), "text", "1", [], ["x"], {}, {"a": 1}]
 
 
@@ -35,7 +47,7 @@ def exact(node: Any) -> Any:
     return Decimal(repr(node)) if isinstance(node, float) else node
 
 
-_FORMATS = jsonschema.FormatChecker(formats=["date"])
+_FORMATS = jsonschema.FormatChecker(formats=["date", "uuid"])
 
 
 def _is_date(value: object) -> bool:
@@ -104,8 +116,9 @@ def candidates(schema: Mapping[str, Any]) -> Iterator[Any]:
     """Yield values on, just inside and just outside each limit of a schema, and values of every other type."""
     schema = resolve(schema)
     yield from OTHER_TYPES
-    for branch in schema.get("anyOf", [schema]):
-        yield from _of_type(resolve(branch))
+    for branch in map(resolve, schema.get("anyOf", [schema])):
+        yield from branch.get("enum", ())
+        yield from _of_type(branch)
 
 
 def _of_type(schema: Mapping[str, Any]) -> Iterator[Any]:
@@ -138,11 +151,26 @@ def _strings(schema: Mapping[str, Any]) -> Iterator[str]:
     for length in sorted({0, low - 1, low, low + 1, high - 1, high, high + 1, 10 * high, 5000}):
         if length >= 0:
             yield "A" * length
+    if schema.get("format") in FORMATS:
+        yield FORMATS[schema["format"]]
+    if "pattern" in schema:
+        yield from matching(schema["pattern"], low, high)
     for wide in ("å", "中", "😀", "e\u0301"):  # a length counts characters, not bytes or UTF-16 units
         yield (wide * high)[:high]
         yield (wide * high)[:high] + wide
     yield from (f"a{character}b" for character in CHARACTERS)
     yield from (" ", " lead", "trail ", "a  b", ".", "..", "...", "-", "0", "null", "undefined", "A/1", "%41", "ü" * 3)
+
+
+@cache
+def matching(pattern: str, low: int, high: int) -> Sequence[str]:
+    """Return a text that matches a pattern and has an allowed length, if Hypothesis finds one."""
+    quick = hypothesis.settings(max_examples=500, database=None, derandomize=True, deadline=None)
+    texts = st.from_regex(pattern).filter(lambda text: low <= len(text) <= high and not text.endswith("\n"))
+    try:
+        return [hypothesis.find(texts, lambda _: True, settings=quick)]
+    except (hypothesis.errors.NoSuchExample, hypothesis.errors.Unsatisfiable):
+        return []
 
 
 def accepted(schema: Mapping[str, Any]) -> list[Any]:

@@ -13,8 +13,10 @@ from contract_tests.bodies import Bodies
 from contract_tests.description import FILE, Contract, ContractError, load
 from contract_tests.exchange import CONTRACT, DOCUMENT, Exchange, render
 from contract_tests.routes import snake
-from contract_tests.schemas import Judge
+from contract_tests.rules import strict_json
+from contract_tests.schemas import Judge, accepted
 
+TODAYS_LISTS = ("list_subscriptions", "list_customer_recurring_products", "list_subscription_recurring_products")
 CREATED = {"customer": 0, "subscription": 1, "charge": 1}
 
 
@@ -81,6 +83,9 @@ def test_todays_names_and_paths() -> None:
         "charge": "recurring-product-not-found",
     }
     assert CONTRACT.server_set["charge"] == {"@id", "recurringProductId", "billedUntil", "operations"}
+    assert CONTRACT.self_link == "@id"
+    links = {"self": ("navigation", "@id"), "next": ("navigation", "next")}
+    assert CONTRACT.list_links == dict.fromkeys(TODAYS_LISTS, links)
     assert {name: place.segment for name, place in CONTRACT.links["customer"].items()} == {
         "subscriptions": "subscriptions", "recurringProducts": "recurring-products",
     }  # fmt: skip
@@ -179,6 +184,15 @@ def test_ids_that_are_integers() -> None:
     assert contract.place("charge").segments("7", 12) == ("customers", "7", "recurring-products", "12")
 
 
+def test_ids_that_are_uuids() -> None:
+    def change(document: Any) -> None:
+        document["components"]["schemas"]["RecurringProductId"] = {"type": "string", "format": "uuid"}
+
+    _, bodies, judge = corrected(change)
+    assert judge.takes({"type": "string", "format": "uuid"}, bodies.unused("charge"))
+    assert bodies.unused("charge") != bodies.unused("charge")
+
+
 def test_a_decimal_quantity() -> None:
     def change(document: Any) -> None:
         document["components"]["schemas"]["Quantity"] = {
@@ -225,14 +239,37 @@ def test_a_new_required_property_gets_a_value_of_its_schema(schema: dict[str, An
     every_body_is_valid(contract, bodies, judge)
 
 
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "string", "enum": ["SEK", "NOK"]}, "NOK"),
+        ({"anyOf": [{"type": "string", "enum": ["SEK"]}, {"type": "null"}]}, "SEK"),
+        ({"type": "string", "pattern": "^A{3}$"}, "AAA"),
+        ({"type": "string", "format": "uuid", "minLength": 36}, "0a5b7c1e-7a53-4f1c-9a41-6a1d2d0c9b01"),
+    ],
+    ids=str,
+)
+def test_the_probes_have_a_value_for_every_schema(schema: dict[str, Any], value: str) -> None:
+    assert value in accepted(schema)
+
+
+def test_a_required_property_that_may_be_null_is_null() -> None:
+    def change(document: Any) -> None:
+        document["components"]["schemas"]["NewRecurringProduct"]["required"].append("endDate")
+
+    _, bodies, _ = corrected(change)
+    assert bodies.new_charge() == {"productCode": "P01", "endDate": None}
+
+
 def test_a_required_property_that_nothing_fits_is_reported() -> None:
     def change(document: Any) -> None:
         new = document["components"]["schemas"]["NewRecurringProduct"]
         new["properties"]["currency"] = {"type": "string", "pattern": "^A$", "minLength": 2}
         new["required"].append("currency")
 
+    _, bodies, _ = corrected(change)
     with pytest.raises(ContractError, match="add an example"):
-        corrected(change)
+        bodies.new_charge()
 
 
 def test_keys_of_problems_in_pascal_case(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,6 +316,37 @@ def test_lists_in_pages() -> None:
     assert listed is not None
     assert listed.takes_query
     assert contract.list_name(listed) == "items"
+
+
+LINK = {"$ref": "#/components/schemas/Link"}
+
+
+@pytest.mark.parametrize(
+    ("following", "path"),
+    [({"allOf": [LINK]}, ("next",)), ({"type": "object", "properties": {"id": LINK}}, ("next", "id"))],
+    ids=["link", "object"],
+)
+def test_the_links_of_a_list(following: dict[str, Any], path: tuple[str, ...]) -> None:
+    def change(document: Any) -> None:
+        for name in ("Navigation", "Customer", "Subscription", "RecurringProduct"):
+            properties = document["components"]["schemas"][name]["properties"]
+            properties["id"] = properties.pop("@id")
+        document["components"]["schemas"]["Navigation"]["properties"]["next"] = following
+
+    contract, _, _ = corrected(change)
+    links = {"next": ("navigation", *path), "self": ("navigation", "id")}
+    assert contract.self_link == "id"
+    assert contract.list_links == dict.fromkeys(TODAYS_LISTS, links)
+    assert set(contract.links["customer"]) == {"subscriptions", "recurringProducts"}
+
+
+def test_a_list_without_links() -> None:
+    def change(document: Any) -> None:
+        for name in ("SubscriptionList", "RecurringProductList"):
+            del document["components"]["schemas"][name]["properties"]["navigation"]
+
+    contract, _, _ = corrected(change)
+    assert contract.list_links == {name: {"next": ("navigation", "next")} for name in TODAYS_LISTS}
 
 
 def test_a_customer_with_more_properties() -> None:
@@ -333,6 +401,48 @@ def test_duplicates_that_are_a_validation_problem() -> None:
     contract, _, _ = corrected(change)
     assert contract.duplicates["customer"] == (400, "validation")
     assert contract.duplicates["subscription"] == (400, "validation")
+
+
+def test_duplicates_of_two_kinds_in_one_response() -> None:
+    def change(document: Any) -> None:
+        examples = document["components"]["responses"]["Unprocessable"]["content"]["application/problem+json"][
+            "examples"
+        ]
+        for name in ("CustomerAlreadyExists", "SubscriptionAlreadyExists"):
+            examples[name] = {"$ref": f"#/components/examples/{name}Problem"}
+        for item in document["paths"].values():
+            item.get("post", {"responses": {}})["responses"].pop("409", None)
+
+    contract, _, _ = corrected(change)
+    assert contract.duplicates["customer"] == (422, "customer-already-exists")
+    assert contract.duplicates["subscription"] == (422, "subscription-already-exists")
+
+
+def test_a_missing_charge_that_is_answered_with_410() -> None:
+    def change(document: Any) -> None:
+        for path, item in document["paths"].items():
+            if path.endswith("{recurringProductId}"):
+                for operation in (each for name, each in item.items() if name != "parameters"):
+                    operation["responses"]["410"] = operation["responses"].pop("404")
+
+    contract, _, _ = corrected(change)
+    assert contract.not_found["charge"] == "recurring-product-not-found"
+    assert contract.not_found["subscription"] == "subscription-not-found"
+
+
+@pytest.mark.parametrize("status", ["202", "204"])
+def test_a_response_without_a_declared_body_must_be_empty(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
+    def change(document: Any) -> None:
+        for item in document["paths"].values():
+            if "delete" in item:
+                item["delete"]["responses"] = {status: item["delete"]["responses"]["204"]}
+
+    contract, _, _ = corrected(change)
+    monkeypatch.setattr("contract_tests.exchange.CONTRACT", contract)
+    path = f"{contract.base_path}/1/customers/2/subscriptions/3"
+    strict_json(Exchange("DELETE", path, {}, b"", int(status), {}, b""))
+    with pytest.raises(AssertionError, match="has a body"):
+        strict_json(Exchange("DELETE", path, {}, b"", int(status), {"content-type": "application/json"}, b"{}"))
 
 
 def test_customers_that_can_be_listed() -> None:

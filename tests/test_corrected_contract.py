@@ -96,6 +96,9 @@ def contract() -> dict[str, Any]:
     return copy.deepcopy(DOCUMENT)
 
 
+OBJECT_WITHOUT_LINK = {"type": "object", "properties": {"page": {"type": "integer"}}}
+
+
 def with_put(contract: dict[str, Any]) -> None:
     item = contract["paths"][CHARGE]
     item["put"] = item.pop("patch")
@@ -121,6 +124,24 @@ def test_a_declared_link_to_the_next_page_is_followed(run: Program, contract: di
     )  # fmt: skip
     assert result == ["c1", "c2"]
     assert sent[1][1] == "/customers/7/recurring-products?page=2"
+
+
+def test_a_link_to_the_next_page_inside_an_object_is_followed(run: Program, contract: dict[str, Any]) -> None:
+    link = {"type": "object", "properties": {"@id": {"$ref": "#/components/schemas/Link"}}}
+    schema(contract, "Navigation")["properties"]["next"] = link
+    second = {"@id": f"{HELD['@id'].rpartition('/')[0]}?page=2"}
+    result, sent = run(contract, "[each.id for each in charges.list()]", (200, page([], next=second)), (200, page([])))
+    assert (result, sent[1][1]) == ([], "/customers/7/recurring-products?page=2")
+
+
+def test_a_list_of_another_customer_is_rejected_by_a_link_with_another_name(
+    run: Program, contract: dict[str, Any]
+) -> None:
+    properties = schema(contract, "Navigation")["properties"]
+    properties["id"] = properties.pop("@id")
+    foreign = {"items": [], "navigation": {"id": HELD["@id"].rpartition("/")[0].replace("/7/", "/8/")}}
+    result, _ = run(contract, "[each.id for each in charges.list()]", *[(200, foreign)] * 9)
+    assert result == "MalformedResponse"
 
 
 def test_a_list_without_navigation_has_its_links_beside_the_array(run: Program, contract: dict[str, Any]) -> None:
@@ -149,6 +170,24 @@ def test_a_required_property_without_an_attribute_is_sent_by_extra(run: Program,
     program = "charges.create(Charge(product_code='P01', extra={'currency': 'SEK'})).id"
     result, sent = run(contract, program, (201, HELD | {"currency": "SEK"}))
     assert (result, sent[0][2]) == ("c1", {"productCode": "P01", "currency": "SEK"})
+
+
+def test_none_is_sent_as_null_if_the_contract_requires_the_property(run: Program, contract: dict[str, Any]) -> None:
+    schema(contract, "NewRecurringProduct")["required"].append("endDate")
+    result, sent = run(contract, "charges.create(Charge(product_code='P01')).end_date", (201, HELD))
+    assert (result, sent[0][2]) == (None, {"productCode": "P01", "endDate": None})
+
+
+@pytest.mark.parametrize("put", [False, True], ids=["PATCH", "PUT"])
+def test_a_required_property_that_may_be_null_is_cleared_with_null(
+    run: Program, contract: dict[str, Any], *, put: bool
+) -> None:
+    schema(contract, "RecurringProductChange")["required"] = ["endDate"]
+    if put:
+        with_put(contract)
+    replies = [(200, HELD | {"endDate": "2026-12-31"})] * put + [(200, HELD)]
+    result, sent = run(contract, "charges.update('c1', end_date=None).end_date", *replies)
+    assert (result, sent[-1][2]["endDate"]) == (None, None)
 
 
 @pytest.mark.parametrize("status", [200, 201])
@@ -272,6 +311,8 @@ def test_ensure_raises_if_the_server_rejects_a_customer_that_does_not_exist(
         (lambda each: each["Date"].update(format="duration"), "format 'duration'"),
         (lambda each: each["UnitPrice"].update(multipleOf=0.05), "multipleOf"),
         (lambda each: each["RecurringProductList"]["properties"].update(more={"type": "array"}), "which has"),
+        (lambda each: each["Navigation"]["properties"].update(next={"type": "integer"}), "neither a link"),
+        (lambda each: each["Navigation"]["properties"].update(next=OBJECT_WITHOUT_LINK), "neither a link"),
     ],
 )
 def test_generation_fails_if_the_wrapper_cannot_support_the_contract(

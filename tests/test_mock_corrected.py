@@ -601,6 +601,23 @@ def test_pages(position: Document) -> None:
     assert len(client("GET", f"{CHARGES}?pageSize=7", status=200).json["items"]) == 7
 
 
+def test_the_link_to_the_next_page_inside_an_object() -> None:
+    link = {"type": "object", "required": ["@id"], "properties": {"@id": {"$ref": "#/components/schemas/Link"}}}
+
+    def correct(document: Document) -> None:
+        paged({"name": "page", "type": "integer", "minimum": 1}, None)(document)
+        schemas(document)["Navigation"]["properties"] |= {"next": link, "previous": link}
+
+    client = Client(corrected(correct))
+    client.fill()
+    for _ in range(101):
+        client("POST", CHARGES, {"productCode": "P"}, 201)
+    first = client("GET", CHARGES, status=200).json["navigation"]
+    second = client("GET", first["next"]["@id"], status=200).json["navigation"]
+    assert first == {"@id": client.base + CHARGES, "next": {"@id": f"{client.base}{CHARGES}?page=2"}}
+    assert second == {"@id": first["next"]["@id"], "previous": {"@id": f"{client.base}{CHARGES}?page=1"}}
+
+
 @pytest.mark.parametrize("query", ["page=0", "page=x", "pageSize=0", "pageSize=201", "pageSize=", "page=1.5"])
 def test_a_query_that_breaks_the_contract_is_refused_by_parameter(query: str) -> None:
     position = {"name": "page", "type": "integer", "minimum": 1}

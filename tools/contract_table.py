@@ -23,6 +23,7 @@ from typing import Final, TypeAlias
 
 from ._schema import Kind, Operation, Property, Server, Shape
 '''
+_COMBINED = ("anyOf", "oneOf", "allOf")
 _PAGED = re.compile("page|offset|cursor|skip", re.IGNORECASE)
 Schema = Mapping[str, Any]
 
@@ -118,7 +119,9 @@ class _Table:
             for name, each in resolved.get("properties", {}).items()
             if self._plain(each).get("type") == "array" and not self._is_operations(each)
         ]
-        if not arrays or "@id" in resolved["properties"]:  # one resource, not a list; a resource may have arrays, too
+        if not arrays or self._own_link(
+            resolved["properties"]
+        ):  # one resource, not a list; a resource may have arrays, too
             return schema, []
         if len(arrays) > 1:
             raise TableError(f"{where}: {' and '.join(arrays)} are arrays; which has the resources?")
@@ -127,14 +130,33 @@ class _Table:
         links = resolved["properties"]
         for name, each in links.items():
             inner = self._plain(each).get("properties")
-            if inner is not None and ("@id" in inner or self._following(inner)):
+            if inner is not None and (self._own_link(inner) or self._following(inner)):
                 code.append(f"navigation={name!r}")
                 links = inner
                 break
-        following = self._following(links)
+        own, following = self._own_link(links), self._following(links)
+        if own:
+            code.append(f"own={own!r}")
         if following:
+            self._check_link(links[following], following, own or "@id", where)
             code.append(f"following={following!r}")
         return self._plain(resolved["properties"][items])["items"], code
+
+    def _own_link(self, properties: Schema) -> str | None:
+        """Return the name of the property that links to the resource itself."""
+        return next(
+            (name for name, each in properties.items() if name == "@id" or self._sdk(each).get("name") == "uri"), None
+        )
+
+    def _check_link(self, schema: Schema, name: str, own: str, where: str) -> None:
+        """Check that the wrapper can read a link: a text, or an object with the link as `own` or `href`.
+
+        Raises:
+            TableError: it is neither.
+        """
+        plain = self._plain(schema)
+        if plain.get("type") != "string" and not {own, "href"} & plain.get("properties", {}).keys():
+            raise TableError(f"{where}: {name} is neither a link nor an object with a link called {own} or href")
 
     @staticmethod
     def _following(links: Schema) -> str | None:
@@ -189,7 +211,7 @@ class _Table:
 
     def _property(self, wire: str, schema: Schema, where: str, *, required: bool) -> str:
         plain = self._plain(schema)
-        sdk = plain.get("x-sdk", {}) | schema.get("x-sdk", {})
+        sdk = self._sdk(schema)
         kind = self._kind(plain, where, is_id=sdk.get("kind") == "id")
         given: dict[str, object] = {"name": sdk.get("name") or _snake(wire), "wire": wire}
         limits: dict[str, object] = {"required": required, "nullable": self._nullable(schema)}
@@ -247,7 +269,7 @@ class _Table:
         for schema in self._contract["components"]["schemas"].values():
             for wire, each in schema.get("properties", {}).items():
                 plain = self._plain(each)
-                name = (plain.get("x-sdk", {}) | each.get("x-sdk", {})).get("name") or _snake(wire)
+                name = self._sdk(each).get("name") or _snake(wire)
                 if plain.get("type") in {"integer", "number"} and name not in seen and "x-sdk" in plain:
                     seen.add(name)
                     alias = "".join(part.capitalize() for part in name.split("_"))
@@ -282,15 +304,20 @@ class _Table:
     def _plain(self, schema: Schema) -> Schema:
         """Return a schema with references resolved, and without null as one of its types."""
         resolved = self._resolved(schema)
-        others = [each for each in resolved.get("anyOf", resolved.get("oneOf", ())) if each.get("type") != "null"]
+        combined = next((resolved[name] for name in _COMBINED if name in resolved), ())
+        others = [each for each in combined if each.get("type") != "null"]
         if len(others) == 1:
             inner = self._plain(others[0])
-            return {**inner, **{name: each for name, each in resolved.items() if name not in {"anyOf", "oneOf"}}}
+            return {**inner, **{name: each for name, each in resolved.items() if name not in _COMBINED}}
         kind = resolved.get("type")
         if isinstance(kind, list):
             left = [each for each in kind if each != "null"]
             return {**resolved, "type": left[0] if len(left) == 1 else kind}
         return resolved
+
+    def _sdk(self, schema: Schema) -> Schema:
+        """Return the `x-sdk` of a property. Keys beside a reference override those of its target."""
+        return {**self._plain(schema).get("x-sdk", {}), **schema.get("x-sdk", {})}
 
     def _nullable(self, schema: Schema) -> bool:
         resolved = self._resolved(schema)

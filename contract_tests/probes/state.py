@@ -30,24 +30,28 @@ from contract_tests.schemas import JUDGE
 from ._registry import probe
 
 FULL = new_charge(
-    {"costCentre": {"no": "77", "share": [Decimal("0.10"), None, True]}},
-    product_code="P01",
-    quantity=3,
-    unit_price=Decimal("499.123456"),
-    vat_rate=Decimal("12.5"),
-    text="Fiber 500/500, Ångström",
-    start_date="2026-01-01",
-    end_date="2026-12-31",
+    BODIES.fitting(
+        product_code="P01",
+        quantity=3,
+        unit_price=Decimal("499.123456"),
+        vat_rate=Decimal("12.5"),
+        text="Fiber 500/500, Ångström",
+        start_date="2026-01-01",
+        end_date="2026-12-31",
+    )
+    | {"costCentre": {"no": "77", "share": [Decimal("0.10"), None, True]}},
 )
 OTHER = new_charge(
-    {"costCentre": "other"},
-    product_code="K09",
-    quantity=99_999,
-    unit_price=Decimal("-0.000001"),
-    vat_rate=0,
-    text="",
-    start_date="2025-02-28",
-    end_date="2027-02-28",
+    BODIES.fitting(
+        product_code="K09",
+        quantity=99_999,
+        unit_price=Decimal("-0.000001"),
+        vat_rate=0,
+        text="",
+        start_date="2025-02-28",
+        end_date="2027-02-28",
+    )
+    | {"costCentre": "other"},
 )
 # The properties that a change may have: an unknown property, or a property that the contract allows in a change.
 CHANGEABLE = [
@@ -164,11 +168,11 @@ def a_change_touches_what_was_sent(api: Api) -> None:
         for name in CHANGEABLE:
             made = api.charge(*parent, wire=FULL)
             route = charge_path(parent, made)
-            changed = api.succeeds(api.update(*route, body=change({name: OTHER[name]})))
+            changed = api.shown(api.update(*route, body=change({name: OTHER[name]})))
             expected = FULL | change({name: OTHER[name]})
             for read in (changed.object, api.get(*route).object, _listed(api, parent, made)):
                 api.same("a_change_touches_what_was_sent", _values(read), expected, changed)
-            for each in ("@id", CHARGE_ID):
+            for each in (CONTRACT.self_link, CHARGE_ID):
                 api.same("a_change_keeps_the_identity", changed.object[each], made[each], changed)
             untouched = api.get(*charge_path(parent, neighbour)).object
             api.same("a_change_leaves_others", untouched, neighbour)
@@ -187,10 +191,14 @@ def null_clears(api: Api) -> None:
             route = charge_path(parent, made)
             api.succeeds(api.update(*route, body=change()))
             api.same("an_empty_change_changes_nothing", _values(api.get(*route).object), FULL)
-            changed = api.succeeds(api.update(*route, body=change({name: None})))
+            changed = api.shown(api.update(*route, body=change({name: None})))
             expected = {key: value for key, value in FULL.items() if key != name}
             for read in (changed.object, api.get(*route).object, _listed(api, parent, made)):
                 api.same("null_clears", _values(read), expected, changed)
+        if CONTRACT.update_method == "PUT":
+            route = charge_path(parent, api.charge(*parent, wire=FULL))
+            replaced = api.succeeds(api.send("PUT", *route, body=change()))
+            api.same("a_replacement_clears_the_rest", _values(api.get(*route).object), change(), replaced)
 
 
 @probe("state")
@@ -308,7 +316,7 @@ def a_child_has_one_parent(api: Api) -> None:
 @probe("state")
 def money_does_not_drift(api: Api) -> None:
     """A price reads with the value it was sent with, after many changes of other things, in every read."""
-    customer = api.customer()
+    customer, vat_rate = api.customer(), BODIES.fitting(vat_rate=Decimal("12.34"))
     for text in (
         "0.1",
         "0.07",
@@ -321,13 +329,13 @@ def money_does_not_drift(api: Api) -> None:
         "100.10",
     ):
         price = Decimal(text)
-        made = api.charge(customer, unit_price=price, vat_rate=Decimal("12.34"))
+        made = api.charge(customer, wire=vat_rate, unit_price=price)
         route = charge_path((customer,), made)
         for quantity in range(1, 11):
             api.update(*route, body=change(quantity=quantity))
         for read in (made, api.get(*route).object, _listed(api, (customer,), made)):
-            money = (read[wire("unit_price")], read[wire("vat_rate")])
-            api.same("money_does_not_drift", money, (price, Decimal("12.34")))
+            money = {wire("unit_price"): price} | vat_rate
+            api.same("money_does_not_drift", {name: read[name] for name in money}, money)
 
 
 @probe("state")

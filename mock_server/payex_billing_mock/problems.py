@@ -95,7 +95,7 @@ class ProblemTypes:
         self._general = [code for code in self.by_code if not any(_has(code, one) for one in all_stems)]
         for collection, own in stems.items():
             codes = [code for one in own for code in self.by_code if _has(code, one)]
-            missing = [code for code in codes if self.by_code[code].status == 404]
+            missing = [code for code in codes if self.by_code[code].status in {404, 410}]
             collection.not_found = next(iter(missing), "not-found")
             taken = [code for code in codes if self.by_code[code].status == 409]
             taken += [code for code in codes if {"exists", "exist", "duplicate", "taken"} & set(words(code))]

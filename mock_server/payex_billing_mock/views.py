@@ -228,11 +228,12 @@ class ListView:
         self.show = self._show_items if schemas.is_array(schema) else self._object(schema)
         """A function that returns the body for a page."""
 
-    def _object(self, schema: Node) -> Callable[[Page], Any]:
+    def _object(self, schema: Node, own: str = "self") -> Callable[[Page], Any]:
+        """Return a function that shows a page as an object. `own` is the page that a link to itself leads to."""
         shape = self._schemas.shape(schema)
         parts: dict[str, Callable[[Page], Any]] = {}
         for name, each in shape.properties.items():
-            part = self._part(name, each)
+            part = self._part(name, each, own)
             is_needed = name in shape.required and not self._schemas.allows_null(each)
             if is_needed and words(name) in (*_PATHS["next"], *_PATHS["previous"]):
                 raise ContractError(f"{name!r} of a list is required and may not be null, but one page has none")
@@ -250,19 +251,20 @@ class ListView:
 
         return show
 
-    def _part(self, name: str, schema: Node) -> Callable[[Page], Any] | None:
+    def _part(self, name: str, schema: Node, own: str) -> Callable[[Page], Any] | None:
         schemas = self._schemas
         if schemas.is_array(schema) and schemas.items(schema) is self._items:
             return self._show_items
+        path = next((role for role, spellings in _PATHS.items() if words(name) in spellings), "")
+        target = own if path in {"", "self"} else path
         if schemas.is_link(schema):
-            role = next((role for role, spellings in _PATHS.items() if words(name) in spellings), None)
-            start = absolute(schemas, self._base, schema)
-            return None if role is None else _path_of(role, start)
+            return _path_of(target, absolute(schemas, self._base, schema)) if path else None
         if schemas.types(schema) & {"integer", "number"}:
             role = next((role for role, spellings in _NUMBERS.items() if words(name) in spellings), None)
             return (lambda page: page.numbers[role]) if role else None
         if "object" in schemas.types(schema) and schemas.shape(schema).properties:
-            return self._object(schema)
+            show = self._object(schema, target)
+            return lambda page: show(page) if target in page.paths else None
         return None
 
 

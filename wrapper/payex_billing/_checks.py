@@ -18,10 +18,10 @@ _NEW_CUSTOMER_NO = next(each for each in NEW_CUSTOMER if each.name == "customer_
 
 
 def content(names: Iterable[str]) -> tuple[tuple[str, bool, Callable[[Any], Any]], ...]:
-    """Return the checks of a charge's values: the name, whether the contract requires the value, and the check."""
+    """Return the checks of a charge's values: the name, whether None is forbidden, and the check of other values."""
     known = {each.name: each for each in NEW_RECURRING_PRODUCT}
     found = [known.get(name) or Property(name=name, wire="", kind=Kind.JSON) for name in names]
-    return tuple((each.name, each.required, checker(each)) for each in found)
+    return tuple((each.name, each.required and not each.nullable, checker(each)) for each in found)
 
 
 def segment(argument: str, value: str) -> str:

@@ -311,6 +311,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         result=SUBSCRIPTION,
         items="items",
         navigation="navigation",
+        own="@id",
     ),
     "create_subscription": Operation(
         name="create_subscription",
@@ -342,6 +343,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         result=RECURRING_PRODUCT,
         items="items",
         navigation="navigation",
+        own="@id",
     ),
     "create_customer_recurring_product": Operation(
         name="create_customer_recurring_product",
@@ -382,6 +384,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         result=RECURRING_PRODUCT,
         items="items",
         navigation="navigation",
+        own="@id",
     ),
     "create_subscription_recurring_product": Operation(
         name="create_subscription_recurring_product",

@@ -259,7 +259,7 @@ def _empty_list(route: _Route) -> dict[str, Any]:
     listing = None if route.kind is None else route.kind.list_
     if listing is None or listing.items is None:
         return {}
-    links: dict[str, Any] = {"@id": route.path}
+    links: dict[str, Any] = {listing.own: route.path}
     return {listing.items: [], **(links if listing.navigation is None else {listing.navigation: links})}
 
 

@@ -114,8 +114,11 @@ def create_charge(parent: Parent, charge: Charge, known: frozenset[str] | None =
     if not isinstance(charge, Charge):
         raise InvalidArgument("charge", f"must be a Charge, not {type(charge).__name__}")
     name = parent.operation("create")
-    values = {name: value for name in CONTENT if (value := getattr(charge, name)) is not None}
-    body = _writer(name, parent.operation("get")).write(values, charge.extra, _OWN)
+    writer = _writer(name, parent.operation("get"))
+    values = {
+        name: value for name in CONTENT if (value := getattr(charge, name)) is not None or name in writer.required
+    }
+    body = writer.write(values, charge.extra, _OWN)
     request = _route(name).request(parent.ids, body)
     parse = partial(_read, partial(_charge, Place(request.path), content=charge))
     return Call(request, parse, (parent.customer_no, parent.subscription_no, charge), known)
@@ -335,16 +338,16 @@ def _page(found: Definition, place: Place, parse_item: Callable[[Place, Any], T]
     links = document if found.navigation is None else document.get(found.navigation)
     if not isinstance(links, dict):
         raise Unreadable(f"the body lacks {found.navigation}" if links is None else f"{found.navigation} is no object")
-    own = links.get("@id")
+    own = links.get(found.own)
     place.check_list(own if isinstance(own, str) else None)
     return Page(tuple([parse_item(place, item) for item in items]), _following(found, links))
 
 
 def _following(found: Definition, links: Mapping[str, Any]) -> str | None:
-    """Return the link to the next page. None is documented, so both forms that the house might use are read."""
+    """Return the link to the next page: a text, or an object with the link."""
     following = link = links.get(found.following)
     if isinstance(link, Mapping):
-        link = link.get("@id", link.get("href"))
+        link = link.get(found.own, link.get("href"))
     if following is not None and not isinstance(link, str):
         # Without the link the list would be cut.
         raise Unreadable(f"{found.following} is not a link but {type(link).__name__}")

@@ -56,7 +56,7 @@ def _checked(definition: Operation, change: Mapping[str, Any]) -> dict[str, Any]
         if known is None:
             raise InvalidArgument(name, "cannot be changed: the contract says so")
         if value is None:
-            if known.required or (definition.method == "PATCH" and not known.nullable):
+            if not known.nullable and (known.required or definition.method == "PATCH"):
                 raise InvalidArgument(name, "cannot be cleared: the contract says so")
             values[name] = None
         else:

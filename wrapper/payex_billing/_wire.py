@@ -95,11 +95,15 @@ class Writer:
     Args:
         shape: the properties of the objects.
         read: the properties of the resource as it is read: those that only the server sets cannot be sent.
+
+    Attributes:
+        required: the names in Python of the required properties.
     """
 
     def __init__(self, shape: Shape, read: Shape = ()) -> None:
         self._properties = {each.name: each for each in shape}
         self._required = [each for each in shape if each.required]
+        self.required = frozenset([each.name for each in self._required])
         sent = {each.wire for each in shape}
         self._read_only = {each.wire for each in read} - sent
 

@@ -183,9 +183,9 @@ class Charge(ChargeContent):
 
     def __attrs_post_init__(self) -> None:
         """Check the values."""
-        for name, is_required, check in _CHECKS:
+        for name, needs_value, check in _CHECKS:
             value = getattr(self, name)
-            if value is not None or is_required:
+            if value is not None or needs_value:
                 check(value)
         _checks.period(self.start_date, self.end_date)
 
