@@ -450,7 +450,8 @@ def test_a_success_that_is_not_the_contracts_is_malformed(body: bytes) -> None:
     assert caught.value.status == 200
 
 
-CHARGE: dict[str, Any] = {"@id": "/x", "recurringProductId": "x", "productCode": "P"}
+OWN = "/billing/customer/v1/1234/customers/1/recurring-products/x"
+CHARGE: dict[str, Any] = {"@id": OWN, "recurringProductId": "x", "productCode": "P"}
 
 
 @pytest.mark.parametrize(
@@ -464,7 +465,7 @@ CHARGE: dict[str, Any] = {"@id": "/x", "recurringProductId": "x", "productCode":
         '"unitPrice": NaN',
         '"vatRate": []',
         '"text": 5',
-        '"startDate": "2026-01-01T00:00:00"',
+        '"startDate": "2026-01-01T12:00:00"',
         '"endDate": 20261231',
         '"endDate": "2026-02-30"',
         '"productCode": null',
@@ -473,15 +474,19 @@ CHARGE: dict[str, Any] = {"@id": "/x", "recurringProductId": "x", "productCode":
 def test_a_charge_of_wrong_types_is_malformed(change: str) -> None:
     body = (json.dumps(CHARGE)[:-1] + ", " + change + "}").encode()
     with ScriptedServer([http_answer(200, body)]) as server, scripted(server) as billing:
-        with pytest.raises(pb.MalformedResponse):
+        with pytest.raises(pb.MalformedResponse) as caught:
             billing.customer("1").recurring_products.get("x")
+    assert "another request" not in str(caught.value)
+
+
+def test_a_date_with_the_time_midnight_is_read() -> None:
+    body = json.dumps(CHARGE | {"startDate": "2026-01-01T00:00:00"}).encode()
+    with ScriptedServer([http_answer(200, body)]) as server, scripted(server) as billing:
+        assert billing.customer("1").recurring_products.get("x").start_date == date(2026, 1, 1)
 
 
 def test_a_charge_beyond_the_limits_is_still_read() -> None:
-    own = "/billing/customer/v1/1234/customers/1/recurring-products/x"
-    body = json.dumps(
-        CHARGE | {"@id": own, "text": "x" * 200, "quantity": 0, "unitPrice": 12345678, "vatRate": None}
-    ).encode()
+    body = json.dumps(CHARGE | {"text": "x" * 200, "quantity": 0, "unitPrice": 12345678, "vatRate": None}).encode()
     with ScriptedServer([http_answer(200, body)]) as server, scripted(server) as billing:
         read = billing.customer("1").recurring_products.get("x")
     assert (read.text, read.quantity, read.unit_price, read.vat_rate) == ("x" * 200, 0, Decimal(12345678), None)
