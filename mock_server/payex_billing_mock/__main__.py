@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
 def _epilog() -> str:
     """The kinds of faults, and examples."""
     lines = ["kinds of faults:"]
-    kinds = KINDS | {
+    kinds = {name: kind.meaning for name, kind in KINDS.items()} | {
         "STATUS": "this status, such as 503, in place of the request's effect; VALUE is the Retry-After",
         "STATUS-after": "the request takes effect, then this status",
         "STATUS-problem": "this status with the API's problem as its body, in place of the request's effect",

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from .json_text import render
 from .operations import Action, Operation, read_query
-from .resources import Collection, Resource
+from .resources import Resource
 from .schemas import JsonObject
 from .store import Store
 from .views import ListView, ResourceView
@@ -19,62 +19,50 @@ class Call:
     """A request that has passed every check of the contract.
 
     Attributes:
-        store: the state of the mock.
         ledger: the ledger's number.
         parameters: the decoded path parameters.
         query: the query as sent.
         body: the parsed body; empty for a request without one.
     """
 
-    store: Store
     ledger: str
     parameters: Mapping[str, str]
     query: bytes
     body: JsonObject
 
 
-def perform(operation: Operation, call: Call) -> tuple[str, Resource | None]:
+def perform(store: Store, operation: Operation, call: Call) -> tuple[str, Resource]:
     """Carry out an operation. Return the response text (empty without a body) and the affected resource.
 
-    A list operation returns None in place of the resource.
-    """
-    store, collection = call.store, operation.collection
-    owner = _owner(call, collection)
-    content = call.body
-    if operation.body is not None:
-        content = {name: value for name, value in call.body.items() if name not in operation.body.ignored}
-    if operation.action is Action.LIST:
-        page = operation.paging.page(
-            store.listed(owner, collection), f"{owner.path}/{quote(collection.word)}", read_query(call.query)
-        )
-        return render(operation.view.show(page)) if isinstance(operation.view, ListView) else "", None
-    if operation.action is Action.CREATE:
-        resource = store.create(owner, collection, content)
-    else:
-        resource = store.find(owner, collection, call.parameters[collection.id_parameter or ""])
-        match operation.action:
-            case Action.MERGE:
-                resource = store.merge(resource, content)
-            case Action.REPLACE:
-                kept = operation.body.ignored if operation.body is not None else frozenset()
-                resource = store.replace(resource, content, kept)
-            case Action.REMOVE:
-                store.remove(resource)
-    return render(operation.view.show(resource)) if isinstance(operation.view, ResourceView) else "", resource
-
-
-def _owner(call: Call, collection: Collection) -> Resource:
-    """Return the resource that a collection belongs to.
+    A list operation returns the resource that the list belongs to.
 
     Raises:
-        Refusal: an owner in the path does not exist. The refusal names the first missing owner.
+        Refusal: the operation is not possible in the current state.
     """
-    owners: list[Collection] = []
-    above = collection.owner
-    while above is not None and above.owner is not None:
-        owners.insert(0, above)
-        above = above.owner
-    resource = call.store.ledger(call.ledger)
-    for each in owners:
-        resource = call.store.find(resource, each, call.parameters[each.id_parameter or ""])
+    collection, view = operation.collection, operation.view
+    owner = store.ledger(call.ledger)
+    for each in collection.owners:
+        owner = store.find(owner, each, call.parameters[each.id_parameter or ""])
+    if isinstance(view, ListView):
+        path = f"{owner.path}/{quote(collection.word)}"
+        page = operation.paging.page(store.listed(owner, collection), path, read_query(call.query))
+        return render(view.show(page)), owner
+    resource = _change(store, operation, owner, call)
+    return render(view.show(resource)) if isinstance(view, ResourceView) else "", resource
+
+
+def _change(store: Store, operation: Operation, owner: Resource, call: Call) -> Resource:
+    """Carry out an operation on one item, and return the item."""
+    ignored = operation.body.ignored if operation.body is not None else set()
+    content = {name: value for name, value in call.body.items() if name not in ignored}
+    if operation.action is Action.CREATE:
+        return store.create(owner, operation.collection, content)
+    resource = store.find(owner, operation.collection, call.parameters[operation.collection.id_parameter or ""])
+    match operation.action:
+        case Action.MERGE:
+            return store.merge(resource, content)
+        case Action.REPLACE:
+            return store.replace(resource, content, ignored)
+        case Action.REMOVE:
+            store.remove(resource)
     return resource

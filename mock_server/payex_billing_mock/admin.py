@@ -37,8 +37,7 @@ class Admin:
         status, error = self._change_faults(request)
         state = {"faults": self._faults.pending(), "lateWrites": len(self._faults.late_writes)}
         shown = {} if status == 403 else state
-        body = json.dumps(shown | ({"error": error} if error else {})).encode()
-        return Answer(status, {"Content-Type": "application/json", "Content-Length": str(len(body))}, body)
+        return Answer.of(status, "application/json", json.dumps(shown | ({"error": error} if error else {})))
 
     def _change_faults(self, request: Request) -> tuple[int, str | None]:
         """Carry out a request to `/mock/faults`. Return the status, and an error message or None."""

@@ -16,28 +16,58 @@ from dataclasses import dataclass, replace
 
 from .late_writes import WAIT_SECONDS, LateWrites
 
-# What happens to the connection, and whether the request took effect before.
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of fault.
+
+    Attributes:
+        meaning: what the fault does, in words.
+        takes_effect: whether the request takes effect before the client gets anything.
+        cuts: whether the client gets no complete response.
+        seconds: how many seconds the fault lasts if its value does not say so; empty if the value must say so, None for
+            a fault without seconds.
+    """
+
+    meaning: str
+    takes_effect: bool = True
+    cuts: bool = False
+    seconds: str | None = None
+
+
 KINDS = {
-    "lose-answer": "the request takes effect, then the connection is closed without a response",
-    "reset-before": "the connection is reset before the request takes effect",
-    "reset-after": "the request takes effect, then the connection is reset",
-    "truncate": "the request takes effect, then half the response is sent and the connection closed",
-    "stall": "the request takes effect, then half the response is sent, and nothing more for VALUE seconds "
-    "(default 60)",
-    "latency": "the response takes VALUE seconds longer",
-    "late-commit": "the client gets a reset, a gateway's 502 or a closed connection now, and the request takes effect "
-    "VALUE seconds later; VALUE is SECONDS, or SECONDS,reset, SECONDS,502 or SECONDS,close",
-    "stale-response": "the request takes effect, and a second complete response follows the true one, which stays in "
-    "the connection for the next request; VALUE is its status: 201, 400 (default), 401, 429 or 503",
-    "drip": "the request takes effect, then the head of the response is sent one byte at a time, spread over VALUE "
-    "seconds (default 600)",
+    "lose-answer": Kind("the request takes effect, then the connection is closed without a response", cuts=True),
+    "reset-before": Kind("the connection is reset before the request takes effect", takes_effect=False, cuts=True),
+    "reset-after": Kind("the request takes effect, then the connection is reset", cuts=True),
+    "truncate": Kind("the request takes effect, then half the response is sent and the connection closed", cuts=True),
+    "stall": Kind(
+        "the request takes effect, then half the response is sent, and nothing more for VALUE seconds (default 60)",
+        cuts=True,
+        seconds="60",
+    ),
+    "latency": Kind("the response takes VALUE seconds longer", seconds=""),
+    "late-commit": Kind(
+        "the client gets a reset, a gateway's 502 or a closed connection now, and the request takes effect VALUE "
+        "seconds later; VALUE is SECONDS, or SECONDS,reset, SECONDS,502 or SECONDS,close",
+        takes_effect=False,
+        cuts=True,
+        seconds="",
+    ),
+    "stale-response": Kind(
+        "the request takes effect, and a second complete response follows the true one, which stays in the connection "
+        "for the next request; VALUE is its status: 201, 400 (default), 401, 429 or 503"
+    ),
+    "drip": Kind(
+        "the request takes effect, then the head of the response is sent one byte at a time, spread over VALUE seconds "
+        "(default 600)",
+        seconds="600",
+    ),
 }
 LATE_ENDINGS = ("reset", "502", "close")
 STALE_STATUSES = (201, 400, 401, 429, 503)
 _STATUS = re.compile(r"(?P<status>[45]\d\d)(?P<how>-after|-problem)?")
 _TEXT = re.compile(r"(?P<kind>[a-z0-9-]+)(?:=(?P<value>[^:@]+))?(?::(?P<methods>[A-Za-z,]+))?(?:@(?P<chance>[0-9.]+))?")
 _RETRY_AFTER = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
-_WITH_SECONDS = {"stall": 60.0, "latency": None, "late-commit": None, "drip": 600.0}
 _LONGEST = 3600
 
 
@@ -66,7 +96,7 @@ class Fault:
             raise ValueError(f"there is no fault {self.kind!r}; there are {', '.join(KINDS)}, and statuses such as 503")
         if not 0 <= self.chance <= 1:
             raise ValueError(f"the chance of a fault must be between 0 and 1, not {self.chance}")
-        if self.kind not in KINDS and self.value is not None and not _RETRY_AFTER.fullmatch(self.value):
+        if self.retry_after is not None and not _RETRY_AFTER.fullmatch(self.retry_after):
             raise ValueError(f"the Retry-After of a fault must be printable ASCII, not {self.value!r}")
         _ = self.seconds, self.ending, self.stale_status
 
@@ -101,16 +131,9 @@ class Fault:
         return None if self.kind in KINDS else self.value
 
     @property
-    def is_problem(self) -> bool:
-        """Whether the body of its status is the API's own problem, where an ingress would send a page."""
-        return self.status is not None and self.kind.endswith("-problem")
-
-    @property
     def takes_effect(self) -> bool:
         """Whether the request takes effect before the client gets anything."""
-        if self.kind in KINDS:
-            return self.kind not in {"reset-before", "late-commit"}
-        return self.kind.endswith("-after")
+        return KINDS[self.kind].takes_effect if self.kind in KINDS else self.kind.endswith("-after")
 
     @property
     def is_late(self) -> bool:
@@ -120,26 +143,17 @@ class Fault:
     @property
     def cuts(self) -> bool:
         """Whether the client gets no complete response."""
-        if self.is_late:
-            return self.ending != "502"
-        return self.kind in {"lose-answer", "reset-before", "reset-after", "truncate", "stall"}
-
-    @property
-    def delays(self) -> bool:
-        """Whether the complete response arrives only after the fault's seconds."""
-        return self.kind in {"latency", "drip"}
+        return self.kind in KINDS and KINDS[self.kind].cuts and self.ending != "502"
 
     @property
     def seconds(self) -> float:
         """How long a stall, a latency or a drip takes, or how late a write takes effect."""
-        if self.kind not in _WITH_SECONDS:
+        default = KINDS[self.kind].seconds if self.kind in KINDS else None
+        if default is None:
             return 0.0
-        default = _WITH_SECONDS[self.kind]
-        if self.value is None and default is not None:
-            return default
-        text = (self.value or "").partition(",")[0] if self.is_late else self.value or ""
+        text = self.value or default
         try:
-            seconds = float(text)
+            seconds = float(text.partition(",")[0] if self.is_late else text)
         except ValueError:
             seconds = -1.0
         if not 0 <= seconds < _LONGEST:

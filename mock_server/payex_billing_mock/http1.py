@@ -78,9 +78,7 @@ class RequestReader:
 def refuse_bytes(connection: h11.Connection, stream: Stream, status: int, text: str) -> None:
     """Send the client the reason why the connection ends, unless a response has begun."""
     if connection.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-        body = text.encode()
-        headers = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(body))}
-        stream.write(encode(connection, Answer(status, headers, body), closes=True))
+        stream.write(encode(connection, Answer.of(status, "text/plain; charset=utf-8", text), closes=True))
 
 
 def encode(

@@ -4,27 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
-from typing import Any, Protocol
+from typing import Any
 
 from .contract import Contract, load_contract
 from .messages import Answer
 from .problems import Refusal, invalid
 from .resources import Collection, Key, Resource
 from .schemas import ContractError, Id, JsonObject
+from .sqlite import SqlitePersistence
 from .validation import Failure
-
-
-class Persistence(Protocol):
-    """Saves each change immediately, so that no change that the mock confirmed is lost when the process ends."""
-
-    def load(self) -> Iterable[tuple[Key, JsonObject]]:
-        """Return all resources: an owner before what belongs to it, and each collection in the order of creation."""
-
-    def put(self, key: Key, document: JsonObject) -> None:
-        """Save a new or changed resource."""
-
-    def remove(self, key: Key) -> None:
-        """Delete a resource."""
 
 
 class Store:
@@ -42,23 +30,20 @@ class Store:
         replies: the first request and its response for each idempotency key, by ledger and key.
     """
 
-    def __init__(self, contract: Contract | None = None, persistence: Persistence | None = None) -> None:
+    def __init__(self, contract: Contract | None = None, persistence: SqlitePersistence | None = None) -> None:
         contract = contract or load_contract()
         self._root = contract.root
         self._ledgers: dict[str, Resource] = {}
         self._persistence = persistence
         self.new_id: Callable[[Collection], Id] = lambda collection: collection.new_id()
         self.replies: dict[tuple[str, str], tuple[object, Answer]] = {}
-        for key, document in persistence.load() if persistence is not None else ():
-            self._restore(key, document)
+        if persistence is not None:
+            for key, document in persistence.load():
+                self._restore(key, document)
 
     def ledger(self, number: str) -> Resource:
         """Return a ledger. The mock creates the ledger if it does not exist."""
         return self._ledgers.setdefault(number, Resource(self._root, None, number))
-
-    def adopt(self, ledger: Resource) -> None:
-        """Add a ledger of another store, with all its resources."""
-        self._ledgers[str(ledger.id)] = ledger
 
     def find(self, owner: Resource, collection: Collection, number: str) -> Resource:
         """Return an item of a collection.

@@ -8,10 +8,23 @@ from typing import Any
 
 from .names import are_same, singular, words
 from .resources import Collection, Resource
-from .schemas import ContractError, JsonObject, Node, Schemas
+from .schemas import (
+    ContractError,
+    JsonObject,
+    Node,
+    Shape,
+    allows_null,
+    formats,
+    is_array,
+    is_link,
+    is_number,
+    items,
+    sample,
+    shape,
+    types,
+)
 
 _SELF = (["id"], ["self"], ["self", "link"], ["href"])
-Show = Callable[[Resource], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +39,10 @@ class Base:
     path: str
     origin: str
 
+    def of(self, schema: Node) -> str:
+        """Return the start of the links that a schema describes."""
+        return self.origin + self.path if "uri" in formats(schema) else self.path
+
 
 class ResourceView:
     """Shows an item of a collection in the form of one response.
@@ -37,26 +54,23 @@ class ResourceView:
         ContractError: the mock cannot find the target of a required link, or a value for a required property.
     """
 
-    def __init__(self, schemas: Schemas, base: Base, collection: Collection, schema: Node) -> None:
-        self._schemas, self._base, self._collection = schemas, base, collection
-        shape = schemas.shape(schema)
-        properties = shape.properties
-        links = {name: each for name, each in properties.items() if schemas.is_link(each)}
-        targets = _targets(collection, links, shape.required)
-        self._own: dict[str, Show] = {}
-        for name, each in properties.items():
+    def __init__(self, base: Base, collection: Collection, schema: Node) -> None:
+        whole = shape(schema)
+        targets = _targets(collection, whole)
+        self._own: dict[str, Callable[[Resource], Any]] = {}
+        for name, each in whole.properties.items():
             if name in targets:
-                self._own[name] = self._link(each, targets[name])
+                self._own[name] = _link(base.of(each), targets[name])
             elif name == collection.id_property:
                 self._own[name] = lambda resource: resource.id
-            elif (operations := self._operations(each)) is not None:
-                self._own[name] = operations
-        self._known = frozenset(properties) if shape.is_closed else None
-        self._not_null = frozenset(name for name, each in properties.items() if not schemas.allows_null(each))
+            elif is_array(each) and (names := _operation_names(items(each))) is not None:
+                self._own[name] = _operations(base, collection, each, *names)
+        self._known = frozenset(whole.properties) if whole.is_closed else None
+        self._not_null = frozenset(name for name, each in whole.properties.items() if not allows_null(each))
         sent = collection.create.required & self._not_null
         self._samples = {
-            name: schemas.sample(properties.get(name, {}), name)
-            for name in sorted(shape.required - self._own.keys() - sent)
+            name: sample(whole.properties.get(name, {}), name)
+            for name in sorted(whole.required - self._own.keys() - sent)
         }
 
     def show(self, resource: Resource) -> JsonObject:
@@ -66,96 +80,37 @@ class ResourceView:
             for name, value in resource.document.items()
             if (self._known is None or name in self._known) and not (value is None and name in self._not_null)
         }
-        for name, show in self._own.items():
-            shown[name] = show(resource)
-        for name, sample in self._samples.items():
-            shown.setdefault(name, sample)
-        return shown
-
-    def _link(self, schema: Node, target: Callable[[Resource], str]) -> Show:
-        start = absolute(self._schemas, self._base, schema)
-        return lambda resource: start + target(resource)
-
-    def _operations(self, schema: Node) -> Show | None:
-        """Return a function that lists the operations on a resource, each with a link, a method and a relation.
-
-        Return None if the schema is not a list of operations. The list contains only the operations that add an item to
-        a collection, so an item without collections has an empty list or null.
-        """
-        schemas = self._schemas
-        names = _operation_names(schemas, schema)
-        if names is None:
-            return None
-        href, method, relation = names
-        start = absolute(schemas, self._base, schemas.shape(schemas.items(schema)).properties[href])
-        adds = [child for child in self._collection.children if child.can_create]
-        if not adds and schemas.allows_null(schema):
-            return lambda resource: None
-
-        def show(resource: Resource) -> list[JsonObject]:
-            return [
-                ({relation: f"add-{singular(child.word)}"} if relation else {})
-                | {method: "POST", href: f"{start}{resource.path}/{child.word}"}
-                for child in adds
-            ]
-
-        return show
+        own = {name: show(resource) for name, show in self._own.items()}
+        return self._samples | shown | own
 
 
-def _operation_names(schemas: Schemas, schema: Node) -> tuple[str, str, str | None] | None:
-    """Return the property names for the link, the method and the relation of an operation.
+def _link(start: str, target: Callable[[Resource], str]) -> Callable[[Resource], str]:
+    return lambda resource: start + target(resource)
 
-    Return None if the schema is not a list of operations.
+
+def _targets(collection: Collection, whole: Shape) -> dict[str, Callable[[Resource], str]]:
+    """Return the target of each link of an item: the item, one of its collections, or one of its owners.
+
+    If one link and one collection remain, they belong together.
     """
-    entry = schemas.shape(schemas.items(schema)).properties if schemas.is_array(schema) else {}
-    href = next((name for name, each in entry.items() if schemas.is_link(each)), None)
-    method = next((name for name in entry if words(name)[-1:] == ["method"]), None)
-    if href is None or method is None:
-        return None
-    return href, method, next((name for name in entry if name not in {href, method}), None)
-
-
-def items_of(schemas: Schemas, schema: Node) -> Node | None:
-    """Return the schema of the items in a list response; None if there is no list.
-
-    The list is an array of objects. The array may be inside other objects.
-    """
-    if schemas.is_array(schema):
-        items = schemas.items(schema)
-        return items if schemas.shape(items).properties and _operation_names(schemas, schema) is None else None
-    properties = schemas.shape(schema).properties.values()
-    arrays = [each for each in properties if schemas.is_array(each)]
-    objects = [each for each in properties if "object" in schemas.types(each)]
-    return next((found for each in (*arrays, *objects) if (found := items_of(schemas, each)) is not None), None)
-
-
-def absolute(schemas: Schemas, base: Base, schema: Node) -> str:
-    """Return the start of a link: with the origin if the format of the schema requires an absolute URI."""
-    return base.origin + base.path if schemas.formats(schema) & {"uri", "iri"} else base.path
-
-
-def _targets(
-    collection: Collection, links: Mapping[str, Node], required: frozenset[str]
-) -> dict[str, Callable[[Resource], str]]:
-    """Return the target of each link of an item."""
     targets: dict[str, Callable[[Resource], str]] = {}
+    links = [name for name, schema in whole.properties.items() if is_link(schema)]
     children = list(collection.children)
     for name in links:
+        child = next((each for each in children if are_same(each.word, name)), None)
+        owner = next((each for each in collection.owners if are_same(singular(each.word), name)), None)
         if words(name) in _SELF:
             targets[name] = lambda resource: resource.path
-        elif (child := next((each for each in children if are_same(each.word, name)), None)) is not None:
+        elif child is not None:
             targets[name] = _below(child)
             children.remove(child)
-        elif (steps := _steps_up(collection, name)) > 0:
-            targets[name] = _above(steps)
+        elif owner is not None:
+            targets[name] = _above(owner)
     rest = [name for name in links if name not in targets]
-    if len(rest) == 1:
-        if len(children) == 1:
-            targets[rest[0]] = _below(children[0])
-        elif not children and not any(words(name) in _SELF for name in targets):
-            targets[rest[0]] = lambda resource: resource.path
+    if len(rest) == len(children) == 1:
+        targets[rest[0]] = _below(children[0])
     for name in rest:
-        if name in required and name not in targets:
+        if name in whole.required and name not in targets:
             raise ContractError(f"it cannot be told where the required link {name!r} of {collection.path} leads")
     return targets
 
@@ -164,23 +119,58 @@ def _below(child: Collection) -> Callable[[Resource], str]:
     return lambda resource: f"{resource.path}/{child.word}"
 
 
-def _above(steps: int) -> Callable[[Resource], str]:
+def _above(collection: Collection) -> Callable[[Resource], str]:
     def target(resource: Resource) -> str:
-        for _ in range(steps):
-            resource = resource.owner or resource
+        while resource.collection is not collection and resource.owner is not None:
+            resource = resource.owner
         return resource.path
 
     return target
 
 
-def _steps_up(collection: Collection, name: str) -> int:
-    """Return how many levels above an item the owner with a given name is; 0 if there is no such owner."""
-    steps, owner = 1, collection.owner
-    while owner is not None and owner.word:
-        if words(name) == words(singular(owner.word)):
-            return steps
-        steps, owner = steps + 1, owner.owner
-    return 0
+def _operation_names(entry: Node) -> tuple[str, str, str] | None:
+    """Return the property names for the relation, the method and the link of an operation.
+
+    Return None if a schema does not describe an operation.
+    """
+    properties = shape(entry).properties
+    link = next((name for name, each in properties.items() if is_link(each)), None)
+    method = next((name for name in properties if words(name)[-1:] == ["method"]), None)
+    relation = next((name for name in properties if name not in {link, method}), None)
+    return None if relation is None or method is None or link is None else (relation, method, link)
+
+
+def _operations(
+    base: Base, collection: Collection, schema: Node, relation: str, method: str, link: str
+) -> Callable[[Resource], list[JsonObject] | None]:
+    """Return a function that lists the operations on a resource which add an item to a collection.
+
+    A resource without such operations has an empty list, or null if the schema allows it.
+    """
+    adds = [child for child in collection.children if child.can_create]
+    start = base.of(shape(items(schema)).properties[link])
+
+    def show(resource: Resource) -> list[JsonObject] | None:
+        shown = [
+            {relation: f"add-{singular(child.word)}", method: "POST", link: f"{start}{resource.path}/{child.word}"}
+            for child in adds
+        ]
+        return None if not shown and allows_null(schema) else shown
+
+    return show
+
+
+def items_of(schema: Node) -> Node | None:
+    """Return the schema of the items in a list response; None if there is no list.
+
+    The list is an array of objects. The array may be inside other objects.
+    """
+    if is_array(schema):
+        entry = items(schema)
+        return entry if shape(entry).properties and _operation_names(entry) is None else None
+    properties = shape(schema).properties.values()
+    inside = [*filter(is_array, properties), *(each for each in properties if "object" in types(each))]
+    return next((found for each in inside if (found := items_of(each)) is not None), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,58 +207,48 @@ class ListView:
         ContractError: the response has no list, or has a required property that the mock cannot fill.
     """
 
-    def __init__(self, schemas: Schemas, base: Base, collection: Collection, schema: Node) -> None:
-        self._schemas, self._base = schemas, base
-        items = items_of(schemas, schema)
-        if items is None:
+    def __init__(self, base: Base, collection: Collection, schema: Node) -> None:
+        found = items_of(schema)
+        if found is None:
             raise ContractError(f"the response of GET {collection.path} has no list of items")
-        self._items = items
-        view = ResourceView(schemas, base, collection, items)
-        self._show_items: Callable[[Page], Any] = lambda page: [view.show(resource) for resource in page.resources]
-        self.show = self._show_items if schemas.is_array(schema) else self._object(schema)
+        self._base = base
+        self._items = found
+        self._view = ResourceView(base, collection, found)
+        self.show = self._show_items if is_array(schema) else self._object(schema)
         """A function that returns the body for a page."""
 
+    def _show_items(self, page: Page) -> Any:
+        return [self._view.show(resource) for resource in page.resources]
+
     def _object(self, schema: Node) -> Callable[[Page], Any]:
-        shape = self._schemas.shape(schema)
-        parts: dict[str, Callable[[Page], Any]] = {}
-        for name, each in shape.properties.items():
-            part = self._part(name, each)
-            is_needed = name in shape.required and not self._schemas.allows_null(each)
-            if is_needed and words(name) in (*_PATHS["next"], *_PATHS["previous"]):
-                raise ContractError(f"{name!r} of a list is required and may not be null, but one page has none")
-            if part is not None:
-                parts[name] = part
-            elif name in shape.required:
-                if self._schemas.is_link(each):
-                    raise ContractError(f"it cannot be told where the required link {name!r} of a list leads")
-                parts[name] = _constant(self._schemas.sample(each, name))
-        optional = set(parts) - shape.required
+        whole = shape(schema)
+        parts = {name: self._part(name, each, name in whole.required) for name, each in whole.properties.items()}
 
         def show(page: Page) -> JsonObject:
             values = {name: part(page) for name, part in parts.items()}
-            return {name: value for name, value in values.items() if value is not None or name not in optional}
+            return {name: value for name, value in values.items() if value is not None or name in whole.required}
 
         return show
 
-    def _part(self, name: str, schema: Node) -> Callable[[Page], Any] | None:
-        schemas = self._schemas
-        if schemas.is_array(schema) and schemas.items(schema) is self._items:
+    def _part(self, name: str, schema: Node, is_required: bool) -> Callable[[Page], Any]:
+        """Return a function that returns the value of a property for a page; None for a property to leave out."""
+        if is_array(schema) and items(schema) is self._items:
             return self._show_items
-        if schemas.is_link(schema):
-            role = next((role for role, spellings in _PATHS.items() if words(name) in spellings), None)
-            start = absolute(schemas, self._base, schema)
-            return None if role is None else _path_of(role, start)
-        if schemas.types(schema) & {"integer", "number"}:
-            role = next((role for role, spellings in _NUMBERS.items() if words(name) in spellings), None)
-            return (lambda page: page.numbers[role]) if role else None
-        if "object" in schemas.types(schema) and schemas.shape(schema).properties:
+        if is_link(schema):
+            path = _role(name, _PATHS)
+            if is_required and path != "self" and not allows_null(schema):
+                raise ContractError(f"the mock does not always have a value for the required link {name!r} of a list")
+            start = self._base.of(schema)
+            return lambda page: start + page.paths[path] if path in page.paths else None
+        number = _role(name, _NUMBERS) if is_number(schema) else ""
+        if number:
+            return lambda page: page.numbers[number]
+        if "object" in types(schema) and shape(schema).properties:
             return self._object(schema)
-        return None
+        constant = sample(schema, name) if is_required else None
+        return lambda page: constant
 
 
-def _constant(value: Any) -> Callable[[Page], Any]:
-    return lambda page: value
-
-
-def _path_of(role: str, start: str) -> Callable[[Page], Any]:
-    return lambda page: start + page.paths[role] if role in page.paths else None
+def _role(name: str, spellings: Mapping[str, Sequence[list[str]]]) -> str:
+    """Return the role of a property by its words; empty if its words fit no role."""
+    return next((role for role, names in spellings.items() if words(name) in names), "")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-import time
 from typing import TypeVar
 
 import h11
@@ -19,9 +18,8 @@ from .app import MockApp
 from .console import Console
 from .faults import Fault, Faults
 from .http1 import RequestReader, encode, encode_unasked, half, length_of_head, refuse_bytes
-from .late_writes import LateWrite
 from .messages import REQUEST_SECONDS, Request
-from .misfortune import refusal, stale_response
+from .misfortune import carry_out, stale_response
 from .streams import Stream, TlsStream
 
 IDLE_SECONDS = 300.0
@@ -65,7 +63,6 @@ class WireServer:
         self._request_seconds = request_seconds
         self._idle_seconds = idle_seconds
         self._conversations: set[asyncio.Task[None]] = set()
-        self._late: dict[LateWrite, asyncio.TimerHandle] = {}
         self.connections: set[Stream] = set()  # only those whose client has not left
         self.most_connections = 0
         self.accepted = 0
@@ -85,7 +82,7 @@ class WireServer:
             for task in tuple(self._conversations):
                 task.cancel()
             await asyncio.gather(*self._conversations, return_exceptions=True)
-            self._commit_all()
+            self._faults.late_writes.carry_out_all()
             await _turns()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -137,29 +134,20 @@ class WireServer:
             if pages is not None and (page := pages.answer(request)) is not None:
                 stream.write(encode(connection, page, request))
                 return
-        started = time.perf_counter()
         fault = self._faults.take(request.method)
         if fault is None:
-            answer = self._app.handle(request)
-            self._app.note(request, answer, time.perf_counter() - started)
-            stream.write(encode(connection, answer, request))
+            stream.write(encode(connection, self._app.handle_and_note(request), request))
             return
         await self._answer_with_fault(fault, connection, stream, request)
 
     async def _answer_with_fault(
         self, fault: Fault, connection: h11.Connection, stream: Stream, request: Request
     ) -> None:
-        started = time.perf_counter()
         if fault.kind == "latency":
             await self._pause(fault.seconds, stream)
+        answer = carry_out(self._app, self._faults, fault, request, is_lost=fault.cuts)
         if fault.is_late:
-            self._commit_later(fault.seconds, request)
-        answer = self._app.handle(request) if fault.takes_effect else None
-        if fault.status is not None:
-            answer = refusal(self._app, fault)
-        shown = None if fault.cuts else answer
-        took_effect = fault.takes_effect or fault.is_late
-        self._app.note(request, shown, time.perf_counter() - started, str(fault), took_effect)
+            asyncio.get_running_loop().call_later(fault.seconds, self._faults.late_writes.carry_out_due)
         match fault.ending or fault.kind:
             case "lose-answer" | "close":
                 connection.send_failed()
@@ -185,26 +173,6 @@ class WireServer:
         if await _wait_for_client_to_leave(stream, seconds):
             self.connections.discard(stream)
         await asyncio.sleep(max(0.0, ends - loop.time()))
-
-    # Late writes run on the event loop, so that a late write and a request never run at the same time.
-
-    def _commit_later(self, seconds: float, request: Request) -> None:
-        write = self._faults.late_writes.add(seconds, lambda: self._app.handle(request), has_timer=True)
-        self._late[write] = asyncio.get_running_loop().call_later(seconds, self._commit, write)
-
-    def _commit(self, write: LateWrite) -> None:
-        del self._late[write]
-        self._faults.late_writes.carry_out(write)
-
-    def _commit_all(self) -> None:
-        """Carry out every pending write, so that the final state does not depend on when the mock stops."""
-        loop = asyncio.get_running_loop()
-        for write, timer in sorted(self._late.items(), key=lambda item: item[0].due):
-            timer.cancel()
-            try:
-                self._commit(write)
-            except Exception as error:  # noqa: BLE001 - the other writes must take effect all the same
-                loop.call_exception_handler({"message": "a late write failed", "exception": error})
 
 
 async def _turns(number: int = 5) -> None:
