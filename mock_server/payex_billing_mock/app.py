@@ -168,13 +168,14 @@ class MockApp:
         return ledger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI scope: a request, or the lifespan of the application."""
-        if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
-        elif scope["type"] == "http":
-            await self._http(scope, receive, send)
+        """Handle one HTTP request, as ASGI defines it.
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        Raises:
+            ValueError: the server asks for something else. ASGI servers then continue without, for instance, lifespan
+                events.
+        """
+        if scope["type"] != "http":
+            raise ValueError(f"the mock serves http only, not {scope['type']}")
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         has_body = "content-length" in headers or "transfer-encoding" in headers
         # `asyncio.timeout` works only inside a task, and an application without a limit may run without one.
@@ -255,11 +256,3 @@ async def _read(receive: Receive) -> bytes | None:
         if not message.get("more_body"):
             return bytes(body) if size <= MAX_BODY_BYTES else None
     return None
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        await send({"type": message["type"] + ".complete"})
-        if message["type"] == "lifespan.shutdown":
-            return

@@ -33,20 +33,10 @@ from .schemas import JsonObject, is_array, is_link, is_number
 from .store import Store
 from .traffic import Traffic
 
-PAGES = {
-    b"/": ("index.html", "text/html; charset=utf-8"),
-    b"/console/contract": ("contract.html", "text/html; charset=utf-8"),
-    **{
-        f"/console/{name}".encode(): (name, f"{kind}; charset=utf-8")
-        for name, kind in (
-            ("console.css", "text/css"),
-            ("console.js", "text/javascript"),
-            ("contract.js", "text/javascript"),
-            ("swagger-ui.css", "text/css"),
-            ("swagger-ui-bundle.js", "text/javascript"),
-        )
-    },
-}
+PAGES = {b"/": "index.html", b"/console/contract": "contract.html"}
+for _name in ("console.css", "console.js", "contract.js", "swagger-ui.css", "swagger-ui-bundle.js"):
+    PAGES[f"/console/{_name}".encode()] = _name
+MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 HEADERS = {
     "Cache-Control": "no-cache",
     # Swagger UI, which shows the contract, needs inline styles and has its icons in `data:` URLs.
@@ -82,14 +72,12 @@ class Console:
         self._faults = faults
         self.traffic = Traffic()
         app.observers.append(self.traffic.record)
-        self._timers: list[threading.Timer] = []
 
     def answer(self, request: Request) -> Answer | None:
         """Return the response, or None if the request is not for the console."""
         path = request.raw_path
         if path in PAGES and request.method in {"GET", "HEAD"}:
-            name, kind = PAGES[path]
-            return self._guarded(request) or Answer.of(200, kind, _asset(name), HEADERS)
+            return self._guarded(request) or _page(PAGES[path])
         if path == b"/console/openapi.json":
             return self._guarded(request) or _json(200, self._contract())
         if path == b"/console/state" and request.method == "GET":
@@ -97,11 +85,6 @@ class Console:
         if path.startswith(b"/console/do/") and request.method == "POST":
             return self._guarded(request) or self._do(path.removeprefix(b"/console/do/").decode("latin-1"))
         return None
-
-    def close(self) -> None:
-        """Cancel the timers that would end a fault later."""
-        for timer in self._timers:
-            timer.cancel()
 
     def _guarded(self, request: Request) -> Answer | None:
         """Return a 403 if the request may come from another machine or from a page of another site; otherwise None."""
@@ -164,7 +147,6 @@ class Console:
         active.enter_context(self._faults.active(fault))
         timer = threading.Timer(seconds, active.close)
         timer.daemon = True
-        self._timers.append(timer)
         timer.start()
 
     def _load_sample(self) -> None:
@@ -259,8 +241,9 @@ def _shown(subscription: str, charge: Resource, columns: Iterable[str]) -> dict[
 
 
 @cache
-def _asset(name: str) -> str:
-    return (resources.files(__package__) / "console_assets" / name).read_text(encoding="utf-8")
+def _page(name: str) -> Answer:
+    text = (resources.files(__package__) / "console_assets" / name).read_text(encoding="utf-8")
+    return Answer.of(200, f"{MEDIA_TYPES[name.rpartition('.')[2]]}; charset=utf-8", text, HEADERS)
 
 
 def _json(status: int, value: Any) -> Answer:

@@ -16,6 +16,11 @@ from dataclasses import dataclass, replace
 
 from .late_writes import WAIT_SECONDS, LateWrites
 
+_SECONDS = r"(?P<seconds>(?:[12]\d{3}|3[0-5]\d\d|\d{1,3})(?:\.\d+)?)"  # less than 3600
+_STATUS = re.compile(r"(?P<status>[45]\d\d)(?P<how>-after|-problem)?")
+_TEXT = re.compile(r"(?P<kind>[a-z0-9-]+)(?:=(?P<value>[^:@]+))?(?::(?P<methods>[A-Za-z,]+))?(?:@(?P<chance>[0-9.]+))?")
+LATE_ENDINGS = ("reset", "502", "close")
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -25,14 +30,15 @@ class Kind:
         meaning: what the fault does, in words.
         takes_effect: whether the request takes effect before the client gets anything.
         cuts: whether the client gets no complete response.
-        seconds: how many seconds the fault lasts if its value does not say so; empty if the value must say so, None for
-            a fault without seconds.
+        value: the pattern of the values that the fault may have.
+        default: the value of a fault that names none.
     """
 
     meaning: str
     takes_effect: bool = True
     cuts: bool = False
-    seconds: str | None = None
+    value: str = ""
+    default: str = ""
 
 
 KINDS = {
@@ -43,32 +49,34 @@ KINDS = {
     "stall": Kind(
         "the request takes effect, then half the response is sent, and nothing more for VALUE seconds (default 60)",
         cuts=True,
-        seconds="60",
+        value=_SECONDS,
+        default="60",
     ),
-    "latency": Kind("the response takes VALUE seconds longer", seconds=""),
+    "latency": Kind("the response takes VALUE seconds longer", value=_SECONDS),
     "late-commit": Kind(
         "the client gets a reset, a gateway's 502 or a closed connection now, and the request takes effect VALUE "
         "seconds later; VALUE is SECONDS, or SECONDS,reset, SECONDS,502 or SECONDS,close",
         takes_effect=False,
         cuts=True,
-        seconds="",
+        value=f"{_SECONDS}(?:,(?P<ending>{'|'.join(LATE_ENDINGS)}))?",
     ),
     "stale-response": Kind(
         "the request takes effect, and a second complete response follows the true one, which stays in the connection "
-        "for the next request; VALUE is its status: 201, 400 (default), 401, 429 or 503"
+        "for the next request; VALUE is its status: 201, 400 (default), 401, 429 or 503",
+        value="(?P<stale>201|400|401|429|503)",
+        default="400",
     ),
     "drip": Kind(
         "the request takes effect, then the head of the response is sent one byte at a time, spread over VALUE seconds "
         "(default 600)",
-        seconds="600",
+        value=_SECONDS,
+        default="600",
     ),
 }
-LATE_ENDINGS = ("reset", "502", "close")
-STALE_STATUSES = (201, 400, 401, 429, 503)
-_STATUS = re.compile(r"(?P<status>[45]\d\d)(?P<how>-after|-problem)?")
-_TEXT = re.compile(r"(?P<kind>[a-z0-9-]+)(?:=(?P<value>[^:@]+))?(?::(?P<methods>[A-Za-z,]+))?(?:@(?P<chance>[0-9.]+))?")
-_RETRY_AFTER = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
-_LONGEST = 3600
+# The value of a status is its Retry-After: printable ASCII, because it becomes a header.
+_RETRY_AFTER = r"(?P<retry_after>[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?"
+_STATUS_BEFORE = Kind("a status in place of the request's effect", takes_effect=False, value=_RETRY_AFTER)
+_STATUS_AFTER = Kind("a status after the request's effect", value=_RETRY_AFTER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +104,8 @@ class Fault:
             raise ValueError(f"there is no fault {self.kind!r}; there are {', '.join(KINDS)}, and statuses such as 503")
         if not 0 <= self.chance <= 1:
             raise ValueError(f"the chance of a fault must be between 0 and 1, not {self.chance}")
-        if self.retry_after is not None and not _RETRY_AFTER.fullmatch(self.retry_after):
-            raise ValueError(f"the Retry-After of a fault must be printable ASCII, not {self.value!r}")
-        _ = self.seconds, self.ending, self.stale_status
+        if not re.fullmatch(self._kind.value, self.value or self._kind.default):
+            raise ValueError(f"the fault {self.kind} cannot have the value {self.value!r}: {self._kind.meaning}")
 
     @classmethod
     def parse(cls, text: str) -> Fault:
@@ -120,20 +127,13 @@ class Fault:
     @property
     def status(self) -> int | None:
         """The status of the response in place of the true one, if the fault has such a status."""
-        if self.ending == "502":
-            return 502
-        match = _STATUS.fullmatch(self.kind)
+        match = _STATUS.fullmatch(self.ending or self.kind)
         return int(match["status"]) if match else None
-
-    @property
-    def retry_after(self) -> str | None:
-        """The Retry-After of a status."""
-        return None if self.kind in KINDS else self.value
 
     @property
     def takes_effect(self) -> bool:
         """Whether the request takes effect before the client gets anything."""
-        return KINDS[self.kind].takes_effect if self.kind in KINDS else self.kind.endswith("-after")
+        return self._kind.takes_effect
 
     @property
     def is_late(self) -> bool:
@@ -143,45 +143,36 @@ class Fault:
     @property
     def cuts(self) -> bool:
         """Whether the client gets no complete response."""
-        return self.kind in KINDS and KINDS[self.kind].cuts and self.ending != "502"
+        return self._kind.cuts and self.ending != "502"
 
     @property
     def seconds(self) -> float:
         """How long a stall, a latency or a drip takes, or how late a write takes effect."""
-        default = KINDS[self.kind].seconds if self.kind in KINDS else None
-        if default is None:
-            return 0.0
-        text = self.value or default
-        try:
-            seconds = float(text.partition(",")[0] if self.is_late else text)
-        except ValueError:
-            seconds = -1.0
-        if not 0 <= seconds < _LONGEST:
-            raise ValueError(
-                f"{self.kind} takes a number of seconds from 0 to less than {_LONGEST}, such as {self.kind}=0.5"
-            )
-        return seconds
+        return float(self._part("seconds") or 0)
 
     @property
     def ending(self) -> str | None:
         """What the client of a late commit gets now, one of `LATE_ENDINGS`; None if chance decides."""
-        if not self.is_late or self.value is None or "," not in self.value:
-            return None
-        ending = self.value.partition(",")[2]
-        if ending not in LATE_ENDINGS:
-            raise ValueError(f"the fault late-commit ends with {', '.join(LATE_ENDINGS)}, not {ending!r}")
-        return ending
+        return self._part("ending")
 
     @property
-    def stale_status(self) -> int | None:
-        """The status of the second response, one of `STALE_STATUSES`; None if there is no second response."""
-        if self.kind != "stale-response":
-            return None
-        if self.value is None:
-            return 400
-        if self.value not in map(str, STALE_STATUSES):
-            raise ValueError(f"the fault stale-response takes a status: {', '.join(map(str, STALE_STATUSES))}")
-        return int(self.value)
+    def stale_status(self) -> int:
+        """The status of the second response of the fault `stale-response`."""
+        return int(self._part("stale") or 400)
+
+    @property
+    def retry_after(self) -> str | None:
+        """The Retry-After of a status."""
+        return self._part("retry_after")
+
+    @property
+    def _kind(self) -> Kind:
+        return KINDS.get(self.kind) or (_STATUS_AFTER if self.kind.endswith("-after") else _STATUS_BEFORE)
+
+    def _part(self, name: str) -> str | None:
+        """Return the part of the value that has a name in the pattern of the kind."""
+        match = re.fullmatch(self._kind.value, self.value or self._kind.default)
+        return match.groupdict().get(name) if match else None
 
     def __str__(self) -> str:
         value = f"={self.value}" if self.value is not None else ""

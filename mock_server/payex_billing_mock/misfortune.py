@@ -96,7 +96,7 @@ def refusal(app: MockApp, fault: Fault, status: int) -> Answer:
 
 def stale_response(app: MockApp, fault: Fault, request: Request) -> Answer:
     """Return the second response of the fault `stale-response`: valid and plausible, but it belongs to no request."""
-    status = fault.stale_status or 400
+    status = fault.stale_status
     if status == 201:
         return _stale_charge(app, request)
     # A client that trusts a 429 or 503 waits for 1 second and retries a request that already took effect.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from .names import are_same, only, singular, stem, words
@@ -32,10 +32,11 @@ If the contract does not use the code of the refusal, the mock finds the problem
 """
 
 
+@dataclass(eq=False)
 class Refusal(Exception):
     """The mock rejects a request and responds with a problem.
 
-    Args:
+    Attributes:
         code: a problem type of the contract, or one of the mock's own codes, such as `validation`.
         detail: the text of `detail` in the problem.
         failures: the parameters that failed.
@@ -44,21 +45,12 @@ class Refusal(Exception):
             operation does not declare its status.
     """
 
-    def __init__(
-        self,
-        code: str,
-        detail: str | None = None,
-        *,
-        failures: Sequence[Failure] = (),
-        headers: Mapping[str, str] | None = None,
-        instead: Failure | None = None,
-    ) -> None:
-        super().__init__(code)
-        self.code = code
-        self.detail = detail
-        self.failures = tuple(failures)
-        self.headers = dict(headers or {})
-        self.instead = instead or Failure("body", detail or "is not accepted")
+    code: str
+    detail: str | None = None
+    _: KW_ONLY
+    failures: Sequence[Failure] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    instead: Failure | None = None
 
 
 def invalid(failures: Sequence[Failure]) -> Refusal:
@@ -116,8 +108,9 @@ class ProblemTypes:
         kind = self._find(refusal.code)
         if kind is not None and (declares(kind.status) or kind.status == 401):
             return kind, refusal
-        is_validation = refusal.code == "validation" and refusal.failures
-        return self._validation, refusal if is_validation else invalid([refusal.instead])
+        if refusal.code == "validation" and refusal.failures:
+            return self._validation, refusal
+        return self._validation, invalid([refusal.instead or Failure("body", refusal.detail or "is not accepted")])
 
     def _find(self, code: str) -> ProblemType | None:
         return self.by_code.get(code) or self._of_status.get(_STATUSES.get(code, 0))

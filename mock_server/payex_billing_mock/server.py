@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from .access import is_loopback
+from .admin import Admin
 from .app import MockApp
 from .console import Console
 from .contract import Contract, load_contract
@@ -68,28 +69,22 @@ class MockServer:
         self.host = host
         self.port = port
         self.faults = faults if faults is not None else Faults()
-        self._tls = tls
-        self._site = Console(self.app, self.faults) if console else None
+        self.has_console = console
+        self._scheme = "http" if tls is None else "https"
         self._wire: WireServer | None = None
         if faults is not None or admin or console:
-            self._wire = WireServer(
-                self.app,
-                self.faults,
-                admin=admin,
-                tls=tls,
-                site=self._site,
-                request_seconds=request_seconds,
-                idle_seconds=idle_seconds,
-            )
+            self._wire = WireServer(self.app, self.faults, tls, request_seconds, idle_seconds)
+        if self._wire is not None and admin:
+            self._wire.pages.append(Admin(self.faults).answer)
+        if self._wire is not None and console:
+            self._wire.pages.append(Console(self.app, self.faults).answer)
         self._server = self._wire or FastServer(self.app, tls, request_seconds)
         self._is_running = False
 
     @property
     def url(self) -> str:
         """The origin of the mock, with scheme and port."""
-        scheme = "http" if self._tls is None else "https"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{scheme}://{host}:{self.port}"
+        return self._origin(self.host)
 
     @property
     def console_url(self) -> str | None:
@@ -98,13 +93,9 @@ class MockServer:
         There is none if the console is off. There is also none if the mock is bound neither to a loopback address nor
         to all addresses, because the console responds only at a loopback address.
         """
-        if self._site is None:
-            return None
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
-        if host != "localhost" and not is_loopback(host):
-            return None
-        scheme = "http" if self._tls is None else "https"
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}/"
+        is_here = host == "localhost" or is_loopback(host)
+        return f"{self._origin(host)}/" if self.has_console and is_here else None
 
     @property
     def store(self) -> Store:
@@ -132,8 +123,6 @@ class MockServer:
         if self._is_running:
             self._is_running = False
             self._server.stop()
-        if self._site is not None:
-            self._site.close()
         if self._persistence is not None:
             self._persistence.close()
             self._persistence = None
@@ -148,6 +137,9 @@ class MockServer:
             TimeoutError: some writes have not taken effect after `timeout` seconds.
         """
         self.faults.wait_for_late_writes(timeout)
+
+    def _origin(self, host: str) -> str:
+        return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def __enter__(self) -> Self:
         self.start()

@@ -6,23 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from . import schemas
 from .names import are_same, singular, words
 from .resources import Collection, Resource
-from .schemas import (
-    ContractError,
-    JsonObject,
-    Node,
-    Shape,
-    allows_null,
-    formats,
-    is_array,
-    is_link,
-    is_number,
-    items,
-    sample,
-    shape,
-    types,
-)
+from .schemas import ContractError, JsonObject, Node, Shape
 
 _SELF = (["id"], ["self"], ["self", "link"], ["href"])
 
@@ -41,7 +28,7 @@ class Base:
 
     def of(self, schema: Node) -> str:
         """Return the start of the links that a schema describes."""
-        return self.origin + self.path if "uri" in formats(schema) else self.path
+        return self.origin + self.path if "uri" in schemas.formats(schema) else self.path
 
 
 class ResourceView:
@@ -55,7 +42,7 @@ class ResourceView:
     """
 
     def __init__(self, base: Base, collection: Collection, schema: Node) -> None:
-        whole = shape(schema)
+        whole = schemas.shape(schema)
         targets = _targets(collection, whole)
         self._own: dict[str, Callable[[Resource], Any]] = {}
         for name, each in whole.properties.items():
@@ -63,13 +50,13 @@ class ResourceView:
                 self._own[name] = _link(base.of(each), targets[name])
             elif name == collection.id_property:
                 self._own[name] = lambda resource: resource.id
-            elif is_array(each) and (names := _operation_names(items(each))) is not None:
+            elif schemas.is_array(each) and (names := _operation_names(schemas.items(each))) is not None:
                 self._own[name] = _operations(base, collection, each, *names)
         self._known = frozenset(whole.properties) if whole.is_closed else None
-        self._not_null = frozenset(name for name, each in whole.properties.items() if not allows_null(each))
+        self._not_null = frozenset(name for name, each in whole.properties.items() if not schemas.allows_null(each))
         sent = collection.create.required & self._not_null
         self._samples = {
-            name: sample(whole.properties.get(name, {}), name)
+            name: schemas.sample(whole.properties.get(name, {}), name)
             for name in sorted(whole.required - self._own.keys() - sent)
         }
 
@@ -94,7 +81,7 @@ def _targets(collection: Collection, whole: Shape) -> dict[str, Callable[[Resour
     If one link and one collection remain, they belong together.
     """
     targets: dict[str, Callable[[Resource], str]] = {}
-    links = [name for name, schema in whole.properties.items() if is_link(schema)]
+    links = [name for name, schema in whole.properties.items() if schemas.is_link(schema)]
     children = list(collection.children)
     for name in links:
         child = next((each for each in children if are_same(each.word, name)), None)
@@ -133,8 +120,8 @@ def _operation_names(entry: Node) -> tuple[str, str, str] | None:
 
     Return None if a schema does not describe an operation.
     """
-    properties = shape(entry).properties
-    link = next((name for name, each in properties.items() if is_link(each)), None)
+    properties = schemas.shape(entry).properties
+    link = next((name for name, each in properties.items() if schemas.is_link(each)), None)
     method = next((name for name in properties if words(name)[-1:] == ["method"]), None)
     relation = next((name for name in properties if name not in {link, method}), None)
     return None if relation is None or method is None or link is None else (relation, method, link)
@@ -148,14 +135,14 @@ def _operations(
     A resource without such operations has an empty list, or null if the schema allows it.
     """
     adds = [child for child in collection.children if child.can_create]
-    start = base.of(shape(items(schema)).properties[link])
+    start = base.of(schemas.shape(schemas.items(schema)).properties[link])
 
     def show(resource: Resource) -> list[JsonObject] | None:
         shown = [
             {relation: f"add-{singular(child.word)}", method: "POST", link: f"{start}{resource.path}/{child.word}"}
             for child in adds
         ]
-        return None if not shown and allows_null(schema) else shown
+        return None if not shown and schemas.allows_null(schema) else shown
 
     return show
 
@@ -165,11 +152,11 @@ def items_of(schema: Node) -> Node | None:
 
     The list is an array of objects. The array may be inside other objects.
     """
-    if is_array(schema):
-        entry = items(schema)
-        return entry if shape(entry).properties and _operation_names(entry) is None else None
-    properties = shape(schema).properties.values()
-    inside = [*filter(is_array, properties), *(each for each in properties if "object" in types(each))]
+    if schemas.is_array(schema):
+        entry = schemas.items(schema)
+        return entry if schemas.shape(entry).properties and _operation_names(entry) is None else None
+    properties = schemas.shape(schema).properties.values()
+    inside = [*filter(schemas.is_array, properties), *(each for each in properties if "object" in schemas.types(each))]
     return next((found for each in inside if (found := items_of(each)) is not None), None)
 
 
@@ -214,14 +201,14 @@ class ListView:
         self._base = base
         self._items = found
         self._view = ResourceView(base, collection, found)
-        self.show = self._show_items if is_array(schema) else self._object(schema)
+        self.show = self._show_items if schemas.is_array(schema) else self._object(schema)
         """A function that returns the body for a page."""
 
     def _show_items(self, page: Page) -> Any:
         return [self._view.show(resource) for resource in page.resources]
 
     def _object(self, schema: Node) -> Callable[[Page], Any]:
-        whole = shape(schema)
+        whole = schemas.shape(schema)
         parts = {name: self._part(name, each, name in whole.required) for name, each in whole.properties.items()}
 
         def show(page: Page) -> JsonObject:
@@ -232,20 +219,20 @@ class ListView:
 
     def _part(self, name: str, schema: Node, is_required: bool) -> Callable[[Page], Any]:
         """Return a function that returns the value of a property for a page; None for a property to leave out."""
-        if is_array(schema) and items(schema) is self._items:
+        if schemas.is_array(schema) and schemas.items(schema) is self._items:
             return self._show_items
-        if is_link(schema):
+        if schemas.is_link(schema):
             path = _role(name, _PATHS)
-            if is_required and path != "self" and not allows_null(schema):
+            if is_required and path != "self" and not schemas.allows_null(schema):
                 raise ContractError(f"the mock does not always have a value for the required link {name!r} of a list")
             start = self._base.of(schema)
             return lambda page: start + page.paths[path] if path in page.paths else None
-        number = _role(name, _NUMBERS) if is_number(schema) else ""
+        number = _role(name, _NUMBERS) if schemas.is_number(schema) else ""
         if number:
             return lambda page: page.numbers[number]
-        if "object" in types(schema) and shape(schema).properties:
+        if "object" in schemas.types(schema) and schemas.shape(schema).properties:
             return self._object(schema)
-        constant = sample(schema, name) if is_required else None
+        constant = schemas.sample(schema, name) if is_required else None
         return lambda page: constant
 
 

@@ -11,19 +11,20 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 
 import h11
 
-from .admin import Admin
 from .app import MockApp
-from .console import Console
 from .faults import Fault, Faults
 from .http1 import Conversation, encode_unasked, half, length_of_head
-from .messages import Request
+from .messages import Answer, Request
 from .misfortune import carry_out, stale_response
 from .streams import Stream, listen
 from .tls import Tls
 
+Pages = Callable[[Request], Answer | None]
+"""Returns the response to a request for something beside the API; None for a request with another path."""
 IDLE_SECONDS = 300.0
 
 
@@ -37,35 +38,26 @@ class WireServer:
     Args:
         app: the mock.
         faults: the faults that requests meet.
-        admin: whether `/mock/faults` shows and changes the faults; see `Admin`.
         tls: the certificates; None means plain HTTP.
-        site: the console; None means that the mock serves no console.
         request_seconds: the longest time for a TLS handshake, and for one request from its first byte to its last
             (for the first request: from the start of the connection). Then the mock ends the connection.
         idle_seconds: the longest time between two requests of one connection, and for a client to receive a response.
             The default is much longer than common clients keep idle connections, so the mock rarely ends one first.
 
     Attributes:
+        pages: what the mock serves beside the API.
         connections: the connections whose client has not left.
         most_connections: the largest number of connections at one time.
         accepted: the number of accepted connections.
     """
 
     def __init__(
-        self,
-        app: MockApp,
-        faults: Faults,
-        *,
-        admin: bool,
-        tls: Tls | None,
-        site: Console | None,
-        request_seconds: float,
-        idle_seconds: float,
+        self, app: MockApp, faults: Faults, tls: Tls | None, request_seconds: float, idle_seconds: float
     ) -> None:
         self._app = app
         self._faults = faults
-        self._pages = [pages for pages in (Admin(faults) if admin else None, site) if pages is not None]
         self._tls = tls
+        self.pages: list[Pages] = []
         self._request_seconds = request_seconds
         self._idle_seconds = idle_seconds
         self._stopping = threading.Event()
@@ -140,8 +132,8 @@ class WireServer:
             self._threads.pop(threading.current_thread(), None)
 
     def _answer(self, conversation: Conversation, stream: Stream, request: Request) -> None:
-        for pages in self._pages:
-            if (page := pages.answer(request)) is not None:
+        for pages in self.pages:
+            if (page := pages(request)) is not None:
                 stream.write(conversation.encode(page, request))
                 return
         fault = self._faults.take(request.method)
