@@ -61,16 +61,16 @@ class Admin:
             return 415, "Send the faults with Content-Type: application/json."
         if request.body is None:
             return 413, f"The body must have at most {MAX_BODY_BYTES} bytes."
-        example = 'Send {"faults": ["lose-answer:POST"]}'
         try:
-            value = parse(request.body)
+            self._faults.queue(*_texts(request.body))
         except ValueError as problem:
-            return 400, f"{example}; the body is not JSON: {problem}."
-        texts = value.get("faults") if isinstance(value, dict) else None
-        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            return 400, f"{example}: an object with a list of texts."
-        try:
-            self._faults.queue(*texts)
-        except ValueError as problem:
-            return 400, f"{example}; {problem}."
+            return 400, f'Send {{"faults": ["lose-answer:POST"]}}. The mock cannot use this body: {problem}.'
         return 200, None
+
+
+def _texts(body: bytes) -> list[str]:
+    value = parse(body)
+    texts = value.get("faults") if isinstance(value, dict) else None
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise ValueError("it is not an object with a list of texts")
+    return texts

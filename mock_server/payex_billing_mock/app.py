@@ -15,7 +15,7 @@ from .contract import Contract, load_contract
 from .json_text import parse, render
 from .messages import DRAINED_BYTES, MAX_BODY_BYTES, Answer, Handled, Request
 from .operations import Operation
-from .problems import Refusal, invalid
+from .problems import ProblemView, Refusal, invalid
 from .schemas import JsonObject
 from .store import Store
 from .validation import Failure
@@ -45,6 +45,7 @@ class MockApp:
         interceptor: a function that responds to each request in place of the mock. It receives the request and the
             mock's own `respond`, which it may call. None means that the mock itself responds.
         observers: functions that the mock calls with each request once the response is ready.
+        lock: held while the mock reads or changes its state.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class MockApp:
         self._ledger_of_token = {token: ledger for ledger, token in ledgers.items()}
         if len(self._ledger_of_token) != len(ledgers):
             raise ValueError("two ledgers have the same token")
-        self._lock = threading.Lock()
+        self.lock = threading.RLock()
         self.ledgers = tuple(ledgers)
         self.interceptor: Interceptor | None = None
         self.observers: list[Observer] = []
@@ -95,7 +96,7 @@ class MockApp:
             operation = route.operations.get(request.method)
             if operation is None:
                 raise Refusal("method-not-allowed", headers={"Allow": ", ".join(sorted(route.operations))})
-            with self._lock:
+            with self.lock:
                 return self._respond(request, operation, parameters)
         except Refusal as refusal:
             return self.refuse(refusal, operation)
@@ -104,12 +105,11 @@ class MockApp:
         """Return the response for a refusal, in the form that the operation declares."""
         declares = operation.declares if operation is not None else lambda _: True
         kind, told = self.contract.problems.of(refusal, declares)
-        view = self.contract.problem_view
+        view: ProblemView | None = self.contract.problem_view
         if operation is not None and operation.declares(kind.status):
-            own = operation.problem_view(kind.status)
-            if own is None:
-                return Answer.of(kind.status, None, "", refusal.headers)
-            view = own
+            view = operation.problem_view(kind.status)
+        if view is None:
+            return Answer.of(kind.status, None, "", refusal.headers)
         return Answer.of(kind.status, view.media_type, render(view.body(kind, told)), refusal.headers)
 
     def _respond(self, request: Request, operation: Operation, parameters: Mapping[str, str]) -> Answer:
@@ -221,13 +221,9 @@ def _body(request: Request, operation: Operation) -> JsonObject:
 
 def _reason(error: ValueError) -> str:
     """Return why a text is not JSON. The reason does not contain the text itself."""
-    match error:
-        case UnicodeDecodeError():
-            return "not UTF-8"
-        case UnicodeEncodeError():
-            return "a lone surrogate"
-        case _:
-            return str(error)
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    return "a lone surrogate" if isinstance(error, UnicodeEncodeError) else str(error)
 
 
 def _check_media_type(headers: Mapping[str, str], allowed: Sequence[str]) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from importlib import resources
@@ -109,15 +109,14 @@ class Console:
         return document | {"servers": [own]}
 
     def _state(self) -> dict[str, Any]:
-        store = self._app.store
-        today = datetime.now(UTC).date()
         columns = _columns(self._app.contract)
+        names = [column["name"] for column in columns]
         exchanges = list(self.traffic)[: -REQUESTS - 1 : -1]
+        with self._app.lock:
+            ledgers = [_ledger(self._app.store, number, names) for number in self._app.ledgers]
         return {
             "columns": columns,
-            "ledgers": [
-                _ledger(store, number, today, [each["name"] for each in columns]) for number in self._app.ledgers
-            ],
+            "ledgers": ledgers,
             "faults": self._faults.pending(),
             "requests": [asdict(each) | {"at": each.at.isoformat(timespec="milliseconds")} for each in exchanges],
             "count": self.traffic.count,
@@ -132,11 +131,13 @@ class Console:
             self._faults.clear()
         elif button == "reset":
             self._faults.forget_late_writes()
-            self._app.store.clear()
+            with self._app.lock:
+                self._app.store.clear()
             self.traffic.clear()
             self._faults.clear()
         elif button == "sample":
-            self._load_sample()
+            with self._app.lock:
+                self._load_sample()
         else:
             return _json(404, {"error": "There is no such button."})
         return _json(200, self._state())
@@ -191,53 +192,56 @@ def _columns(contract: Contract) -> list[dict[str, Any]]:
     return []
 
 
-def _ledger(store: Store, number: str, today: date, columns: Iterable[str]) -> dict[str, Any]:
+def _ledger(store: Store, number: str, columns: Sequence[str]) -> dict[str, Any]:
     customers = list(store.customers(number))
     charges = [charge for customer in customers for _, charge in _charges(customer)]
     return {
         "no": number,
         "customers": len(customers),
-        "subscriptions": sum(len(each.subscriptions) for each in customers),
+        "subscriptions": sum(len(customer.subscriptions) for customer in customers),
         "charges": len(charges),
-        "money": list(_money(charges, today)),
-        "latest": [_customer(each, columns) for each in customers[: -CUSTOMERS - 1 : -1]],
+        "money": [{"month": month, "amount": f"{_money(charges, month):.2f}"} for month in _months()],
+        "latest": [_customer(customer, columns) for customer in customers[: -CUSTOMERS - 1 : -1]],
     }
 
 
-def _money(charges: list[Resource], today: date) -> Iterator[dict[str, str]]:
-    """Yield the total amount without VAT of the charges that are open in each month, from this month on."""
+def _months() -> Iterator[str]:
+    """Yield this month and the months after it, in the form yyyy-MM."""
+    today = datetime.now(UTC).date()
     for ahead in range(MONTHS):
         years, month = divmod(today.month - 1 + ahead, 12)
-        name = f"{today.year + years:04}-{month + 1:02}"
-        amount = Decimal(0)
-        for charge in charges:
-            document, names = charge.document, charge.collection.meanings
-            # Months in the form yyyy-MM compare correctly as text.
-            begun = (document.get(names.start or "") or "")[:7] <= name
-            if begun and (document.get(names.end or "") or "9999-12")[:7] >= name:
-                quantity = document.get(names.quantity) or 0 if names.quantity else 1
-                amount += Decimal(str(quantity)) * Decimal(str(document.get(names.price or "") or 0))
-        yield {"month": name, "amount": f"{amount:.2f}"}
+        yield f"{today.year + years:04}-{month + 1:02}"
 
 
-def _customer(customer: Resource, columns: Iterable[str]) -> dict[str, Any]:
+def _money(charges: Iterable[Resource], month: str) -> Decimal:
+    """Return the total amount without VAT of the charges that are open in a month."""
+    amount = Decimal(0)
+    for charge in charges:
+        document, names = charge.document, charge.collection.meanings
+        # Months in the form yyyy-MM compare correctly as text.
+        if (document.get(names.start) or "")[:7] <= month <= (document.get(names.end) or "9999-12")[:7]:
+            quantity = document.get(names.quantity) or 0 if names.quantity else 1
+            amount += Decimal(str(quantity)) * Decimal(str(document.get(names.price) or 0))
+    return amount
+
+
+def _customer(customer: Resource, columns: Sequence[str]) -> dict[str, Any]:
     return {
         "no": str(customer.id),
         "href": quote(str(customer.id), safe=""),
         "subscriptions": list(customer.subscriptions),
-        "charges": [_shown(subscription, charge, columns) for subscription, charge in _charges(customer)],
+        "charges": [
+            {"subscription": subscription, "id": charge.id} | {name: charge.document.get(name) for name in columns}
+            for subscription, charge in _charges(customer)
+        ],
     }
 
 
 def _charges(customer: Resource) -> Iterator[tuple[str, Resource]]:
-    yield from (("", charge) for charge in customer.charges.values())
-    for number, subscription in customer.subscriptions.items():
-        yield from ((number, charge) for charge in subscription.charges.values())
-
-
-def _shown(subscription: str, charge: Resource, columns: Iterable[str]) -> dict[str, Any]:
-    shown = {name: charge.document.get(name) for name in columns}
-    return {"subscription": subscription, "id": charge.id, **shown}
+    """Yield each charge of a customer with the number of its subscription; empty for a charge without one."""
+    for number, owner in {"": customer, **customer.subscriptions}.items():
+        for charge in owner.charges.values():
+            yield number, charge
 
 
 @cache

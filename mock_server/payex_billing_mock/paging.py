@@ -47,7 +47,7 @@ class Paging:
         """
         total = len(resources)
         if self._position is None:
-            return Page(resources, {"self": path}, {"total": total, "page": 1, "size": total})
+            return Page(resources, {"self": path}, total)
         name = self._position.name
         try:
             size = int(query.get(self._size_name, self._default_size))
@@ -67,5 +67,4 @@ class Paging:
             paths["next"] = at(start + size)
         if start > 0:
             paths["previous"] = at(max(0, start - size))
-        numbers = {"total": total, "page": start // size + self._first, "size": size}
-        return Page(resources[start : start + size], paths, numbers)
+        return Page(resources[start : start + size], paths, total)

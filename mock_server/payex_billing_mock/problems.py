@@ -123,6 +123,17 @@ def _is_about(code: str, collection: Collection) -> bool:
     return any(f"-{name}-" in f"-{'-'.join(words(code))}-" for name in names)
 
 
+_Writer = Callable[[ProblemType, Refusal], Any]
+_ROLES: Mapping[str, _Writer] = {
+    "type": lambda kind, refusal: TYPE_PREFIX + kind.code,
+    "title": lambda kind, refusal: kind.title,
+    "status": lambda kind, refusal: kind.status,
+    "detail": lambda kind, refusal: refusal.detail,
+    "instance": lambda kind, refusal: f"urn:uuid:{uuid.uuid4()}",
+}
+"""The value of each property of a problem, by the words of the property."""
+
+
 class ProblemView:
     """Writes problems in the form of one response of the contract.
 
@@ -134,34 +145,24 @@ class ProblemView:
     def __init__(self, media_type: str, schema: Node) -> None:
         self.media_type = media_type
         whole = shape(schema)
-        self._properties = whole.properties
-        self._writers = {name: _failure_writer(each) for name, each in whole.properties.items()}
-        self._samples = {
-            name: sample(whole.properties.get(name, {}), name)
-            for name in whole.required
-            if not any(are_same(name, known) for known in ("type", "title", "status", "instance"))
-        }
+        self._writers = {name: _writer(name, each, name in whole.required) for name, each in whole.properties.items()}
 
     def body(self, kind: ProblemType, refusal: Refusal) -> dict[str, Any]:
         """Return the body of a problem, with a new instance id."""
-        roles = {
-            "type": TYPE_PREFIX + kind.code,
-            "title": kind.title,
-            "status": kind.status,
-            "detail": refusal.detail,
-            "instance": f"urn:uuid:{uuid.uuid4()}",
-        }
-        body: dict[str, Any] = {}
-        for name in self._properties:
-            write = self._writers[name]
-            value = next((value for role, value in roles.items() if are_same(name, role)), None)
-            if write is not None and refusal.failures:
-                body[name] = write(refusal.failures)
-            elif value is not None:
-                body[name] = value
-            elif name in self._samples:
-                body[name] = self._samples[name]
-        return body
+        values = {name: write(kind, refusal) for name, write in self._writers.items()}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def _writer(name: str, schema: Node, is_required: bool) -> _Writer:
+    """Return a function that returns the value of a property; None for a property to leave out."""
+    for role, write in _ROLES.items():
+        if are_same(name, role):
+            return write
+    report = _failure_writer(schema)
+    if report is not None:
+        return lambda kind, refusal: report(refusal.failures) if refusal.failures or is_required else None
+    constant = sample(schema, name) if is_required else None
+    return lambda kind, refusal: constant
 
 
 def _failure_writer(schema: Node) -> Callable[[Sequence[Failure]], Any] | None:

@@ -19,13 +19,13 @@ Key = tuple[Id, ...]
 
 @dataclass(frozen=True, slots=True)
 class Meanings:
-    """The names of the charge properties that the mock itself uses; None if the contract has no such property."""
+    """The names of the charge properties that the mock itself uses; empty if the contract has no such property."""
 
-    start: str | None = None
-    end: str | None = None
-    billed_until: str | None = None
-    quantity: str | None = None
-    price: str | None = None
+    start: str = ""
+    end: str = ""
+    billed_until: str = ""
+    quantity: str = ""
+    price: str = ""
 
 
 @dataclass(eq=False, slots=True)

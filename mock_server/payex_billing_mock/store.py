@@ -53,9 +53,8 @@ class Store:
         """
         found = owner.items.get(collection.word, {}).get(number)
         if found is None:
-            raise Refusal(
-                collection.not_found, instead=Failure(collection.id_parameter or collection.word, "does not exist")
-            )
+            missing = Failure(collection.id_parameter or collection.word, "does not exist")
+            raise Refusal(collection.not_found, instead=missing)
         return found
 
     def listed(self, owner: Resource, collection: Collection) -> list[Resource]:
@@ -152,11 +151,11 @@ class Store:
 
     def _bill(self, charge: Resource, until: str) -> bool:
         names = charge.collection.meanings
-        if names.billed_until is None:
+        if not names.billed_until:
             raise ContractError("a charge of the contract does not show up to when it is billed")
-        has_started = (charge.document.get(names.start or "") or "") <= until
+        has_started = (charge.document.get(names.start) or "") <= until
         if has_started:
-            end = min(until, charge.document.get(names.end or "") or until)
+            end = min(until, charge.document.get(names.end) or until)
             self._set(charge, charge.document | {names.billed_until: end})
         return has_started
 
@@ -198,7 +197,7 @@ def _child(collection: Collection, role: str) -> Collection:
 
 def _refuse_end_before_start(collection: Collection, document: Mapping[str, Any]) -> None:
     names = collection.meanings
-    start, end = document.get(names.start or ""), document.get(names.end or "")
-    if names.start and names.end and start is not None and end is not None and end < start:  # yyyy-MM-dd: text order
+    start, end = document.get(names.start), document.get(names.end)
+    if start is not None and end is not None and end < start:  # yyyy-MM-dd: text order
         failure = Failure(names.end, f"must not be before {names.start}")
         raise Refusal("unprocessable", "The charge ends before it starts", failures=[failure], instead=failure)

@@ -167,12 +167,12 @@ class Page:
     Attributes:
         resources: the resources on this page.
         paths: the paths, below the API's base path, of this page (`self`) and, if any, of `next` and `previous`.
-        numbers: the number of resources in the whole list (`total`), the number of this `page`, and its `size`.
+        total: the number of resources in the whole list.
     """
 
     resources: Sequence[Resource]
     paths: Mapping[str, str]
-    numbers: Mapping[str, int]
+    total: int
 
 
 _PATHS = {
@@ -180,11 +180,7 @@ _PATHS = {
     "next": (["next"], ["next", "page"], ["next", "link"]),
     "previous": (["prev"], ["previous"], ["previous", "page"], ["prev", "page"]),
 }
-_NUMBERS = {
-    "total": (["total"], ["total", "count"], ["total", "items"], ["total", "records"]),
-    "page": (["page"], ["page", "number"], ["current", "page"]),
-    "size": (["page", "size"], ["size"], ["limit"], ["per", "page"]),
-}
+_TOTAL = (["total"], ["total", "count"], ["total", "items"], ["total", "records"])
 
 
 class ListView:
@@ -222,20 +218,14 @@ class ListView:
         if schemas.is_array(schema) and schemas.items(schema) is self._items:
             return self._show_items
         if schemas.is_link(schema):
-            path = _role(name, _PATHS)
+            path = next((role for role, spellings in _PATHS.items() if words(name) in spellings), "")
             if is_required and path != "self" and not schemas.allows_null(schema):
                 raise ContractError(f"the mock does not always have a value for the required link {name!r} of a list")
             start = self._base.of(schema)
             return lambda page: start + page.paths[path] if path in page.paths else None
-        number = _role(name, _NUMBERS) if schemas.is_number(schema) else ""
-        if number:
-            return lambda page: page.numbers[number]
+        if schemas.is_number(schema) and words(name) in _TOTAL:
+            return lambda page: page.total
         if "object" in schemas.types(schema) and schemas.shape(schema).properties:
             return self._object(schema)
         constant = schemas.sample(schema, name) if is_required else None
         return lambda page: constant
-
-
-def _role(name: str, spellings: Mapping[str, Sequence[list[str]]]) -> str:
-    """Return the role of a property by its words; empty if its words fit no role."""
-    return next((role for role, names in spellings.items() if words(name) in names), "")
