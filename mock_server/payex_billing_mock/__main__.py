@@ -12,7 +12,7 @@ from typing import NoReturn
 from .contract import ContractError, load_contract
 from .faults import KINDS, Faults
 from .server import MockServer, allow_many_connections
-from .tls import Tls
+from .streams import Tls
 
 STATUSES = {
     "STATUS": "this status, such as 503, in place of the request's effect; VALUE is the Retry-After",

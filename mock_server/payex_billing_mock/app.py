@@ -7,18 +7,20 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from email.message import Message
 from typing import Any
+from urllib.parse import quote
 
-from .actions import Call, perform
 from .contract import Contract, load_contract
 from .json_text import parse, render
 from .messages import DRAINED_BYTES, MAX_BODY_BYTES, Answer, Handled, Request
-from .operations import Operation
-from .problems import ProblemView, Refusal, invalid
+from .operations import Action, Operation, read_query
+from .problems import Failure, ProblemView, Refusal, invalid
+from .resources import Resource
 from .schemas import JsonObject
 from .store import Store
-from .validation import Failure
+from .views import ListView, ResourceView
 
 __all__ = ["Answer", "Handled", "Interceptor", "MockApp", "Observer", "Request", "Respond", "create_app"]
 
@@ -29,6 +31,23 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Observer = Callable[[Handled], None]
 Respond = Callable[[Request], Answer]
 Interceptor = Callable[[Request, Respond], Answer]
+
+
+@dataclass(slots=True)
+class Call:
+    """A request that has passed every check of the contract.
+
+    Attributes:
+        ledger: the ledger's number.
+        parameters: the decoded path parameters.
+        query: the query as sent.
+        body: the parsed body; empty for a request without one.
+    """
+
+    ledger: str
+    parameters: Mapping[str, str]
+    query: bytes
+    body: JsonObject
 
 
 class MockApp:
@@ -122,7 +141,7 @@ class MockApp:
         return self._perform(operation, call) if key is None else self._perform_once(key, request, operation, call)
 
     def _perform(self, operation: Operation, call: Call) -> Answer:
-        text, resource = perform(self.store, operation, call)
+        text, resource = _perform(self.store, operation, call)
         location = f"{self.contract.base_path}{resource.path}"
         headers = {name: location if value is None else value for name, value in operation.headers.items()}
         return Answer.of(operation.success, operation.media_type, text, headers)
@@ -199,6 +218,43 @@ class MockApp:
 def create_app(ledgers: Mapping[str, str], *, store: Store | None = None, contract: Contract | None = None) -> MockApp:
     """Create the ASGI application; see `MockApp` for the arguments."""
     return MockApp(ledgers, store=store, contract=contract)
+
+
+def _perform(store: Store, operation: Operation, call: Call) -> tuple[str, Resource]:
+    """Carry out an operation. Return the response text (empty without a body) and the affected resource.
+
+    A list operation returns the resource that the list belongs to.
+
+    Raises:
+        Refusal: the operation is not possible in the current state.
+    """
+    collection, view = operation.collection, operation.view
+    owner = store.ledger(call.ledger)
+    for each in collection.owners:
+        owner = store.find(owner, each, call.parameters[each.id_parameter or ""])
+    if isinstance(view, ListView):
+        path = f"{owner.path}/{quote(collection.word)}"
+        page = operation.paging.page(store.listed(owner, collection), path, read_query(call.query))
+        return render(view.show(page)), owner
+    resource = _change(store, operation, owner, call)
+    return render(view.show(resource)) if isinstance(view, ResourceView) else "", resource
+
+
+def _change(store: Store, operation: Operation, owner: Resource, call: Call) -> Resource:
+    """Carry out an operation on one item, and return the item."""
+    ignored = operation.body.ignored if operation.body is not None else set()
+    content = {name: value for name, value in call.body.items() if name not in ignored}
+    if operation.action is Action.CREATE:
+        return store.create(owner, operation.collection, content)
+    resource = store.find(owner, operation.collection, call.parameters[operation.collection.id_parameter or ""])
+    match operation.action:
+        case Action.MERGE:
+            return store.merge(resource, content)
+        case Action.REPLACE:
+            return store.replace(resource, content, ignored)
+        case Action.REMOVE:
+            store.remove(resource)
+    return resource
 
 
 def _body(request: Request, operation: Operation) -> JsonObject:

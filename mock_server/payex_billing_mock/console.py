@@ -1,7 +1,7 @@
 """The console: pages that show the mock's state, with buttons that make requests fail.
 
 The console responds only to browsers on this machine: the peer's address must be a loopback address, and the Host
-header must be a loopback name. The request of a button also needs the header `X-Payex-Console: 1`. The module `access`
+header must be a loopback name. The request of a button also needs the header `X-Payex-Console: 1`. The module `admin`
 explains why. The console never shows a token.
 """
 
@@ -20,7 +20,7 @@ from itertools import cycle, islice
 from typing import Any
 from urllib.parse import quote
 
-from .access import GUARD, has_guard, has_loopback_host, is_loopback
+from .admin import GUARD, has_guard, has_loopback_host, is_loopback
 from .app import MockApp
 from .contract import Contract
 from .faults import Faults
@@ -29,7 +29,7 @@ from .messages import Answer, Request
 from .names import words
 from .operations import Action, Body
 from .resources import Collection, Resource
-from .schemas import JsonObject, is_array, is_link, is_number
+from .schemas import is_array, is_link, is_number
 from .store import Store
 from .traffic import Traffic
 
@@ -163,21 +163,16 @@ class Console:
                     owner = _sample_item(store, owner, collection, bodies[collection], number)
             charges = owner.collection.child("charge")
             if charges is not None and charges in bodies:
-                for example in islice(cycle(_contents(bodies[charges])), count):
+                for example in islice(cycle(bodies[charges].examples()), count):
                     store.create(owner, charges, example)
 
 
 def _sample_item(store: Store, owner: Resource, collection: Collection, body: Body, number: str) -> Resource:
     """Return a customer or subscription of the sample. Create it if it does not exist."""
-    name, content = collection.id_property, _contents(body)[0]
+    name, content = collection.id_property, body.examples()[0]
     if name in content:
         content = content | {name: type(content[name])(number)}
     return owner.items.get(collection.word, {}).get(number) or store.create(owner, collection, content)
-
-
-def _contents(body: Body) -> list[JsonObject]:
-    """Return the example bodies of an operation; a made-up body if the contract has no example."""
-    return body.examples or [body.sample()]
 
 
 def _columns(contract: Contract) -> list[dict[str, Any]]:

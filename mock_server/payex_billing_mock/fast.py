@@ -13,8 +13,7 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server as Granian
 
 from .app import MockApp
-from .streams import listen
-from .tls import Tls
+from .streams import Tls, listen
 
 START_SECONDS, STOP_SECONDS = 10.0, 2.0
 

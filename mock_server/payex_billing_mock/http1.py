@@ -66,9 +66,10 @@ class Conversation:
 
     def _read(self) -> Request | None:
         self._has_begun = bool(self._h11.trailing_data[0])
-        is_counting = self._has_begun or self._is_first
+        if not self._is_first and not self._has_begun:
+            self._receive(time.monotonic() + self._idle_seconds)
         self._is_first = False
-        deadline = time.monotonic() + (self._request_seconds if is_counting else self._idle_seconds)
+        deadline = time.monotonic() + self._request_seconds
         head: h11.Request | None = None
         body = bytearray()
         size = 0
@@ -76,9 +77,6 @@ class Conversation:
             event = self._h11.next_event()
             if event is h11.NEED_DATA:
                 self._receive(deadline)
-                if self._has_begun and not is_counting:
-                    is_counting = True
-                    deadline = time.monotonic() + self._request_seconds
             elif isinstance(event, h11.Request):
                 head = event
             elif isinstance(event, h11.Data) and head is not None:

@@ -9,10 +9,10 @@ from .app import MockApp
 from .faults import Fault, Faults
 from .json_text import render
 from .messages import Answer, Handled, Request
-from .operations import Action, Operation
+from .operations import Action, Body
 from .problems import Refusal
 from .resources import Resource
-from .schemas import ContractError, JsonObject
+from .schemas import JsonObject
 from .views import ResourceView
 
 _PROBLEMS = (401, 429, 503)  # the statuses whose body is the API's own problem
@@ -116,22 +116,17 @@ def _stale_charge(app: MockApp, request: Request) -> Answer:
             ledger = Resource(contract.root, None, parameters.get(contract.ledger_parameter or "", "0"))
             customer = Resource(customers, ledger, parameters.get(customers.id_parameter or "", "0"))
             number = 0 if isinstance(collection.new_id(), int) else _STALE_ID
-            charge = Resource(collection, customer, number, _stale_content(operation))
+            charge = Resource(collection, customer, number, _stale_content(operation.body) if operation.body else {})
             body = render(operation.view.show(charge)) if isinstance(operation.view, ResourceView) else ""
             return Answer.of(operation.success, operation.media_type, body)
     return app.refuse(Refusal("validation", "A stale response of the mock"))
 
 
-def _stale_content(operation: Operation) -> JsonObject:
-    """Return the required properties of a new charge, each with the text STALE if the contract allows it."""
-    if operation.body is None:
-        return {}
-    try:
-        content = operation.body.sample()
-    except ContractError:  # the mock finds no sample value for a property of the contract
-        return {}
+def _stale_content(body: Body) -> JsonObject:
+    """Return the content of a new charge, with the text STALE in each property that may have it."""
+    content = body.examples()[0]
     for name in content:
         changed = content | {name: "STALE"}
-        if not operation.body.failures(changed):
+        if not body.failures(changed):
             content = changed
     return content

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from enum import Enum
 from typing import Any
 from urllib.parse import parse_qsl
 
-from .paging import Paging
-from .problems import ProblemView
+import jsonschema_rs
+
+from .problems import Failure, ProblemView
 from .resources import Collection
-from .schemas import ContractError, JsonObject, Node, is_read_only, request_validator, sample, shape
-from .validation import Failure, Parameter, failures
-from .views import Base, ListView, ResourceView
+from .schemas import ContractError, JsonObject, Node, is_read_only, request_validator, sample, shape, types, validator
+from .views import Base, ListView, Paging, ResourceView
 
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
 IDEMPOTENCY_KEY = "idempotency-key"
@@ -31,6 +33,41 @@ class Action(Enum):
     REMOVE = ("item", "delete")
 
 
+class Parameter:
+    """A parameter of an operation.
+
+    Args:
+        definition: the parameter in the contract.
+
+    Attributes:
+        name: the name of the parameter.
+        place: `path`, `query` or `header`.
+        key: the name of the parameter in a request; in lower case for a header.
+        is_required: whether a request must have the parameter.
+        schema: the schema of the value.
+    """
+
+    def __init__(self, definition: Node) -> None:
+        self.name: str = definition["name"]
+        self.place: str = definition["in"]
+        self.key = self.name.lower() if self.place == "header" else self.name
+        self.is_required: bool = definition.get("required", False)
+        if "schema" not in definition:
+            raise ContractError(f"the parameter {self.name!r} has no schema")
+        self.schema: Node = definition["schema"]
+        self._validator = validator(self.schema)
+        self._types = types(self.schema)
+
+    def failures(self, text: str | None) -> list[Failure]:
+        """Return the failures of a text that the client sent; None means that the client sent nothing."""
+        if text is None:
+            return [Failure(self.name, "is required")] if self.is_required else []
+        try:
+            return list(failures(self._validator, _read(text, self._types), self.name))
+        except UnicodeEncodeError:
+            return [Failure(self.name, "is not UTF-8")]
+
+
 class Body:
     """The request body of an operation.
 
@@ -43,23 +80,21 @@ class Body:
     Attributes:
         media_types: the media types that a body may have.
         ignored: the properties that only the server sets. The mock ignores values from the client.
-        examples: the example bodies in the contract.
     """
 
     def __init__(self, node: Node, where: str, collection: Collection, action: Action) -> None:
-        _, schema = json_content(node)
-        if schema is None:
+        media_type, schema = json_content(node)
+        if media_type is None or schema is None:
             raise ContractError(f"{where} takes no JSON")
+        content = node["content"][media_type]
         properties = shape(schema).properties
         self.media_types = [media_type.lower() for media_type in node["content"] if "json" in media_type]
         self.ignored = {name for name, each in properties.items() if is_read_only(each)}
         self.ignored |= collection.read.properties.keys() - properties.keys()
         if collection.id_property and (action is not Action.CREATE or not collection.is_numbered_by_client):
             self.ignored.add(collection.id_property)
-        examples = [each.get("examples", {}) for each in node["content"].values()]
-        self.examples: list[JsonObject] = [each["value"] for named in examples for each in named.values()]
         self._schema = schema
-        self._where = where
+        self._examples = [each["value"] for each in content.get("examples", {}).values()]
         self._validator = request_validator(schema)
 
     def failures(self, value: Any) -> list[Failure]:
@@ -67,14 +102,13 @@ class Body:
         found = list(failures(self._validator, value))
         return found or ([] if isinstance(value, dict) else [Failure("body", "must be an object")])
 
-    def sample(self) -> JsonObject:
-        """Return a body with the required properties only.
+    def examples(self) -> list[JsonObject]:
+        """Return the example bodies in the contract; without one, a body with the required properties only.
 
         Raises:
             ContractError: the mock finds no value for a property.
         """
-        made: JsonObject = sample(self._schema, self._where)
-        return made
+        return self._examples or [sample(self._schema, "a request body")]
 
 
 class Operation:
@@ -134,7 +168,7 @@ class Operation:
             if not status.startswith("2")
         }
         self.is_secured = any(definition.get("security", security))
-        self.paging = Paging([each for each in self.parameters if each.place == "query"])
+        self.paging = Paging({each.name: each.schema for each in self.parameters if each.place == "query"})
 
     def declares(self, status: int) -> bool:
         """Return whether the operation declares a response for a status."""
@@ -147,18 +181,13 @@ class Operation:
     def failures(self, path: Mapping[str, str], query: bytes, headers: Mapping[str, str]) -> list[Failure]:
         """Return the failures of the decoded path parameters, the query parameters and the headers."""
         texts = {"path": path, "query": read_query(query), "header": headers}
-        return [
-            failure
-            for each in self.parameters
-            for failure in each.failures(
-                texts[each.place].get(each.name.lower() if each.place == "header" else each.name)
-            )
-        ]
+        found = [each.failures(texts[each.place].get(each.key)) for each in self.parameters]
+        return [failure for failures_ in found for failure in failures_]
 
     def idempotency_key(self, headers: Mapping[str, str]) -> str | None:
         """Return the idempotency key of a request; None if the operation has no such header or the client sent none."""
-        names = {each.name.lower() for each in self.parameters if each.place == "header"}
-        return headers.get(IDEMPOTENCY_KEY) if IDEMPOTENCY_KEY in names else None
+        is_declared = any(each.key == IDEMPOTENCY_KEY for each in self.parameters)
+        return headers.get(IDEMPOTENCY_KEY) if is_declared else None
 
 
 def read_query(query: bytes) -> dict[str, str]:
@@ -190,6 +219,37 @@ def problem_view(response: Node) -> ProblemView | None:
     """Return the form of a problem in a response; None if the response has no body."""
     media_type, schema = json_content(response)
     return None if media_type is None or schema is None else ProblemView(media_type, schema)
+
+
+def failures(checker: jsonschema_rs.Validator, value: Any, name: str = "") -> Iterator[Failure]:
+    """Yield the failures of a value. `name` is the name of the parameter, or empty for a request body."""
+    for error in checker.iter_errors(value):
+        path = [name] if name else []
+        path += [str(step) for step in error.instance_path]
+        if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
+            yield Failure(".".join([*path, error.kind.property]), "is required")
+        else:
+            yield Failure(".".join(path) or "body", _message(error))
+
+
+def _message(error: jsonschema_rs.ValidationError) -> str:
+    if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.AnyOf):
+        reasons = [_message(reason) for branch in error.kind.context for reason in branch]
+        return ", or ".join(dict.fromkeys(reasons))
+    return error.message
+
+
+def _read(text: str, kinds: frozenset[str]) -> Any:
+    """Convert a text to a value. The value is a number or a boolean only if the schema has that type."""
+    if kinds & {"integer", "number"} and re.fullmatch(r"-?(0|[1-9]\d{0,18})", text):
+        return int(text)
+    if "number" in kinds:
+        try:
+            value = Decimal(text)
+        except InvalidOperation:
+            return text
+        return value if value.is_finite() else text
+    return text == "true" if "boolean" in kinds and text in {"true", "false"} else text
 
 
 def _action(path: str, method: str, where: str) -> Action:

@@ -10,7 +10,6 @@ from typing import Any
 from .names import are_same, only, singular, stem, words
 from .resources import Collection
 from .schemas import ContractError, Node, is_array, items, sample, shape, types, values
-from .validation import Failure
 
 TYPE_PREFIX = "billing/customer/problems/"
 _STATUSES = {
@@ -22,14 +21,19 @@ _STATUSES = {
     "content-too-large": 413,
     "unsupported-media-type": 415,
     "unprocessable": 422,
-    "too-many-requests": 429,
-    "internal-server-error": 500,
-    "service-unavailable": 503,
 }
 """The status of each refusal that belongs to no collection.
 
 If the contract does not use the code of the refusal, the mock finds the problem type by this status.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One parameter that breaks the contract: the path of the parameter, such as `customerNo`, and the reason."""
+
+    parameter: str
+    message: str
 
 
 @dataclass(eq=False)

@@ -7,18 +7,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from .access import is_loopback
-from .admin import Admin
+from .admin import Admin, is_loopback
 from .app import MockApp
 from .console import Console
 from .contract import Contract, load_contract
 from .fast import FastServer
-from .faults import Faults
-from .late_writes import WAIT_SECONDS
+from .faults import WAIT_SECONDS, Faults
 from .messages import REQUEST_SECONDS
 from .sqlite import SqlitePersistence
 from .store import Store
-from .tls import Tls
+from .streams import Tls
 from .wire import IDLE_SECONDS, WireServer
 
 

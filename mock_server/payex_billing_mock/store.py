@@ -8,11 +8,10 @@ from typing import Any
 
 from .contract import Contract, load_contract
 from .messages import Answer
-from .problems import Refusal, invalid
+from .problems import Failure, Refusal, invalid
 from .resources import Collection, Key, Resource
 from .schemas import ContractError, Id, JsonObject
 from .sqlite import SqlitePersistence
-from .validation import Failure
 
 
 class Store:

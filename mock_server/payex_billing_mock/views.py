@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from . import schemas
 from .names import are_same, singular, words
+from .problems import Failure, invalid
 from .resources import Collection, Resource
 from .schemas import ContractError, JsonObject, Node, Shape
 
@@ -180,6 +182,9 @@ _PATHS = {
     "next": (["next"], ["next", "page"], ["next", "link"]),
     "previous": (["prev"], ["previous"], ["previous", "page"], ["prev", "page"]),
 }
+DEFAULT_SIZE = 100
+_SIZE = {"size", "limit", "take", "top", "count", "per"}
+_OFFSET = {"offset", "skip", "start", "cursor", "after", "token", "continuation"}
 _TOTAL = (["total"], ["total", "count"], ["total", "items"], ["total", "records"])
 
 
@@ -229,3 +234,53 @@ class ListView:
             return self._object(schema)
         constant = schemas.sample(schema, name) if is_required else None
         return lambda page: constant
+
+
+class Paging:
+    """Divides one list into pages. Without a query parameter for the page, the whole list is one page.
+
+    Args:
+        parameters: the schema of each query parameter of the list, by name.
+    """
+
+    def __init__(self, parameters: Mapping[str, Node]) -> None:
+        sizes = [name for name in parameters if _SIZE & set(words(name))]
+        positions = [name for name in parameters if name not in sizes and ({"page"} | _OFFSET) & set(words(name))]
+        self._size_name = sizes[0] if sizes else ""
+        self._position_name = positions[0] if positions else ""
+        self._counts_pages = not _OFFSET & set(words(self._position_name))
+        size, position = (parameters.get(name, {}) for name in (self._size_name, self._position_name))
+        firsts = [*schemas.values(position, "default"), *schemas.values(position, "minimum"), 1]
+        self._first = int(firsts[0]) if self._counts_pages else 0
+        largest = min([DEFAULT_SIZE, *schemas.values(size, "maximum")])
+        self._default_size = int([*schemas.values(size, "default"), largest][0])
+
+    def page(self, resources: Sequence[Resource], path: str, query: Mapping[str, str]) -> Page:
+        """Return the page that a query asks for.
+
+        Raises:
+            Refusal: the query asks for a page that cannot exist.
+        """
+        total = len(resources)
+        name = self._position_name
+        if not name:
+            return Page(resources, {"self": path}, total)
+        try:
+            size = int(query.get(self._size_name, self._default_size))
+            position = int(query.get(name, self._first))
+        except ValueError:
+            raise invalid([Failure(name, "is not one that a list gave")]) from None
+        start = (position - self._first) * size if self._counts_pages else position
+        if start < 0 or size < 1:
+            raise invalid([Failure(name, "must be a page of the list")])
+
+        def at(offset: int) -> str:
+            wanted = self._first + offset // size if self._counts_pages else offset
+            return f"{path}?{urlencode({**query, name: wanted})}"
+
+        paths = {"self": at(start) if query else path}
+        if start + size < total:
+            paths["next"] = at(start + size)
+        if start > 0:
+            paths["previous"] = at(max(0, start - size))
+        return Page(resources[start : start + size], paths, total)

@@ -20,8 +20,7 @@ from .faults import Fault, Faults
 from .http1 import Conversation, encode_unasked, half, length_of_head
 from .messages import Answer, Request
 from .misfortune import carry_out, stale_response
-from .streams import Stream, listen
-from .tls import Tls
+from .streams import Stream, Tls, listen
 
 Pages = Callable[[Request], Answer | None]
 """Returns the response to a request for something beside the API; None for a request with another path."""
@@ -91,6 +90,7 @@ class WireServer:
             thread.join()
         for timer in self._timers:
             timer.cancel()
+            timer.join()
         self._faults.late_writes.carry_out_all()
 
     def _accept(self) -> None:
