@@ -234,8 +234,7 @@ def _perform(store: Store, operation: Operation, call: Call) -> tuple[str, Resou
         owner = store.find(owner, each, call.parameters[each.id_parameter or ""])
     if isinstance(view, ListView):
         path = f"{owner.path}/{quote(collection.word)}"
-        page = operation.paging.page(store.listed(owner, collection), path, read_query(call.query))
-        return render(view.show(page)), owner
+        return render(view.show(store.listed(owner, collection), path, read_query(call.query))), owner
     resource = _change(store, operation, owner, call)
     return render(view.show(resource)) if isinstance(view, ResourceView) else "", resource
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -106,28 +107,24 @@ def load_contract(path: str | Path | None = None) -> Contract:
     Raises:
         ContractError: the file cannot be read or is not an OpenAPI 3.1 document of this API's shape.
     """
-    if path is None:
-        return _own_contract()
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ContractError(f"cannot read the contract {path}: {error}") from error
-    return _read(text, str(path))
+    return _own_contract() if path is None else _read(Path(path), str(path))
 
 
 @cache
 def _own_contract() -> Contract:
     packaged = resources.files(__package__) / "openapi.yaml"
     # In a checkout the contract is not in the package folder but in the top folder, two levels higher.
-    source = packaged if packaged.is_file() else Path(__file__).parents[2] / "openapi.yaml"
-    return _read(source.read_text(encoding="utf-8"), "openapi.yaml")
+    return _read(packaged if packaged.is_file() else Path(__file__).parents[2] / "openapi.yaml", "openapi.yaml")
 
 
-def _read(text: str, name: str) -> Contract:
+def _read(source: Traversable, name: str) -> Contract:
     try:
+        text = source.read_text(encoding="utf-8")
         # CSafeLoader is ten times as fast as SafeLoader, but not every installation of PyYAML has it.
         document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
         return build_contract(document)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ContractError(f"cannot read the contract {name}: {error}") from error
     except yaml.YAMLError as error:
         raise ContractError(f"{name} is not YAML: {error}") from error
     except ContractError as error:

@@ -33,6 +33,7 @@ class FastServer:
         self._tls = tls
         self._request_seconds = request_seconds
         self._failure: BaseException | None = None
+        self._native: set[str] = set()  # the threads of Granian
 
     def start(self, host: str, port: int) -> int:
         """Serve in a separate thread. Return the port.
@@ -60,6 +61,10 @@ class FastServer:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join()
+        # A thread of Granian that outlives the interpreter panics and writes to standard error.
+        deadline = time.monotonic() + STOP_SECONDS
+        while self._native & _native_threads() and time.monotonic() < deadline:
+            time.sleep(0.001)
 
     def _run(self, host: str, port: int) -> None:
         try:
@@ -91,24 +96,21 @@ class FastServer:
         stopping = asyncio.ensure_future(self._stop.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        own = _native_threads() - before
+        self._native = _native_threads() - before
         granian.stop()  # type: ignore[no-untyped-call]
         await serving
-        _wait_for_end(own)
 
     def _wait_until_accepting(self, host: str, port: int) -> None:
         """Wait until Granian accepts connections. Granian does not report this, so the method tries to connect."""
         deadline = time.monotonic() + START_SECONDS
-        while self._failure is None:
+        while self._thread.is_alive() and time.monotonic() < deadline:
             try:
                 socket.create_connection((host, port), timeout=1).close()
-            except OSError as error:
-                if time.monotonic() > deadline:
-                    raise OSError(f"the mock does not answer on {host} port {port}: {error}") from error
+            except OSError:
                 time.sleep(0.005)
             else:
                 return
-        raise OSError(f"the mock did not start: {self._failure}") from self._failure
+        raise OSError(f"the mock does not answer on {host} port {port}") from self._failure
 
 
 def _native_threads() -> set[str]:
@@ -117,13 +119,3 @@ def _native_threads() -> set[str]:
         return {path.name for path in Path("/proc/self/task").iterdir()}
     except OSError:
         return set()
-
-
-def _wait_for_end(threads: set[str]) -> None:
-    """Wait until Granian's threads have ended, for at most `STOP_SECONDS`.
-
-    A thread that outlives the interpreter panics and writes to standard error.
-    """
-    deadline = time.monotonic() + STOP_SECONDS
-    while threads & _native_threads() and time.monotonic() < deadline:
-        time.sleep(0.001)

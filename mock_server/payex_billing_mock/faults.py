@@ -6,7 +6,6 @@ Text form, as on the command line: `KIND[=VALUE][:METHODS][@CHANCE]`, for instan
 
 from __future__ import annotations
 
-import math
 import random
 import re
 import threading
@@ -18,7 +17,9 @@ from dataclasses import dataclass, replace
 
 _SECONDS = r"(?P<seconds>(?:[12]\d{3}|3[0-5]\d\d|\d{1,3})(?:\.\d+)?)"  # less than 3600
 _STATUS = re.compile(r"(?P<status>[45]\d\d)(?P<how>-after|-problem)?")
-_TEXT = re.compile(r"(?P<kind>[a-z0-9-]+)(?:=(?P<value>[^:@]+))?(?::(?P<methods>[A-Za-z,]+))?(?:@(?P<chance>[0-9.]+))?")
+_TEXT = re.compile(
+    r"(?P<kind>[a-z0-9-]+)(?:=(?P<value>[^:@]+))?(?::(?P<methods>[A-Za-z,]+))?(?:@(?P<chance>\d*\.?\d+))?"
+)
 WAIT_SECONDS = 60.0
 LATE_ENDINGS = ("reset", "502", "close")
 
@@ -118,12 +119,8 @@ class Fault:
         match = _TEXT.fullmatch(text.strip())
         if match is None:
             raise ValueError(f"the fault {text!r} is not KIND[=VALUE][:METHODS][@CHANCE]")
-        try:
-            chance = float(match["chance"] or 1)
-        except ValueError:
-            raise ValueError(f"the chance of a fault must be a number, not {match['chance']!r}") from None
         methods = (match["methods"] or "").upper().split(",")
-        return cls(match["kind"], match["value"], frozenset(filter(None, methods)), chance)
+        return cls(match["kind"], match["value"], frozenset(filter(None, methods)), float(match["chance"] or 1))
 
     @property
     def status(self) -> int | None:
@@ -198,13 +195,17 @@ class LateWrites:
             self._pending.append((time.monotonic() + seconds, carry_out))
             self._changed.notify_all()
 
-    def carry_out_due(self) -> None:
-        """Make the writes take effect whose time has come, in the order of their times."""
-        self._carry_out_until(time.monotonic())
+    def carry_out(self, until: float) -> None:
+        """Make the writes take effect whose time comes until `until`, in the order of their times."""
+        with self._changed, ExitStack() as writes:  # the stack calls every write, even if an earlier one fails
+            due = sorted((write for write in self._pending if write[0] <= until), key=lambda write: write[0])
+            self._pending = [write for write in self._pending if write not in due]
+            for _, carry_out in reversed(due):
+                writes.callback(carry_out)
 
-    def carry_out_all(self) -> None:
-        """Make every write take effect now, in the order of their times."""
-        self._carry_out_until(math.inf)
+    def carry_out_due(self) -> None:
+        """Make the writes take effect whose time has come."""
+        self.carry_out(time.monotonic())
 
     def wait(self, seconds: float) -> None:
         """Return when every write has taken effect, each at its own time.
@@ -230,13 +231,6 @@ class LateWrites:
         with self._changed:
             self._pending.clear()
             self._changed.notify_all()
-
-    def _carry_out_until(self, time_: float) -> None:
-        with self._changed, ExitStack() as writes:  # the stack calls every write, even if an earlier one fails
-            due = sorted((write for write in self._pending if write[0] <= time_), key=lambda write: write[0])
-            self._pending = [write for write in self._pending if write not in due]
-            for _, carry_out in reversed(due):
-                writes.callback(carry_out)
 
 
 class Faults:

@@ -49,14 +49,14 @@ class Conversation:
                 self._refuse(408, f"The request was not complete after {self._request_seconds:g} seconds.")
         return None
 
-    def encode(self, answer: Answer, request: Request | None = None, *, closes: bool = False) -> bytes:
+    def encode(self, answer: Answer, request: Request) -> bytes:
         """Return the bytes of a response to the current request."""
         headers = list(answer.headers.items())
-        if closes or self._h11.their_state is h11.SEND_BODY:  # the rest of the request's body is not read
+        if self._h11.their_state is h11.SEND_BODY:  # the rest of the request's body is not read
             headers.append(("Connection", "close"))
         reason = _reason(answer.status)
         events: list[h11.Event] = [h11.Response(status_code=answer.status, headers=headers, reason=reason)]
-        if answer.body and (request is None or request.method != "HEAD"):
+        if answer.body and request.method != "HEAD":
             events.append(h11.Data(data=answer.body))
         return b"".join(self._h11.send(event) or b"" for event in [*events, h11.EndOfMessage()])
 
@@ -106,11 +106,12 @@ class Conversation:
     def _refuse(self, status: int, text: str) -> None:
         """Send the client the reason why the connection ends, unless a response has begun."""
         if self._h11.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            self._stream.write(self.encode(Answer.of(status, "text/plain; charset=utf-8", text), closes=True))
+            answer = Answer.of(status, "text/plain; charset=utf-8", text, {"Connection": "close"})
+            self._stream.write(encode_unasked(answer))
 
 
 def encode_unasked(answer: Answer) -> bytes:
-    """Return the bytes of a response that belongs to no request. h11 rejects such a response."""
+    """Return the bytes of a response that belongs to no request. h11 would reject it."""
     lines = [f"HTTP/1.1 {answer.status} {_reason(answer.status)}"]
     lines += [f"{name}: {value}" for name, value in answer.headers.items()]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + answer.body

@@ -25,9 +25,11 @@ def parse(body: bytes) -> Any:
     text = body.decode("utf-8")  # keeps a byte order mark, which the JSON parser then rejects
     try:
         value = json.loads(
-            text, parse_float=_decimal, parse_constant=_refuse_constant, object_pairs_hook=_without_repeated_keys
+            text, parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_without_repeated_keys
         )
         _check_depth(value, MAX_DEPTH)
+    except InvalidOperation:  # an exponent of 19 digits or more
+        raise ValueError("a number has too large an exponent") from None
     except RecursionError:
         raise ValueError("is nested too deeply") from None
     render(value).encode("utf-8")
@@ -55,13 +57,6 @@ def _check_depth(value: Any, levels: int) -> None:
             raise ValueError("is nested too deeply")
         for inner in value.values() if isinstance(value, dict) else value:
             _check_depth(inner, levels - 1)
-
-
-def _decimal(digits: str) -> Decimal:
-    try:
-        return Decimal(digits)
-    except InvalidOperation:  # an exponent of 19 digits or more
-        raise ValueError("a number has too large an exponent") from None
 
 
 def _refuse_constant(name: str) -> None:

@@ -14,7 +14,7 @@ import jsonschema_rs
 from .problems import Failure, ProblemView
 from .resources import Collection
 from .schemas import ContractError, JsonObject, Node, is_read_only, request_validator, sample, shape, types, validator
-from .views import Base, ListView, Paging, ResourceView
+from .views import Base, ListView, ResourceView
 
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
 IDEMPOTENCY_KEY = "idempotency-key"
@@ -135,7 +135,6 @@ class Operation:
             `Location` is None here, because it depends on the resource.
         problems: the form of the problem for each declared status; None for a status without a body.
         is_secured: whether the operation needs a token.
-        paging: divides a list into pages.
 
     Raises:
         ContractError: the mock cannot serve the operation.
@@ -158,7 +157,8 @@ class Operation:
         self.media_type, schema = json_content(response)
         self.view: ResourceView | ListView | None = None
         if self.action is Action.LIST:
-            self.view = ListView(base, collection, schema or {})
+            query = {each.name: each.schema for each in self.parameters if each.place == "query"}
+            self.view = ListView(base, collection, schema or {}, query)
         elif schema is not None:
             self.view = ResourceView(base, collection, schema)
         self.headers = _headers(response)
@@ -168,7 +168,6 @@ class Operation:
             if not status.startswith("2")
         }
         self.is_secured = any(definition.get("security", security))
-        self.paging = Paging({each.name: each.schema for each in self.parameters if each.place == "query"})
 
     def declares(self, status: int) -> bool:
         """Return whether the operation declares a response for a status."""

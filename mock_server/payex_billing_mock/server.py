@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -14,8 +15,7 @@ from .contract import Contract, load_contract
 from .fast import FastServer
 from .faults import WAIT_SECONDS, Faults
 from .messages import REQUEST_SECONDS
-from .sqlite import SqlitePersistence
-from .store import Store
+from .store import SqlitePersistence, Store
 from .streams import Tls
 from .wire import IDLE_SECONDS, WireServer
 
@@ -151,10 +151,6 @@ class MockServer:
 
 def allow_many_connections() -> None:
     """Raise the soft limit of open files to the hard limit. The usual 1024 is too low for a load test."""
-    try:
-        import resource  # noqa: PLC0415 - not on every system
-    except ImportError:
-        return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

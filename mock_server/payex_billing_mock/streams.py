@@ -23,17 +23,14 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         OSError: the port is taken, or cannot be bound.
     """
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    is_dual = host == "::" and socket.has_dualstack_ipv6()
     try:
-        listening.bind((host, port))
-        listening.listen(4096)
+        return socket.create_server((host, port), family=family, backlog=4096, dualstack_ipv6=is_dual)
     except OSError as error:
-        listening.close()
         if error.errno == errno.EADDRINUSE:
             raise OSError(errno.EADDRINUSE, f"port {port} on {host} is already in use") from error
         raise OSError(error.errno, f"cannot listen on {host} port {port}: {error.strerror}") from error
-    return listening
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,48 +73,41 @@ class ResourceView:
         return self._samples | shown | own
 
 
-def _link(start: str, target: Callable[[Resource], str]) -> Callable[[Resource], str]:
-    return lambda resource: start + target(resource)
+def _link(start: str, target: Collection) -> Callable[[Resource], str]:
+    """Return a function that returns the link of an item to itself, to one of its collections or to an owner."""
+
+    def link(resource: Resource) -> str:
+        if target.owner is resource.collection:
+            return f"{start}{resource.path}/{target.word}"
+        while resource.collection is not target and resource.owner is not None:
+            resource = resource.owner
+        return start + resource.path
+
+    return link
 
 
-def _targets(collection: Collection, whole: Shape) -> dict[str, Callable[[Resource], str]]:
-    """Return the target of each link of an item: the item, one of its collections, or one of its owners.
+def _targets(collection: Collection, whole: Shape) -> dict[str, Collection]:
+    """Return the target of each link of an item: its own collection for the item itself, a collection below, an owner.
 
-    If one link and one collection remain, they belong together.
+    If one link and one collection below remain, they belong together.
     """
-    targets: dict[str, Callable[[Resource], str]] = {}
+    targets: dict[str, Collection] = {}
     links = [name for name, schema in whole.properties.items() if schemas.is_link(schema)]
-    children = list(collection.children)
     for name in links:
-        child = next((each for each in children if are_same(each.word, name)), None)
-        owner = next((each for each in collection.owners if are_same(singular(each.word), name)), None)
+        named = [child for child in collection.children if are_same(child.word, name)]
+        named += [owner for owner in collection.owners if are_same(singular(owner.word), name)]
         if words(name) in _SELF:
-            targets[name] = lambda resource: resource.path
-        elif child is not None:
-            targets[name] = _below(child)
-            children.remove(child)
-        elif owner is not None:
-            targets[name] = _above(owner)
+            targets[name] = collection
+        elif named:
+            targets[name] = named[0]
     rest = [name for name in links if name not in targets]
-    if len(rest) == len(children) == 1:
-        targets[rest[0]] = _below(children[0])
+    below = [child for child in collection.children if child not in targets.values()]
+    if len(rest) == len(below) == 1:
+        targets[rest[0]] = below[0]
     for name in rest:
         if name in whole.required and name not in targets:
             raise ContractError(f"it cannot be told where the required link {name!r} of {collection.path} leads")
     return targets
-
-
-def _below(child: Collection) -> Callable[[Resource], str]:
-    return lambda resource: f"{resource.path}/{child.word}"
-
-
-def _above(collection: Collection) -> Callable[[Resource], str]:
-    def target(resource: Resource) -> str:
-        while resource.collection is not collection and resource.owner is not None:
-            resource = resource.owner
-        return resource.path
-
-    return target
 
 
 def _operation_names(entry: Node) -> tuple[str, str, str] | None:
@@ -189,21 +182,40 @@ _TOTAL = (["total"], ["total", "count"], ["total", "items"], ["total", "records"
 
 
 class ListView:
-    """Shows the items of a collection in the form of one response.
+    """Shows the items of a collection in the form of one response, page by page.
+
+    Args:
+        base: the start of every link.
+        collection: the collection.
+        schema: the schema of the response.
+        query: the schema of each query parameter, by name.
 
     Raises:
         ContractError: the response has no list, or has a required property that the mock cannot fill.
     """
 
-    def __init__(self, base: Base, collection: Collection, schema: Node) -> None:
+    def __init__(self, base: Base, collection: Collection, schema: Node, query: Mapping[str, Node]) -> None:
         found = items_of(schema)
         if found is None:
             raise ContractError(f"the response of GET {collection.path} has no list of items")
         self._base = base
         self._items = found
         self._view = ResourceView(base, collection, found)
-        self.show = self._show_items if schemas.is_array(schema) else self._object(schema)
-        """A function that returns the body for a page."""
+        self._paging = _Paging(query)
+        self._show = self._show_items if schemas.is_array(schema) else self._object(schema)
+
+    def show(self, resources: Sequence[Resource], path: str, query: Mapping[str, str]) -> Any:
+        """Return the body for the page that a query asks for.
+
+        Args:
+            resources: the whole list.
+            path: the path of the list below the API's base path.
+            query: the parameters of the query.
+
+        Raises:
+            Refusal: the query asks for a page that cannot exist.
+        """
+        return self._show(self._paging.page(resources, path, query))
 
     def _show_items(self, page: Page) -> Any:
         return [self._view.show(resource) for resource in page.resources]
@@ -236,7 +248,7 @@ class ListView:
         return lambda page: constant
 
 
-class Paging:
+class _Paging:
     """Divides one list into pages. Without a query parameter for the page, the whole list is one page.
 
     Args:

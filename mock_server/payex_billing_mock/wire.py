@@ -6,6 +6,7 @@ requests may meet faults. Each connection has a thread of its own.
 
 from __future__ import annotations
 
+import math
 import selectors
 import socket
 import ssl
@@ -91,7 +92,7 @@ class WireServer:
         for timer in self._timers:
             timer.cancel()
             timer.join()
-        self._faults.late_writes.carry_out_all()
+        self._faults.late_writes.carry_out(math.inf)
 
     def _accept(self) -> None:
         """Serve each connection in a thread, until `stop` is called and no connection waits to be accepted."""
