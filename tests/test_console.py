@@ -88,7 +88,7 @@ def test_a_lost_answer_is_told_as_none_sent(console: MockServer, billing: Billin
     with pytest.raises(pb.OutcomeUnknown):
         billing.customer("1").create()
     (told,) = state(console)["requests"]
-    assert (told["status"], told["fault"], told["tookEffect"]) == (None, "lose-answer", True)
+    assert (told["status"], told["fault"], told["took_effect"]) == (None, "lose-answer", True)
     assert state(console)["faults"] == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import inspect
 import json
 import re
 import select
@@ -171,7 +172,7 @@ def test_half_a_request_ends_after_its_time(impatient: MockServer, half: bytes) 
 
 
 def test_the_time_is_30_seconds_unless_told_otherwise() -> None:
-    assert MockServer({LEDGER: TOKEN})._request_seconds == 30.0
+    assert inspect.signature(MockServer).parameters["request_seconds"].default == 30.0
 
 
 def test_a_request_that_arrives_a_byte_at_a_time_ends_after_its_time(impatient: MockServer) -> None:

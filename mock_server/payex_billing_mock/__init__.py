@@ -12,7 +12,7 @@ try:
     from .resources import Collection, Resource
     from .server import MockServer
     from .store import Store
-    from .tls import Tls
+    from .streams import Tls
 except ModuleNotFoundError as error:
     if error.name not in {"granian", "h11", "jsonschema_rs", "yaml"}:
         raise

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -13,10 +13,9 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server as Granian
 
 from .app import MockApp
-from .messages import REQUEST_SECONDS
-from .tls import Tls
+from .streams import Tls, listen
 
-STOP_SECONDS = 2.0
+START_SECONDS, STOP_SECONDS = 10.0, 2.0
 
 
 class FastServer:
@@ -24,84 +23,94 @@ class FastServer:
 
     Args:
         app: the mock.
-        host: the address to bind.
-        port: the port to bind.
         tls: the certificates; None means plain HTTP.
         request_seconds: the longest time for the head of a request, and between two requests of a connection.
             Granian has no limit for a TLS handshake.
     """
 
-    def __init__(
-        self, app: MockApp, host: str, port: int, tls: Tls | None, request_seconds: float = REQUEST_SECONDS
-    ) -> None:
-        self._before = _native_threads()
-        self._granian = Granian(
-            app,
+    def __init__(self, app: MockApp, tls: Tls | None, request_seconds: float) -> None:
+        self._app = app
+        self._tls = tls
+        self._request_seconds = request_seconds
+        self._failure: BaseException | None = None
+        self._native: set[str] = set()  # the threads of Granian
+
+    def start(self, host: str, port: int) -> int:
+        """Serve in a separate thread. Return the port.
+
+        Granian binds with SO_REUSEPORT, so it would silently share a port with another server. The first socket here
+        has no such option, so it fails if another server uses the port. The second socket holds the port until Granian
+        listens on it.
+
+        Raises:
+            OSError: the port is taken, or Granian cannot start.
+        """
+        with listen(host, port) as probe:
+            port = probe.getsockname()[1]
+        with socket.socket(probe.family) as held:
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            held.bind((host, port))
+            self._thread = threading.Thread(target=self._run, args=(host, port), name=f"mock-{port}", daemon=True)
+            self._thread.start()
+            self._wait_until_accepting(host, port)
+        return port
+
+    def stop(self) -> None:
+        """Stop serving."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join()
+        # A thread of Granian that outlives the interpreter panics and writes to standard error.
+        deadline = time.monotonic() + STOP_SECONDS
+        while self._native & _native_threads() and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+    def _run(self, host: str, port: int) -> None:
+        try:
+            asyncio.run(self._serve(host, port))
+        except BaseException as error:  # noqa: BLE001 - `start` reports it
+            self._failure = error
+
+    async def _serve(self, host: str, port: int) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        before = _native_threads()
+        granian = Granian(
+            self._app,
             address=host,
             port=port,
             interface=Interfaces.ASGINL,
             http=HTTPModes.http1,
-            http1_settings=HTTP1Settings(header_read_timeout=max(1, round(request_seconds * 1000))),
+            http1_settings=HTTP1Settings(header_read_timeout=max(1, round(self._request_seconds * 1000))),
             websockets=False,
             backlog=4096,
             backpressure=4096,
             log_enabled=False,
             ssl_protocol_min=SSLProtocols.tls12,
-            ssl_cert=Path(tls.certificate) if tls else None,
-            ssl_key=Path(tls.key) if tls else None,
-            ssl_ca=Path(tls.client_ca) if tls and tls.client_ca else None,
-            ssl_client_verify=bool(tls and tls.client_ca),
+            ssl_cert=Path(self._tls.certificate) if self._tls else None,
+            ssl_key=Path(self._tls.key) if self._tls else None,
+            ssl_ca=Path(self._tls.client_ca) if self._tls and self._tls.client_ca else None,
+            ssl_client_verify=bool(self._tls and self._tls.client_ca),
         )
-
-    async def serve(self, stop: asyncio.Event) -> None:
-        """Serve until the event `stop` is set."""
-        serving = asyncio.ensure_future(self._granian.serve())
-        stopping = asyncio.ensure_future(stop.wait())
+        serving = asyncio.ensure_future(granian.serve())
+        stopping = asyncio.ensure_future(self._stop.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        own = _native_threads() - self._before
-        self._granian.stop()  # type: ignore[no-untyped-call]
+        self._native = _native_threads() - before
+        granian.stop()  # type: ignore[no-untyped-call]
         await serving
-        _wait_for_end(own)
 
-
-def reserve(host: str, port: int) -> socket.socket:
-    """Reserve a port until the server listens on it. Return the socket that holds the port.
-
-    Granian binds with SO_REUSEPORT, so Granian can bind a port that the returned socket holds. But Granian would also
-    silently share a port with another server. So this function first binds a socket without SO_REUSEPORT, which fails
-    if another server uses the port.
-
-    Raises:
-        OSError: the port is taken, or cannot be bound.
-    """
-    with listen(host, port) as probe:
-        port = probe.getsockname()[1]
-    held = socket.socket(probe.family)
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    held.bind((host, port))
-    return held
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on a port.
-
-    Raises:
-        OSError: the port is taken, or cannot be bound.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen(4096)
-    except OSError as error:
-        listening.close()
-        if error.errno == errno.EADDRINUSE:
-            raise OSError(errno.EADDRINUSE, f"port {port} on {host} is already in use") from error
-        raise OSError(error.errno, f"cannot listen on {host} port {port}: {error.strerror}") from error
-    return listening
+    def _wait_until_accepting(self, host: str, port: int) -> None:
+        """Wait until Granian accepts connections. Granian does not report this, so the method tries to connect."""
+        deadline = time.monotonic() + START_SECONDS
+        while self._thread.is_alive() and time.monotonic() < deadline:
+            try:
+                socket.create_connection((host, port), timeout=1).close()
+            except OSError:
+                time.sleep(0.005)
+            else:
+                return
+        raise OSError(f"the mock does not answer on {host} port {port}") from self._failure
 
 
 def _native_threads() -> set[str]:
@@ -110,13 +119,3 @@ def _native_threads() -> set[str]:
         return {path.name for path in Path("/proc/self/task").iterdir()}
     except OSError:
         return set()
-
-
-def _wait_for_end(threads: set[str]) -> None:
-    """Wait until Granian's threads have ended, for at most `STOP_SECONDS`.
-
-    A thread that outlives the interpreter panics and writes to standard error.
-    """
-    deadline = time.monotonic() + STOP_SECONDS
-    while threads & _native_threads() and time.monotonic() < deadline:
-        time.sleep(0.001)

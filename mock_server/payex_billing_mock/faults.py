@@ -9,36 +9,76 @@ from __future__ import annotations
 import random
 import re
 import threading
+import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-from .late_writes import WAIT_SECONDS, LateWrites
-
-# What happens to the connection, and whether the request took effect before.
-KINDS = {
-    "lose-answer": "the request takes effect, then the connection is closed without a response",
-    "reset-before": "the connection is reset before the request takes effect",
-    "reset-after": "the request takes effect, then the connection is reset",
-    "truncate": "the request takes effect, then half the response is sent and the connection closed",
-    "stall": "the request takes effect, then half the response is sent, and nothing more for VALUE seconds "
-    "(default 60)",
-    "latency": "the response takes VALUE seconds longer",
-    "late-commit": "the client gets a reset, a gateway's 502 or a closed connection now, and the request takes effect "
-    "VALUE seconds later; VALUE is SECONDS, or SECONDS,reset, SECONDS,502 or SECONDS,close",
-    "stale-response": "the request takes effect, and a second complete response follows the true one, which stays in "
-    "the connection for the next request; VALUE is its status: 201, 400 (default), 401, 429 or 503",
-    "drip": "the request takes effect, then the head of the response is sent one byte at a time, spread over VALUE "
-    "seconds (default 600)",
-}
-LATE_ENDINGS = ("reset", "502", "close")
-STALE_STATUSES = (201, 400, 401, 429, 503)
+_SECONDS = r"(?P<seconds>(?:[12]\d{3}|3[0-5]\d\d|\d{1,3})(?:\.\d+)?)"  # less than 3600
 _STATUS = re.compile(r"(?P<status>[45]\d\d)(?P<how>-after|-problem)?")
-_TEXT = re.compile(r"(?P<kind>[a-z0-9-]+)(?:=(?P<value>[^:@]+))?(?::(?P<methods>[A-Za-z,]+))?(?:@(?P<chance>[0-9.]+))?")
-_RETRY_AFTER = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
-_WITH_SECONDS = {"stall": 60.0, "latency": None, "late-commit": None, "drip": 600.0}
-_LONGEST = 3600
+_TEXT = re.compile(
+    r"(?P<kind>[a-z0-9-]+)(?:=(?P<value>[^:@]+))?(?::(?P<methods>[A-Za-z,]+))?(?:@(?P<chance>\d*\.?\d+))?"
+)
+WAIT_SECONDS = 60.0
+LATE_ENDINGS = ("reset", "502", "close")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of fault.
+
+    Attributes:
+        meaning: what the fault does, in words.
+        takes_effect: whether the request takes effect before the client gets anything.
+        cuts: whether the client gets no complete response.
+        value: the pattern of the values that the fault may have.
+        default: the value of a fault that names none.
+    """
+
+    meaning: str
+    takes_effect: bool = True
+    cuts: bool = False
+    value: str = ""
+    default: str = ""
+
+
+KINDS = {
+    "lose-answer": Kind("the request takes effect, then the connection is closed without a response", cuts=True),
+    "reset-before": Kind("the connection is reset before the request takes effect", takes_effect=False, cuts=True),
+    "reset-after": Kind("the request takes effect, then the connection is reset", cuts=True),
+    "truncate": Kind("the request takes effect, then half the response is sent and the connection closed", cuts=True),
+    "stall": Kind(
+        "the request takes effect, then half the response is sent, and nothing more for VALUE seconds (default 60)",
+        cuts=True,
+        value=_SECONDS,
+        default="60",
+    ),
+    "latency": Kind("the response takes VALUE seconds longer", value=_SECONDS),
+    "late-commit": Kind(
+        "the client gets a reset, a gateway's 502 or a closed connection now, and the request takes effect VALUE "
+        "seconds later; VALUE is SECONDS, or SECONDS,reset, SECONDS,502 or SECONDS,close",
+        takes_effect=False,
+        cuts=True,
+        value=f"{_SECONDS}(?:,(?P<ending>{'|'.join(LATE_ENDINGS)}))?",
+    ),
+    "stale-response": Kind(
+        "the request takes effect, and a second complete response follows the true one, which stays in the connection "
+        "for the next request; VALUE is its status: 201, 400 (default), 401, 429 or 503",
+        value="(?P<stale>201|400|401|429|503)",
+        default="400",
+    ),
+    "drip": Kind(
+        "the request takes effect, then the head of the response is sent one byte at a time, spread over VALUE seconds "
+        "(default 600)",
+        value=_SECONDS,
+        default="600",
+    ),
+}
+# The value of a status is its Retry-After: printable ASCII, because it becomes a header.
+_RETRY_AFTER = r"(?P<retry_after>[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?"
+_STATUS_BEFORE = Kind("a status in place of the request's effect", takes_effect=False, value=_RETRY_AFTER)
+_STATUS_AFTER = Kind("a status after the request's effect", value=_RETRY_AFTER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +106,8 @@ class Fault:
             raise ValueError(f"there is no fault {self.kind!r}; there are {', '.join(KINDS)}, and statuses such as 503")
         if not 0 <= self.chance <= 1:
             raise ValueError(f"the chance of a fault must be between 0 and 1, not {self.chance}")
-        if self.kind not in KINDS and self.value is not None and not _RETRY_AFTER.fullmatch(self.value):
-            raise ValueError(f"the Retry-After of a fault must be printable ASCII, not {self.value!r}")
-        _ = self.seconds, self.ending, self.stale_status
+        if not re.fullmatch(self._kind.value, self.value or self._kind.default):
+            raise ValueError(f"the fault {self.kind} cannot have the value {self.value!r}: {self._kind.meaning}")
 
     @classmethod
     def parse(cls, text: str) -> Fault:
@@ -80,37 +119,19 @@ class Fault:
         match = _TEXT.fullmatch(text.strip())
         if match is None:
             raise ValueError(f"the fault {text!r} is not KIND[=VALUE][:METHODS][@CHANCE]")
-        try:
-            chance = float(match["chance"] or 1)
-        except ValueError:
-            raise ValueError(f"the chance of a fault must be a number, not {match['chance']!r}") from None
         methods = (match["methods"] or "").upper().split(",")
-        return cls(match["kind"], match["value"], frozenset(filter(None, methods)), chance)
+        return cls(match["kind"], match["value"], frozenset(filter(None, methods)), float(match["chance"] or 1))
 
     @property
     def status(self) -> int | None:
         """The status of the response in place of the true one, if the fault has such a status."""
-        if self.ending == "502":
-            return 502
-        match = _STATUS.fullmatch(self.kind)
+        match = _STATUS.fullmatch(self.ending or self.kind)
         return int(match["status"]) if match else None
-
-    @property
-    def retry_after(self) -> str | None:
-        """The Retry-After of a status."""
-        return None if self.kind in KINDS else self.value
-
-    @property
-    def is_problem(self) -> bool:
-        """Whether the body of its status is the API's own problem, where an ingress would send a page."""
-        return self.status is not None and self.kind.endswith("-problem")
 
     @property
     def takes_effect(self) -> bool:
         """Whether the request takes effect before the client gets anything."""
-        if self.kind in KINDS:
-            return self.kind not in {"reset-before", "late-commit"}
-        return self.kind.endswith("-after")
+        return self._kind.takes_effect
 
     @property
     def is_late(self) -> bool:
@@ -120,59 +141,96 @@ class Fault:
     @property
     def cuts(self) -> bool:
         """Whether the client gets no complete response."""
-        if self.is_late:
-            return self.ending != "502"
-        return self.kind in {"lose-answer", "reset-before", "reset-after", "truncate", "stall"}
-
-    @property
-    def delays(self) -> bool:
-        """Whether the complete response arrives only after the fault's seconds."""
-        return self.kind in {"latency", "drip"}
+        return self._kind.cuts and self.ending != "502"
 
     @property
     def seconds(self) -> float:
         """How long a stall, a latency or a drip takes, or how late a write takes effect."""
-        if self.kind not in _WITH_SECONDS:
-            return 0.0
-        default = _WITH_SECONDS[self.kind]
-        if self.value is None and default is not None:
-            return default
-        text = (self.value or "").partition(",")[0] if self.is_late else self.value or ""
-        try:
-            seconds = float(text)
-        except ValueError:
-            seconds = -1.0
-        if not 0 <= seconds < _LONGEST:
-            raise ValueError(
-                f"{self.kind} takes a number of seconds from 0 to less than {_LONGEST}, such as {self.kind}=0.5"
-            )
-        return seconds
+        return float(self._part("seconds") or 0)
 
     @property
     def ending(self) -> str | None:
         """What the client of a late commit gets now, one of `LATE_ENDINGS`; None if chance decides."""
-        if not self.is_late or self.value is None or "," not in self.value:
-            return None
-        ending = self.value.partition(",")[2]
-        if ending not in LATE_ENDINGS:
-            raise ValueError(f"the fault late-commit ends with {', '.join(LATE_ENDINGS)}, not {ending!r}")
-        return ending
+        return self._part("ending")
 
     @property
-    def stale_status(self) -> int | None:
-        """The status of the second response, one of `STALE_STATUSES`; None if there is no second response."""
-        if self.kind != "stale-response":
-            return None
-        if self.value is None:
-            return 400
-        if self.value not in map(str, STALE_STATUSES):
-            raise ValueError(f"the fault stale-response takes a status: {', '.join(map(str, STALE_STATUSES))}")
-        return int(self.value)
+    def stale_status(self) -> int:
+        """The status of the second response of the fault `stale-response`."""
+        return int(self._part("stale") or 400)
+
+    @property
+    def retry_after(self) -> str | None:
+        """The Retry-After of a status."""
+        return self._part("retry_after")
+
+    @property
+    def _kind(self) -> Kind:
+        return KINDS.get(self.kind) or (_STATUS_AFTER if self.kind.endswith("-after") else _STATUS_BEFORE)
+
+    def _part(self, name: str) -> str | None:
+        """Return the part of the value that has a name in the pattern of the kind."""
+        match = re.fullmatch(self._kind.value, self.value or self._kind.default)
+        return match.groupdict().get(name) if match else None
 
     def __str__(self) -> str:
         value = f"={self.value}" if self.value is not None else ""
         methods = ":" + ",".join(sorted(self.methods)) if self.methods else ""
         return f"{self.kind}{value}{methods}" + (f"@{self.chance:g}" if self.chance < 1 else "")
+
+
+class LateWrites:
+    """The writes that have not taken effect yet. Safe to use from several threads; each write happens once."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()  # also held while a write takes effect, so that `wait` waits for that
+        self._pending: list[tuple[float, Callable[[], object]]] = []
+
+    def __len__(self) -> int:
+        with self._changed:
+            return len(self._pending)
+
+    def add(self, seconds: float, carry_out: Callable[[], object]) -> None:
+        """Note a write that takes effect in the first call of `carry_out_due` after so many seconds."""
+        with self._changed:
+            self._pending.append((time.monotonic() + seconds, carry_out))
+            self._changed.notify_all()
+
+    def carry_out(self, until: float) -> None:
+        """Make the writes take effect whose time comes until `until`, in the order of their times."""
+        with self._changed, ExitStack() as writes:  # the stack calls every write, even if an earlier one fails
+            due = sorted((write for write in self._pending if write[0] <= until), key=lambda write: write[0])
+            self._pending = [write for write in self._pending if write not in due]
+            for _, carry_out in reversed(due):
+                writes.callback(carry_out)
+
+    def carry_out_due(self) -> None:
+        """Make the writes take effect whose time has come."""
+        self.carry_out(time.monotonic())
+
+    def wait(self, seconds: float) -> None:
+        """Return when every write has taken effect, each at its own time.
+
+        Raises:
+            TimeoutError: some writes have not taken effect after so many seconds.
+        """
+        ends = time.monotonic() + seconds
+        with self._changed:
+            while True:
+                self.carry_out_due()
+                if not self._pending:
+                    return
+                now = time.monotonic()
+                if now >= ends:
+                    count = len(self._pending)
+                    subject = "1 late write has" if count == 1 else f"{count} late writes have"
+                    raise TimeoutError(f"{subject} not taken effect after {seconds:g} s")
+                self._changed.wait(max(0.0, min(ends, *(due for due, _ in self._pending)) - now))
+
+    def forget(self) -> None:
+        """Drop every write that has not taken effect."""
+        with self._changed:
+            self._pending.clear()
+            self._changed.notify_all()
 
 
 class Faults:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -11,8 +10,6 @@ MAX_DEPTH = 200
 """The most levels of arrays and objects. jsonschema_rs stops at 255; CPython's limit depends on the caller's stack."""
 
 _SCALAR = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
-# A bracket, or a string with or without its closing quote. Possessive quantifiers keep the scan linear for any text.
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
 def parse(body: bytes) -> Any:
@@ -26,15 +23,16 @@ def parse(body: bytes) -> Any:
             Infinity, a number whose exponent `Decimal` cannot hold, a repeated key, or a lone surrogate.
     """
     text = body.decode("utf-8")  # keeps a byte order mark, which the JSON parser then rejects
-    if _nested_deeper_than(MAX_DEPTH, text):
-        raise ValueError("is nested too deeply")
     try:
         value = json.loads(
-            text, parse_float=_decimal, parse_constant=_refuse_constant, object_pairs_hook=_without_repeated_keys
+            text, parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_without_repeated_keys
         )
-        render(value).encode("utf-8")
-    except RecursionError:  # the caller's own stack was almost full
+        _check_depth(value, MAX_DEPTH)
+    except InvalidOperation:  # an exponent of 19 digits or more
+        raise ValueError("a number has too large an exponent") from None
+    except RecursionError:
         raise ValueError("is nested too deeply") from None
+    render(value).encode("utf-8")
     return value
 
 
@@ -53,25 +51,12 @@ def render(value: Any) -> str:
             raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
-def _nested_deeper_than(limit: int, text: str) -> bool:
-    if text.count("[") + text.count("{") <= limit:  # true for almost every body, and faster than the scan
-        return False
-    depth = 0
-    for token in _STRING_OR_BRACKET.finditer(text):
-        if token[0] in "[{":
-            depth += 1
-            if depth > limit:
-                return True
-        elif token[0] in "]}":
-            depth -= 1
-    return False
-
-
-def _decimal(digits: str) -> Decimal:
-    try:
-        return Decimal(digits)
-    except InvalidOperation:  # an exponent of 19 digits or more
-        raise ValueError("a number has too large an exponent") from None
+def _check_depth(value: Any, levels: int) -> None:
+    if isinstance(value, (dict, list)):
+        if levels == 0:
+            raise ValueError("is nested too deeply")
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_depth(inner, levels - 1)
 
 
 def _refuse_constant(name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 MAX_BODY_BYTES = 65_536
 DRAINED_BYTES = 16 * MAX_BODY_BYTES
@@ -39,6 +40,24 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+    @classmethod
+    def of(cls, status: int, media_type: str | None, text: str, headers: Mapping[str, str] | None = None) -> Self:
+        """Create a response, with the headers that describe its body.
+
+        Args:
+            status: the status.
+            media_type: the media type of the body; None for a response without a body.
+            text: the body.
+            headers: more headers.
+        """
+        body = text.encode()
+        own = {"Server": "payex-billing-mock"}
+        if media_type is not None and status != 204:
+            own["Content-Type"] = media_type
+        if status != 204:
+            own["Content-Length"] = str(len(body))
+        return cls(status, own | dict(headers or {}), body)
 
 
 @dataclass(frozen=True, slots=True)

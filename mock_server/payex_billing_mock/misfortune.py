@@ -1,4 +1,4 @@
-"""Applies faults to requests in process: chooses the response, and whether the request takes effect."""
+"""Applies faults to requests: chooses the response, and whether the request takes effect."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from .app import MockApp
 from .faults import Fault, Faults
 from .json_text import render
-from .messages import Answer, Request
-from .operations import Action, Operation
+from .messages import Answer, Handled, Request
+from .operations import Action, Body
 from .problems import Refusal
-from .resources import Collection, Resource
-from .schemas import ContractError, Id, JsonObject
+from .resources import Resource
+from .schemas import JsonObject
 from .views import ResourceView
 
 _PROBLEMS = (401, 429, 503)  # the statuses whose body is the API's own problem
@@ -33,34 +33,6 @@ class Broken:
     seconds: float = 0.0
 
 
-def refusal(app: MockApp, fault: Fault) -> Answer:
-    """Return the response of a fault that has a status."""
-    status = fault.status or 500
-    headers = {"Retry-After": fault.retry_after} if fault.retry_after is not None else {}
-    if status == 401:
-        headers["WWW-Authenticate"] = _CHALLENGE
-    if status in _PROBLEMS or fault.is_problem:
-        for kind in app.contract.problem_types.values():
-            if kind.status == status:
-                return app.refuse(Refusal(kind.code, headers=headers))
-    page = f"<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>".encode()
-    own = {"Server": "payex-billing-mock", "Content-Type": "text/html", "Content-Length": str(len(page))}
-    return Answer(status, own | headers, page)
-
-
-def stale_response(app: MockApp, fault: Fault, request: Request) -> Answer:
-    """Return the second response of the fault `stale-response`: valid and plausible, but it belongs to no request."""
-    status = fault.stale_status or 400
-    if status == 201:
-        return _stale_charge(app, request)
-    if status == 400:
-        return app.refuse(Refusal("validation", "A stale response of the mock"))
-    # A client that trusts this response waits for 1 second and retries a request that already took effect.
-    headers = {"WWW-Authenticate": _CHALLENGE} if status == 401 else {"Retry-After": "1"}
-    codes = [kind.code for kind in app.contract.problem_types.values() if kind.status == status]
-    return app.refuse(Refusal(next(iter(codes), "validation"), "A stale response of the mock", headers=headers))
-
-
 def answer(app: MockApp, faults: Faults, request: Request, patience: float) -> Answer | Broken:
     """Respond to a request in process, without waiting.
 
@@ -76,65 +48,85 @@ def answer(app: MockApp, faults: Faults, request: Request, patience: float) -> A
         patience: how many seconds the client waits for a response.
     """
     faults.late_writes.carry_out_due()
-    started = time.perf_counter()
     fault = faults.take(request.method)
     if fault is None:
-        answered = app.handle(request)
-        app.note(request, answered, time.perf_counter() - started)
-        return answered
+        return app.handle_and_note(request)
+    is_too_slow = fault.kind in {"latency", "drip"} and fault.seconds >= patience
+    result = carry_out(app, faults, fault, request, is_lost=fault.cuts or is_too_slow)
+    if result is None or fault.cuts or is_too_slow:
+        return Broken(fault, 0.0 if fault.is_late else min(fault.seconds, patience))
+    return result
+
+
+def carry_out(app: MockApp, faults: Faults, fault: Fault, request: Request, *, is_lost: bool) -> Answer | None:
+    """Carry out a request that meets a fault, and report it to the observers.
+
+    Return the response to send, whole or in part; None if the request has no response.
+
+    Args:
+        app: the mock.
+        faults: note the write of a late commit.
+        fault: the fault.
+        request: the request.
+        is_lost: whether the client gets no complete response.
+    """
+    started = time.perf_counter()
     if fault.is_late:
         faults.late_writes.add(fault.seconds, lambda: app.handle(request))
-    true_response = app.handle(request) if fault.takes_effect else None
-    result: Answer | Broken | None = refusal(app, fault) if fault.status is not None else true_response
-    if result is None or fault.cuts or (fault.delays and fault.seconds >= patience):
-        waited = 0.0 if fault.is_late else min(fault.seconds, patience)
-        result = Broken(fault, waited)
-    sent = result if isinstance(result, Answer) else None
-    app.note(request, sent, time.perf_counter() - started, str(fault), fault.takes_effect or fault.is_late)
-    return result
+    response = app.handle(request) if fault.takes_effect else None
+    if fault.status is not None:
+        response = refusal(app, fault, fault.status)
+    sent = None if is_lost else response
+    took_effect = fault.takes_effect or fault.is_late
+    app.note(Handled(request, sent, time.perf_counter() - started, str(fault), took_effect))
+    return response
+
+
+def refusal(app: MockApp, fault: Fault, status: int) -> Answer:
+    """Return the response of a fault with a status: the API's own problem, or the page of an ingress."""
+    headers = {"Retry-After": fault.retry_after} if fault.retry_after is not None else {}
+    if status == 401:
+        headers["WWW-Authenticate"] = _CHALLENGE
+    codes = [kind.code for kind in app.contract.problem_types.values() if kind.status == status]
+    if codes and (status in _PROBLEMS or fault.kind.endswith("-problem")):
+        return app.refuse(Refusal(codes[0], headers=headers))
+    page = f"<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>"
+    return Answer.of(status, "text/html", page, headers)
+
+
+def stale_response(app: MockApp, fault: Fault, request: Request) -> Answer:
+    """Return the second response of the fault `stale-response`: valid and plausible, but it belongs to no request."""
+    status = fault.stale_status
+    if status == 201:
+        return _stale_charge(app, request)
+    # A client that trusts a 429 or 503 waits for 1 second and retries a request that already took effect.
+    headers = {400: {}, 401: {"WWW-Authenticate": _CHALLENGE}}.get(status, {"Retry-After": "1"})
+    codes = [kind.code for kind in app.contract.problem_types.values() if kind.status == status]
+    return app.refuse(Refusal([*codes, "validation"][0], "A stale response of the mock", headers=headers))
 
 
 def _stale_charge(app: MockApp, request: Request) -> Answer:
     """Return the response for a charge that nobody created, for the customer in the request's path."""
     contract = app.contract
-    match = contract.match(request.raw_path)
-    parameters = match.parameters if match is not None else {}
-    ledger = Resource(contract.root, None, parameters.get(contract.ledger_parameter or "", "0"))
+    _, parameters = contract.match(request.raw_path) or (None, {})
     for operation in contract.operations():
-        collection, view = operation.collection, operation.view
-        customers = collection.owner
-        if (
-            operation.action is Action.CREATE
-            and collection.role == "charge"
-            and customers
-            and customers.role == "customer"
-        ):
-            break
-    else:
-        return app.refuse(Refusal("validation", "A stale response of the mock"))
-    customer = Resource(customers, ledger, parameters.get(customers.id_parameter or "", "0"))
-    charge = Resource(collection, customer, _stale_id(collection), _stale_content(operation))
-    body = render(view.show(charge)).encode() if isinstance(view, ResourceView) else b""
-    headers = {
-        "Server": "payex-billing-mock",
-        "Content-Type": operation.media_type or "application/json",
-        "Content-Length": str(len(body)),
-    }
-    return Answer(operation.success, headers, body)
+        collection, customers = operation.collection, operation.collection.owner
+        is_charge = operation.action is Action.CREATE and collection.role == "charge"
+        if is_charge and customers is not None and customers.role == "customer":
+            ledger = Resource(contract.root, None, parameters.get(contract.ledger_parameter or "", "0"))
+            customer = Resource(customers, ledger, parameters.get(customers.id_parameter or "", "0"))
+            number = 0 if isinstance(collection.new_id(), int) else _STALE_ID
+            charge = Resource(collection, customer, number, _stale_content(operation.body) if operation.body else {})
+            body = render(operation.view.show(charge)) if isinstance(operation.view, ResourceView) else ""
+            return Answer.of(operation.success, operation.media_type, body)
+    return app.refuse(Refusal("validation", "A stale response of the mock"))
 
 
-def _stale_id(collection: Collection) -> Id:
-    return 0 if isinstance(collection.new_id(), int) else _STALE_ID
-
-
-def _stale_content(operation: Operation) -> JsonObject:
-    """Return the required properties of a new charge, each with the text STALE if the contract allows it."""
-    try:
-        content = operation.body.sample() if operation.body is not None else {}
-    except ContractError:  # the mock finds no sample value for a property of the contract
-        return {}
+def _stale_content(body: Body) -> JsonObject:
+    """Return the content of a new charge, with the text STALE in each property that may have it."""
+    content = body.examples()[0]
     for name in content:
         changed = content | {name: "STALE"}
-        if not operation.check_body(changed):
+        if not body.failures(changed):
             content = changed
     return content

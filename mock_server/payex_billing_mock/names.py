@@ -33,7 +33,7 @@ def singular(word: str) -> str:
     return last[:-3] + "y" if last.endswith("ies") else last.removesuffix("s")
 
 
-def only(names: Iterable[str], wanted: set[str]) -> str | None:
-    """Return the only name that contains a wanted word; None if no name or more than one name does."""
+def only(names: Iterable[str], wanted: set[str]) -> str:
+    """Return the only name that contains a wanted word; empty if no name or more than one name does."""
     found = [name for name in names if wanted & set(words(name))]
-    return found[0] if len(found) == 1 else None
+    return found[0] if len(found) == 1 else ""

@@ -2,75 +2,130 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from enum import Enum
 from typing import Any
 from urllib.parse import parse_qsl
 
 import jsonschema_rs
 
-from .paging import Paging
-from .problems import ProblemView
+from .problems import Failure, ProblemView
 from .resources import Collection
-from .schemas import ContractError, JsonObject, Node, Schemas
-from .validation import Failure, Parameter, failures
+from .schemas import ContractError, JsonObject, Node, is_read_only, request_validator, sample, shape, types, validator
 from .views import Base, ListView, ResourceView
 
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
 IDEMPOTENCY_KEY = "idempotency-key"
+_PLACES = ("path", "query", "header")
+_OWN_HEADERS = {"authorization", "accept", "content-type"}  # OpenAPI 3.1 ignores parameters of these names
 
 
 class Action(Enum):
-    """What an operation does."""
+    """What an operation does, by its path and its method."""
 
-    LIST = "list"
-    CREATE = "create"
-    READ = "read"
-    MERGE = "merge"
-    REPLACE = "replace"
-    REMOVE = "remove"
-
-
-_ACTIONS = {
-    ("collection", "get"): Action.LIST,
-    ("collection", "post"): Action.CREATE,
-    ("item", "get"): Action.READ,
-    ("item", "patch"): Action.MERGE,
-    ("item", "put"): Action.REPLACE,
-    ("item", "delete"): Action.REMOVE,
-}
-_USUAL = {Action.CREATE: 201, Action.REMOVE: 204}
+    LIST = ("collection", "get")
+    CREATE = ("collection", "post")
+    READ = ("item", "get")
+    MERGE = ("item", "patch")
+    REPLACE = ("item", "put")
+    REMOVE = ("item", "delete")
 
 
-@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of an operation.
+
+    Args:
+        definition: the parameter in the contract.
+
+    Attributes:
+        name: the name of the parameter.
+        place: `path`, `query` or `header`.
+        key: the name of the parameter in a request; in lower case for a header.
+        is_required: whether a request must have the parameter.
+        schema: the schema of the value.
+    """
+
+    def __init__(self, definition: Node) -> None:
+        self.name: str = definition["name"]
+        self.place: str = definition["in"]
+        self.key = self.name.lower() if self.place == "header" else self.name
+        self.is_required: bool = definition.get("required", False)
+        if "schema" not in definition:
+            raise ContractError(f"the parameter {self.name!r} has no schema")
+        self.schema: Node = definition["schema"]
+        self._validator = validator(self.schema)
+        self._types = types(self.schema)
+
+    def failures(self, text: str | None) -> list[Failure]:
+        """Return the failures of a text that the client sent; None means that the client sent nothing."""
+        if text is None:
+            return [Failure(self.name, "is required")] if self.is_required else []
+        try:
+            return list(failures(self._validator, _read(text, self._types), self.name))
+        except UnicodeEncodeError:
+            return [Failure(self.name, "is not UTF-8")]
+
+
 class Body:
     """The request body of an operation.
 
+    Args:
+        node: the request body in the contract.
+        where: the operation, for messages.
+        collection: the collection that the operation works on.
+        action: what the operation does.
+
     Attributes:
-        validator: checks a body against the contract.
         media_types: the media types that a body may have.
         ignored: the properties that only the server sets. The mock ignores values from the client.
-        examples: the example bodies in the contract.
-        sample: a function that returns a body with the required properties only.
     """
 
-    validator: jsonschema_rs.Validator
-    media_types: Sequence[str]
-    ignored: frozenset[str]
-    examples: Sequence[JsonObject]
-    sample: Callable[[], JsonObject]
+    def __init__(self, node: Node, where: str, collection: Collection, action: Action) -> None:
+        media_type, schema = json_content(node)
+        if media_type is None or schema is None:
+            raise ContractError(f"{where} takes no JSON")
+        content = node["content"][media_type]
+        properties = shape(schema).properties
+        self.media_types = [media_type.lower() for media_type in node["content"] if "json" in media_type]
+        self.ignored = {name for name, each in properties.items() if is_read_only(each)}
+        self.ignored |= collection.read.properties.keys() - properties.keys()
+        if collection.id_property and (action is not Action.CREATE or not collection.is_numbered_by_client):
+            self.ignored.add(collection.id_property)
+        self._schema = schema
+        self._examples = [each["value"] for each in content.get("examples", {}).values()]
+        self._validator = request_validator(schema)
+
+    def failures(self, value: Any) -> list[Failure]:
+        """Return the failures of a parsed body."""
+        found = list(failures(self._validator, value))
+        return found or ([] if isinstance(value, dict) else [Failure("body", "must be an object")])
+
+    def examples(self) -> list[JsonObject]:
+        """Return the example bodies in the contract; without one, a body with the required properties only.
+
+        Raises:
+            ContractError: the mock finds no value for a property.
+        """
+        return self._examples or [sample(self._schema, "a request body")]
 
 
-@dataclass(frozen=True, slots=True)
 class Operation:
     """One operation of the contract.
 
-    Attributes:
-        operation_id: the operation's id in the contract, which the mock does not use.
-        method: the HTTP method.
-        action: what the operation does.
+    Args:
+        path: the path in the contract.
+        item: the node of the path in the contract.
+        method: the HTTP method, in lower case.
         collection: the collection that the operation works on.
+        base: the path and the origin that links begin with.
+        security: the security requirements of an operation that has none of its own.
+
+    Attributes:
+        method: the HTTP method.
+        collection: the collection that the operation works on.
+        action: what the operation does.
         parameters: the parameters of the operation and of its path.
         body: the request body; None if the operation has no request body.
         success: the status of a successful response.
@@ -80,22 +135,39 @@ class Operation:
             `Location` is None here, because it depends on the resource.
         problems: the form of the problem for each declared status; None for a status without a body.
         is_secured: whether the operation needs a token.
-        paging: divides a list into pages.
+
+    Raises:
+        ContractError: the mock cannot serve the operation.
     """
 
-    operation_id: str
-    method: str
-    action: Action
-    collection: Collection
-    parameters: Sequence[Parameter]
-    body: Body | None
-    success: int
-    media_type: str | None
-    view: ResourceView | ListView | None
-    headers: Mapping[str, str | None]
-    problems: Mapping[str, ProblemView | None]
-    is_secured: bool
-    paging: Paging
+    def __init__(
+        self, path: str, item: Node, method: str, collection: Collection, base: Base, security: Sequence[Node]
+    ) -> None:
+        definition, where = item[method], f"{method.upper()} {path}"
+        self.method = method.upper()
+        self.collection = collection
+        self.action = _action(path, method, where)
+        self.parameters = _parameters(path, item, definition)
+        self.body: Body | None = None
+        if "requestBody" in definition:
+            self.body = Body(definition["requestBody"], where, collection, self.action)
+        elif self.action in {Action.CREATE, Action.MERGE, Action.REPLACE}:
+            raise ContractError(f"{where} has no request body")
+        self.success, response = success(definition, where)
+        self.media_type, schema = json_content(response)
+        self.view: ResourceView | ListView | None = None
+        if self.action is Action.LIST:
+            query = {each.name: each.schema for each in self.parameters if each.place == "query"}
+            self.view = ListView(base, collection, schema or {}, query)
+        elif schema is not None:
+            self.view = ResourceView(base, collection, schema)
+        self.headers = _headers(response)
+        self.problems = {
+            status.upper(): problem_view(each)
+            for status, each in definition["responses"].items()
+            if not status.startswith("2")
+        }
+        self.is_secured = any(definition.get("security", security))
 
     def declares(self, status: int) -> bool:
         """Return whether the operation declares a response for a status."""
@@ -105,176 +177,109 @@ class Operation:
         """Return the form of a problem for a declared status; None if that response has no body."""
         return next((self.problems[each] for each in _spellings(status) if each in self.problems), None)
 
-    def check_path(self, values: Mapping[str, str]) -> list[Failure]:
-        """Return the failures of the decoded path parameters."""
-        return [
-            failure
-            for each in self.parameters
-            if each.place == "path" and each.name in values
-            for failure in each.failures(each.read(values[each.name]))
-        ]
-
-    def check_query_and_headers(self, query: bytes, headers: Mapping[str, str]) -> list[Failure]:
-        """Return the failures of the query parameters and the headers."""
-        found: list[Failure] = []
-        texts = read_query(query)
-        for each in self.parameters:
-            text = texts.get(each.name) if each.place == "query" else headers.get(each.name.lower())
-            if each.place not in {"query", "header"} or each.name.lower() in {
-                "authorization",
-                "accept",
-                "content-type",
-            }:
-                continue
-            if text is not None:
-                found += each.failures(each.read(text))
-            elif each.is_required:
-                found.append(Failure(each.name, "is required"))
-        return found
+    def failures(self, path: Mapping[str, str], query: bytes, headers: Mapping[str, str]) -> list[Failure]:
+        """Return the failures of the decoded path parameters, the query parameters and the headers."""
+        texts = {"path": path, "query": read_query(query), "header": headers}
+        found = [each.failures(texts[each.place].get(each.key)) for each in self.parameters]
+        return [failure for failures_ in found for failure in failures_]
 
     def idempotency_key(self, headers: Mapping[str, str]) -> str | None:
         """Return the idempotency key of a request; None if the operation has no such header or the client sent none."""
-        names = {each.name.lower() for each in self.parameters if each.place == "header"}
-        return headers.get(IDEMPOTENCY_KEY) if IDEMPOTENCY_KEY in names else None
-
-    def check_body(self, value: Any) -> list[Failure]:
-        """Return the failures of a parsed request body."""
-        return list(failures(self.body.validator, value)) if self.body is not None else []
+        is_declared = any(each.key == IDEMPOTENCY_KEY for each in self.parameters)
+        return headers.get(IDEMPOTENCY_KEY) if is_declared else None
 
 
 def read_query(query: bytes) -> dict[str, str]:
-    """Return the parameters of a query. The values of a repeated parameter are joined by commas."""
-    texts: dict[str, str] = {}
-    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else ():
-        texts[name] = f"{texts[name]},{value}" if name in texts else value
-    return texts
+    """Return the parameters of a query."""
+    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
 
 
-class OperationReader:
-    """Reads the operations of a contract.
+def success(definition: Node, where: str) -> tuple[int, Node]:
+    """Return the status and the definition of the successful response of an operation.
 
-    Args:
-        schemas: the schemas of the contract.
-        base: the path and the origin that links begin with.
-        problem_types: the full `type` texts of problems in the examples of the contract.
+    Raises:
+        ContractError: the operation has no such response.
     """
+    for status, response in definition["responses"].items():
+        if status.startswith("2"):
+            return int(status.upper().replace("XX", "00")), response
+    raise ContractError(f"{where} has no response for a success")
 
-    def __init__(self, schemas: Schemas, base: Base, problem_types: Sequence[str]) -> None:
-        self._schemas, self._base, self._problem_types = schemas, base, problem_types
 
-    def read(self, path: str, item: Node, method: str, collection: Collection) -> Operation:
-        """Read one operation.
+def json_content(node: Node) -> tuple[str | None, Node | None]:
+    """Return the JSON media type and the schema of a response or a request body; None twice without JSON."""
+    for media_type, content in node.get("content", {}).items():
+        if "json" in media_type:
+            return media_type, content.get("schema", {})
+    return None, None
 
-        Raises:
-            ContractError: the mock cannot serve the operation.
-        """
-        definition = item[method]
-        where = f"{method.upper()} {path}"
-        is_item = path.rstrip("/").endswith("}")
-        action = _ACTIONS.get(("item" if is_item else "collection", method))
-        if action is None:
-            raise ContractError(f"the mock has no action for {where}")
-        success, response = self.success(definition, action, where)
-        media_type, schema = self.content(response)
-        view: ResourceView | ListView | None = None
-        if action is Action.LIST:
-            if schema is None:
-                raise ContractError(f"{where} has no response with a list")
-            view = ListView(self._schemas, self._base, collection, schema)
-        elif schema is not None:
-            view = ResourceView(self._schemas, self._base, collection, schema)
-        parameters = self.parameters(item, definition)
-        security = definition.get("security", self._schemas.document.get("security", ()))
-        return Operation(
-            operation_id=definition.get("operationId", where),
-            method=method.upper(),
-            action=action,
-            collection=collection,
-            parameters=parameters,
-            body=self._body(definition, action, collection, where),
-            success=success,
-            media_type=media_type,
-            view=view,
-            headers=self._headers(response),
-            problems=self._problems(definition),
-            is_secured=any(security),
-            paging=Paging(self._schemas, [each for each in parameters if each.place == "query"]),
-        )
 
-    def parameters(self, item: Node, definition: Node) -> list[Parameter]:
-        """Return the parameters of an operation and its path. The operation's own parameters have priority."""
-        found = [
-            Parameter.of(self._schemas, self._schemas.resolve(each))
-            for each in (*item.get("parameters", ()), *definition.get("parameters", ()))
-        ]
-        return list({(each.name, each.place): each for each in found}.values())
+def problem_view(response: Node) -> ProblemView | None:
+    """Return the form of a problem in a response; None if the response has no body."""
+    media_type, schema = json_content(response)
+    return None if media_type is None or schema is None else ProblemView(media_type, schema)
 
-    def success(self, definition: Node, action: Action, where: str) -> tuple[int, Node]:
-        """Return the status and the definition of the successful response."""
-        for status, response in definition["responses"].items():
-            if str(status).startswith("2"):
-                number = int(status) if str(status).isdigit() else _USUAL.get(action, 200)
-                return number, self._schemas.resolve(response)
-        raise ContractError(f"{where} has no response for a success")
 
-    def content(self, node: Node) -> tuple[str | None, Node | None]:
-        """Return the JSON media type and the schema of a response or a request body; None twice without JSON."""
-        for media_type, each in node.get("content", {}).items():
-            if "json" in media_type and "*" not in media_type:
-                return media_type, each.get("schema", {})
-        return None, None
+def failures(checker: jsonschema_rs.Validator, value: Any, name: str = "") -> Iterator[Failure]:
+    """Yield the failures of a value. `name` is the name of the parameter, or empty for a request body."""
+    for error in checker.iter_errors(value):
+        path = [name] if name else []
+        path += [str(step) for step in error.instance_path]
+        if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
+            yield Failure(".".join([*path, error.kind.property]), "is required")
+        else:
+            yield Failure(".".join(path) or "body", _message(error))
 
-    def _body(self, definition: Node, action: Action, collection: Collection, where: str) -> Body | None:
-        if "requestBody" not in definition:
-            if action in {Action.CREATE, Action.MERGE, Action.REPLACE}:
-                raise ContractError(f"{where} has no request body")
-            return None
-        node = self._schemas.resolve(definition["requestBody"])
-        _, schema = self.content(node)
-        if schema is None:
-            raise ContractError(f"{where} takes no JSON")
-        properties = self._schemas.shape(schema).properties
-        read_only = {name for name, each in properties.items() if self._schemas.is_read_only(each)}
-        ignored = (set(collection.read.properties) - properties.keys()) | read_only
-        if collection.id_property and (action is not Action.CREATE or not collection.is_numbered_by_client):
-            ignored.add(collection.id_property)
-        return Body(
-            validator=self._schemas.request_validator(schema),
-            media_types=[each.lower() for each in node["content"] if "json" in each],
-            ignored=frozenset(ignored),
-            examples=[
-                self._schemas.resolve(example)["value"]
-                for each in node["content"].values()
-                for example in each.get("examples", {}).values()
-            ],
-            sample=lambda: self._schemas.sample(schema, where),
-        )
 
-    def _headers(self, response: Node) -> dict[str, str | None]:
-        found: dict[str, str | None] = {}
-        for name, node in response.get("headers", {}).items():
-            header = self._schemas.resolve(node)
-            if name.lower() == "location":
-                found[name] = None
-            elif header.get("required"):
-                found[name] = str(header.get("example") or self._schemas.sample(header.get("schema", {}), name))
-        return found
+def _message(error: jsonschema_rs.ValidationError) -> str:
+    if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.AnyOf):
+        reasons = [_message(reason) for branch in error.kind.context for reason in branch]
+        return ", or ".join(dict.fromkeys(reasons))
+    return error.message
 
-    def _problems(self, definition: Node) -> dict[str, ProblemView | None]:
-        return {
-            str(status).upper(): self.problem(self._schemas.resolve(response))
-            for status, response in definition["responses"].items()
-            if not str(status).startswith("2")
-        }
 
-    def problem(self, response: Node) -> ProblemView | None:
-        """Return the form of a problem in a response; None if the response has no body."""
-        media_type, schema = self.content(response)
-        return (
-            None
-            if media_type is None or schema is None
-            else ProblemView(self._schemas, media_type, schema, self._problem_types)
-        )
+def _read(text: str, kinds: frozenset[str]) -> Any:
+    """Convert a text to a value. The value is a number or a boolean only if the schema has that type."""
+    if kinds & {"integer", "number"} and re.fullmatch(r"-?(0|[1-9]\d{0,18})", text):
+        return int(text)
+    if "number" in kinds:
+        try:
+            value = Decimal(text)
+        except InvalidOperation:
+            return text
+        return value if value.is_finite() else text
+    return text == "true" if "boolean" in kinds and text in {"true", "false"} else text
+
+
+def _action(path: str, method: str, where: str) -> Action:
+    kind = "item" if path.rstrip("/").endswith("}") else "collection"
+    try:
+        return Action((kind, method))
+    except ValueError:
+        raise ContractError(f"the mock has no action for {where}") from None
+
+
+def _parameters(path: str, item: Node, definition: Node) -> list[Parameter]:
+    """Return the parameters of an operation and its path. The operation's own parameters have priority."""
+    nodes = {(each["name"], each["in"]): each for node in (item, definition) for each in node.get("parameters", ())}
+    for segment in path.split("/"):
+        if segment.startswith("{") and (segment[1:-1], "path") not in nodes:
+            raise ContractError(f"{path} does not declare the parameter {segment[1:-1]!r}")
+    return [
+        Parameter(node)
+        for (name, place), node in nodes.items()
+        if place in _PLACES and not (place == "header" and name.lower() in _OWN_HEADERS)
+    ]
+
+
+def _headers(response: Node) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for name, header in response.get("headers", {}).items():
+        if name.lower() == "location":
+            found[name] = None
+        elif header.get("required"):
+            found[name] = str(header.get("example") or sample(header.get("schema", {}), name))
+    return found
 
 
 def _spellings(status: int) -> tuple[str, str, str]:

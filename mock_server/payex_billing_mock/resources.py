@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import quote
 
-from .names import are_same, only, singular, stem, words
-from .schemas import ContractError, Id, JsonObject, Node, Schemas, Shape
+from .names import are_same, only, singular, stem
+from .schemas import ContractError, Id, JsonObject, Shape, formats, is_link, is_number, is_read_only, new_id
 
 _START = {"start", "starts", "from", "begin", "begins", "since"}
 _END = {"end", "ends", "to", "until", "through", "stop", "stops"}
@@ -20,13 +19,13 @@ Key = tuple[Id, ...]
 
 @dataclass(frozen=True, slots=True)
 class Meanings:
-    """The names of the charge properties that the mock itself uses; None if the contract has no such property."""
+    """The names of the charge properties that the mock itself uses; empty if the contract has no such property."""
 
-    start: str | None = None
-    end: str | None = None
-    billed_until: str | None = None
-    quantity: str | None = None
-    price: str | None = None
+    start: str = ""
+    end: str = ""
+    billed_until: str = ""
+    quantity: str = ""
+    price: str = ""
 
 
 @dataclass(eq=False, slots=True)
@@ -46,9 +45,7 @@ class Collection:
         read: the properties in a response that shows an item.
         not_found: the problem type for an item that does not exist.
         already_exists: the problem type for a duplicate; None if the contract has none.
-        titles: the names that the contract gives to the schemas of an item, in kebab case.
         role: `customer`, `subscription`, `charge`, or empty.
-        can_create: whether the contract has a POST on this collection.
         meanings: the names of the properties that the mock itself uses.
     """
 
@@ -64,9 +61,7 @@ class Collection:
     read: Shape = _EMPTY
     not_found: str = "not-found"
     already_exists: str | None = None
-    titles: list[str] = field(default_factory=list)
     role: str = ""
-    can_create: bool = False
     meanings: Meanings = field(default_factory=Meanings)
 
     def __iter__(self) -> Iterator[Collection]:
@@ -74,6 +69,18 @@ class Collection:
         for child in self.children:
             yield child
             yield from child
+
+    @property
+    def owners(self) -> list[Collection]:
+        """The collections above this one, from the outermost. The root is not among them."""
+        if self.owner is None or self.owner.owner is None:
+            return []
+        return [*self.owner.owners, self.owner]
+
+    @property
+    def can_create(self) -> bool:
+        """Whether the contract has an operation that adds an item."""
+        return bool(self.create.properties)
 
     def child(self, role: str) -> Collection | None:
         """Return the collection with a given role that each item of this collection has; None if there is none."""
@@ -129,16 +136,17 @@ class Resource:
         return self.items.setdefault(collection.word, {}) if collection is not None else {}
 
 
-def collections_of(paths: Mapping[str, Node]) -> tuple[Collection, Mapping[str, Collection]]:
+def collections_of(paths: Iterable[str]) -> tuple[Collection, Mapping[str, Collection]]:
     """Return the root collection, and the collection for each path of the contract.
 
     Raises:
         ContractError: a path is not the path of a collection or of its items.
     """
+    paths = list(paths)
     root = Collection(_root_path(paths))
     known = {root.path: root}
     by_path: dict[str, Collection] = {}
-    for path in sorted(paths, key=lambda path: path.count("/")):
+    for path in paths:
         base = path.rstrip("/")
         is_item = base.endswith("}") and base != root.path
         collection_path = base.rpartition("/")[0] if is_item else base
@@ -147,22 +155,17 @@ def collections_of(paths: Mapping[str, Node]) -> tuple[Collection, Mapping[str, 
         by_path[path] = _collection(known, root, collection_path)
         if is_item:
             by_path[path].id_parameter = base.rpartition("/")[2][1:-1]
-    order = list(paths)
-    for collection in known.values():  # collections of one owner in the order of the contract
-        collection.children.sort(
-            key=lambda child: min(order.index(path) for path in by_path if path.startswith(child.path))
-        )
     return root, by_path
 
 
-def _root_path(paths: Mapping[str, Node]) -> str:
+def _root_path(paths: Sequence[str]) -> str:
     """Return the path of a ledger, with which all paths begin; empty if the paths do not name the ledger."""
-    first = next(iter(paths), "")
-    start = first[: first.index("}") + 1] if "}" in first else ""
-    return start if all(path.startswith(start + "/") for path in paths) else ""
+    start, brace, _ = paths[0].partition("}") if paths else ("", "", "")
+    return start + brace if brace and all(path.startswith(start + "}/") for path in paths) else ""
 
 
 def _collection(known: dict[str, Collection], root: Collection, path: str) -> Collection:
+    """Return the collection with a path. Create it, and the collections above it, if they do not exist."""
     if path not in known:
         owner, end = root, len(root.path)
         if "}" in path[end:]:
@@ -175,56 +178,41 @@ def _collection(known: dict[str, Collection], root: Collection, path: str) -> Co
     return known[path]
 
 
-def identify(schemas: Schemas, collection: Collection, parameter: Node | None, links: Mapping[str, str]) -> None:
+def identify(collection: Collection) -> None:
     """Find the property that identifies an item, who chooses its value, and the `meanings`.
-
-    Args:
-        schemas: the schemas of the contract.
-        collection: the collection, with its properties.
-        parameter: the schema of the path parameter of an item.
-        links: the response property that fills each path parameter in the OpenAPI links of the contract.
 
     Raises:
         ContractError: no property identifies an item.
     """
-    properties = {name: each for name, each in collection.read.properties.items() if not schemas.is_link(each)}
-    name = collection.id_parameter or f"{singular(collection.word)}-id"
-    reference = (parameter or {}).get("$ref")
-    stems = (stem(name), stem(singular(collection.word) + "-id"))
-    required = collection.create.required & properties.keys()
-    ways: list[list[str]] = [
-        [each for each in properties if are_same(each, name)],
-        [each for each in properties if each == links.get(name)],
-        [each for each, schema in properties.items() if reference and schema.get("$ref") == reference],
-        *([each for each in properties if words(each) != words(of) and stem(each) == of] for of in stems),
-        [each for each in properties if stem(each) == "" or words(each) == ["id"]],
-        list(required),
+    read, create = collection.read.properties, collection.create
+    properties = [name for name, schema in read.items() if not is_link(schema)]
+    parameter = collection.id_parameter or f"{singular(collection.word)}-id"
+    ways = [
+        [name for name in properties if are_same(name, parameter)],
+        [name for name in properties if stem(name) == stem(parameter)],
+        [name for name in properties if stem(name) == ""],
+        [name for name in properties if name in create.required],
     ]
-    found = next((way for way in ways if len(way) == 1), [None])[0]
-    if found is None and not any(map(schemas.is_link, collection.read.properties.values())):
-        raise ContractError(f"no property of {collection.path} has the meaning of the path parameter {name!r}")
+    found = next((way[0] for way in ways if len(way) == 1), None)
+    if found is None and len(properties) == len(read):
+        raise ContractError(f"no property of {collection.path} has the meaning of the path parameter {parameter!r}")
     collection.id_property = found
-    writable = collection.create.properties.get(found or "")
-    collection.is_numbered_by_client = writable is not None and not schemas.is_read_only(writable)
-    schema = collection.read.properties[found] if found else parameter or {"type": "string"}
-    if not collection.is_numbered_by_client or found not in collection.create.required:
-        collection.new_id = schemas.new_id(schema, found or name)
-    collection.meanings = _meanings(schemas, collection)
+    writable = create.properties.get(found or "")
+    collection.is_numbered_by_client = writable is not None and not is_read_only(writable)
+    if not collection.is_numbered_by_client or found not in create.required:
+        collection.new_id = new_id(read[found] if found else {"type": "string"}, found or parameter)
+    collection.meanings = _meanings(collection)
 
 
-def _meanings(schemas: Schemas, collection: Collection) -> Meanings:
+def _meanings(collection: Collection) -> Meanings:
     create = collection.create.properties
-    dates = [name for name, each in create.items() if "date" in schemas.formats(each)]
-    numbers = [name for name, each in create.items() if schemas.types(each) & {"integer", "number"}]
-    read_only = [
-        name
-        for name, each in collection.read.properties.items()
-        if "date" in schemas.formats(each) and (name not in create or schemas.is_read_only(each))
-    ]
+    dates = [name for name, schema in create.items() if "date" in formats(schema)]
+    numbers = [name for name, schema in create.items() if is_number(schema)]
+    shown = [name for name, schema in collection.read.properties.items() if "date" in formats(schema)]
     return Meanings(
         start=only(dates, _START),
         end=only(dates, _END),
-        billed_until=read_only[0] if len(read_only) == 1 else only(read_only, {"billed", "invoiced"}),
+        billed_until=only(shown, {"billed", "invoiced"}),
         quantity=only(numbers, {"quantity", "count", "qty", "units"}),
         price=only(numbers, {"price", "amount"}),
     )
@@ -250,8 +238,3 @@ def assign_roles(root: Collection) -> None:
     for charges in (*customers.children, *leaves):
         if charges.word == leaves[0].word:
             charges.role = "charge"
-
-
-def shape_of(schemas: Schemas, schema: Any) -> Shape:
-    """Return the properties of a schema; an empty shape if the schema is None."""
-    return schemas.shape(schema) if schema is not None else _EMPTY

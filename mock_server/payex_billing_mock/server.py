@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-import threading
-import time
+import resource
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from .access import is_loopback
+from .admin import Admin, is_loopback
 from .app import MockApp
 from .console import Console
 from .contract import Contract, load_contract
-from .fast import FastServer, listen, reserve
-from .faults import Faults
-from .late_writes import WAIT_SECONDS
+from .fast import FastServer
+from .faults import WAIT_SECONDS, Faults
 from .messages import REQUEST_SECONDS
-from .sqlite import SqlitePersistence
-from .store import Store
-from .tls import Tls
+from .store import SqlitePersistence, Store
+from .streams import Tls
 from .wire import IDLE_SECONDS, WireServer
-
-START_SECONDS = 10.0
 
 
 class MockServer:
@@ -67,32 +60,29 @@ class MockServer:
         request_seconds: float = REQUEST_SECONDS,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
-        self._persistence = SqlitePersistence(db) if db is not None else None
         contract = contract or load_contract()
+        self._persistence = SqlitePersistence(db) if db is not None else None
         store = Store(contract, self._persistence)
         self.app = MockApp(ledgers, store=store, contract=contract, request_seconds=request_seconds)
         self.host = host
         self.port = port
         self.faults = faults if faults is not None else Faults()
-        self._wired = faults is not None or admin or console
-        self._site = Console(self.app, self.faults) if console else None
-        self._admin = admin
-        self._tls = tls
-        self._request_seconds = request_seconds
-        self._idle_seconds = idle_seconds
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
-        self._begun = threading.Event()  # set when `stop` can stop the server
-        self._failure: BaseException | None = None
+        self.has_console = console
+        self._scheme = "http" if tls is None else "https"
         self._wire: WireServer | None = None
+        if faults is not None or admin or console:
+            self._wire = WireServer(self.app, self.faults, tls, request_seconds, idle_seconds)
+        if self._wire is not None and admin:
+            self._wire.pages.append(Admin(self.faults).answer)
+        if self._wire is not None and console:
+            self._wire.pages.append(Console(self.app, self.faults).answer)
+        self._server = self._wire or FastServer(self.app, tls, request_seconds)
+        self._is_running = False
 
     @property
     def url(self) -> str:
         """The origin of the mock, with scheme and port."""
-        scheme = "http" if self._tls is None else "https"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{scheme}://{host}:{self.port}"
+        return self._origin(self.host)
 
     @property
     def console_url(self) -> str | None:
@@ -101,13 +91,9 @@ class MockServer:
         There is none if the console is off. There is also none if the mock is bound neither to a loopback address nor
         to all addresses, because the console responds only at a loopback address.
         """
-        if self._site is None:
-            return None
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
-        if host != "localhost" and not is_loopback(host):
-            return None
-        scheme = "http" if self._tls is None else "https"
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}/"
+        is_here = host == "localhost" or is_loopback(host)
+        return f"{self._origin(host)}/" if self.has_console and is_here else None
 
     @property
     def store(self) -> Store:
@@ -121,42 +107,20 @@ class MockServer:
             OSError: the mock cannot start.
         """
         try:
-            context = self._tls.context() if self._tls is not None else None
-            if self._wired:
-                self._wire = WireServer(
-                    self.app,
-                    self.faults,
-                    admin=self._admin,
-                    tls=context,
-                    site=self._site,
-                    request_seconds=self._request_seconds,
-                    idle_seconds=self._idle_seconds,
-                )
-            bound = listen(self.host, self.port) if self._wired else reserve(self.host, self.port)
-            self.port = bound.getsockname()[1]
-            self._thread = threading.Thread(target=self._run, args=(bound,), name=f"mock-{self.port}", daemon=True)
-            self._thread.start()
-            try:
-                self._wait_until_accepting()
-            finally:
-                if not self._wired:
-                    bound.close()  # Granian has bound the port itself by now
+            self.port = self._server.start(self.host, self.port)
         except OSError:
             self.stop()
             raise
+        self._is_running = True
 
     def stop(self) -> None:
         """Stop serving, carry out the pending late writes, and close the database.
 
         Does nothing when the mock is not running.
         """
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            if self._loop is not None and self._stop is not None and thread.is_alive():
-                self._loop.call_soon_threadsafe(self._stop.set)
-            thread.join(START_SECONDS)
-        if self._site is not None:
-            self._site.close()
+        if self._is_running:
+            self._is_running = False
+            self._server.stop()
         if self._persistence is not None:
             self._persistence.close()
             self._persistence = None
@@ -172,6 +136,9 @@ class MockServer:
         """
         self.faults.wait_for_late_writes(timeout)
 
+    def _origin(self, host: str) -> str:
+        return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+
     def __enter__(self) -> Self:
         self.start()
         return self
@@ -181,48 +148,9 @@ class MockServer:
     ) -> None:
         self.stop()
 
-    def _run(self, bound: socket.socket) -> None:
-        try:
-            asyncio.run(self._serve(bound))
-        except BaseException as error:  # noqa: BLE001 - `start` reports it
-            self._failure = error
-        finally:
-            self._begun.set()
-
-    async def _serve(self, bound: socket.socket) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        self._begun.set()
-        if self._wire is not None:
-            await self._wire.serve(bound, self._stop)
-        else:
-            fast = FastServer(self.app, self.host, self.port, self._tls, self._request_seconds)
-            await fast.serve(self._stop)
-
-    def _wait_until_accepting(self) -> None:
-        # Granian does not report when it starts to accept connections, so this method tries to connect. The listening
-        # socket may accept a connection before the event loop runs, so the method waits for `_begun` first.
-        deadline = time.monotonic() + START_SECONDS
-        self._begun.wait(START_SECONDS)
-        while True:
-            try:
-                if self._failure is None:
-                    socket.create_connection((self.host, self.port), timeout=1).close()
-            except OSError as error:
-                if time.monotonic() > deadline:
-                    raise OSError(f"the mock does not answer on {self.url}: {error}") from error
-                time.sleep(0.005)
-            else:
-                if self._failure is not None:
-                    raise OSError(f"the mock did not start: {self._failure}") from self._failure
-                return
-
 
 def allow_many_connections() -> None:
     """Raise the soft limit of open files to the hard limit. The usual 1024 is too low for a load test."""
-    try:
-        import resource  # noqa: PLC0415 - not on every system
-    except ImportError:
-        return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -2,29 +2,66 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any
 
 from .contract import Contract, load_contract
+from .json_text import parse, render
 from .messages import Answer
-from .problems import Refusal, invalid
+from .problems import Failure, Refusal, invalid
 from .resources import Collection, Key, Resource
 from .schemas import ContractError, Id, JsonObject
-from .validation import Failure
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS resource (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, document TEXT NOT NULL
+)
+"""
 
 
-class Persistence(Protocol):
-    """Saves each change immediately, so that no change that the mock confirmed is lost when the process ends."""
+class SqlitePersistence:
+    """Keeps one row per resource in a SQLite file. Writes the row before the mock sends the response.
 
-    def load(self) -> Iterable[tuple[Key, JsonObject]]:
-        """Return all resources: an owner before what belongs to it, and each collection in the order of creation."""
+    Raises:
+        OSError: the file cannot be opened or is not a database of the mock.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        try:
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        except sqlite3.Error as error:
+            raise OSError(f"cannot keep the state in {path}: {error}") from error
+        try:
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._connection.execute(_SCHEMA)
+            self._connection.execute("SELECT key FROM resource LIMIT 1")  # fails for a file of an older mock
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise OSError(f"cannot keep the state in {path}: {error}") from error
+
+    def load(self) -> Iterator[tuple[Key, JsonObject]]:
+        """Yield all resources in the order of their creation, so that an owner comes before what belongs to it."""
+        for key, document in self._connection.execute("SELECT key, document FROM resource ORDER BY seq"):
+            yield tuple(parse(key.encode())), parse(document.encode())
 
     def put(self, key: Key, document: JsonObject) -> None:
-        """Save a new or changed resource."""
+        """Save a new or changed resource. A changed resource keeps its place in the order."""
+        self._connection.execute(
+            "INSERT INTO resource (key, document) VALUES (?, ?) ON CONFLICT DO UPDATE SET document = excluded.document",
+            (render(list(key)), render(document)),
+        )
 
     def remove(self, key: Key) -> None:
         """Delete a resource."""
+        self._connection.execute("DELETE FROM resource WHERE key = ?", (render(list(key)),))
+
+    def close(self) -> None:
+        """Close the database file."""
+        self._connection.close()
 
 
 class Store:
@@ -42,23 +79,20 @@ class Store:
         replies: the first request and its response for each idempotency key, by ledger and key.
     """
 
-    def __init__(self, contract: Contract | None = None, persistence: Persistence | None = None) -> None:
+    def __init__(self, contract: Contract | None = None, persistence: SqlitePersistence | None = None) -> None:
         contract = contract or load_contract()
         self._root = contract.root
         self._ledgers: dict[str, Resource] = {}
         self._persistence = persistence
         self.new_id: Callable[[Collection], Id] = lambda collection: collection.new_id()
         self.replies: dict[tuple[str, str], tuple[object, Answer]] = {}
-        for key, document in persistence.load() if persistence is not None else ():
-            self._restore(key, document)
+        if persistence is not None:
+            for key, document in persistence.load():
+                self._restore(key, document)
 
     def ledger(self, number: str) -> Resource:
         """Return a ledger. The mock creates the ledger if it does not exist."""
         return self._ledgers.setdefault(number, Resource(self._root, None, number))
-
-    def adopt(self, ledger: Resource) -> None:
-        """Add a ledger of another store, with all its resources."""
-        self._ledgers[str(ledger.id)] = ledger
 
     def find(self, owner: Resource, collection: Collection, number: str) -> Resource:
         """Return an item of a collection.
@@ -68,9 +102,8 @@ class Store:
         """
         found = owner.items.get(collection.word, {}).get(number)
         if found is None:
-            raise Refusal(
-                collection.not_found, instead=Failure(collection.id_parameter or collection.word, "does not exist")
-            )
+            missing = Failure(collection.id_parameter or collection.word, "does not exist")
+            raise Refusal(collection.not_found, instead=missing)
         return found
 
     def listed(self, owner: Resource, collection: Collection) -> list[Resource]:
@@ -158,22 +191,17 @@ class Store:
         The method bills a charge up to the date `until`, or up to the charge's end if the end is earlier. PayEx Billing
         bills on its own; the mock bills only in this method, which sets `billedUntil`.
         """
-        billed = 0
-        for customer in self.customers(ledger):
-            for owner in (customer, *customer.subscriptions.values()):
-                for charge in owner.charges.values():
-                    billed += self._bill(charge, until.isoformat())
-        return billed
-
-    def _bill(self, charge: Resource, until: str) -> bool:
-        names = charge.collection.meanings
-        if names.billed_until is None:
-            raise ContractError("a charge of the contract does not show up to when it is billed")
-        has_started = (charge.document.get(names.start or "") or "") <= until
-        if has_started:
-            end = min(until, charge.document.get(names.end or "") or until)
+        customers = list(self.customers(ledger))
+        owners = [*customers, *(each for customer in customers for each in customer.subscriptions.values())]
+        charges = [charge for owner in owners for charge in owner.charges.values()]
+        started = [each for each in charges if (each.document.get(each.collection.meanings.start) or "") <= str(until)]
+        for charge in started:
+            names = charge.collection.meanings
+            if not names.billed_until:
+                raise ContractError("a charge of the contract does not show up to when it is billed")
+            end = min(str(until), charge.document.get(names.end) or str(until))
             self._set(charge, charge.document | {names.billed_until: end})
-        return has_started
+        return len(started)
 
     def _owner(self, ledger: str, customer: str, subscription: str) -> Resource:
         return self.subscription(ledger, customer, subscription) if subscription else self.customer(ledger, customer)
@@ -213,7 +241,7 @@ def _child(collection: Collection, role: str) -> Collection:
 
 def _refuse_end_before_start(collection: Collection, document: Mapping[str, Any]) -> None:
     names = collection.meanings
-    start, end = document.get(names.start or ""), document.get(names.end or "")
-    if names.start and names.end and start is not None and end is not None and end < start:  # yyyy-MM-dd: text order
+    start, end = document.get(names.start), document.get(names.end)
+    if start is not None and end is not None and end < start:  # yyyy-MM-dd: text order
         failure = Failure(names.end, f"must not be before {names.start}")
         raise Refusal("unprocessable", "The charge ends before it starts", failures=[failure], instead=failure)

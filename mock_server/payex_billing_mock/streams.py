@@ -1,90 +1,140 @@
-"""One connection of the mock as a stream of bytes, with or without TLS, that a fault can end in any way.
-
-TLS is done here with `ssl.MemoryBIO`. asyncio's own TLS drops what a failed handshake wants to send, so a client
-without a certificate would see a closed connection in place of the alert that says why (checked with CPython 3.11).
-"""
+"""TCP for the mock: listens on a port, and makes a stream of each connection that a fault can end in any way."""
 
 from __future__ import annotations
 
-import asyncio
+import errno
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from os import PathLike
 
 READ_BYTES = 65_536
 LINGER_SECONDS = 1.0
 """How long `finish` reads on after the mock has ended its side; a client usually closes within a round trip."""
 
 
-class Stream:
-    """A TCP connection.
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on a port.
 
-    Args:
-        reader: what the client sends.
-        writer: what the mock sends.
+    Raises:
+        OSError: the port is taken, or cannot be bound.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    is_dual = host == "::" and socket.has_dualstack_ipv6()
+    try:
+        return socket.create_server((host, port), family=family, backlog=4096, dualstack_ipv6=is_dual)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise OSError(errno.EADDRINUSE, f"port {port} on {host} is already in use") from error
+        raise OSError(error.errno, f"cannot listen on {host} port {port}: {error.strerror}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """PEM files of the mock.
 
     Attributes:
-        peer: the client's IP address.
+        certificate: its certificate, with the chain.
+        key: its private key.
+        client_ca: the authority that must have issued the client's certificate, as PayEx demands one. A client
+            without such a certificate gets a TLS alert. Without `client_ca`, clients need no certificate.
     """
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._kept = bytearray()
-        writer.transport.set_write_buffer_limits(high=0)  # so that `flush` waits for the last byte
-        address = writer.get_extra_info("peername")
-        self.peer = str(address[0]) if address else ""
+    certificate: str | PathLike[str]
+    key: str | PathLike[str]
+    client_ca: str | PathLike[str] | None = None
 
-    async def open(self) -> None:
+    def context(self) -> ssl.SSLContext:
+        """The files as settings for Python's own TLS: version 1.2 or later.
+
+        Raises:
+            OSError: a file cannot be read or is not a certificate (`ssl.SSLError` is an OSError).
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_RENEGOTIATION  # a client could make the server work without end
+        context.load_cert_chain(self.certificate, self.key)
+        if self.client_ca is not None:
+            context.load_verify_locations(self.client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+
+class Stream:
+    """A connection to a client. One thread uses it; any thread may call `hang_up`.
+
+    Args:
+        connected: the socket.
+        context: the certificates; None means no TLS.
+        send_seconds: the longest time for the client to receive what the mock sends.
+    """
+
+    def __init__(self, connected: socket.socket, context: ssl.SSLContext | None, send_seconds: float) -> None:
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # the fault `drip` sends single bytes
+        if context is not None:
+            connected = context.wrap_socket(connected, server_side=True, do_handshake_on_connect=False)
+        self._socket = connected
+        self._send_seconds = send_seconds
+        self._kept = bytearray()
+
+    def open(self, deadline: float) -> None:
         """Make the stream ready. TLS does its handshake here.
 
         Raises:
             OSError: the client left, or TLS failed (`ssl.SSLError`); the client has its alert by then.
         """
+        if isinstance(self._socket, ssl.SSLSocket):
+            self._wait_until(deadline)
+            self._socket.do_handshake()
 
-    async def read(self) -> bytes:
-        """The next bytes from the client; empty when the client has ended its side.
+    def read(self, deadline: float) -> bytes:
+        """Return the next bytes from the client; empty when the client has ended its side.
 
         Raises:
+            TimeoutError: nothing has arrived until the deadline, a time of `time.monotonic`.
             OSError: the connection broke.
         """
         if self._kept:
             data = bytes(self._kept)
             self._kept.clear()
             return data
-        return await self._receive()
+        self._wait_until(deadline)
+        return self._socket.recv(READ_BYTES)
 
     def write(self, data: bytes) -> None:
-        """Send bytes to the client, as soon as it takes them."""
-        self._writer.write(data)
-
-    @property
-    def needs_flush(self) -> bool:
-        """Whether there are bytes that the system has not taken yet, or the connection is lost."""
-        transport = self._writer.transport
-        return transport.get_write_buffer_size() > 0 or transport.is_closing()
-
-    async def flush(self) -> None:
-        """Wait until the system has taken every byte.
+        """Send bytes to the client.
 
         Raises:
-            OSError: the connection is lost.
+            OSError: the connection broke, or the client does not receive the bytes.
         """
-        await self._writer.drain()
+        self._socket.settimeout(self._send_seconds)
+        self._socket.sendall(data)
 
-    @asynccontextmanager
-    async def watching(self) -> AsyncIterator[asyncio.Task[None]]:
-        """A task that is done when the client has left. What the client sends meanwhile is kept for `read`."""
-        task = asyncio.ensure_future(self._until_client_leaves())
-        try:
-            yield task
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
+    def wait_for_client_to_leave(self, deadline: float, stopping: threading.Event) -> bool:
+        """Wait until the client leaves, or until the deadline. Return whether the client has left.
 
-    async def finish(self) -> None:
+        The stream keeps what the client sends meanwhile for `read`.
+        """
+        while time.monotonic() < deadline:
+            if len(self._kept) >= READ_BYTES:  # TCP's own flow control holds the rest back
+                return stopping.wait(deadline - time.monotonic())
+            try:
+                self._wait_until(deadline)
+                data = self._socket.recv(READ_BYTES)
+            except TimeoutError:
+                return False
+            except OSError:
+                return True
+            if not data:
+                return True
+            self._kept += data
+        return False
+
+    def finish(self) -> None:
         """End the connection in an orderly way, so that the client surely gets what was sent before.
 
         Closing a socket that has unread data sends a reset, and a reset makes the client's system discard data that
@@ -92,108 +142,35 @@ class Stream:
         moment.
         """
         with suppress(OSError):
-            self._end_own_side()
-            await self.flush()
-            if self._writer.can_write_eof():
-                self._writer.write_eof()
-            async with asyncio.timeout(LINGER_SECONDS):
-                while await self._reader.read(READ_BYTES):
-                    pass
-        self._writer.close()
+            if isinstance(self._socket, ssl.SSLSocket):
+                # `unwrap` sends close_notify, and then asks for the client's, for which nobody needs to wait (RFC 8446,
+                # 6.1).
+                self._socket.settimeout(0)
+                with suppress(OSError):
+                    self._socket.unwrap()
+            # The methods of `SSLSocket` do not work after a failed handshake, those of its base class do.
+            socket.socket.shutdown(self._socket, socket.SHUT_WR)
+            deadline = time.monotonic() + LINGER_SECONDS
+            while time.monotonic() < deadline:
+                self._wait_until(deadline)
+                if not socket.socket.recv(self._socket, READ_BYTES):
+                    break
+        self.close()
 
     def reset(self) -> None:
         """Send a reset in place of an orderly end: the effect of a lingering time of zero."""
-        raw: socket.socket = self._writer.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.abort()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
 
-    def abort(self) -> None:
-        """Close at once; bytes that the system has not taken are lost."""
-        self._writer.transport.abort()
-
-    async def _receive(self) -> bytes:
-        return await self._reader.read(READ_BYTES)
-
-    def _end_own_side(self) -> None:
-        """Send what the protocol above TCP sends last."""
-
-    async def _until_client_leaves(self) -> None:
+    def hang_up(self) -> None:
+        """Let the thread that waits for the client continue, as if the client had left."""
         with suppress(OSError):
-            while len(self._kept) < READ_BYTES:
-                data = await self._receive()
-                if not data:
-                    return
-                self._kept += data
-            await asyncio.Event().wait()  # TCP's own flow control holds the rest back
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
+    def close(self) -> None:
+        """Close the connection at once."""
+        self._socket.close()
 
-class TlsStream(Stream):
-    """A TLS connection, from the server's side.
-
-    Args:
-        reader: what the client sends.
-        writer: what the mock sends.
-        context: certificates and versions.
-    """
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, context: ssl.SSLContext) -> None:
-        super().__init__(reader, writer)
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-
-    async def open(self) -> None:
-        """Do the handshake. When it fails, the client gets the alert that says why."""
-        while True:
-            try:
-                self._tls.do_handshake()
-            except ssl.SSLWantReadError:
-                await self._fill()
-            except ssl.SSLError:
-                await self._fail()
-                raise
-            else:
-                self._send_records()  # the session tickets of TLS 1.3
-                return
-
-    def write(self, data: bytes) -> None:
-        """Encrypt bytes and send them."""
-        if data:  # OpenSSL does not define what it does with none
-            self._tls.write(data)
-            self._send_records()
-
-    async def _receive(self) -> bytes:
-        while True:
-            try:
-                return self._tls.read(READ_BYTES)
-            except ssl.SSLWantReadError:
-                await self._fill()
-            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):  # with close_notify, and without
-                return b""
-            except ssl.SSLError:
-                await self._fail()
-                raise
-
-    async def _fill(self) -> None:
-        """Exchange records: send those that wait, and take what the client sends."""
-        self._send_records()
-        await self.flush()
-        data = await self._reader.read(READ_BYTES)
-        if data:
-            self._incoming.write(data)
-        else:
-            self._incoming.write_eof()
-
-    async def _fail(self) -> None:
-        """Send the alert of an error, and let the client read it."""
-        self._send_records()
-        await self.finish()
-
-    def _end_own_side(self) -> None:
-        # `unwrap` writes close_notify, and then asks for the client's, for which nobody needs to wait (RFC 8446, 6.1).
-        with suppress(ssl.SSLError):
-            self._tls.unwrap()
-        self._send_records()
-
-    def _send_records(self) -> None:
-        if self._outgoing.pending:
-            self._writer.write(self._outgoing.read())
+    def _wait_until(self, deadline: float) -> None:
+        """Let the next operation of the socket end at the deadline."""
+        self._socket.settimeout(max(deadline - time.monotonic(), 0.001))  # 0 would mean: do not wait at all

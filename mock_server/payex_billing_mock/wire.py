@@ -1,34 +1,35 @@
-"""Serves the mock over asyncio, with full control of the connection: a fault can cut, stall or reset a connection.
+"""Serves the mock with full control of the connection: a fault can cut, stall or reset a connection.
 
 Granian is faster, but no ASGI server lets an application control the connection. So the mock uses this server when
-requests may meet faults.
+requests may meet faults. Each connection has a thread of its own.
 """
 
 from __future__ import annotations
 
-import asyncio
+import math
+import selectors
 import socket
 import ssl
+import threading
 import time
-from typing import TypeVar
+from collections.abc import Callable
 
 import h11
 
-from .admin import Admin
 from .app import MockApp
-from .console import Console
 from .faults import Fault, Faults
-from .http1 import RequestReader, encode, encode_unasked, half, length_of_head, refuse_bytes
-from .late_writes import LateWrite
-from .messages import REQUEST_SECONDS, Request
-from .misfortune import refusal, stale_response
-from .streams import Stream, TlsStream
+from .http1 import Conversation, encode_unasked, half, length_of_head
+from .messages import Answer, Request
+from .misfortune import carry_out, stale_response
+from .streams import Stream, Tls, listen
 
+Pages = Callable[[Request], Answer | None]
+"""Returns the response to a request for something beside the API; None for a request with another path."""
 IDLE_SECONDS = 300.0
 
 
 class _Cut(Exception):
-    """The connection ends immediately. Bytes that the mock has written but not sent yet are lost."""
+    """The connection ends immediately."""
 
 
 class WireServer:
@@ -37,208 +38,157 @@ class WireServer:
     Args:
         app: the mock.
         faults: the faults that requests meet.
-        admin: whether `/mock/faults` shows and changes the faults; see `Admin`.
         tls: the certificates; None means plain HTTP.
-        site: the console; None means that the mock serves no console.
         request_seconds: the longest time for a TLS handshake, and for one request from its first byte to its last
             (for the first request: from the start of the connection). Then the mock ends the connection.
         idle_seconds: the longest time between two requests of one connection, and for a client to receive a response.
             The default is much longer than common clients keep idle connections, so the mock rarely ends one first.
+
+    Attributes:
+        pages: what the mock serves beside the API.
+        connections: the connections whose client has not left.
+        most_connections: the largest number of connections at one time.
+        accepted: the number of accepted connections.
     """
 
     def __init__(
-        self,
-        app: MockApp,
-        faults: Faults,
-        *,
-        admin: bool = False,
-        tls: ssl.SSLContext | None = None,
-        site: Console | None = None,
-        request_seconds: float = REQUEST_SECONDS,
-        idle_seconds: float = IDLE_SECONDS,
+        self, app: MockApp, faults: Faults, tls: Tls | None, request_seconds: float, idle_seconds: float
     ) -> None:
         self._app = app
-        self._site = site
         self._faults = faults
-        self._admin = Admin(faults) if admin else None
         self._tls = tls
+        self.pages: list[Pages] = []
         self._request_seconds = request_seconds
         self._idle_seconds = idle_seconds
-        self._conversations: set[asyncio.Task[None]] = set()
-        self._late: dict[LateWrite, asyncio.TimerHandle] = {}
-        self.connections: set[Stream] = set()  # only those whose client has not left
+        self._stopping = threading.Event()
+        self._timers: list[threading.Timer] = []
+        self._threads: dict[threading.Thread, Stream] = {}
+        self.connections: set[Stream] = set()
         self.most_connections = 0
         self.accepted = 0
 
-    async def serve(self, listening: socket.socket, stop: asyncio.Event) -> None:
-        """Serve until the event `stop` is set. Then carry out all pending late writes immediately."""
-        server = await asyncio.start_server(self._connected, sock=listening, backlog=4096)
-        try:
-            await stop.wait()
-        finally:
-            # asyncio calls `_connected` only some turns of the event loop after it accepts a connection. If the server
-            # closed before that call, the connection would stay open. So wait some turns first. The later waits give
-            # aborted connections the turns that asyncio needs to close them.
-            await _turns()
-            server.close()
-            await _turns()
-            for task in tuple(self._conversations):
-                task.cancel()
-            await asyncio.gather(*self._conversations, return_exceptions=True)
-            self._commit_all()
-            await _turns()
+    def start(self, host: str, port: int) -> int:
+        """Serve in separate threads. Return the port.
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a callback of start_server runs in a task
-        stream = Stream(reader, writer) if self._tls is None else TlsStream(reader, writer, self._tls)
-        self._conversations.add(task)
+        Raises:
+            OSError: the port is taken, or a certificate cannot be read.
+        """
+        self._context = self._tls.context() if self._tls is not None else None
+        self._listening = listen(host, port)
+        self._wakes, self._wake = socket.socketpair()
+        self._acceptor = threading.Thread(target=self._accept, name="mock-accept", daemon=True)
+        self._acceptor.start()
+        bound: int = self._listening.getsockname()[1]
+        return bound
+
+    def stop(self) -> None:
+        """End all connections, and carry out all pending late writes."""
+        self._stopping.set()
+        self._wake.close()
+        self._acceptor.join()
+        for thread, stream in list(self._threads.items()):
+            stream.hang_up()
+            thread.join()
+        for timer in self._timers:
+            timer.cancel()
+            timer.join()
+        self._faults.late_writes.carry_out(math.inf)
+
+    def _accept(self) -> None:
+        """Serve each connection in a thread, until `stop` is called and no connection waits to be accepted."""
+        with self._listening, self._wakes, selectors.DefaultSelector() as selector:
+            for each in (self._listening, self._wakes):
+                selector.register(each, selectors.EVENT_READ)
+            while self._listening in [key.fileobj for key, _ in selector.select()]:
+                connected, address = self._listening.accept()
+                self._start_to_serve(connected, str(address[0]))
+
+    def _start_to_serve(self, connected: socket.socket, peer: str) -> None:
+        try:
+            stream = Stream(connected, self._context, self._idle_seconds)
+        except OSError:  # the client has left
+            connected.close()
+            return
+        thread = threading.Thread(target=self._serve, args=(stream, peer), daemon=True)
+        self._threads[thread] = stream
         self.connections.add(stream)
         self.accepted += 1
         self.most_connections = max(self.most_connections, len(self.connections))
+        thread.start()
+
+    def _serve(self, stream: Stream, peer: str) -> None:
         try:
-            async with asyncio.timeout(self._request_seconds):
-                await stream.open()
-            await self._converse(stream)
-        except (_Cut, OSError, h11.ProtocolError, asyncio.CancelledError):
-            pass
-        finally:
-            self._conversations.discard(task)
-            self.connections.discard(stream)
-            stream.abort()
-
-    async def _converse(self, stream: Stream) -> None:
-        connection = h11.Connection(h11.SERVER)
-        reader = RequestReader(connection, stream, self._request_seconds, self._idle_seconds)
-        while True:
             try:
-                request = await reader.read()
-            except h11.RemoteProtocolError as error:
-                refuse_bytes(connection, stream, error.error_status_hint, "The mock cannot read this request.")
-                request = None
-            except TimeoutError:
-                if reader.has_begun:
-                    text = f"The request was not complete after {self._request_seconds:g} seconds."
-                    refuse_bytes(connection, stream, 408, text)
-                request = None
-            if request is not None:
-                await self._answer(connection, stream, request)
-                if stream.needs_flush:
-                    async with asyncio.timeout(self._idle_seconds):
-                        await stream.flush()
-            if request is None or connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
-                async with asyncio.timeout(self._idle_seconds):
-                    await stream.finish()
-                return
-            connection.start_next_cycle()
+                stream.open(time.monotonic() + self._request_seconds)
+                conversation = Conversation(stream, peer, self._request_seconds, self._idle_seconds)
+                while (request := conversation.next_request()) is not None and not self._stopping.is_set():
+                    self._answer(conversation, stream, request)
+            except ssl.SSLError:
+                pass  # the client has its alert; it must have the time to read it
+            stream.finish()
+        except (_Cut, OSError, h11.ProtocolError):
+            stream.close()
+        finally:
+            self.connections.discard(stream)
+            self._threads.pop(threading.current_thread(), None)
 
-    async def _answer(self, connection: h11.Connection, stream: Stream, request: Request) -> None:
-        for pages in (self._admin, self._site):
-            if pages is not None and (page := pages.answer(request)) is not None:
-                stream.write(encode(connection, page, request))
+    def _answer(self, conversation: Conversation, stream: Stream, request: Request) -> None:
+        for pages in self.pages:
+            if (page := pages(request)) is not None:
+                stream.write(conversation.encode(page, request))
                 return
-        started = time.perf_counter()
         fault = self._faults.take(request.method)
         if fault is None:
-            answer = self._app.handle(request)
-            self._app.note(request, answer, time.perf_counter() - started)
-            stream.write(encode(connection, answer, request))
-            return
-        await self._answer_with_fault(fault, connection, stream, request)
+            stream.write(conversation.encode(self._app.handle_and_note(request), request))
+        else:
+            self._answer_with_fault(fault, conversation, stream, request)
 
-    async def _answer_with_fault(
-        self, fault: Fault, connection: h11.Connection, stream: Stream, request: Request
-    ) -> None:
-        started = time.perf_counter()
+    def _answer_with_fault(self, fault: Fault, conversation: Conversation, stream: Stream, request: Request) -> None:
         if fault.kind == "latency":
-            await self._pause(fault.seconds, stream)
+            self._pause(fault.seconds, stream)
+        answer = carry_out(self._app, self._faults, fault, request, is_lost=fault.cuts)
         if fault.is_late:
-            self._commit_later(fault.seconds, request)
-        answer = self._app.handle(request) if fault.takes_effect else None
-        if fault.status is not None:
-            answer = refusal(self._app, fault)
-        shown = None if fault.cuts else answer
-        took_effect = fault.takes_effect or fault.is_late
-        self._app.note(request, shown, time.perf_counter() - started, str(fault), took_effect)
-        match fault.ending or fault.kind:
-            case "lose-answer" | "close":
-                connection.send_failed()
-            case "reset-before" | "reset-after" | "reset":
-                stream.reset()
-                raise _Cut
+            self._carry_out_after(fault.seconds)
+        ending = fault.ending or fault.kind
+        if ending in {"reset-before", "reset-after", "reset"}:
+            stream.reset()
+            raise _Cut
+        if answer is None or ending in {"lose-answer", "close"}:
+            conversation.break_off()
+            return
+        response = conversation.encode(answer, request)
+        match ending:
             case "truncate" | "stall":
-                stream.write(half(encode(connection, _present(answer), request)))
-                await _wait_for_client_to_leave(stream, fault.seconds)
-                connection.send_failed()
+                stream.write(half(response))
+                stream.wait_for_client_to_leave(time.monotonic() + fault.seconds, self._stopping)
+                conversation.break_off()
             case "drip":
-                await _drip(stream, encode(connection, _present(answer), request), fault.seconds)
+                self._drip(stream, response, fault.seconds)
             case "stale-response":
-                true_response = encode(connection, _present(answer), request)
-                stream.write(true_response + encode_unasked(stale_response(self._app, fault, request)))
+                stream.write(response + encode_unasked(stale_response(self._app, fault, request)))
             case _:
-                stream.write(encode(connection, _present(answer), request))
+                stream.write(response)
 
-    async def _pause(self, seconds: float, stream: Stream) -> None:
+    def _pause(self, seconds: float, stream: Stream) -> None:
         """Wait for the full time, even if the client leaves. A real server also completes such a request."""
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + seconds
-        if await _wait_for_client_to_leave(stream, seconds):
+        ends = time.monotonic() + seconds
+        if stream.wait_for_client_to_leave(ends, self._stopping):
             self.connections.discard(stream)
-        await asyncio.sleep(max(0.0, ends - loop.time()))
+        if self._stopping.wait(ends - time.monotonic()):
+            raise _Cut
 
-    # Late writes run on the event loop, so that a late write and a request never run at the same time.
-
-    def _commit_later(self, seconds: float, request: Request) -> None:
-        write = self._faults.late_writes.add(seconds, lambda: self._app.handle(request), has_timer=True)
-        self._late[write] = asyncio.get_running_loop().call_later(seconds, self._commit, write)
-
-    def _commit(self, write: LateWrite) -> None:
-        del self._late[write]
-        self._faults.late_writes.carry_out(write)
-
-    def _commit_all(self) -> None:
-        """Carry out every pending write, so that the final state does not depend on when the mock stops."""
-        loop = asyncio.get_running_loop()
-        for write, timer in sorted(self._late.items(), key=lambda item: item[0].due):
-            timer.cancel()
-            try:
-                self._commit(write)
-            except Exception as error:  # noqa: BLE001 - the other writes must take effect all the same
-                loop.call_exception_handler({"message": "a late write failed", "exception": error})
-
-
-async def _turns(number: int = 5) -> None:
-    """Let the event loop run some turns, so that waiting callbacks run."""
-    for _ in range(number):
-        await asyncio.sleep(0)
-
-
-async def _wait_for_client_to_leave(stream: Stream, seconds: float) -> bool:
-    """Wait until the client leaves, or until the time is over. Return whether the client has left."""
-    async with stream.watching() as left:
-        await asyncio.wait({left}, timeout=seconds)
-        return left.done()
-
-
-async def _drip(stream: Stream, response: bytes, seconds: float) -> None:
-    """Send the head one byte at a time, spread over `seconds`, and then the body. Stop if the client leaves."""
-    head = length_of_head(response)
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    async with stream.watching() as left:
+    def _drip(self, stream: Stream, response: bytes, seconds: float) -> None:
+        """Send the head one byte at a time, spread over `seconds`, and then the body. Stop if the client leaves."""
+        head = length_of_head(response)
+        started = time.monotonic()
         for sent in range(1, head + 1):
             stream.write(response[sent - 1 : sent])
-            await stream.flush()
-            await asyncio.wait({left}, timeout=max(0.0, started + seconds * sent / head - loop.time()))
-            if left.done():
+            if stream.wait_for_client_to_leave(started + seconds * sent / head, self._stopping):
                 raise _Cut
-    stream.write(response[head:])
+        stream.write(response[head:])
 
-
-_T = TypeVar("_T")
-
-
-def _present(value: _T | None) -> _T:
-    if value is None:
-        raise RuntimeError("the fault has no response to send")
-    return value
+    def _carry_out_after(self, seconds: float) -> None:
+        timer = threading.Timer(seconds, self._faults.late_writes.carry_out_due)
+        timer.daemon = True
+        self._timers.append(timer)
+        timer.start()

@@ -68,7 +68,7 @@ function ledger(each, columns) {
 function request(each) {
   const status = each.status === null ? "none sent" : String(each.status);
   const kind = each.status === null ? "odd" : each.status < 400 ? "good" : "bad";
-  const fault = each.fault ? each.fault + (each.tookEffect ? " (took effect)" : " (no effect)") : "";
+  const fault = each.fault ? each.fault + (each.took_effect ? " (took effect)" : " (no effect)") : "";
   return row([[each.at.slice(11, 23)], [`${each.method} ${each.path}`], [status, kind], [blank(each.problem)], [each.milliseconds.toFixed(1), "number"], [fault]]);
 }
 
