@@ -450,7 +450,7 @@ def test_help_has_examples_and_loads_neither_tables_nor_drawing() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [("plan",), ("apply",), ("charges", "add"), ("customer", "get"), ("doctor",), ("problems",), ("contract", "diff")],
+    [("plan",), ("apply",), ("charges", "add"), ("customer", "get"), ("doctor",), ("problems",)],
 )
 def test_every_command_shows_an_example(command: tuple[str, ...]) -> None:
     result = subprocess.run(

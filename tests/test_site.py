@@ -51,7 +51,7 @@ def test_every_public_name_is_in_the_reference(site: Path) -> None:
 
 def test_every_command_and_every_problem_has_its_place(site: Path) -> None:
     commands, problems = text(site / "commands.html"), text(site / "problems.html")
-    for name in ("plan", "apply", "doctor", "mock", "charges add", "contract diff", "problems"):
+    for name in ("plan", "apply", "doctor", "mock", "charges add", "problems"):
         assert f"payex-billing {name}" in commands
     for code in EXPLANATIONS:
         assert f'id="{code}"' in problems
