@@ -46,14 +46,18 @@ def test_the_public_names_are_these() -> None:
 
 def test_a_name_is_loaded_from_where_a_type_checker_finds_it() -> None:
     tree = ast.parse((ROOT / "wrapper" / "payex_billing" / "__init__.py").read_text(encoding="utf-8"))
-    imported = {
-        alias.name: node.module
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module and node.level
-        for alias in node.names
-    }
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module and node.level]
+    imported = {name: node.module for node in imports for alias in node.names for name in names_of(node.module, alias)}
     assert imported == pb._HOME_OF
     assert set(imported) == PUBLIC
+
+
+def names_of(module: str, alias: ast.alias) -> list[str]:
+    """The names that an import brings: a star brings those that the module lists."""
+    if alias.name != "*":
+        return [alias.name]
+    listed: list[str] = importlib.import_module(f"payex_billing.{module}").__all__
+    return listed
 
 
 def test_a_name_that_does_not_exist_is_an_error() -> None:
