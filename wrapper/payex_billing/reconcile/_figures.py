@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final, Self
+from typing import Final, Self
 
-from .._contract import Quantity
+import attrs
+
+from ._json import from_plain, to_plain
 from ._match import AnyCharge, Difference, Held, Kind, Step, has_ended
-from ._product_figures import Amount, ProductFigures, sentence
-from ._samples import Samples, Sketch
+from ._product_figures import ZERO, Amount, ProductFigures, sentence
+from ._samples import Samples, Sketch, tally
 from ._tables import Row
 
 MOST_PRODUCTS: Final = 2_000  # codes; in a file with more, the column contains something else
@@ -20,15 +22,12 @@ MOST_NEW_NUMBERS: Final = 200
 MOST_SERIES: Final = 200
 MOST_DIGESTS: Final = 400  # runs
 MOST_QUANTITIES: Final = 10_000  # distinct quantities that are counted
+STORED_PRODUCTS: Final = 300
+STORED_GROUPS: Final = 1_000
 OTHERS: Final = "(other codes)"
-ZERO: Final = Decimal(0)
-COUNTS: Final = (
-    "customers", "rows", "skipped_customers", "skipped_rows", "held", "touched", "creations", "ends", "removals",
-    "cleared", "customers_up", "customers_down",
-)  # fmt: skip
-MONEY: Final = ("before", "up", "down", "carried")
 
 
+@attrs.define
 class Figures:
     """The figures of one planned run. Add each customer while the plan is made, then call `check`.
 
@@ -39,6 +38,7 @@ class Figures:
         source_modified: when the file was last changed, in seconds since 1970; None if that is not known.
         digest: a digest of the file's valid rows in any order, as `Table.digest`; empty if that is not known.
         rejected: rows that were rejected.
+        today: the day of the run.
         customers: customers that were read.
         rows: rows of these customers.
         skipped_customers: customers that were not read, because their rows are the same as in the last run.
@@ -53,28 +53,53 @@ class Figures:
         before: money per month of the existing charges, in major currency units.
         up: money per month that customers will pay more.
         down: money per month that customers will pay less.
+        customers_up: customers that will pay more.
+        customers_down: customers that will pay less.
+        carried: money per month after the last run.
+        numbers: a sketch of the customers in the file.
+        new_numbers: the first new customers.
+        highest: the highest customer number of each series.
+        products: the figures of each product.
+        quantities: how often a quantity is new, less how often it was the old one.
+        quantities_changed: charges whose quantity changes.
+        groups: customers with list changes only, by what changes.
+        samples: the worst rows of each kind.
+        digests: digests of the files of earlier runs.
+        moves: the price before and after the last price list and its day, by product.
     """
 
-    def __init__(self) -> None:
-        self.ledger = ""
-        self.source_modified: float | None = None
-        self.digest = ""
-        self.rejected = 0
-        self.today = date.min
-        self.customers = self.rows = self.skipped_customers = self.skipped_rows = 0
-        self.held = self.touched = self.new_customers = self.creations = 0
-        self.ends = self.removals = self.cleared = self.customers_up = self.customers_down = 0
-        self.before = self.up = self.down = self.carried = ZERO
-        self.numbers = Sketch()
-        self.new_numbers: list[str] = []
-        self.highest: dict[str, int] = {}  # the highest customer number of each series
-        self.products: dict[str, ProductFigures] = {}
-        self.quantities: Counter[Amount] = Counter()  # how often a quantity is new, less how often it was the old one
-        self.quantities_changed = 0
-        self.groups: Counter[frozenset[str]] = Counter()  # customers with only list changes, by what changes
-        self.samples = Samples()
-        self.digests: list[str] = []  # digests of the files of earlier runs
-        self.moves: dict[str, tuple[str, str, str]] = {}  # product: price from, price to, day of the last new price
+    ledger: str = ""
+    source_modified: float | None = None
+    digest: str = ""
+    rejected: int = 0
+    today: date = date.min
+    customers: int = 0
+    rows: int = 0
+    skipped_customers: int = 0
+    skipped_rows: int = 0
+    held: int = 0
+    touched: int = 0
+    new_customers: int = 0
+    creations: int = 0
+    ends: int = 0
+    removals: int = 0
+    cleared: int = 0
+    customers_up: int = 0
+    customers_down: int = 0
+    before: Decimal = ZERO
+    up: Decimal = ZERO
+    down: Decimal = ZERO
+    carried: Decimal = ZERO
+    numbers: Sketch = attrs.field(factory=Sketch)
+    new_numbers: list[str] = attrs.field(factory=list)
+    highest: dict[str, int] = attrs.field(factory=dict)
+    products: dict[str, ProductFigures] = attrs.field(factory=dict)
+    quantities: Counter[Amount] = attrs.field(factory=Counter)
+    quantities_changed: int = 0
+    groups: Counter[frozenset[str]] = attrs.field(factory=Counter)
+    samples: Samples = attrs.field(factory=Samples)
+    digests: list[str] = attrs.field(factory=list)
+    moves: dict[str, tuple[str, str, str]] = attrs.field(factory=dict)
 
     def add(self, customer_no: str, rows: list[Row], held: Held, result: Difference, today: date) -> None:
         """Count one customer.
@@ -160,8 +185,8 @@ class Figures:
                 case _:
                     pass
             listed = None
-        if listed and (len(self.groups) < MOST_GROUPS or frozenset(listed) in self.groups):
-            self.groups[frozenset(listed)] += 1
+        if listed:
+            tally(self.groups, frozenset(listed), MOST_GROUPS)
         self._customer(number, rows[0].line if rows else None, len(result.steps), delta, new=new)
 
     def _customer(self, number: str, line: int | None, writes: int, delta: Decimal, *, new: bool) -> None:
@@ -225,9 +250,8 @@ class Figures:
             other = True
             product.change_quantity(step, was, now)
             self.quantities_changed += 1
-            for quantity, by in ((was, -1), (now, 1)):
-                if quantity in self.quantities or len(self.quantities) < MOST_QUANTITIES:
-                    self.quantities[quantity] += by
+            tally(self.quantities, was, MOST_QUANTITIES, -1)
+            tally(self.quantities, now, MOST_QUANTITIES)
         if before.end_date != charge.end_date:
             other = True
             self._end_changed(step, before, charge, today)
@@ -311,48 +335,21 @@ class Figures:
             samples: whether to include the worst rows; the figures of the last run do not need them.
         """
         largest = sorted(self.products.items(), key=lambda item: (-item[1].held - item[1].created, item[0]))
-        data: dict[str, Any] = {name: getattr(self, name) for name in (*COUNTS, "rejected", "new_customers")}
-        data |= {name: str(getattr(self, name)) for name in MONEY}
-        data |= {"ledger": self.ledger, "source_modified": self.source_modified, "digest": self.digest}
-        data |= {"today": self.today.isoformat(), "numbers": self.numbers.to_json(), "digests": self.digests}
-        data["highest"] = self.highest
-        data["products"] = {code: product.to_json(samples=samples) for code, product in largest[:300]}
-        data["moves"] = {code: list(move) for code, move in self.moves.items()}
-        if samples:
-            data["new_numbers"] = self.new_numbers
-            data["quantities"] = [[str(quantity), count] for quantity, count in self.quantities.items() if count]
-            data["quantities_changed"] = self.quantities_changed
-            data["groups"] = [[sorted(group), count] for group, count in self.groups.most_common(1_000)]
-            data["samples"] = self.samples.to_json()
-        return data
+        products = {code: product if samples else product.stored() for code, product in largest[:STORED_PRODUCTS]}
+        stored = attrs.evolve(self, products=products, groups=Counter(dict(self.groups.most_common(STORED_GROUPS))))
+        if not samples:
+            stored.new_numbers, stored.quantities_changed = [], 0
+            stored.quantities, stored.groups, stored.samples = Counter(), Counter(), Samples()
+        return to_plain(stored)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
+    def from_json(cls, data: Mapping[str, object]) -> Self:
         """Create figures from plain data.
 
         Raises:
-            ValueError, KeyError, TypeError: `to_json` did not make the data.
+            ValueError: `to_json` did not make the data.
         """
-        figures = cls()
-        for name in (*COUNTS, "rejected", "new_customers"):
-            setattr(figures, name, int(data[name]))
-        for name in MONEY:
-            setattr(figures, name, Decimal(data[name]))
-        figures.ledger, figures.digest = str(data["ledger"]), str(data["digest"])
-        modified = data["source_modified"]
-        figures.source_modified = None if modified is None else float(modified)
-        figures.today = date.fromisoformat(data["today"])
-        figures.numbers = Sketch.from_json(data["numbers"])
-        figures.digests = [str(digest) for digest in data["digests"]]
-        figures.highest = {str(series): int(place) for series, place in data["highest"].items()}
-        figures.products = {code: ProductFigures.from_json(product) for code, product in data["products"].items()}
-        figures.moves = {code: (str(old), str(new), str(day)) for code, (old, new, day) in data["moves"].items()}
-        figures.quantities = Counter({Quantity(quantity): int(count) for quantity, count in data.get("quantities", ())})
-        figures.quantities_changed = int(data.get("quantities_changed", 0))
-        figures.new_numbers = [str(number) for number in data.get("new_numbers", ())]
-        figures.groups = Counter({frozenset(group): int(count) for group, count in data.get("groups", ())})
-        figures.samples = Samples.from_json(data.get("samples", {}))
-        return figures
+        return from_plain(cls, data)
 
 
 def series_of(number: str) -> tuple[str, int]:

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any, Self
 
 import attrs
+import msgspec
 
 from ..errors import BillingError
 from ..models import LostCreation, NaturalKey
-from ._json import step_from_json, step_to_json
 from ._match import Kind, Level, Step
 from ._private import make_private
 
-_VERSION = 3
+_VERSION = 4
 _DAY = 86_400.0  # seconds
 _SCHEMA = f"""
 CREATE TABLE run (
@@ -274,7 +274,7 @@ class Journal:
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     self._run, self._plan, step.customer_no, position, step.kind.value, step.line,
-                    json.dumps(step_to_json(step)), json.dumps(sorted(known)), self._now() + self._limit,
+                    json.dumps(msgspec.to_builtins(step)), json.dumps(sorted(known)), self._now() + self._limit,
                 ),
             )  # fmt: skip
         return int(cursor.lastrowid or 0)
@@ -306,7 +306,7 @@ class Journal:
     def _intent(
         self, number: int, position: int, step: str, known: str, sent: float, result: str | None, charge: str | None
     ) -> Intent:
-        noted = step_from_json(json.loads(step))
+        noted = msgspec.convert(json.loads(step), Step)
         lost = None
         if noted.kind is Kind.CREATE and noted.charge is not None:
             key = NaturalKey(
@@ -340,7 +340,7 @@ class Journal:
     def finish_customer(self, customer_no: str, done: Done) -> None:
         """Note that the run has finished a customer."""
         failed = json.dumps(done.failed) if done.failed else None
-        not_removed = json.dumps([attrs.asdict(each) for each in done.not_removed]) if done.not_removed else None
+        not_removed = json.dumps(msgspec.to_builtins(done.not_removed)) if done.not_removed else None
         with self._sentence():
             self._db.execute(
                 "INSERT OR REPLACE INTO customer VALUES (?, ?, ?, ?, ?, ?)",
@@ -362,7 +362,7 @@ class Journal:
         query = "SELECT failed, not_removed FROM customer WHERE run = ? AND coalesce(failed, not_removed) IS NOT NULL"
         for lines, removals in self._db.execute(query, (self._run,)):
             failed |= {int(line): reason for line, reason in json.loads(lines or "{}").items()}
-            not_removed += [RemovalFailed(**plain) for plain in json.loads(removals or "[]")]
+            not_removed += msgspec.convert(json.loads(removals or "[]"), list[RemovalFailed])
         return Done(unchanged=unchanged, applied=applied, failed=failed, not_removed=tuple(not_removed))
 
     def steps(self) -> dict[str, int]:

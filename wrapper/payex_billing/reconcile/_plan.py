@@ -12,24 +12,27 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Self
 
 import attrs
+import msgspec
 
 from ..errors import BillingError
 from ..models import CONTENT, RecurringProduct
 from ._columns import REASON
 from ._figures import Figures
-from ._json import step_from_json, step_to_json
+from ._json import Pairs, from_plain
 from ._match import Held, Kind, Level, Shown, Step, content_of, difference, has_ended, money, nothing_shown
 from ._private import make_private, open_private
 from ._sources import TableError
 from ._tables import Row
 from ._validation import COLUMNS
 
-FORMAT = "payex-billing plan 3"
+FORMAT = "payex-billing plan 4"
 _IN_MEMORY = 1024 * 1024  # bytes of a plan that stay in memory; a larger plan goes to disk
 _CHUNK = 1 << 20
+# Fields of a plan that are read from its customers, or written in another way.
+_NOT_IN_HEAD = ("customers", "counts", "surplus", "unfinished", "figures")
 
 
 @attrs.frozen(kw_only=True)
@@ -53,7 +56,7 @@ class PlannedCustomer:
     exists: bool
     levels: tuple[Level, ...]
     whole: bool
-    digests: Mapping[Level, Mapping[str, str]]
+    digests: Pairs[Level, dict[str, str]]
     unchanged: tuple[int, ...]
     steps: tuple[Step, ...]
     surplus: int = 0
@@ -70,24 +73,20 @@ def digest_of(charge: RecurringProduct) -> str:
     return hashlib.sha256(repr(content_of(charge)).encode()).hexdigest()[:16]
 
 
-def digests_of(held: Held) -> dict[Level, dict[str, str]]:
+def digests_of(held: Held) -> Pairs[Level, dict[str, str]]:
     """Return a digest of each charge, by level and id."""
-    return {level: {charge.id: digest_of(charge) for charge in charges} for level, charges in held.charges.items()}
+    return Pairs(
+        {level: {charge.id: digest_of(charge) for charge in charges} for level, charges in held.charges.items()}
+    )
 
 
 def _to_line(planned: PlannedCustomer) -> bytes:
-    plain = attrs.asdict(planned, recurse=False)
-    plain["digests"] = list(planned.digests.items())  # a JSON key cannot be null
-    plain["steps"] = [step_to_json(step) for step in planned.steps]
-    return (json.dumps(plain, ensure_ascii=False) + "\n").encode()
+    plain = attrs.asdict(planned, recurse=False) | {"digests": list(planned.digests.items())}
+    return (json.dumps(msgspec.to_builtins(plain), ensure_ascii=False) + "\n").encode()
 
 
 def _from_line(line: bytes) -> PlannedCustomer:
-    plain = json.loads(line)
-    tuples: dict[str, Any] = {name: tuple(plain.pop(name)) for name in ("levels", "unchanged", "suspicious")}
-    steps = tuple(map(step_from_json, plain.pop("steps")))
-    digests = {level: dict(charges) for level, charges in plain.pop("digests")}
-    return PlannedCustomer(steps=steps, digests=digests, **tuples, **plain)
+    return from_plain(PlannedCustomer, json.loads(line))
 
 
 class PlannedCustomers:
@@ -251,7 +250,7 @@ class Plan:
             exists=found.exists,
             levels=tuple(dict.fromkeys(row.subscription_no for row in rows)),
             whole=prune,
-            digests=digests_of(found) if result.steps else {},
+            digests=digests_of(found) if result.steps else Pairs(),
             unchanged=unchanged,
             steps=result.steps,
             surplus=len(result.surplus),
@@ -285,29 +284,16 @@ class Plan:
 
     def write(self, path: Path) -> None:
         """Write the plan as JSON Lines, for review and for a later `apply`."""
+        plain = attrs.asdict(self, recurse=False, filter=attrs.filters.exclude(*_NOT_IN_HEAD))
         head = {
             "format": FORMAT,
             "customers": len(self.customers),
             "digest": self.customers.digest,
-            "ledger": self.ledger,
-            "prune": self.prune,
-            "columns": self.columns,
-            "is_part": self.is_part,
-            "rows": self.rows,
-            "rejected": self.rejected,
-            "failed": self.failed,
-            "held": self.held,
-            "unchanged": self.unchanged,
-            "at_rest": self.at_rest,
-            "applied_before": self.applied_before,
-            "before": str(self.before),
-            "after": str(self.after),
-            "without_price": self.without_price,
-            "figures": self.figures.to_json(),
+            "plan": plain | {"figures": self.figures.to_json()},
         }
         make_private(path)
         with path.open("wb") as file:
-            file.write(json.dumps(head).encode() + b"\n")
+            file.write(json.dumps(head, default=str).encode() + b"\n")
             file.writelines(self.customers.raw())
 
     def write_rejects(self, path: Path, reasons: Mapping[int, str]) -> None:
@@ -355,14 +341,8 @@ class Plan:
         head = json.loads(file.readline() or "null")
         if not isinstance(head, dict) or head.get("format") != FORMAT:
             raise TableError(f"{path}: is not a plan of this version")
-        plan = cls(ledger=head["ledger"], prune=head["prune"], rows=head["rows"], is_part=head["is_part"])
-        plan.columns = tuple(head["columns"])
-        plan.rejected = {int(line): reason for line, reason in head["rejected"].items()}
-        plan.failed = {int(line): reason for line, reason in head["failed"].items()}
-        plan.held, plan.applied_before = head["held"], head["applied_before"]
-        plan.before, plan.after = Decimal(head["before"]), Decimal(head["after"])
-        plan.without_price = head["without_price"]
-        plan.figures = Figures.from_json(head["figures"])
+        plan = from_plain(cls, head["plan"])
+        unchanged, at_rest = plan.unchanged, plan.at_rest  # they include customers that the plan does not have
         plan.customers = PlannedCustomers(file, file.tell())
         for planned in plan.customers.read_to_end():
             plan._count(planned)
@@ -371,7 +351,7 @@ class Plan:
                 f"{path}: is not a whole plan: it has {len(plan.customers)} of {head['customers']} customers, "
                 "or was changed. Make a new plan"
             )
-        plan.unchanged, plan.at_rest = head["unchanged"], head["at_rest"]
+        plan.unchanged, plan.at_rest = unchanged, at_rest
         return plan
 
     def close(self) -> None:

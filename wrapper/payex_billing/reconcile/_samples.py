@@ -1,4 +1,4 @@
-"""Samples in bounded memory: the five worst rows of a kind, and a sketch of the customers in a file."""
+"""Samples in bounded memory: the five worst rows of a kind, a sketch of the customers in a file, counted values."""
 
 from __future__ import annotations
 
@@ -6,14 +6,26 @@ import base64
 import hashlib
 import math
 from bisect import insort
+from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
+
+import attrs
+
+K = TypeVar("K")
 
 WORST: Final = 5
 SKETCH: Final = 6_000
 _BYTES: Final = 5  # 40 bits: among 6,000 numbers two are alike once in 60,000 sketches
 
 
+def tally(counts: Counter[K], value: K, most: int, by: int = 1) -> None:
+    """Count a value, unless `most` other values are counted already."""
+    if value in counts or len(counts) < most:
+        counts[value] += by
+
+
+@attrs.define
 class Worst:
     """The items with the highest scores, each with a sentence and a second number.
 
@@ -22,11 +34,8 @@ class Worst:
         items: the worst, from the lowest score to the highest: score, sentence, number.
     """
 
-    __slots__ = ("count", "items")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.items: list[tuple[float, str, float]] = []
+    count: int = 0
+    items: list[tuple[float, str, float]] = attrs.field(factory=list)
 
     def wants(self, score: float) -> bool:
         """Count an item. Return whether it is among the worst, so that the caller must `put` its sentence."""
@@ -42,26 +51,12 @@ class Worst:
         """The sentences, the worst first."""
         return tuple(sentence for _, sentence, _ in reversed(self.items))
 
-    def to_json(self) -> list[Any]:
-        """Plain data for JSON."""
-        return [self.count, *self.items]
 
-    @classmethod
-    def from_json(cls, plain: list[Any]) -> Self:
-        """Make it from plain data."""
-        worst = cls()
-        worst.count = int(plain[0])
-        worst.items = [(float(score), str(sentence), float(number)) for score, sentence, number in plain[1:]]
-        return worst
-
-
+@attrs.define
 class Samples:
     """The worst items by kind. A sentence is made only for an item that is kept: it costs more than all else."""
 
-    __slots__ = ("kinds",)
-
-    def __init__(self) -> None:
-        self.kinds: dict[str, Worst] = {}
+    kinds: dict[str, Worst] = attrs.field(factory=dict)
 
     def wanted(self, kind: str, score: float = 1.0) -> Worst | None:
         """Count an item. Return where to put it, or None if five items are worse."""
@@ -73,17 +68,6 @@ class Samples:
     def of(self, kind: str) -> Worst:
         """The worst items of a kind, which may be none."""
         return self.kinds.get(kind) or Worst()
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return {kind: worst.to_json() for kind, worst in self.kinds.items()}
-
-    @classmethod
-    def from_json(cls, plain: dict[str, Any]) -> Self:
-        """Make it from plain data."""
-        samples = cls()
-        samples.kinds = {kind: Worst.from_json(worst) for kind, worst in plain.items()}
-        return samples
 
 
 class Sketch:
