@@ -12,6 +12,7 @@ import select
 import socket
 import ssl
 import time
+from contextlib import nullcontext
 from typing import Any, cast
 
 import httpcore2
@@ -76,6 +77,10 @@ class Progress:
         return left
 
 
+AsyncTimeLimit = asyncio.timeout
+TimeLimit = nullcontext  # the streams for threads keep the deadline themselves
+
+
 class Network(httpcore2.NetworkBackend):
     """Opens the connection of one `Progress`, for threads."""
 
@@ -97,6 +102,8 @@ class Network(httpcore2.NetworkBackend):
 
 class Stream(httpcore2.NetworkStream):
     """A stream of httpcore2 with the deadline of the attempt."""
+
+    has_unread = False  # what has arrived stays in the system until it is read
 
     def __init__(self, stream: httpcore2.NetworkStream, progress: Progress, *, layers: int) -> None:
         self._stream = stream
@@ -139,11 +146,10 @@ class AsyncNetwork(httpcore2.AsyncNetworkBackend):
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self.wire: Wire | None = None
 
     async def connect_tcp(self, host: str, port: int, *_: Any, **__: Any) -> httpcore2.AsyncNetworkStream:
         """Connect."""
-        wire = self.wire = Wire()
+        wire = Wire()
         await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
         return AsyncStream(wire, self._progress, layers=0)
 
@@ -250,6 +256,11 @@ class AsyncStream(httpcore2.AsyncNetworkStream):
         self._progress = progress
         self._layers = layers
         progress.stream = self
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether bytes have arrived that nobody has read."""
+        return bool(self._wire.arrived)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore2's
         """Read what has arrived, or wait for it."""

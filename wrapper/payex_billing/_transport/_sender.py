@@ -135,7 +135,7 @@ class Sender(_Guard):
         self._closed = True
         if self._process != _process:
             return
-        if getattr(self.transport, "outlives_exit", False):
+        if getattr(self.transport, "outlives_caller", False):
             # A thread that is still inside Rust when the interpreter ends would abort the process. Each attempt ends
             # by its deadline.
             for _ in range(self._settings.max_concurrency):
@@ -160,7 +160,7 @@ class AsyncSender(_Guard):
         self._places = Places(settings.max_concurrency)
         self._under_way: set[asyncio.Task[Reply]] = set()  # requests that may outlive their callers
         self.transport = transport or _choice.default_async_transport(settings)
-        self._shielded: bool = getattr(self.transport, "outlives_cancellation", False)
+        self._shielded: bool = getattr(self.transport, "outlives_caller", False)
         self._ready(own_transport=transport is not None)
 
     def send(self, request: Request, timeout: float) -> Awaitable[Reply]:
@@ -221,6 +221,7 @@ class AsyncSender(_Guard):
         if self._under_way:  # if one were left, Rust would wake an interpreter that has ended, and abort
             await asyncio.wait(self._under_way)
         await self.transport.close()
+        await asyncio.sleep(0)  # asyncio closes a socket in the turn after the one that asked for it
 
 
 # Counts forks: a child's number is another than its parent's.
