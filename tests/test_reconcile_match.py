@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from payex_billing import Charge, RecurringProduct
 from payex_billing.reconcile import Content, Held, Kind, Row, Step, difference
 from payex_billing.reconcile._json import from_plain, to_plain
-from payex_billing.reconcile._match import content_of, money
+from payex_billing.reconcile._match import content_of
+from payex_billing.reconcile._plan import Plan
 
 START = date(2026, 1, 1)
 
@@ -144,13 +145,15 @@ def test_nothing_is_removed_unless_the_table_is_the_whole_truth() -> None:
 
 
 def test_money_a_month_is_quantity_times_price_of_what_has_not_ended() -> None:
-    charges = [
-        Charge(product_code="P", quantity=3, unit_price=Decimal("1.10")),
-        Charge(product_code="P", unit_price=Decimal("-0.30")),
-        Charge(product_code="P", unit_price=5, end_date=date(2025, 12, 31)),
-        Charge(product_code="P"),
-    ]
-    assert money(charges, START) == (Decimal("3.00"), 1)
+    charges = (
+        product("a", quantity=3, unit_price=Decimal("1.10")),
+        product("b", quantity=None, unit_price=Decimal("-0.30")),
+        product("c", unit_price=5, end_date=date(2025, 12, 31)),
+        product("d", unit_price=None),
+    )
+    plan = Plan(ledger="1")
+    plan.add("1", [], held(*charges), prune=False, today=START)
+    assert (plan.before, plan.after, plan.without_price) == (Decimal("3.00"), Decimal("3.00"), 1)
 
 
 VALUES = st.fixed_dictionaries(

@@ -12,6 +12,7 @@ import click
 
 from .._text import printable
 from ..reconcile import GuardStopped, Kind, Plan, PlannedCustomer, RemovalFailed, Report, Step, Table
+from ..reconcile._match import monthly
 from ._common import price, table
 
 SHOWN = 20  # rejections, and largest changes, before the rest is only counted
@@ -148,8 +149,8 @@ def _show_reopened(plan: Plan) -> None:
     count, worth = 0, Decimal(0)
     for planned in plan.customers:
         for step in planned.steps:
-            if _reopens(step):
-                count, worth = count + 1, worth + _worth(step.charge)
+            if step.charge is not None and _reopens(step):
+                count, worth = count + 1, worth + monthly(step.charge)
     if count:
         charges = "1 charge loses its" if count == 1 else f"{count} charges lose their"
         click.echo(f"{charges} end date and will be billed without end: {price(worth)} a month.")
@@ -173,16 +174,10 @@ def _reopens(step: Step) -> bool:
     return step.kind is Kind.UPDATE and "end_date" in step.changes and step.changes["end_date"] is None
 
 
-def _worth(charge: object) -> Decimal:
-    """Return the monthly amount of a charge in major currency units; 0 if its price is the master product's."""
-    unit, quantity = getattr(charge, "unit_price", None), getattr(charge, "quantity", None)
-    return Decimal(0) if unit is None else unit * (quantity or 1)
-
-
 def _weight(step: Step) -> Decimal:
     """Return the change of the monthly amount by a step, in major currency units."""
-    after = Decimal(0) if step.kind in {Kind.REMOVE, Kind.END} else _worth(step.charge)
-    return after - _worth(step.before)
+    before = Decimal(0) if step.before is None else monthly(step.before)
+    return -before if step.charge is None or step.kind in {Kind.REMOVE, Kind.END} else monthly(step.charge) - before
 
 
 def _row(step: Step) -> list[str]:

@@ -11,8 +11,8 @@ from typing import Final, Self
 import attrs
 
 from ._json import from_plain, to_plain
-from ._match import AnyCharge, Difference, Held, Kind, Step, has_ended
-from ._product_figures import ZERO, Amount, ProductFigures, sentence
+from ._match import AnyCharge, Difference, Held, Kind, Step, has_ended, monthly
+from ._product_figures import ZERO, Amount, ProductFigures
 from ._samples import Samples, Sketch, tally
 from ._tables import Row
 
@@ -125,10 +125,8 @@ class Figures:
                 self.held += 1
                 code = charge.product_code
                 product = products[code] if code in products else self.product(code)
-                price = charge.unit_price
-                product.hold(price, charge.vat_rate, charge.quantity or 1)
-                if price is not None:
-                    before += price * (charge.quantity or 1)
+                product.hold(charge.unit_price, charge.vat_rate, charge.quantity or 1)
+                before += monthly(charge)
         self.before += before
         if result.steps:
             self._steps(customer_no, rows, held, result, today)
@@ -175,7 +173,7 @@ class Figures:
                     delta -= _monthly(step.before, today)
                     if not has_ended(step.before, today):
                         self.removals += 1
-                        self._sample("ends_and_removals", step, _monthly(step.before, today), "is removed")
+                        self.samples.add("ends_and_removals", step, _monthly(step.before, today), "is removed")
                 case Kind.UPDATE | Kind.END if step.charge is not None and step.before is not None:
                     delta += _monthly(step.charge, today) - _monthly(step.before, today)
                     changes = self._changed(step, step.before, step.charge, today)
@@ -216,19 +214,19 @@ class Figures:
     def _created(self, step: Step, charge: AnyCharge, surplus: list[AnyCharge], today: date, *, existing: bool) -> None:
         if existing:
             self.creations += 1
-            self._sample("new_charges", step, _monthly(charge, today), "is new")
+            self.samples.add("new_charges", step, _monthly(charge, today), "is new")
         self.product(charge.product_code).create(step, charge.unit_price, charge.vat_rate, charge.quantity or 1)
         self._rate(step, None, charge.vat_rate)
         start, end = charge.start_date, charge.end_date
         if start is not None:
             days = (start - today).days
-            self._sample("ahead_days" if days > 0 else "back_days", step, abs(days), "is new and starts on", start)
+            self.samples.add("ahead_days" if days > 0 else "back_days", step, abs(days), "is new and starts on", start)
         if end is not None:
             self._end(step, None, end, today)
         for other in surplus:
             if _one_key_differs(charge, other):
                 told = (other.product_code, "from", other.start_date, "with the same price and text stays")
-                self._sample("doubled", step, 1, "is new, and", *told)
+                self.samples.add("doubled", step, 1, "is new, and", *told)
                 break
 
     def _changed(self, step: Step, before: AnyCharge, charge: AnyCharge, today: date) -> set[str] | None:
@@ -267,31 +265,25 @@ class Figures:
         told = ("end", old, "→", new)
         if old is not None and (new is None or old < today <= new):
             self.cleared += 1
-            self._sample("revivals", step, money, *told)
+            self.samples.add("revivals", step, money, *told)
             if old < today:
-                self._sample("revived", step, (today - old).days, *told)
+                self.samples.add("revived", step, (today - old).days, *told)
         elif new is not None and (old is None or new < old):
             self.ends += 1
-            self._sample("ends_and_removals", step, money, *told)
+            self.samples.add("ends_and_removals", step, money, *told)
         if new is not None:
             self._end(step, old, new, today)
 
     def _end(self, step: Step, old: date | None, new: date, today: date) -> None:
         days = (new - today).days
         if days < 0:
-            self._sample("ends_back", step, -days, "end", old, "→", new)
+            self.samples.add("ends_back", step, -days, "end", old, "→", new)
         elif not (new.year >= 2099 and (new.month, new.day) == (12, 31)):
-            self._sample("end_years", step, days, "end", old, "→", new)
+            self.samples.add("end_years", step, days, "end", old, "→", new)
 
     def _rate(self, step: Step, old: Decimal | None, new: Decimal | None) -> None:
         if new is not None and 0 < new < 1:
-            self._sample("vat_share", step, 1, "VAT", old, "→", new)
-
-    def _sample(self, kind: str, step: Step, score: float | Decimal, *told: object) -> None:
-        score = float(score)
-        worst = self.samples.wanted(kind, score)
-        if worst is not None:
-            worst.put(score, sentence(step, *told))
+            self.samples.add("vat_share", step, 1, "VAT", old, "→", new)
 
     def follow(self, last: Figures | None) -> None:
         """Copy from the last run what later runs need. `check` calls it; a second call changes nothing."""
@@ -365,9 +357,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def _monthly(charge: AnyCharge, today: date) -> Decimal:
-    if charge.unit_price is None or has_ended(charge, today):
-        return ZERO
-    return charge.unit_price * (charge.quantity or 1)
+    return ZERO if has_ended(charge, today) else monthly(charge)
 
 
 def _open_surplus(result: Difference, today: date) -> list[AnyCharge]:

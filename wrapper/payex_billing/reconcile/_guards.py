@@ -34,6 +34,22 @@ BELOW: Final = 0.6
 EXCHANGED, OF_MANY, MANY = 0.1, 0.2, 40  # share of the changed quantities that may be left over when rows exchange them
 GROWTH: Final = 100  # a new number may be at most this far above the highest one
 
+# What is wrong with the rows that a guard names; {} is its limit.
+ROWS: Final = {
+    "price_factor": "have a unit price {} times as high or as low as before, or as others of the product. Look at the "
+    "decimal point, and at sorted columns.",
+    "price_sign": "turn a charge into a credit, or a credit into a charge. Look for lost minus signs.",
+    "price_empty": "have no unit price, though every charge of the product has one. The price of the master product "
+    "would be billed.",
+    "price_zero": "get the unit price 0.",
+    "price_range": "have a unit price far outside those of all other charges of the product.",
+    "quantity_factor": "have a quantity {} times as high or as low as before, or as others of the product.",
+    "vat_rates": "have a VAT rate that no charge of the ledger has.",
+    "vat_of_product": "have a VAT rate that no charge of the product has.",
+    "doubled": "are new, while the same charge with another product code or start stays and is in no row: both would "
+    "be billed.",
+}
+
 
 @attrs.frozen(kw_only=True)
 class Stop:
@@ -135,10 +151,10 @@ def _prices(run: _Run) -> Iterator[Stop]:
     for product in run.figures.products.values():
         of = product.samples.of
         most = float(max(product.most, 1))
-        _take(price, of("ratio"), lambda ratio, _: ratio >= factor)
+        _take(price, of("ratio"), _from(factor))
         _take(sign, of("sign"))
         _take(zero, of("zero"))
-        _take(quantity, of("quantity_down"), lambda ratio, _: ratio >= times)
+        _take(quantity, of("quantity_down"), _from(times))
         _take(quantity, of("quantity_up"), _higher(times, most))
         if product.priced >= KNOWN:
             middle = float(product.median)
@@ -152,27 +168,18 @@ def _prices(run: _Run) -> Iterator[Stop]:
                 _take(sign, of("new_negative"))
             if not product.positive:
                 _take(sign, of("new_positive"))
-    if price.count:
-        yield _stop_of_rows("price_factor", price, factor, "have a unit price {} times as high or as low as before, or "
-                            "as others of the product. Look at the decimal point, and at sorted columns.")  # fmt: skip
-    if sign.count:
-        yield _stop_of_rows("price_sign", sign, 0, "turn a charge into a credit, or a credit into a charge. Look for "
-                            "lost minus signs.")  # fmt: skip
-    if empty.count:
-        yield _stop_of_rows("price_empty", empty, 0, "have no unit price, though every charge of the product has one. "
-                            "The price of the master product would be billed.")  # fmt: skip
-    if zero.count > FLOORS["zero_prices"]:
-        yield _stop_of_rows("price_zero", zero, 0, "get the unit price 0.")
+    yield from _rows("price_factor", price, factor)
+    yield from _rows("price_sign", sign)
+    yield from _rows("price_empty", empty)
+    yield from _rows("price_zero", zero)
     changed = run.figures.quantities_changed
-    most = (EXCHANGED if changed < MANY else OF_MANY) * changed
-    if changed >= SURE and sum(map(abs, run.figures.quantities.values())) <= most:
+    left = (EXCHANGED if changed < MANY else OF_MANY) * changed
+    if changed >= SURE and sum(map(abs, run.figures.quantities.values())) <= left:
         yield Stop(
             guard="quantities_moved",
             reason=f"{changed:,} rows would have the quantities of one another. Was a column shifted or sorted?",
         )
-    if quantity.count:
-        yield _stop_of_rows("quantity_factor", quantity, times, "have a quantity {} times as high or as low as before, "
-                            "or as others of the product.")  # fmt: skip
+    yield from _rows("quantity_factor", quantity, times)
 
 
 def _price_ranges(run: _Run) -> Iterator[Stop]:
@@ -185,9 +192,7 @@ def _price_ranges(run: _Run) -> Iterator[Stop]:
         for kind in ("new", "to"):
             _take(found, product.samples.of(f"{kind}_high"), _from(ABOVE * high))
             _take(found, product.samples.of(f"{kind}_low"), _from(-BELOW * low))
-    if found.count:
-        yield _stop_of_rows("price_range", found, 0, "have a unit price far outside those of all other charges of the "
-                            "product.")  # fmt: skip
+    yield from _rows("price_range", found)
 
 
 def _rates(run: _Run) -> Iterator[Stop]:
@@ -204,14 +209,12 @@ def _rates(run: _Run) -> Iterator[Stop]:
                 _take(unknown, worst)
             elif _is_odd(product, rate) and f"vat {code}" not in run.lists:
                 _take(odd if rate else none, worst)
-    if unknown.count:
-        yield _stop_of_rows("vat_rates", unknown, 0, "have a VAT rate that no charge of the ledger has.")
-    if none.count > FLOORS["vat_of_product"]:
+    yield from _rows("vat_rates", unknown)
+    if none.count > FLOORS["vat_zero"]:
         _take(odd, none)
     if one_rate_is_left(figures):
         yield Stop(guard="one_vat_rate", reason="All charges would have the same VAT rate, and they do not now.")
-    if odd.count:
-        yield _stop_of_rows("vat_of_product", odd, 0, "have a VAT rate that no charge of the product has.")
+    yield from _rows("vat_of_product", odd)
 
 
 def _is_odd(product: ProductFigures, rate: Decimal | None) -> bool:
@@ -346,10 +349,7 @@ def _rows_of_nights(run: _Run) -> Iterator[Stop]:
     yield from _beyond(run, "ahead_days", ahead, f"are new and start more than {ahead} days from now.")
     yield from _beyond(run, "ends_back", back, f"get an end before {day}. What was billed since would be paid back.")
     yield from _beyond(run, "revived", back, f"go on though they ended before {day}.")
-    doubled = figures.samples.of("doubled")
-    if doubled.count:
-        yield _stop_of_rows("doubled", doubled, 0, "are new, while the same charge with another product code or start "
-                            "stays and is in no row: both would be billed.")  # fmt: skip
+    yield from _rows("doubled", figures.samples.of("doubled"))
     known = {code for code, product in figures.products.items() if product.held}
     known |= set(run.last.products) if run.last else set()
     new = sorted(code for code in figures.products if code not in known)
@@ -385,6 +385,12 @@ def _from(least: float) -> Callable[[float, float], bool]:
 def _higher(times: float, most: float) -> Callable[[float, float], bool]:
     """Return the condition for a quantity that grows by a factor to above the product's highest."""
     return lambda ratio, quantity: ratio >= times and quantity > most
+
+
+def _rows(guard: str, worst: Worst, limit: float = 0) -> Iterator[Stop]:
+    """Yield a stop if there are rows that the guard does not allow."""
+    if worst.count > FLOORS.get(guard, 0):
+        yield _stop_of_rows(guard, worst, limit, ROWS[guard])
 
 
 def _stop_of_rows(guard: str, worst: Worst, limit: float, told: str) -> Stop:

@@ -22,7 +22,7 @@ from ..models import CONTENT, RecurringProduct
 from ._columns import REASON
 from ._figures import Figures
 from ._json import Pairs, from_plain
-from ._match import Held, Kind, Level, Shown, Step, content_of, difference, has_ended, money, nothing_shown
+from ._match import Held, Kind, Level, Shown, Step, content_of, difference, has_ended, nothing_shown
 from ._private import make_private, open_private
 from ._sources import TableError
 from ._tables import Row
@@ -179,8 +179,6 @@ class Plan:
         held: existing charges of these customers.
         surplus: existing charges of these customers that are in no row.
         counts: steps by kind.
-        before: major currency units per month of the existing charges that have prices of their own.
-        after: the same after the plan is applied.
         without_price: charges of the table that take their price from the master product.
         unfinished: customers with a row that failed.
         figures: the input of the guards.
@@ -200,11 +198,19 @@ class Plan:
     surplus: int = 0
     customers: PlannedCustomers = attrs.field(factory=PlannedCustomers)
     counts: Counter[str] = attrs.field(factory=Counter)
-    before: Decimal = Decimal(0)
-    after: Decimal = Decimal(0)
     without_price: int = 0
     unfinished: set[str] = attrs.field(factory=set, eq=False)
     figures: Figures = attrs.field(factory=Figures, eq=False)
+
+    @property
+    def before(self) -> Decimal:
+        """Major currency units per month of the existing charges that have prices of their own."""
+        return self.figures.before
+
+    @property
+    def after(self) -> Decimal:
+        """The same after the plan is applied."""
+        return self.figures.before + self.figures.up - self.figures.down
 
     @property
     def changes(self) -> int:
@@ -259,13 +265,9 @@ class Plan:
         self.applied_before += len(result.unchanged) - len(unchanged)
         self.customers.append(planned)
         self._count(planned)
-        everything = [charge for charges in found.charges.values() for charge in charges]
-        self.held += len(everything)
-        before, _ = money(everything, today)
-        after, without = money([*result.wanted, *(() if prune else (each for _, each in result.surplus))], today)
-        self.before += before
-        self.after += after
-        self.without_price += without
+        self.held += sum(map(len, found.charges.values()))
+        after = [*result.wanted, *(() if prune else (charge for _, charge in result.surplus))]
+        self.without_price += sum(charge.unit_price is None and not has_ended(charge, today) for charge in after)
         return planned
 
     def _count(self, planned: PlannedCustomer) -> None:

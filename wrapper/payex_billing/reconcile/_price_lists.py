@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from ._figures import Figures
 from ._limits import Limits
-from ._product_figures import ProductFigures, plain
+from ._product_figures import ProductFigures
+from ._samples import plain
 
 ALIKE: Final = 0.9  # lowest share of the changes of a product that are of one kind
 COVERED: Final = 0.5  # lowest share of the product's charges that change

@@ -12,7 +12,7 @@ import attrs
 from .._contract import Quantity
 from ._json import Pairs
 from ._match import Step
-from ._samples import Samples, Worst, tally
+from ._samples import Samples, Worst, plain, sentence, tally
 
 MOST_VALUES: Final = 256  # distinct prices that are counted by themselves
 STORED_VALUES: Final = 8
@@ -20,22 +20,6 @@ ZERO: Final = Decimal(0)
 Amount: TypeAlias = Quantity | int
 Rate: TypeAlias = Decimal | None
 K = TypeVar("K")
-
-
-def plain(value: Decimal | None) -> str:
-    """Return a number without an exponent."""
-    return "none" if value is None else f"{value:f}"
-
-
-def sentence(step: Step, *told: object) -> str:
-    """A row and what is told of it, as a sentence."""
-    charge = step.charge or step.before
-    line = "" if step.line is None else f"line {step.line}, "
-    code = "" if charge is None else f", {charge.product_code}"
-    words = " ".join(
-        "none" if word is None else plain(word) if isinstance(word, Decimal) else str(word) for word in told
-    )
-    return f"{line}customer {step.customer_no}{code}: {words.strip()}"
 
 
 def _parts_that_differ(old: str, new: str) -> tuple[str, str]:
@@ -128,10 +112,10 @@ class ProductFigures:
         self.created += 1
         self.created_most = max(self.created_most, quantity)
         tally(self.created_rates, rate, MOST_VALUES)
-        self._sample("created_quantity", step, float(quantity), "is new with quantity", quantity)
+        self.samples.add("created_quantity", step, float(quantity), "is new with quantity", quantity)
         self._new_rate(step, rate, "is new with VAT", plain(rate))
         if price is None:
-            self._sample("emptied", step, 0, "is new without a unit price")
+            self.samples.add("emptied", step, 0, "is new without a unit price")
             return
         tally(self.created_prices, price, MOST_VALUES)
         self._new_price(step, price, "is new with unit price", price)
@@ -140,14 +124,14 @@ class ProductFigures:
         """Compare a price that had none before it, or none but 0."""
         if price:
             size = float(abs(price))
-            self._sample("new_high", step, size, told, *values)
-            self._sample("new_low", step, -size, told, *values)
-            self._sample("new_positive" if price > 0 else "new_negative", step, 1, told, *values)
+            self.samples.add("new_high", step, size, told, *values)
+            self.samples.add("new_low", step, -size, told, *values)
+            self.samples.add("new_positive" if price > 0 else "new_negative", step, 1, told, *values)
 
     def change_price(self, step: Step, old: Decimal | None, new: Decimal | None, quantity: Amount) -> None:
         """Count a price that changes."""
         if new is None:
-            self._sample("emptied", step, float(abs(old or ZERO) * quantity), "unit price", old, "→ none")
+            self.samples.add("emptied", step, float(abs(old or ZERO) * quantity), "unit price", old, "→ none")
         elif not old:
             self._new_price(step, new, "unit price", old, "→", new)
         else:
@@ -157,19 +141,19 @@ class ProductFigures:
             tally(self.moves, (old, new), MOST_VALUES)
             if ratio > 0:
                 size = float(abs(new))
-                self._sample("to_high", step, size, "unit price", old, "→", new)
-                self._sample("to_low", step, -size, "unit price", old, "→", new)
-                self._sample("ratio", step, max(ratio, 1 / ratio), "unit price", old, "→", new)
+                self.samples.add("to_high", step, size, "unit price", old, "→", new)
+                self.samples.add("to_low", step, -size, "unit price", old, "→", new)
+                self.samples.add("ratio", step, max(ratio, 1 / ratio), "unit price", old, "→", new)
             else:
                 kind = "sign" if ratio < 0 else "zero"
-                self._sample(kind, step, float(abs(new - old) * quantity), "unit price", old, "→", new)
+                self.samples.add(kind, step, float(abs(new - old) * quantity), "unit price", old, "→", new)
 
     def change_quantity(self, step: Step, old: Amount, new: Amount) -> None:
         """Count a quantity that changes."""
         if new > old:
-            self._sample("quantity_up", step, float(new / old), "quantity", old, "→", new, number=float(new))
+            self.samples.add("quantity_up", step, float(new / old), "quantity", old, "→", new, number=float(new))
         else:
-            self._sample("quantity_down", step, float(old / new), "quantity", old, "→", new)
+            self.samples.add("quantity_down", step, float(old / new), "quantity", old, "→", new)
 
     def change_rate(self, step: Step, old: Decimal | None, new: Decimal | None) -> None:
         """Count a VAT rate that changes."""
@@ -185,11 +169,6 @@ class ProductFigures:
             worst = self.new_rates.setdefault(rate, Worst())
             if worst.wants(1):
                 worst.put(1, sentence(step, *told))
-
-    def _sample(self, kind: str, step: Step, score: float, *told: object, number: float = 0.0) -> None:
-        worst = self.samples.wanted(kind, score)
-        if worst is not None:
-            worst.put(score, sentence(step, *told), number)
 
     def settled(self) -> ProductFigures:
         """The figures after the run: what it creates and changes is held, and nothing is about to change."""

@@ -8,15 +8,34 @@ import math
 from bisect import insort
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any, Final, Self, TypeVar
 
 import attrs
+
+from ._match import Step
 
 K = TypeVar("K")
 
 WORST: Final = 5
 SKETCH: Final = 6_000
 _BYTES: Final = 5  # 40 bits: among 6,000 numbers two are alike once in 60,000 sketches
+
+
+def plain(value: Decimal | None) -> str:
+    """Return a number without an exponent."""
+    return "none" if value is None else f"{value:f}"
+
+
+def sentence(step: Step, *told: object) -> str:
+    """A row and what is told of it, as a sentence."""
+    charge = step.charge or step.before
+    line = "" if step.line is None else f"line {step.line}, "
+    code = "" if charge is None else f", {charge.product_code}"
+    words = " ".join(
+        "none" if word is None else plain(word) if isinstance(word, Decimal) else str(word) for word in told
+    )
+    return f"{line}customer {step.customer_no}{code}: {words.strip()}"
 
 
 def tally(counts: Counter[K], value: K, most: int, by: int = 1) -> None:
@@ -64,6 +83,12 @@ class Samples:
         if worst is None:
             worst = self.kinds.setdefault(kind, Worst())
         return worst if worst.wants(score) else None
+
+    def add(self, kind: str, step: Step, score: float | Decimal, *told: object, number: float = 0.0) -> None:
+        """Count a row, and keep what is told of it if it is among the worst."""
+        worst = self.wanted(kind, float(score))
+        if worst is not None:
+            worst.put(float(score), sentence(step, *told), number)
 
     def of(self, kind: str) -> Worst:
         """The worst items of a kind, which may be none."""
