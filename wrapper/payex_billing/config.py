@@ -19,25 +19,6 @@ from .errors import ConfigurationError
 __all__ = ["Settings"]
 
 ENVIRONMENTS = {name: server.origin for name, server in SERVERS.items()}
-VARIABLES = {
-    "token": "PAYEX_TOKEN",
-    "token_file": "PAYEX_TOKEN_FILE",
-    "owner_no": "PAYEX_OWNER_NO",
-    "environment": "PAYEX_ENVIRONMENT",
-    "base_url": "PAYEX_BASE_URL",
-    "subdomain": "PAYEX_SUBDOMAIN",
-    "client_cert": "PAYEX_CLIENT_CERT",
-    "client_key": "PAYEX_CLIENT_KEY",
-    "client_key_password": "PAYEX_CLIENT_KEY_PASSWORD",
-    "ca_file": "PAYEX_CA_FILE",
-    "proxy": "PAYEX_PROXY",
-    "timeout": "PAYEX_TIMEOUT",
-    "deadline": "PAYEX_DEADLINE",
-    "max_concurrency": "PAYEX_MAX_CONCURRENCY",
-    "max_rate": "PAYEX_MAX_RATE",
-    "tracing": "PAYEX_TRACING",
-    "engine": "PAYEX_ENGINE",
-}
 ENGINES = ("auto", "httpx", "reqwest")
 MAX_CONCURRENCY = 10_000
 SECRETS = ("token", "client_key_password", "proxy")  # a proxy's URL may hold a password
@@ -144,6 +125,13 @@ class Settings:
         run.
         """
         return self.base_url + self.ledger_prefix + ("#dry-run" if self.dry_run else "")
+
+
+VARIABLES = {
+    name: f"PAYEX_{name.upper()}"
+    for name in ("environment", *(field.name for field in attrs.fields(Settings)))
+    if name not in {"dry_run", "origins"}
+}
 
 
 def _given(environ: Mapping[str, str] | None, arguments: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -24,17 +25,20 @@ EXIT_CODES = (
     "3 some rows rejected or failed, 4 a guard stopped apply before the first write, 64 wrong usage, 130 interrupted."
 )
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
-def client_options(command: F) -> F:
-    """The options that say which Billing; all others come from the environment."""
-    for option in (
-        click.option("--base-url", help="Origin in place of an environment, such as a mock's [PAYEX_BASE_URL]."),
-        click.option("--environment", help="production or sandbox [PAYEX_ENVIRONMENT]."),
-        click.option("--owner-no", help="The ledger number [PAYEX_OWNER_NO]."),
-    ):
-        command = option(command)
-    return command
+def client_options(command: Callable[..., T]) -> Callable[..., T]:
+    """The options that say which Billing, as the argument `client`; all others come from the environment."""
+
+    @click.option("--owner-no", help="The ledger number [PAYEX_OWNER_NO].")
+    @click.option("--environment", help="production or sandbox [PAYEX_ENVIRONMENT].")
+    @click.option("--base-url", help="Origin in place of an environment, such as a mock's [PAYEX_BASE_URL].")
+    @functools.wraps(command)
+    def run(*, owner_no: str | None, environment: str | None, base_url: str | None, **options: Any) -> T:
+        return command(client={"owner_no": owner_no, "environment": environment, "base_url": base_url}, **options)
+
+    return run
 
 
 def json_option(command: F) -> F:
