@@ -27,14 +27,6 @@ _WITHOUT_EFFECT = (Result.ABSENT, Result.REPEATED)
 LOOK_UPS = 5  # failed look-ups after which a creation counts as unknown
 
 
-class _Wait(Exception):
-    """The customer must wait before the next write."""
-
-    def __init__(self, later: Later) -> None:
-        super().__init__()
-        self.later = later
-
-
 class _Stop(Exception):
     """The caller asked the run to stop."""
 
@@ -84,7 +76,11 @@ class Applier:
     # earlier writes
 
     async def resolve(self, customer_no: str) -> Resolved:
-        """Look up the writes to a customer whose results are unknown."""
+        """Look up the writes to a customer whose results are unknown.
+
+        Raises:
+            Later: a look-up cannot decide yet.
+        """
         if customer_no not in self._touched:
             return Resolved()
         blocked: dict[Level, str] = {}
@@ -94,8 +90,6 @@ class Applier:
                 continue
             try:
                 await self._decide(intent.id, intent.step, self._lost.get(intent.id, intent.lost))
-            except _Wait as wait:
-                return Resolved(later=wait.later)
             except _Unknown as error:
                 blocked[intent.step.subscription_no] = str(error)
         return Resolved(blocked=blocked, written=self._journal.written_lines(customer_no))
@@ -104,7 +98,7 @@ class Applier:
         """Look up a creation and note the result. Return the id of the charge; None if it took no effect.
 
         Raises:
-            _Wait: the server may still be working on it.
+            Later: the server may still be working on it.
             _Unknown: the look-up cannot decide.
         """
         result = await self._billing.look_up(lost, settle=self._settle)
@@ -122,10 +116,10 @@ class Applier:
         if not result.candidates:
             left = lost.sent_at + self._settle - self._now()
             if left > 0:
-                return _Wait(Later(min(left, self._settle) + 0.01))
+                return Later(min(left, self._settle) + 0.01)
             failed = self._failed_look_ups[intent] = self._failed_look_ups.get(intent, 0) + 1
             if failed < LOOK_UPS:  # the look-up itself failed
-                return _Wait(Later(2.0**failed))
+                return Later(2.0**failed)
         return _Unknown(
             f"it is not known whether a creation took effect: {result.reason}. To decide by hand: payex-billing runs "
             f"resolve {self._journal.path} --customer {step.customer_no}"
@@ -133,27 +127,23 @@ class Applier:
 
     # writing
 
-    async def customer(self, planned: PlannedCustomer) -> Later | None:
+    async def customer(self, planned: PlannedCustomer) -> None:
         """Write the planned steps of a customer.
 
         Raises:
+            Later: the customer must wait before the next write.
             Stopped: no further customer can be written.
         """
         number = planned.customer_no
         if not planned.steps or self._journal.is_finished(number):
-            return None
+            return
         self._touched.add(number)
         resolved = await self.resolve(number)
-        if resolved.later is not None:
-            return resolved.later
-        try:
-            state = await held(self._billing, number, planned.levels, everything=planned.whole)
-        except BillingError as error:
-            later = self._brake.failed(number, error)
-            if later is None:
-                self._fail(planned, said(error))
-            return later
-        self._brake.release()
+        reading = held(self._billing, number, planned.levels, everything=planned.whole)
+        state = await self._brake.judged(number, reading)
+        if isinstance(state, BillingError):
+            self._fail(planned, said(state))
+            return
         result = progress(planned, state, self._journal.of_plan(number), resolved.blocked)
         for intent, charge_id in result.adopted.items():
             self._journal.settle(intent, Result.CREATED, charge_id)
@@ -171,12 +161,9 @@ class Applier:
                 if not work.may_write(step):
                     continue
                 await self._step(position, step, ids.setdefault(step.subscription_no, set()), work)
-        except _Wait as wait:
-            return wait.later
         except _Stop:
-            return None
+            return
         self._journal.finish_customer(number, work.done())
-        return None
 
     async def _step(self, position: int, step: Step, known: set[str], work: _Work) -> None:
         if self._is_stopping():
@@ -209,7 +196,7 @@ class Applier:
         self._journal.settle(intent, Result.REFUSED if step.kind is Kind.CREATE else Result.REPEATED)
         later = self._brake.failed(step.customer_no, error)
         if later is not None:
-            raise _Wait(later)
+            raise later from error
         work.failed(step, said(error))
 
     async def _after_loss(
@@ -234,7 +221,7 @@ class Applier:
         if rounds >= ROUNDS:
             work.failed(step, f"its response was lost {rounds} times; it was not created")
             return
-        raise _Wait(Later(0.0))  # read the customer again before the write is retried
+        raise Later(0.0)  # read the customer again before the write is retried
 
     async def _send(self, intent: int, step: Step, known: Collection[str]) -> RecurringProduct | None:
         customer = self._billing.customer(step.customer_no)

@@ -121,11 +121,6 @@ class Done:
     failed: dict[int, str] = attrs.field(factory=dict)
     not_removed: tuple[RemovalFailed, ...] = ()
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing failed."""
-        return not self.failed and not self.not_removed
-
 
 class Journal:
     """One journal file, used by one process at a time. A symbolic link names the same journal as its target.

@@ -12,7 +12,7 @@ import attrs
 from ..errors import BillingError
 from ._match import Level, Shown, nothing_shown
 from ._plan import Plan
-from ._pool import Brake, Later, Pool
+from ._pool import Brake, Pool
 from ._reading import held
 from ._tables import Row, Table
 
@@ -29,12 +29,10 @@ class Resolved:
 
     Attributes:
         blocked: the reason why a level must not be written, by level.
-        later: how long to wait before the next look-up can decide; None if no wait is needed.
         written: lines of rows that the interrupted run has already written.
     """
 
     blocked: Mapping[Level, str] = attrs.field(factory=dict)
-    later: Later | None = None
     written: frozenset[int] = frozenset()
 
 
@@ -94,22 +92,17 @@ class Planner:
         await Pool[Customer](concurrency, stop, self._brake).run(self._table.rows(where), self._one)
         return self.result
 
-    async def _one(self, customer: Customer) -> Later | None:
+    async def _one(self, customer: Customer) -> None:
         number, rows = customer
         resolved = await self._resolve(number)
-        if resolved.later is not None:
-            return resolved.later
         prune = self._prune and number not in self._unsure and not resolved.blocked
-        try:
-            state = await held(self._billing, number, {row.subscription_no for row in rows}, everything=prune)
-        except BillingError as error:
-            later = self._brake.failed(number, error)
-            if later is None:
-                self.result.failed |= {row.line: said(error) for row in rows}
-                self.result.unfinished.add(number)
-                self._count(rows)
-            return later
-        self._brake.release()
+        levels = {row.subscription_no for row in rows}
+        state = await self._brake.judged(number, held(self._billing, number, levels, everything=prune))
+        if isinstance(state, BillingError):
+            self.result.failed |= {row.line: said(state) for row in rows}
+            self.result.unfinished.add(number)
+            self._count(rows)
+            return
         failed = {
             row.line: resolved.blocked[row.subscription_no] for row in rows if row.subscription_no in resolved.blocked
         }
@@ -121,7 +114,6 @@ class Planner:
             prune=prune, today=self._today, shown=self._shown, written=resolved.written,
         )  # fmt: skip
         self._count(rows)
-        return None
 
     def _count(self, rows: list[Row]) -> None:
         self.result.rows += len(rows)

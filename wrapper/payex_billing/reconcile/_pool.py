@@ -9,8 +9,6 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-import attrs
-
 from ..errors import (
     BillingError,
     CertificateRejected,
@@ -41,11 +39,16 @@ class Stopped(BillingError):
     """The run stopped, because no further customer could be done. The same command continues it."""
 
 
-@attrs.frozen
-class Later:
-    """The number of seconds that an item must wait before the next try. The other items continue."""
+class Later(Exception):
+    """The work of an item must wait before the next try. The other items continue.
 
-    seconds: float
+    Attributes:
+        seconds: how long to wait.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
 
 
 def got_through(error: BillingError) -> bool:
@@ -107,6 +110,23 @@ class Brake:
         self.is_on = False
         self._releases += 1
 
+    async def judged(self, customer_no: str, reading: Awaitable[T]) -> T | BillingError:
+        """Await a call that reads a customer. Return its result, or the error with which the customer fails.
+
+        Raises:
+            Later: the call may succeed later.
+            Stopped: no further customer can be done.
+        """
+        try:
+            result = await reading
+        except BillingError as error:
+            later = self.failed(customer_no, error)
+            if later is not None:
+                raise later from error
+            return error
+        self.release()
+        return result
+
     def failed(self, customer_no: str, error: BillingError) -> Later | None:
         """Decide after a failed call: return when to try the customer again, or None to let the row fail.
 
@@ -158,7 +178,7 @@ class Brake:
 class Pool(Generic[T]):
     """A pool of workers that process many items at once.
 
-    Workers take items from an iterator, so that a million items need no memory. An item whose work returns `Later` is
+    Workers take items from an iterator, so that a million items need no memory. An item whose work raises `Later` is
     parked.
 
     Args:
@@ -177,7 +197,7 @@ class Pool(Generic[T]):
         self._wake = asyncio.Event()
         self._error: BillingError | None = None
 
-    async def run(self, items: Iterable[T], work: Callable[[T], Awaitable[Later | None]]) -> None:
+    async def run(self, items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None:
         """Do the work of each item.
 
         The first item is done alone, so that an error that affects all items occurs once.
@@ -205,7 +225,7 @@ class Pool(Generic[T]):
     def _is_ended(self) -> bool:
         return self._stop.is_set() or self._error is not None
 
-    async def _worker(self, source: Iterator[T], work: Callable[[T], Awaitable[Later | None]]) -> None:
+    async def _worker(self, source: Iterator[T], work: Callable[[T], Awaitable[None]]) -> None:
         while not self._is_ended:
             if await self._one(source, work):
                 continue
@@ -215,7 +235,7 @@ class Pool(Generic[T]):
             if not (self._ready or self._is_ended):
                 await self._wake.wait()
 
-    async def _one(self, source: Iterator[T], work: Callable[[T], Awaitable[Later | None]]) -> bool:
+    async def _one(self, source: Iterator[T], work: Callable[[T], Awaitable[None]]) -> bool:
         """Process one item; return whether there was one."""
         if self._brake.is_on:
             async with self._brake.turn:
@@ -233,7 +253,7 @@ class Pool(Generic[T]):
             await asyncio.wait_for(self._stop.wait(), self._brake.pause())
         return True
 
-    async def _next(self, source: Iterator[T], work: Callable[[T], Awaitable[Later | None]]) -> bool:
+    async def _next(self, source: Iterator[T], work: Callable[[T], Awaitable[None]]) -> bool:
         if self._is_ended:
             return False
         if self._ready:
@@ -242,17 +262,19 @@ class Pool(Generic[T]):
             item = following
         else:
             return False
+        seconds: float | None = None
         self._active += 1
         try:
-            later = await work(item)
+            await work(item)
+        except Later as later:
+            seconds = later.seconds
         except Stopped as error:
             self._error = self._error or error
-            later = None
         finally:
             self._active -= 1
-        if later is not None and not self._is_ended:
+        if seconds is not None and not self._is_ended:
             self._parked += 1
-            asyncio.get_running_loop().call_later(later.seconds, self._unpark, item)
+            asyncio.get_running_loop().call_later(seconds, self._unpark, item)
         else:
             self._wake.set()  # workers that wait for the last active one can end
         return True

@@ -14,7 +14,7 @@ from ._journal import Journal
 from ._ledger import Memory
 from ._plan import Plan, PlannedCustomer
 from ._planning import Progress, said
-from ._pool import Brake, Later, Pool, Stopped
+from ._pool import Brake, Pool, Stopped
 from ._report import Report
 
 CANARY = 20  # customers that are written and read back before the rest
@@ -62,12 +62,11 @@ class Writer:
             stopped = str(error)
         return self._report(stopped)
 
-    async def _one(self, planned: PlannedCustomer) -> Later | None:
-        later = await self._applier.customer(planned)
-        if later is None and self._on_progress is not None:
+    async def _one(self, planned: PlannedCustomer) -> None:
+        await self._applier.customer(planned)
+        if self._on_progress is not None:
             self._rows_done += len(planned.lines) + len(planned.unchanged)
             self._on_progress("writing", self._rows_done, self._rows)
-        return later
 
     async def _read_back(self, first: list[PlannedCustomer]) -> None:
         finished = [planned for planned in first if self._notes.is_finished(planned.customer_no)]
