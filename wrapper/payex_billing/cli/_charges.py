@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeAlias
@@ -185,9 +184,9 @@ def update(
     change |= {name: None for name in CONTENT if _option(name) in clear}
     if not change:
         raise click.UsageError("name what to change, such as --unit-price 549.00")
-    return _change(
-        lambda products: products.update(charge_id, **change), customer_no, subscription, client, as_json=as_json
-    )
+    with told(), blocking_client(**client) as billing:
+        _show([_products(billing, customer_no, subscription).update(charge_id, **change)], as_json=as_json)
+    return DONE
 
 
 @charges.command(epilog="\b\nExample:\n  payex-billing charges end 15615616 5f0c2b7e9a4d4c1f 2026-12-31")
@@ -199,9 +198,9 @@ def update(
 @json_option
 def end(customer_no: str, charge_id: str, day: date, subscription: str | None, as_json: bool, client: Client) -> int:
     """End a charge on a day."""
-    return _change(
-        lambda products: products.update(charge_id, end_date=day), customer_no, subscription, client, as_json=as_json
-    )
+    with told(), blocking_client(**client) as billing:
+        _show([_products(billing, customer_no, subscription).update(charge_id, end_date=day)], as_json=as_json)
+    return DONE
 
 
 @charges.command(epilog="\b\nExample:\n  payex-billing charges remove 15615616 5f0c2b7e9a4d4c1f --yes")
@@ -223,19 +222,6 @@ def remove(customer_no: str, charge_id: str, subscription: str | None, yes: bool
         say_json({"removed": charge_id})
     else:
         click.echo(f"Removed {charge_id}")
-    return DONE
-
-
-def _change(
-    change: Callable[[Any], RecurringProduct],
-    customer_no: str,
-    subscription: str | None,
-    client: Client,
-    *,
-    as_json: bool,
-) -> int:
-    with told(), blocking_client(**client) as billing:
-        _show([change(_products(billing, customer_no, subscription))], as_json=as_json)
     return DONE
 
 

@@ -6,7 +6,6 @@ import socket
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -111,7 +110,7 @@ def _certificate(settings: Settings) -> Iterator[Finding]:
             "PayEx demands a client certificate with every call: set PAYEX_CLIENT_CERT",
         )
         return
-    expiry = _expiry(Path(settings.client_cert), settings.client_key_password)
+    expiry = _expiry(settings)
     if expiry is None:
         yield Finding("-", "certificate", "its expiry cannot be read", "pip install 'payex-billing[pkcs12]' to see it")
         return
@@ -125,18 +124,13 @@ def _certificate(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", "certificate", when)
 
 
-def _expiry(path: Path, password: str | None) -> datetime | None:
+def _expiry(settings: Settings) -> datetime | None:
     """The end of a certificate; None where it cannot be told without the extra `pkcs12`."""
     try:
         from cryptography import x509  # noqa: PLC0415 - an extra
-        from cryptography.hazmat.primitives.serialization import pkcs12  # noqa: PLC0415
     except ModuleNotFoundError:
         return None
-    data = path.read_bytes()
-    if path.suffix.lower() in {".p12", ".pfx"}:
-        certificate = pkcs12.load_key_and_certificates(data, password.encode() if password else None)[1]
-        return certificate.not_valid_after_utc if certificate is not None else None
-    return min(each.not_valid_after_utc for each in x509.load_pem_x509_certificates(data)[:1])
+    return x509.load_pem_x509_certificates(_tls.identity(settings))[0].not_valid_after_utc
 
 
 def _handshake(context: ssl.SSLContext, host: str, port: int, *, proxied: bool) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from typing import Final, Self
 
 import attrs
 
+from .._text import counted
 from ._json import from_plain, to_plain
 from ._match import AnyCharge, Difference, Held, Kind, Step, has_ended, monthly
 from ._product_figures import ZERO, Amount, ProductFigures
@@ -25,6 +26,20 @@ MOST_QUANTITIES: Final = 10_000  # distinct quantities that are counted
 STORED_PRODUCTS: Final = 300
 STORED_GROUPS: Final = 1_000
 OTHERS: Final = "(other codes)"
+
+
+@attrs.frozen
+class Move:
+    """A price list of a product: the price before it and after it of most charges, and the day of the run."""
+
+    old: Decimal
+    new: Decimal
+    day: date
+
+    @property
+    def ratio(self) -> float:
+        """The new price divided by the old one."""
+        return float(self.new / self.old)
 
 
 @attrs.define
@@ -65,7 +80,7 @@ class Figures:
         groups: customers with list changes only, by what changes.
         samples: the worst rows of each kind.
         digests: digests of the files of earlier runs.
-        moves: the price before and after the last price list and its day, by product.
+        moves: the last price list of each product.
     """
 
     ledger: str = ""
@@ -99,7 +114,7 @@ class Figures:
     groups: Counter[frozenset[str]] = attrs.field(factory=Counter)
     samples: Samples = attrs.field(factory=Samples)
     digests: list[str] = attrs.field(factory=list)
-    moves: dict[str, tuple[str, str, str]] = attrs.field(factory=dict)
+    moves: dict[str, Move] = attrs.field(factory=dict)
 
     def add(self, customer_no: str, rows: list[Row], held: Held, result: Difference, today: date) -> None:
         """Count one customer.
@@ -326,6 +341,7 @@ class Figures:
         Args:
             samples: whether to include the worst rows; the figures of the last run do not need them.
         """
+        self.numbers.cut()
         largest = sorted(self.products.items(), key=lambda item: (-item[1].held - item[1].created, item[0]))
         products = {code: product if samples else product.stored() for code, product in largest[:STORED_PRODUCTS]}
         stored = attrs.evolve(self, products=products, groups=Counter(dict(self.groups.most_common(STORED_GROUPS))))
@@ -349,11 +365,6 @@ def series_of(number: str) -> tuple[str, int]:
     letters = number.rstrip("0123456789")
     digits = number[len(letters) :]
     return f"{letters}{'#' * len(digits)}", int(digits or 0)
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun in the right form."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _monthly(charge: AnyCharge, today: date) -> Decimal:

@@ -18,11 +18,12 @@ from typing import Final
 
 import attrs
 
-from ._figures import Figures, counted, series_of
+from .._text import counted
+from ._figures import Figures, series_of
 from ._limits import FLOORS, Limits
 from ._price_lists import listed, main_moves, one_rate_is_left, risen_again, taken_back
 from ._product_figures import ProductFigures
-from ._samples import WORST, Sketch, Worst, neighbours
+from ._samples import WORST, Sketch, Worst, neighbours, plain
 
 KNOWN: Final = 5  # charges of a product that are enough to know its usual price
 SURE: Final = 20  # charges of a product that are enough to say that something never happens to it
@@ -308,11 +309,13 @@ def _shares(run: _Run) -> Iterator[Stop]:
         earlier = run.last.moves.get(code) if run.last else None
         if earlier is None:
             continue
-        told = f"The unit price of {code} goes from {move[0]} to {move[1]}"
+        told = f"The unit price of {code} goes from {plain(move.old)} to {plain(move.new)}"
         if taken_back(earlier, move, limits):
-            yield Stop(guard="old_prices", reason=f"{told}, as it was before {earlier[2]}. Is the price list old?")
+            yield Stop(guard="old_prices", reason=f"{told}, as it was before {earlier.day}. Is the price list old?")
         elif risen_again(earlier, move, limits):
-            yield Stop(guard="risen_again", reason=f"{told}, and has risen from {earlier[0]} on {earlier[2]} already.")
+            yield Stop(
+                guard="risen_again", reason=f"{told}, and has risen from {plain(earlier.old)} on {earlier.day} already."
+            )
 
 
 def _customers(run: _Run) -> Iterator[Stop]:

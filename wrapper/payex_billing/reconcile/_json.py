@@ -23,7 +23,7 @@ class Pairs(dict[K, V]):
 def to_plain(value: attrs.AttrsInstance) -> dict[str, Any]:
     """Return an attrs object as plain JSON. A field that has its default is left out."""
     plain = attrs.asdict(value, filter=_is_set, value_serializer=_serialized)
-    return msgspec.to_builtins(plain, enc_hook=lambda each: each.to_json())  # type: ignore[no-any-return]
+    return msgspec.to_builtins(plain)  # type: ignore[no-any-return]
 
 
 def from_plain(kind: type[T], plain: object) -> T:
@@ -32,7 +32,7 @@ def from_plain(kind: type[T], plain: object) -> T:
     Raises:
         ValueError, KeyError, TypeError: the data is not such an object.
     """
-    return msgspec.convert(plain, kind, str_keys=True, dec_hook=_read)
+    return msgspec.convert(plain, kind, str_keys=True, dec_hook=_from_pairs)
 
 
 def _is_set(field: attrs.Attribute[Any], value: object) -> bool:
@@ -44,11 +44,9 @@ def _serialized(_owner: object, _field: object, value: object) -> object:
     return list(value.items()) if isinstance(value, Counter | Pairs) else value
 
 
-def _read(kind: Any, plain: Any) -> Any:
-    """Return what msgspec does not know: a mapping of a list of pairs, or an object that reads itself."""
-    mapping = get_origin(kind)
-    if mapping is None:
-        return kind.from_json(plain)
+def _from_pairs(kind: Any, pairs: Any) -> Any:
+    """Return the mapping of a list of pairs: `kind` is a `Pairs[K, V]` or a `Counter[K]`."""
     key, *values = get_args(kind)
-    value = values[0] if values else int  # a `Counter` has no second argument
-    return mapping({from_plain(key, each): from_plain(value, other) for each, other in plain})
+    value = values[0] if values else int
+    mapping: Any = get_origin(kind)
+    return mapping({from_plain(key, each): from_plain(value, other) for each, other in pairs})

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import math
 from bisect import insort
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any, Final, Self, TypeVar
+from typing import Final, TypeVar
 
 import attrs
 
@@ -95,15 +94,19 @@ class Samples:
         return self.kinds.get(kind) or Worst()
 
 
+@attrs.define
 class Sketch:
     """A sample of customer numbers that is the same for the same customers: those with the lowest digests.
 
     It is the whole set up to 6,000 customers. Two sketches show which share of the customers two files have in common.
+
+    Attributes:
+        digests: the places of the numbers in the order of the sketch; a number that was added twice may be there twice.
+        end: the place in the order up to which the sketch is complete.
     """
 
-    def __init__(self) -> None:
-        self._digests: list[int] = []
-        self._below: float = math.inf
+    digests: list[int] = attrs.field(factory=list)
+    end: float = math.inf
 
     @staticmethod
     def digest(number: str) -> int:
@@ -113,42 +116,27 @@ class Sketch:
     def add(self, number: str) -> None:
         """Add a customer."""
         digest = self.digest(number)
-        if digest < self._below:
-            self._digests.append(digest)
-            if len(self._digests) >= 2 * SKETCH:
-                self._cut()
+        if digest < self.end:
+            self.digests.append(digest)
+            if len(self.digests) >= 2 * SKETCH:
+                self.cut()
 
-    def _cut(self) -> None:
-        self._digests = sorted(set(self._digests))
-        if len(self._digests) > SKETCH:
-            self._below = self._digests[SKETCH]
-            del self._digests[SKETCH:]
+    def cut(self) -> None:
+        """Keep each number once, and the lowest 6,000 of them."""
+        self.digests = sorted(set(self.digests))
+        if len(self.digests) > SKETCH:
+            self.end = self.digests[SKETCH]
+            del self.digests[SKETCH:]
 
     def both_below(self, other: Sketch) -> float:
         """The place in the order up to which both sketches are complete."""
-        self._cut()
-        other._cut()
-        return min(self._below, other._below)
+        self.cut()
+        other.cut()
+        return min(self.end, other.end)
 
     def below(self, place: float) -> set[int]:
         """The digests before a place in the order."""
-        return {digest for digest in self._digests if digest < place}
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        self._cut()
-        joined = b"".join(digest.to_bytes(_BYTES) for digest in self._digests)
-        whole = math.isinf(self._below)
-        return {"digests": base64.b64encode(joined).decode(), "below": None if whole else int(self._below)}
-
-    @classmethod
-    def from_json(cls, plain: dict[str, Any]) -> Self:
-        """Make it from plain data."""
-        sketch = cls()
-        joined = base64.b64decode(plain["digests"])
-        sketch._digests = [int.from_bytes(joined[at : at + _BYTES]) for at in range(0, len(joined), _BYTES)]
-        sketch._below = math.inf if plain["below"] is None else int(plain["below"])
-        return sketch
+        return {digest for digest in self.digests if digest < place}
 
 
 def neighbours(number: str) -> Iterator[str]:

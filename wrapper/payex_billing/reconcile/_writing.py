@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 
 import attrs
 
@@ -57,7 +56,7 @@ class Writer:
                 rest = next(customers, None)
                 if rest is not None:
                     await self._read_back(first)
-                    await self._pool.run(_before(rest, customers), self._one)
+                    await self._pool.run(chain([rest], customers), self._one)
         except Stopped as error:
             stopped = str(error)
         return self._report(stopped)
@@ -100,8 +99,3 @@ class Writer:
         )
         report.interrupted = self._stopping.is_set() and not stopped and not report.is_complete
         return report
-
-
-def _before(first: PlannedCustomer, rest: Iterator[PlannedCustomer]) -> Iterator[PlannedCustomer]:
-    yield first
-    yield from rest
