@@ -15,6 +15,7 @@ import time
 from contextlib import nullcontext
 from typing import Any, cast
 
+import attrs
 import httpcore2
 
 from ._interface import MAX_RESPONSE_BYTES
@@ -30,6 +31,7 @@ class TooMuch(OSError):
     """A response is longer than it can be for its body."""
 
 
+@attrs.define(eq=False)
 class Progress:
     """How far the attempt on one connection has come.
 
@@ -41,14 +43,11 @@ class Progress:
         written: whether a byte of the request was given to the system. What a proxy is sent to connect does not count.
     """
 
-    __slots__ = ("deadline", "received", "stream", "tls_layers", "written")
-
-    def __init__(self, tls_layers: int) -> None:
-        self.deadline = 0.0
-        self.received = 0
-        self.stream: Stream | AsyncStream | None = None
-        self.tls_layers = tls_layers
-        self.written = False
+    tls_layers: int
+    deadline: float = 0.0
+    received: int = 0
+    stream: Stream | AsyncStream | None = None
+    written: bool = False
 
     def begin(self, deadline: float) -> None:
         """An attempt starts."""

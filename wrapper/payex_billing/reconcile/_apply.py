@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import attrs
+
 from ..errors import BillingError, InvalidArgument, OutcomeUnknown, RecurringProductNotFound
 from ..models import LookUpResult, LostCreation, Outcome, RecurringProduct
 from ._journal import Done, Journal, RemovalFailed, Result
@@ -35,6 +37,7 @@ class _Unknown(Exception):
     """It is unknown whether a creation took effect; the text says why."""
 
 
+@attrs.define(eq=False)
 class Applier:
     """Writer of customers that notes each write in a journal.
 
@@ -48,30 +51,27 @@ class Applier:
         now: seconds since 1970.
     """
 
-    def __init__(
-        self,
-        billing: AsyncBilling,
-        journal: Journal,
-        memory: Memory,
-        brake: Brake,
-        *,
-        is_stopping: Callable[[], bool],
-        settle: float = SETTLE,
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        # A 429 for a creation is not retried by the client: the customer is read again first, because the 429 can be
-        # the response to an earlier request. Other writes are harmless to repeat.
-        self._billing = billing.with_options(wait_on_writes=True)
+    _billing: AsyncBilling
+    _journal: Journal
+    _memory: Memory
+    _brake: Brake
+    _is_stopping: Callable[[], bool] = attrs.field(alias="is_stopping", kw_only=True)
+    _settle: float = attrs.field(default=SETTLE, alias="settle", kw_only=True)
+    _now: Callable[[], float] = attrs.field(default=time.time, alias="now", kw_only=True)
+    _creating: AsyncBilling = attrs.field(init=False)
+    _touched: set[str] = attrs.field(init=False)
+    _lost: dict[int, LostCreation] = attrs.field(factory=dict, init=False)  # with what the client had seen
+    _failed_look_ups: dict[int, int] = attrs.field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Choose which writes the client may send again by itself.
+
+        A 429 for a creation is not retried by the client: the customer is read again first, because the 429 can be the
+        response to an earlier request. Other writes are harmless to repeat.
+        """
+        self._billing = self._billing.with_options(wait_on_writes=True)
         self._creating = self._billing._with(repeat_refused=False)
-        self._journal = journal
-        self._memory = memory
-        self._brake = brake
-        self._is_stopping = is_stopping
-        self._settle = settle
-        self._now = now
-        self._lost: dict[int, LostCreation] = {}  # of this process, with what its client had seen
-        self._failed_look_ups: dict[int, int] = {}
-        self._touched = journal.touched()
+        self._touched = self._journal.touched()
 
     # earlier writes
 

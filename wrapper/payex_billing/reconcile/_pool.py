@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Generic, TypeVar
 
+import attrs
+
 from ..errors import (
     BillingError,
     CertificateRejected,
@@ -63,6 +65,7 @@ def may_pass(error: BillingError) -> bool:
     return not isinstance(error, FOR_ALL) and (isinstance(error, ServerFailed) or not got_through(error))
 
 
+@attrs.define(eq=False)
 class Brake:
     """Rules for calls that did not get through to the server, or that the server failed to answer.
 
@@ -77,26 +80,24 @@ class Brake:
         patience: seconds to wait for a server that cannot be reached.
         notice: called with a sentence when all work starts to wait.
         now: a monotonic clock.
+
+    Attributes:
+        is_on: whether all work waits.
+        turn: one customer at a time is tried while all work waits.
     """
 
-    def __init__(
-        self,
-        patience: float = PATIENCE,
-        *,
-        notice: Callable[[str], object] | None = None,
-        now: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.is_on = False  # whether all work waits
-        self.turn = asyncio.Lock()  # one customer at a time is tried while all work waits
-        self._patience = patience
-        self._notice = notice
-        self._now = now
-        self._in_a_row = 0
-        self._errors_in_a_row = 0  # of a server that responds
-        self._since = 0.0
-        self._pauses = 0
-        self._releases = 0
-        self._tries: dict[str, tuple[int, int]] = {}  # tries by customer, and the releases at the last try
+    _patience: float = PATIENCE
+    _notice: Callable[[str], object] | None = attrs.field(default=None, alias="notice", kw_only=True)
+    _now: Callable[[], float] = attrs.field(default=time.monotonic, alias="now", kw_only=True)
+    is_on: bool = attrs.field(default=False, init=False)
+    turn: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
+    _in_a_row: int = attrs.field(default=0, init=False)
+    _errors_in_a_row: int = attrs.field(default=0, init=False)  # of a server that responds
+    _since: float = attrs.field(default=0.0, init=False)
+    _pauses: int = attrs.field(default=0, init=False)
+    _releases: int = attrs.field(default=0, init=False)
+    # By customer: the tries, and the releases at the last try.
+    _tries: dict[str, tuple[int, int]] = attrs.field(factory=dict, init=False)
 
     def release(self, customer_no: str | None = None) -> None:
         """Record a call that got through; with a customer, a write to that customer."""
