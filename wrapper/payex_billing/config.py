@@ -6,6 +6,7 @@ import math
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 from urllib.parse import quote, urlsplit
 
@@ -321,24 +322,15 @@ def _engine(value: object, said: str) -> object:
     return value
 
 
-def _rate(value: object, said: str) -> float:
-    return _above_zero(value, said, "requests a second")
-
-
 _CHECKS: Mapping[str, Callable[[Any, str], object]] = {
     "token": _check_token,
-    "token_file": _check_path,
-    "owner_no": _check_segment,
-    "subdomain": _check_segment,
-    "client_cert": _check_path,
-    "client_key": _check_path,
+    **dict.fromkeys(("owner_no", "subdomain"), _check_segment),
+    **dict.fromkeys(("token_file", "client_cert", "client_key", "ca_file"), _check_path),
     "client_key_password": _check_password,
-    "ca_file": _check_path,
     "proxy": _check_proxy,
-    "timeout": _above_zero,
-    "deadline": _above_zero,
+    **dict.fromkeys(("timeout", "deadline"), _above_zero),
     "max_concurrency": _count,
-    "max_rate": _rate,
+    "max_rate": partial(_above_zero, unit="requests a second"),
     "tracing": _switch,
     "engine": _engine,
 }

@@ -24,36 +24,27 @@ SUBSCRIPTION = click.option(
 )
 
 
-class Money(click.ParamType):  # type: ignore[type-arg] # older versions of click take no type
-    """A decimal number, exactly as written."""
-
-    name = "decimal"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
-        """Read it."""
-        try:
-            return Decimal(value)
-        except InvalidOperation:
-            self.fail(f"{value!r} is not a number such as 499.00", param, ctx)
+def decimal(text: str) -> Decimal:
+    """Read a decimal number, exactly as written."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise click.BadParameter(f"{text!r} is not a number such as 499.00") from None
 
 
-class Day(click.ParamType):  # type: ignore[type-arg]
-    """A date as yyyy-MM-dd."""
-
-    name = "yyyy-MM-dd"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """Read it."""
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a date as yyyy-MM-dd", param, ctx)
+def day(text: str) -> date:
+    """Read a date as yyyy-MM-dd."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a date as yyyy-MM-dd") from None
 
 
 _CHANGEABLE = {
     known.name: known for known in NEW_RECURRING_PRODUCT if known.name in CONTENT and known.name != "product_code"
 }
-_TYPES: dict[Kind, Any] = {Kind.WHOLE: int, Kind.DECIMAL: Money(), Kind.DATE: Day(), Kind.BOOLEAN: bool}
+_TYPES: dict[Kind, Any] = {Kind.WHOLE: int, Kind.DECIMAL: decimal, Kind.DATE: day, Kind.BOOLEAN: bool}
+_METAVARS = {Kind.DATE: "YYYY-MM-DD"}
 
 
 def _option(name: str) -> str:
@@ -66,9 +57,9 @@ def values(command: Any) -> Any:
     for name in reversed(CONTENT):
         known = _CHANGEABLE.get(name)
         if known is not None:
-            command = click.option(
-                f"--{_option(name)}", name, type=_TYPES.get(known.kind, str), help=known.description
-            )(command)
+            kind, metavar = _TYPES.get(known.kind, str), _METAVARS.get(known.kind)
+            option = click.option(f"--{_option(name)}", name, type=kind, metavar=metavar, help=known.description)
+            command = option(command)
     return command
 
 
@@ -192,7 +183,7 @@ def update(
 @charges.command(epilog="\b\nExample:\n  payex-billing charges end 15615616 5f0c2b7e9a4d4c1f 2026-12-31")
 @NUMBER
 @click.argument("charge_id")
-@click.argument("day", type=Day())
+@click.argument("day", type=day)
 @SUBSCRIPTION
 @client_options
 @json_option

@@ -79,11 +79,6 @@ def is_terminal() -> bool:
     return sys.stderr.isatty()
 
 
-def need(module: str, extra: str) -> click.ClickException:
-    """An extra is missing."""
-    return click.ClickException(f"{module} is needed for this: pip install 'payex-billing[{extra}]'")
-
-
 def table(
     headers: list[str], rows: list[list[str]], *, right: frozenset[str] = frozenset(), title: str | None = None
 ) -> None:
@@ -93,7 +88,7 @@ def table(
         from rich.table import Table  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
     except ModuleNotFoundError:
-        raise need("rich", "cli") from None
+        raise click.ClickException("rich is needed for this: pip install 'payex-billing[cli]'") from None
     # Rich would read brackets in the texts of a server or a file as markup, and hide the brackets or raise an error.
     rows = [[printable(cell) for cell in row] for row in rows]
     drawn = Table(title=None if title is None else Text(printable(title), style="italic"), title_justify="left")

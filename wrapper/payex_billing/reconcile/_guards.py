@@ -132,10 +132,8 @@ def _nonsense(run: _Run) -> Iterator[Stop]:
         run, "end_years", 366 * years, f"end more than {years} years from now. To leave the end open, empty the cell."
     )
     yield from _beyond(run, "ends_back", 366 * 10, "end more than 10 years ago. Look at the century.")
-    for field, number in (("ahead_days", 366 * 10), ("back_days", 366 * 50)):
-        worst = figures.samples.of(field)
-        if worst.items and worst.items[-1][0] > number:
-            yield _stop_of_rows(field, worst, number, "start decades away. Look at the year.")
+    for kind, days in (("ahead_days", 366 * 10), ("back_days", 366 * 50)):
+        yield from _beyond(run, kind, days, "start decades away. Look at the year.")
     rejected, rows = figures.rejected, figures.all_rows
     if rejected > FLOORS["rejected_rows"] and rejected > limits.rejected_rows * rows:
         yield Stop(

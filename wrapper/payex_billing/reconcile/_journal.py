@@ -149,10 +149,9 @@ class Journal:
             path = path.resolve()  # SQLite would name its other files after the link
             make_private(path)
             self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-        except OSError as error:
-            raise JournalError(f"{self.path}: cannot be used as a journal: {error.strerror or error}") from None
-        except sqlite3.Error as error:
-            raise JournalError(f"{self.path}: cannot be used as a journal: {error}") from None
+        except (OSError, sqlite3.Error) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise JournalError(f"{self.path}: cannot be used as a journal: {reason}") from None
         try:
             self._open()
         except BaseException:
@@ -296,28 +295,30 @@ class Journal:
 
     def _intents(self, condition: str, values: tuple[Any, ...]) -> list[Intent]:
         query = f"SELECT id, position, step, known, sent, result, charge FROM intent WHERE {condition} ORDER BY id"
-        return [self._intent(*record) for record in self._db.execute(query, values)]
-
-    def _intent(
-        self, number: int, position: int, step: str, known: str, sent: float, result: str | None, charge: str | None
-    ) -> Intent:
-        noted = msgspec.convert(json.loads(step), Step)
-        lost = None
-        if noted.kind is Kind.CREATE and noted.charge is not None:
-            key = NaturalKey(
-                customer_no=noted.customer_no, subscription_no=noted.subscription_no, charge=noted.charge.to_charge()
+        intents = []
+        for number, position, text, known, sent, result, charge_id in self._db.execute(query, values):
+            step = msgspec.convert(json.loads(text), Step)
+            intents.append(
+                Intent(
+                    id=number,
+                    position=position,
+                    step=step,
+                    lost=self._lost(step, known, sent),
+                    result=None if result is None else Result(result),
+                    charge_id=charge_id,
+                )
             )
-            # If the clock was ahead at a crash, the next run must not wait until that time.
-            sent_at = min(sent, self._opened_at + self._limit)
-            lost = LostCreation(key=key, sent_at=sent_at, known=json.loads(known), ledger=self._ledger)
-        return Intent(
-            id=number,
-            position=position,
-            step=noted,
-            lost=lost,
-            result=None if result is None else Result(result),
-            charge_id=charge,
+        return intents
+
+    def _lost(self, step: Step, known: str, sent: float) -> LostCreation | None:
+        if step.kind is not Kind.CREATE or step.charge is None:
+            return None
+        key = NaturalKey(
+            customer_no=step.customer_no, subscription_no=step.subscription_no, charge=step.charge.to_charge()
         )
+        # If the clock was ahead at a crash, the next run must not wait until that time.
+        sent_at = min(sent, self._opened_at + self._limit)
+        return LostCreation(key=key, sent_at=sent_at, known=json.loads(known), ledger=self._ledger)
 
     def written_lines(self, customer_no: str) -> frozenset[int]:
         """Return the lines of a customer's rows that this run has written so far."""
