@@ -9,12 +9,13 @@ from contextlib import suppress
 from .._async.client import AsyncBilling
 from ..errors import BillingError, InvalidArgument
 from ._figures import Figures
-from ._guards import Stop, check
+from ._guards import check
 from ._ledger import Refused
 from ._limits import Limits
 from ._plan import Plan, PlannedCustomer, digests_of
 from ._pool import Pool
 from ._reading import held
+from ._stops import Stop
 from ._writing import Run
 
 

@@ -24,6 +24,7 @@ from ._limits import FLOORS, Limits
 from ._price_lists import listed, main_moves, one_rate_is_left, risen_again, taken_back
 from ._product_figures import ProductFigures
 from ._samples import WORST, Sketch, Worst, neighbours, plain
+from ._stops import Stop, stop_of_rows, stops_of_rows
 
 KNOWN: Final = 5  # charges of a product that are enough to know its usual price
 SURE: Final = 20  # charges of a product that are enough to say that something never happens to it
@@ -34,37 +35,6 @@ ABOVE: Final = 1.25  # times the highest price: a new price above this is odd; a
 BELOW: Final = 0.6
 EXCHANGED, OF_MANY, MANY = 0.1, 0.2, 40  # share of the changed quantities that may be left over when rows exchange them
 GROWTH: Final = 100  # a new number may be at most this far above the highest one
-
-# What is wrong with the rows that a guard names; {} is its limit.
-ROWS: Final = {
-    "price_factor": "have a unit price {} times as high or as low as before, or as others of the product. Look at the "
-    "decimal point, and at sorted columns.",
-    "price_sign": "turn a charge into a credit, or a credit into a charge. Look for lost minus signs.",
-    "price_empty": "have no unit price, though every charge of the product has one. The price of the master product "
-    "would be billed.",
-    "price_zero": "get the unit price 0.",
-    "price_range": "have a unit price far outside those of all other charges of the product.",
-    "quantity_factor": "have a quantity {} times as high or as low as before, or as others of the product.",
-    "vat_rates": "have a VAT rate that no charge of the ledger has.",
-    "vat_of_product": "have a VAT rate that no charge of the product has.",
-    "doubled": "are new, while the same charge with another product code or start stays and is in no row: both would "
-    "be billed.",
-}
-
-
-@attrs.frozen(kw_only=True)
-class Stop:
-    """A guard that stops the run.
-
-    Attributes:
-        guard: the name of the guard; the name of its limit if it has one.
-        reason: one or two sentences: what is wrong, the numbers, the limit, and what to check.
-        worst: at most five rows as sentences: line, customer, product, before → after.
-    """
-
-    guard: str
-    reason: str
-    worst: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -167,10 +137,10 @@ def _prices(run: _Run) -> Iterator[Stop]:
                 _take(sign, of("new_negative"))
             if not product.positive:
                 _take(sign, of("new_positive"))
-    yield from _rows("price_factor", price, factor)
-    yield from _rows("price_sign", sign)
-    yield from _rows("price_empty", empty)
-    yield from _rows("price_zero", zero)
+    yield from stops_of_rows("price_factor", price, factor)
+    yield from stops_of_rows("price_sign", sign)
+    yield from stops_of_rows("price_empty", empty)
+    yield from stops_of_rows("price_zero", zero)
     changed = run.figures.quantities_changed
     left = (EXCHANGED if changed < MANY else OF_MANY) * changed
     if changed >= SURE and sum(map(abs, run.figures.quantities.values())) <= left:
@@ -178,7 +148,7 @@ def _prices(run: _Run) -> Iterator[Stop]:
             guard="quantities_moved",
             reason=f"{changed:,} rows would have the quantities of one another. Was a column shifted or sorted?",
         )
-    yield from _rows("quantity_factor", quantity, times)
+    yield from stops_of_rows("quantity_factor", quantity, times)
 
 
 def _price_ranges(run: _Run) -> Iterator[Stop]:
@@ -191,7 +161,7 @@ def _price_ranges(run: _Run) -> Iterator[Stop]:
         for kind in ("new", "to"):
             _take(found, product.samples.of(f"{kind}_high"), _from(ABOVE * high))
             _take(found, product.samples.of(f"{kind}_low"), _from(-BELOW * low))
-    yield from _rows("price_range", found)
+    yield from stops_of_rows("price_range", found)
 
 
 def _rates(run: _Run) -> Iterator[Stop]:
@@ -208,12 +178,12 @@ def _rates(run: _Run) -> Iterator[Stop]:
                 _take(unknown, worst)
             elif _is_odd(product, rate) and f"vat {code}" not in run.lists:
                 _take(odd if rate else none, worst)
-    yield from _rows("vat_rates", unknown)
+    yield from stops_of_rows("vat_rates", unknown)
     if none.count > FLOORS["vat_zero"]:
         _take(odd, none)
     if one_rate_is_left(figures):
         yield Stop(guard="one_vat_rate", reason="All charges would have the same VAT rate, and they do not now.")
-    yield from _rows("vat_of_product", odd)
+    yield from stops_of_rows("vat_of_product", odd)
 
 
 def _is_odd(product: ProductFigures, rate: Decimal | None) -> bool:
@@ -350,7 +320,7 @@ def _rows_of_nights(run: _Run) -> Iterator[Stop]:
     yield from _beyond(run, "ahead_days", ahead, f"are new and start more than {ahead} days from now.")
     yield from _beyond(run, "ends_back", back, f"get an end before {day}. What was billed since would be paid back.")
     yield from _beyond(run, "revived", back, f"go on though they ended before {day}.")
-    yield from _rows("doubled", figures.samples.of("doubled"))
+    yield from stops_of_rows("doubled", figures.samples.of("doubled"))
     known = {code for code, product in figures.products.items() if product.held}
     known |= set(run.last.products) if run.last else set()
     new = sorted(code for code in figures.products if code not in known)
@@ -367,7 +337,7 @@ def _beyond(run: _Run, guard: str, limit: float, told: str) -> Iterator[Stop]:
     found = Worst()
     _take(found, run.figures.samples.of(guard), lambda score, _: score > limit)
     if found.count:
-        yield _stop_of_rows(guard, found, limit, told)
+        yield stop_of_rows(guard, found, limit, told)
 
 
 def _take(target: Worst, source: Worst, allowed: Callable[[float, float], bool] | None = None) -> None:
@@ -386,21 +356,6 @@ def _from(least: float) -> Callable[[float, float], bool]:
 def _higher(times: float, most: float) -> Callable[[float, float], bool]:
     """Return the condition for a quantity that grows by a factor to above the product's highest."""
     return lambda ratio, quantity: ratio >= times and quantity > most
-
-
-def _rows(guard: str, worst: Worst, limit: float = 0) -> Iterator[Stop]:
-    """Yield a stop if there are rows that the guard does not allow."""
-    if worst.count > FLOORS.get(guard, 0):
-        yield _stop_of_rows(guard, worst, limit, ROWS[guard])
-
-
-def _stop_of_rows(guard: str, worst: Worst, limit: float, told: str) -> Stop:
-    number = counted(worst.count, "row") if worst.count < WORST else f"{worst.count:,} or more rows"
-    if worst.count == 1:
-        verb, space, rest = told.partition(" ")
-        told = f"{ {'have': 'has', 'go': 'goes', 'are': 'is'}.get(verb, verb + 's') }{space}{rest}"
-    reason = f"{number} {told.format(f'{limit:g}')}" if "{}" in told else f"{number} {told}"
-    return Stop(guard=guard, reason=reason, worst=worst.sentences())
 
 
 def _percent(share: float) -> str:
