@@ -60,7 +60,7 @@ contract: $(DEV_STAMP) ## Hold the mock against the contract; TARGET=https://...
 	@$(PY) -m contract_tests $(if $(TARGET),--target "$(TARGET)") $(ARGS)
 
 contract-diff: $(DEV_STAMP) ## Compare openapi.yaml with another description: OTHER=swagger.json
-	@$(BIN)/payex-billing contract diff --contract openapi.yaml "$(OTHER)" $(ARGS)
+	@$(PY) -m tools.contract_diff "$(OTHER)" $(ARGS)
 
 contract-score: $(DEV_STAMP) ## Plant every fault, see which our suite and stock Schemathesis catch; writes docs/contract-score.md
 	@$(PY) -m contract_tests.score $(ARGS)

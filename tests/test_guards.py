@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from payex_billing import Charge, InvalidArgument, RecurringProduct
-from payex_billing.reconcile import Held, Row, TableError, difference
+from payex_billing.reconcile import Held, Row, Stop, TableError, difference
 from payex_billing.reconcile._figures import Figures
-from payex_billing.reconcile._guards import Stop, check
+from payex_billing.reconcile._guards import check
 from payex_billing.reconcile._limits import Limits
 from payex_billing.reconcile._samples import SKETCH, Sketch, neighbours
 

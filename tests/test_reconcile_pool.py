@@ -11,7 +11,7 @@ from payex_billing.errors import Problem
 from payex_billing.reconcile._pool import IN_A_ROW, TRIES, TRIES_AFTER_FAILURE, Brake, Later, Pool, Stopped
 
 GONE = NeverSent("the connection was refused")
-Work = Callable[[int], Awaitable[Later | None]]
+Work = Callable[[int], Awaitable[None]]
 
 
 def problem(kind: type[BillingError], status: int) -> BillingError:
@@ -45,13 +45,13 @@ def test_an_item_that_must_wait_does_not_hold_up_the_others() -> None:
     done: list[int] = []
     others = asyncio.Event()
 
-    async def work(item: int) -> Later | None:
+    async def work(item: int) -> None:
         if item == 1 and not others.is_set():
-            return Later(0.01)
+            raise Later(0.01)
         done.append(item)
         if len(done) == 99:
             others.set()
-        return None
+        return
 
     run(work, 100, concurrency=1)
     assert done == [*range(2, 101), 1]
@@ -62,13 +62,13 @@ def test_when_told_to_stop_a_parked_item_is_not_waited_for() -> None:
         stop = asyncio.Event()
         done: list[int] = []
 
-        async def work(item: int) -> Later | None:
+        async def work(item: int) -> None:
             if item == 1:
-                return Later(3600)
+                raise Later(3600)
             done.append(item)
             if item == 3:
                 stop.set()
-            return None
+            return
 
         await asyncio.wait_for(Pool[int](1, stop, Brake()).run(iter(range(1, 10)), work), 60)
         return done
@@ -80,10 +80,10 @@ def test_when_told_to_stop_a_parked_item_is_not_waited_for() -> None:
 def test_an_error_that_all_would_meet_is_met_once(concurrency: int) -> None:
     brake, calls = Brake(), 0
 
-    async def work(item: int) -> Later | None:
+    async def work(item: int) -> None:
         nonlocal calls
         calls += 1
-        return brake.failed(str(item), problem(Unauthorized, 401))
+        brake.failed(str(item), problem(Unauthorized, 401))
 
     with pytest.raises(Stopped, match="Unauthorized"):
         run(work, 50, concurrency=concurrency, brake=brake)

@@ -13,7 +13,7 @@ import payex_billing
 import payex_billing_mock
 import pytest
 from payex_billing import reconcile, testing
-from payex_billing.cli._problems import EXPLANATIONS
+from payex_billing.cli._problems import EXPLAINED
 
 from tests.browser import keep, open_page
 from tests.support import ROOT
@@ -51,9 +51,9 @@ def test_every_public_name_is_in_the_reference(site: Path) -> None:
 
 def test_every_command_and_every_problem_has_its_place(site: Path) -> None:
     commands, problems = text(site / "commands.html"), text(site / "problems.html")
-    for name in ("plan", "apply", "doctor", "mock", "charges add", "contract diff", "problems"):
+    for name in ("plan", "apply", "doctor", "mock", "charges add", "problems"):
         assert f"payex-billing {name}" in commands
-    for code in EXPLANATIONS:
+    for code in EXPLAINED:
         assert f'id="{code}"' in problems
 
 

@@ -46,7 +46,7 @@ def test_the_engine_that_is_asked_for_is_used(engine: str) -> None:
     assert chosen(Settings.load(token="t", owner_no="1")) == engine
     assert chosen(Settings.load(token="t", owner_no="1", engine="httpx")) == "httpx"
     with Billing(token="t", owner_no="1") as billing:
-        assert type(billing._runner.sender.transport).__module__ == f"payex_billing._transport._{MODULES[engine]}"
+        assert type(billing._runner.sender.transport).__module__ == f"payex_billing._transport._sync.{MODULES[engine]}"
 
 
 def test_the_fast_engine_is_used_when_it_is_installed(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:

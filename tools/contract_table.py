@@ -84,8 +84,6 @@ class _Table:
             if media_type is None:
                 raise TableError(f"{where}: the request body is not JSON")
             code += [f"body={self._shape(content[media_type]['schema'], where)}", f"media_type={media_type!r}"]
-        success = [int(status) for status in definition["responses"] if str(status).startswith("2")]
-        code.append(f"success={tuple(success)!r}")
         schema = self._result(definition["responses"])
         items, pages = None, False
         if schema is not None:

@@ -19,7 +19,7 @@ import payex_billing_mock
 import yaml
 from payex_billing import reconcile, testing
 from payex_billing.cli import _commands
-from payex_billing.cli._problems import EXPLANATIONS
+from payex_billing.cli._problems import EXPLAINED
 
 ROOT = Path(__file__).parent.parent
 WORK, SITE = ROOT / "build" / "docs", ROOT / "build" / "site"
@@ -148,16 +148,16 @@ def problems() -> Iterator[str]:
     yield "What the API answers when it does not do what it was asked, what is raised, whose fault it is, what to do"
     yield "about it, and whether the same request may be sent again."
     yield "`payex-billing problems` says the same in a terminal.\n"
-    for code, each in EXPLANATIONS.items():
+    for code, each in EXPLAINED.items():
         yield f"## {code}\n"
-        yield f"{each.means}\n"
+        yield f"{each['means']}\n"
         yield "| | |"
         yield "| --- | --- |"
-        yield f"| status | {each.status} |"
-        yield f"| raises | `{each.raises}` |"
-        yield f"| whose fault | {each.whose} |"
-        yield f"| what to do | {each.do} |"
-        yield f"| may it be sent again? | {each.again} |\n"
+        yield f"| status | {each['status']} |"
+        yield f"| raises | `{each['raises']}` |"
+        yield f"| whose fault | {each['whose']} |"
+        yield f"| what to do | {each['do']} |"
+        yield f"| may it be sent again? | {each['again']} |\n"
 
 
 def _menu() -> Iterator[str]:

@@ -67,7 +67,7 @@ def main() -> int:
         for path in twins.stale(root, texts):
             (root / path).unlink()
     print(f"generated_client/{PACKAGE}, {TABLE} and {PAGE} are made from openapi.yaml.")
-    print(f"{twins.TARGET} is made from {twins.SOURCE}.")
+    print("Each _sync/ of the wrapper is made from the _async/ beside it.")
     return _check_wrapper(root)
 
 
@@ -226,11 +226,11 @@ def check(root: Path, client: Path, texts: Mapping[Path, str]) -> int:
     differences += map(str, twins.stale(root, texts))
     if not differences:
         print(f"The generated client, {TABLE} and {PAGE} agree with openapi.yaml.")
-        print(f"{twins.TARGET} agrees with {twins.SOURCE}.")
+        print("Each _sync/ of the wrapper agrees with the _async/ beside it.")
         return 0
     listed = "\n".join(f"  {name}" for name in differences[:20])
     print(
-        f"Generated files differ from openapi.yaml or {twins.SOURCE}:\n{listed}\nRun `make generate` and commit.",
+        f"Generated files differ from openapi.yaml or _async/:\n{listed}\nRun `make generate` and commit.",
         file=sys.stderr,
     )
     return 1

@@ -1,8 +1,8 @@
 """Derive the blocking client, `_sync/`, from the asynchronous client, `_async/`. tools/generate.py calls this module.
 
 Each module of `_async/` has a twin in `_sync/`: its blocking version. The twin is made by replacing the words in
-REPLACEMENTS. Some code cannot be derived in this way, such as the two token sources. Such code is written by hand for
-both clients, outside both folders, under names that differ only by `Async`.
+REPLACEMENTS. The transports have such folders too. Some code cannot be derived in this way, such as the two token
+sources. Such code is written by hand for both clients, outside these folders, under names that differ only by `Async`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 PACKAGE = Path("wrapper/payex_billing")
-SOURCE, TARGET = PACKAGE / "_async", PACKAGE / "_sync"
+SOURCES = (PACKAGE / "_async", PACKAGE / "_transport" / "_async")
 HEADER = "# Made by `make generate` from {source}: edit that file.\n"
 # Pairs of an asynchronous pattern and its blocking replacement, for code, docstrings and comments. They apply in this
 # order.
@@ -26,6 +26,8 @@ REPLACEMENTS = (
     (r"\basync (?=def\b|with\b|for\b)", ""),
     (r"\bawait ", ""),
     (r"\b__a(enter|exit|iter|next)__\b", r"__\1__"),
+    (r"\ba(close|iter_stream)\b", r"\1"),  # of httpcore2
+    (r"\bhandle_async_request\b", "handle_request"),
     (r"\bimport asyncio\b", "import time"),
     (r"\basyncio\.sleep\b", "time.sleep"),
     (r"\bAn asynchronous\b", "A blocking"),
@@ -43,12 +45,20 @@ class TwinError(Exception):
 
 def render(root: Path) -> dict[Path, str]:
     """Return the text of each file of the blocking client, by the path relative to `root`."""
-    sources = sorted((root / SOURCE).glob("*.py"))
-    if not sources:
-        raise TwinError(f"{SOURCE} has no modules to derive the blocking client from")
-    return {
-        TARGET / source.name: derive(source.read_text(encoding="utf-8"), SOURCE / source.name) for source in sources
-    }
+    found: dict[Path, str] = {}
+    for folder in SOURCES:
+        sources = sorted((root / folder).glob("*.py"))
+        if not sources:
+            raise TwinError(f"{folder} has no modules to derive the blocking client from")
+        for source in sources:
+            text = source.read_text(encoding="utf-8")
+            found[target_of(folder) / source.name] = derive(text, folder / source.name)
+    return found
+
+
+def target_of(folder: Path) -> Path:
+    """Return the folder of the twins."""
+    return folder.with_name("_sync")
 
 
 def derive(text: str, source: Path) -> str:
@@ -106,5 +116,5 @@ def _ruff(text: str, source: Path, command: str, *options: str) -> str:
 
 def stale(root: Path, rendered: Iterable[Path]) -> list[Path]:
     """Return the files in `_sync/` that have no source in `_async/`, as paths relative to `root`."""
-    there = {path.relative_to(root) for path in (root / TARGET).glob("*.py")}
+    there = {path.relative_to(root) for folder in SOURCES for path in (root / target_of(folder)).glob("*.py")}
     return sorted(there - set(rendered))

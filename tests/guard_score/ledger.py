@@ -11,9 +11,9 @@ from pathlib import Path
 
 import attrs
 from payex_billing import RecurringProduct
-from payex_billing.reconcile import Held, Kind, Step, TableError, difference, read
+from payex_billing.reconcile import Held, Kind, Step, Stop, TableError, difference, read
 from payex_billing.reconcile._figures import Figures
-from payex_billing.reconcile._guards import Stop, check
+from payex_billing.reconcile._guards import check
 from payex_billing.reconcile._limits import Limits
 from payex_billing.reconcile._match import Difference
 

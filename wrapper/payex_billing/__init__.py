@@ -18,144 +18,20 @@ if TYPE_CHECKING:
     from . import models as models
     from . import reconcile as reconcile
     from . import testing as testing
-    from ._async.client import AsyncBilling
-    from ._async.routes import (
-        AsyncCustomerHandle,
-        AsyncRecurringProductsHandle,
-        AsyncSubscriptionHandle,
-        AsyncSubscriptionsHandle,
-    )
-    from ._responses import ResponseInfo
-    from ._sync.client import Billing
-    from ._sync.routes import CustomerHandle, RecurringProductsHandle, SubscriptionHandle, SubscriptionsHandle
-    from ._transport import AsyncTransport, Failure, Request, Response, Transport
-    from ._version import __version__
-    from .config import Settings
-    from .errors import (
-        AlreadyExists,
-        AnswerLost,
-        Attempt,
-        BillingError,
-        CertificateRejected,
-        ConfigurationError,
-        ConflictingCharge,
-        CustomerAlreadyExists,
-        CustomerNotFound,
-        DeadlineExceeded,
-        Forbidden,
-        InvalidArgument,
-        LedgerNotConfigured,
-        MalformedResponse,
-        NeverSent,
-        NotFound,
-        NotSupported,
-        OutcomeUnknown,
-        Phase,
-        Problem,
-        ProblemError,
-        RateLimited,
-        RecurringProductNotFound,
-        RequestRefused,
-        ServerFailed,
-        ServiceUnavailable,
-        SubscriptionAlreadyExists,
-        SubscriptionNotFound,
-        TransportError,
-        Unauthorized,
-        UnexpectedStatus,
-        Unprocessable,
-        UnsafeLink,
-        ValidationFailed,
-    )
-    from .models import (
-        UNSET,
-        Charge,
-        ChargeChange,
-        ChargeContent,
-        Customer,
-        CustomerCharge,
-        JsonValue,
-        LookUpResult,
-        LostCreation,
-        NaturalKey,
-        Operation,
-        Outcome,
-        RecordedWrite,
-        RecurringProduct,
-        Subscription,
-        Unset,
-    )
-
-__all__ = [
-    "UNSET",
-    "AlreadyExists",
-    "AnswerLost",
-    "AsyncBilling",
-    "AsyncCustomerHandle",
-    "AsyncRecurringProductsHandle",
-    "AsyncSubscriptionHandle",
-    "AsyncSubscriptionsHandle",
-    "AsyncTransport",
-    "Attempt",
-    "Billing",
-    "BillingError",
-    "CertificateRejected",
-    "Charge",
-    "ChargeChange",
-    "ChargeContent",
-    "ConfigurationError",
-    "ConflictingCharge",
-    "Customer",
-    "CustomerAlreadyExists",
-    "CustomerCharge",
-    "CustomerHandle",
-    "CustomerNotFound",
-    "DeadlineExceeded",
-    "Failure",
-    "Forbidden",
-    "InvalidArgument",
-    "JsonValue",
-    "LedgerNotConfigured",
-    "LookUpResult",
-    "LostCreation",
-    "MalformedResponse",
-    "NaturalKey",
-    "NeverSent",
-    "NotFound",
-    "NotSupported",
-    "Operation",
-    "Outcome",
-    "OutcomeUnknown",
-    "Phase",
-    "Problem",
-    "ProblemError",
-    "RateLimited",
-    "RecordedWrite",
-    "RecurringProduct",
-    "RecurringProductNotFound",
-    "RecurringProductsHandle",
-    "Request",
-    "RequestRefused",
-    "Response",
-    "ResponseInfo",
-    "ServerFailed",
-    "ServiceUnavailable",
-    "Settings",
-    "Subscription",
-    "SubscriptionAlreadyExists",
-    "SubscriptionHandle",
-    "SubscriptionNotFound",
-    "SubscriptionsHandle",
-    "Transport",
-    "TransportError",
-    "Unauthorized",
-    "UnexpectedStatus",
-    "Unprocessable",
-    "UnsafeLink",
-    "Unset",
-    "ValidationFailed",
-    "__version__",
-]
+    from ._async.client import *
+    from ._async.routes import *
+    from ._responses import ResponseInfo as ResponseInfo
+    from ._sync.client import *
+    from ._sync.routes import *
+    from ._transport import AsyncTransport as AsyncTransport
+    from ._transport import Failure as Failure
+    from ._transport import Request as Request
+    from ._transport import Response as Response
+    from ._transport import Transport as Transport
+    from ._version import __version__ as __version__
+    from .config import *
+    from .errors import *
+    from .models import *
 
 # Where each name lives. A module is loaded when one of its names is first asked for, so that a command that only
 # wants to say how it is used starts fast. A test compares this with what is imported above.
@@ -189,7 +65,8 @@ _MODULES = frozenset({"config", "errors", "models", "reconcile", "testing"})
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 
-if not TYPE_CHECKING:  # or a checker would let any name pass
+if not TYPE_CHECKING:  # a checker takes the names from the imports above, and would let any name pass
+    __all__ = sorted(_HOME_OF, key=lambda name: (not name.isupper(), name))  # noqa: PLE0605
 
     def __getattr__(name: str) -> object:
         """Load and return a public name or module."""

@@ -44,6 +44,7 @@ class _Route:
     parents: tuple[str, ...]
 
 
+@attrs.define(eq=False)
 class Recorder:
     """Records the writes that a client with `dry_run` does not send, and shows the ledger as if they had been sent.
 
@@ -54,15 +55,15 @@ class Recorder:
         ledger: the path of the ledger, percent-encoded.
     """
 
-    def __init__(self, origin: str, ledger: str) -> None:
-        self._origin = origin
-        self._ledger = ledger
-        self._lock = threading.Lock()
-        self._writes: list[RecordedWrite] = []
-        self._made: dict[str, dict[str, Any]] = {}  # the created resources by path, in the order of creation
-        self._changed: dict[str, dict[str, Any]] = {}
-        self._removed: set[str] = set()
-        self._count = 0
+    _origin: str
+    _ledger: str
+    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
+    _writes: list[RecordedWrite] = attrs.field(factory=list, init=False)
+    # The created resources by path, in the order of creation.
+    _made: dict[str, dict[str, Any]] = attrs.field(factory=dict, init=False)
+    _changed: dict[str, dict[str, Any]] = attrs.field(factory=dict, init=False)
+    _removed: set[str] = attrs.field(factory=set, init=False)
+    _count: int = attrs.field(default=0, init=False)
 
     @property
     def writes(self) -> tuple[RecordedWrite, ...]:
@@ -112,7 +113,8 @@ class Recorder:
         ):  # the request creates a customer or a subscription
             if exists:
                 return _problem(409, f"{_name(route)}-already-exists")
-            exists = reply.status == 404 and _code(reply) in {None, "not-found", f"{_name(route)}-not-found"}
+            code = read_problem(reply.status, reply.body).code
+            exists = reply.status == 404 and code in {None, "not-found", f"{_name(route)}-not-found"}
         if not exists:
             if 400 <= reply.status < 500 and reply.status not in ABANDONED_STATUSES:
                 return reply
@@ -150,7 +152,7 @@ class Recorder:
             self._made[route.path] |= body
             return _json(200, self._made[route.path])
         self._changed[route.path] = self._changed.get(route.path, {}) | body
-        shown = _document(reply)
+        shown = _document_of(reply.body)
         return reply if shown is None else _json(200, self._overlaid(route.path, shown))
 
     def _remove(self, path: str) -> None:
@@ -178,7 +180,7 @@ class Recorder:
 
     def _shown(self, route: _Route, reply: Response) -> Response:
         """Return the response of the server with the recorded writes applied."""
-        document = _document(reply)
+        document = _document_of(reply.body)
         kind = route.kind
         if document is None or kind is None:
             return reply
@@ -269,14 +271,6 @@ def _under(path: str, number: str) -> str:
 
 def _not_read(reason: str) -> str:
     return f"the dry run could not read what the write depends on: {reason}"
-
-
-def _code(response: Response) -> str | None:
-    return read_problem(response.status, response.body).code
-
-
-def _document(response: Response) -> dict[str, Any] | None:
-    return _document_of(response.body)
 
 
 def _document_of(body: bytes | None) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ from ._operations import Parent
 from ._steps import Environment, Wait
 from .config import Settings
 from .errors import AlreadyExists, ConflictingCharge, NotFound, OutcomeUnknown, ValidationFailed
-from .models import CONTENT, Charge, LookUpResult, LostCreation, Outcome, RecurringProduct
+from .models import CONTENT, Charge, LookUpResult, LostCreation, Outcome, RecurringProduct, given
 
 T = TypeVar("T")
 _GIVEN = tuple(name for name in CONTENT if name != "end_date")
@@ -177,18 +177,17 @@ def refuse_conflict(held: Iterable[RecurringProduct], charge: Charge, today: dat
 
 def _has_given(product: RecurringProduct, charge: Charge) -> bool:
     """Return whether a charge has every given value except the end date; the server may drop unknown fields."""
-    for name in _GIVEN:
-        given = getattr(charge, name)
-        if given is not None and _form(name, getattr(product, name)) != _form(name, given):
+    for name, value in given(charge).items():
+        if name != "end_date" and _form(name, getattr(product, name)) != _form(name, value):
             return False
     return all(product.extra.get(name, value) == value for name, value in charge.extra.items())
 
 
 def _may_be_equal(sent: Charge, charge: Charge) -> bool:
     """Return whether the sent charge may turn out equal: no value that both charges give differs."""
-    given = ((name, getattr(sent, name), getattr(charge, name)) for name in _GIVEN)
+    values = ((name, getattr(sent, name), getattr(charge, name)) for name in _GIVEN)
     return sent.end_date == charge.end_date and all(
-        one is None or other is None or _form(name, one) == _form(name, other) for name, one, other in given
+        one is None or other is None or _form(name, one) == _form(name, other) for name, one, other in values
     )
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 import attrs
 
 from ._calls import Unreadable
-from .models import CONTENT, Charge, RecurringProduct
+from .models import Charge, RecurringProduct, given
 
 
 @attrs.frozen
@@ -76,9 +76,8 @@ def check_content(product: RecurringProduct, charge: Charge) -> None:
     Raises:
         Unreadable: a value that was sent came back as another.
     """
-    for name in CONTENT:
-        sent = getattr(charge, name)
-        if sent is not None and sent != getattr(product, name):
+    for name, sent in given(charge).items():
+        if sent != getattr(product, name):
             raise foreign(f"another {name}")
 
 

@@ -17,7 +17,6 @@ from ._steps import Wait
 from .config import Settings
 from .errors import BillingError, CustomerNotFound, SubscriptionNotFound
 from .models import (
-    CONTENT,
     Charge,
     Customer,
     LookUpResult,
@@ -26,6 +25,7 @@ from .models import (
     Outcome,
     RecurringProduct,
     Subscription,
+    given,
 )
 
 T = TypeVar("T")
@@ -126,20 +126,16 @@ def _may_be(product: RecurringProduct, charge: Charge, *, sure_to_be_new: bool) 
     """
     if sure_to_be_new and plain(product.product_code) == plain(charge.product_code):
         return True
-    return all(value is None or plain(getattr(product, name)) == plain(value) for name, value in _sent(charge)) and all(
+    return all(plain(getattr(product, name)) == plain(value) for name, value in given(charge).items()) and all(
         product.extra.get(name) == value for name, value in charge.extra.items()
     )
 
 
 def _has_sent_values(product: RecurringProduct, charge: Charge) -> bool:
     """Whether a charge has every value that was sent; an extra property may have been dropped."""
-    return all(value is None or getattr(product, name) == value for name, value in _sent(charge)) and all(
+    return all(getattr(product, name) == value for name, value in given(charge).items()) and all(
         product.extra.get(name, value) == value for name, value in charge.extra.items()
     )
-
-
-def _sent(charge: Charge) -> list[tuple[str, Any]]:
-    return [(name, getattr(charge, name)) for name in CONTENT]
 
 
 def plain(value: Any) -> Any:

@@ -22,7 +22,7 @@ from ._transport import Response
 from ._wire import Reader, Writer
 from .config import Settings
 from .errors import InvalidArgument, MalformedResponse, NotSupported
-from .models import CONTENT, Charge, Customer, JsonValue, Operation, RecurringProduct, Subscription
+from .models import CONTENT, Charge, Customer, JsonValue, Operation, RecurringProduct, Subscription, given
 
 T = TypeVar("T")
 # A list of more pages than this has no end: a customer with a million charges in pages of 100 has as many.
@@ -115,9 +115,7 @@ def create_charge(parent: Parent, charge: Charge, known: frozenset[str] | None =
         raise InvalidArgument("charge", f"must be a Charge, not {type(charge).__name__}")
     name = parent.operation("create")
     writer = _writer(name, parent.operation("get"))
-    values = {
-        name: value for name in CONTENT if (value := getattr(charge, name)) is not None or name in writer.required
-    }
+    values = {name: getattr(charge, name) for name in CONTENT if name in writer.required} | given(charge)
     body = writer.write(values, charge.extra, _OWN)
     request = _route(name).request(parent.ids, body)
     parse = partial(_read, partial(_charge, Place(request.path), content=charge))

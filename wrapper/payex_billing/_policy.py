@@ -33,6 +33,8 @@ from collections.abc import Callable, Generator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+import attrs
+
 from . import errors
 from ._calls import Call, PreparedRequest, Unreadable
 from ._evidence import ABANDONED_STATUSES, Attempt, Phase, Problem
@@ -98,32 +100,25 @@ def succeeded(reply: Response) -> bool:
     return 200 <= reply.status < 300
 
 
+@attrs.define(eq=False)
 class _Run(Generic[T]):
     """One call on its way."""
 
-    __slots__ = (
-        "attempts", "budget", "call", "deadline", "environment", "lost", "may_have_happened", "options", "request",
-        "sent_at",
-    )  # fmt: skip
+    call: Call[T]
+    options: Options
+    budget: RetryBudget
+    environment: Environment
+    lost: Callable[[float], LostCreation]
+    request: PreparedRequest = attrs.field(init=False)
+    deadline: float = attrs.field(init=False)
+    attempts: list[Attempt] = attrs.field(factory=list, init=False)
+    may_have_happened: bool = attrs.field(default=False, init=False)  # an earlier attempt may have taken effect
+    sent_at: float = attrs.field(default=0.0, init=False)
 
-    def __init__(
-        self,
-        call: Call[T],
-        options: Options,
-        budget: RetryBudget,
-        environment: Environment,
-        lost: Callable[[float], LostCreation],
-    ) -> None:
-        self.call = call
-        self.request = call.request
-        self.options = options
-        self.budget = budget
-        self.environment = environment
-        self.lost = lost
-        self.attempts: list[Attempt] = []
-        self.deadline = environment.now() + options.deadline
-        self.may_have_happened = False  # an earlier attempt may have taken effect
-        self.sent_at = 0.0
+    def __attrs_post_init__(self) -> None:
+        """Start the clock."""
+        self.request = self.call.request
+        self.deadline = self.environment.now() + self.options.deadline
 
     def begin(self) -> Generator[Step, object, T]:
         """Get the token first."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import errors
+from ._contract import PROBLEMS
 from ._text import printable
 from .errors import Problem, ProblemError
 
@@ -15,22 +16,6 @@ MAX_PROBLEM_BYTES = 1_048_576
 MAX_TEXT = 1_000
 MAX_PARAMETERS = 1_000
 
-BY_CODE: Mapping[str, type[ProblemError]] = {
-    "validation": errors.ValidationFailed,
-    "unauthorized": errors.Unauthorized,
-    "forbidden": errors.Forbidden,
-    "customer-not-found": errors.CustomerNotFound,
-    "subscription-not-found": errors.SubscriptionNotFound,
-    "recurring-product-not-found": errors.RecurringProductNotFound,
-    "not-found": errors.NotFound,
-    "customer-already-exists": errors.CustomerAlreadyExists,
-    "subscription-already-exists": errors.SubscriptionAlreadyExists,
-    "unprocessable": errors.Unprocessable,
-    "too-many-requests": errors.RateLimited,
-    "internal-server-error": errors.ServerFailed,
-    "not-implemented": errors.LedgerNotConfigured,
-    "service-unavailable": errors.ServiceUnavailable,
-}
 BY_STATUS: Mapping[int, type[ProblemError]] = {
     400: errors.ValidationFailed,
     401: errors.Unauthorized,
@@ -39,8 +24,18 @@ BY_STATUS: Mapping[int, type[ProblemError]] = {
     409: errors.AlreadyExists,
     422: errors.Unprocessable,
     429: errors.RateLimited,
+    500: errors.ServerFailed,
     501: errors.LedgerNotConfigured,
     503: errors.ServiceUnavailable,
+}
+# A problem type has the class of its status in the contract, or one of its own.
+BY_CODE: Mapping[str, type[ProblemError]] = {
+    **{code: BY_STATUS[status] for code, status in PROBLEMS.items() if status in BY_STATUS},
+    "customer-not-found": errors.CustomerNotFound,
+    "subscription-not-found": errors.SubscriptionNotFound,
+    "recurring-product-not-found": errors.RecurringProductNotFound,
+    "customer-already-exists": errors.CustomerAlreadyExists,
+    "subscription-already-exists": errors.SubscriptionAlreadyExists,
 }
 _CLIENT_ERROR, _SERVER_ERROR = 4, 5
 
@@ -67,18 +62,14 @@ def error_class(problem: Problem) -> type[ProblemError]:
     `customer-not-found` is still a failure of the server.
     """
     hundred = problem.status // 100
-    by_code = BY_CODE.get(problem.code or "")
-    if by_code is not None and _hundred(by_code) == hundred:
-        return by_code
+    code = problem.code or ""
+    if code in BY_CODE and PROBLEMS.get(code, 0) // 100 == hundred:
+        return BY_CODE[code]
     if hundred == _CLIENT_ERROR:
         return BY_STATUS.get(problem.status, errors.RequestRefused)
     if hundred == _SERVER_ERROR:
         return BY_STATUS.get(problem.status, errors.ServerFailed)
     return errors.UnexpectedStatus
-
-
-def _hundred(kind: type[ProblemError]) -> int:
-    return _SERVER_ERROR if issubclass(kind, errors.ServerFailed) else _CLIENT_ERROR
 
 
 def _fields(body: bytes) -> dict[str, Any]:

@@ -82,7 +82,6 @@ class Operation:
         path: the path under the API's prefix, with its parameters in braces.
         body: the properties of the request's body; None without a body.
         media_type: the type of the request's body.
-        success: the statuses that mean success.
         result: the properties of the resource in a successful response, or of each resource in a list; None without a
             body.
         items: the name of a list's array; None if the result is no list.
@@ -98,7 +97,6 @@ class Operation:
     path: str
     body: Shape | None = None
     media_type: str = ""
-    success: tuple[int, ...] = ()
     result: Shape | None = None
     items: str | None = None
     navigation: str | None = None

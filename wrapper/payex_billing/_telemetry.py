@@ -6,8 +6,8 @@ No id, token or body gets here: routes are named by their template, header field
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from inspect import iscoroutinefunction
 from typing import Any, TypeAlias, TypeVar
 
@@ -99,15 +99,34 @@ class Telemetry:
             if attempt.status is not None:
                 span.set_attribute("http.response.status_code", attempt.status)
 
-    def span(self, request: PreparedRequest) -> AbstractContextManager[object]:
-        """A span around a call, with its attempts as events. Only when tracing."""
+    @contextmanager
+    def span(self, request: PreparedRequest) -> Iterator[None]:
+        """A span around a call, with its attempts as events. Only when tracing.
+
+        The span takes an error's class, but not its message or traceback: they may name a person.
+        """
         attributes = {
             "http.request.method": request.method,
             "url.template": request.template,
             "server.address": self._host,
             "payex.operation": request.operation,
         }
-        return _Span(self._trace, self._tracer, f"{request.method} {request.template}", attributes)
+        with self._tracer.start_as_current_span(
+            f"{request.method} {request.template}",
+            kind=self._trace.SpanKind.CLIENT,
+            attributes=attributes,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield
+            except BaseException as error:
+                span.set_attribute("error.type", type(error).__name__)
+                if isinstance(error, ProblemError) and error.problem.code:
+                    span.set_attribute("payex.problem", error.problem.code)
+                description = None if isinstance(error, BillingError) else type(error).__name__
+                span.set_status(self._trace.StatusCode.ERROR, description)
+                raise
 
 
 def _log(request: PreparedRequest, attempt: Attempt, response: Response | None) -> None:
@@ -129,32 +148,3 @@ def _shown(headers: Mapping[str, str]) -> tuple[dict[str, str], int]:
     if media_type in _MEDIA_TYPES:
         shown["content-type"] = media_type
     return shown, len(headers) - len(shown)
-
-
-class _Span:
-    """An OpenTelemetry span that takes an error's class, but not its message or traceback: they may name a person."""
-
-    def __init__(self, trace: Any, tracer: Any, name: str, attributes: Mapping[str, str]) -> None:
-        self._trace = trace
-        self._current = tracer.start_as_current_span(
-            name,
-            kind=trace.SpanKind.CLIENT,
-            attributes=attributes,
-            record_exception=False,
-            set_status_on_exception=False,
-        )
-
-    def __enter__(self) -> object:
-        return self._current.__enter__()
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
-        if error is not None:
-            span = self._trace.get_current_span()
-            span.set_attribute("error.type", type(error).__name__)
-            if isinstance(error, ProblemError) and error.problem.code:
-                span.set_attribute("payex.problem", error.problem.code)
-            if isinstance(error, BillingError):
-                span.set_status(self._trace.StatusCode.ERROR)
-            else:
-                span.set_status(self._trace.StatusCode.ERROR, type(error).__name__)
-        self._current.__exit__(None, None, None)

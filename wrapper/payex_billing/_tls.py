@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import socket
@@ -126,7 +127,7 @@ def _verification(error: ssl.SSLCertVerificationError) -> str:
 
 def _load_pem(context: ssl.SSLContext, certificate: str, key: str | None, password: str | None) -> None:
     for name, path in (("client_cert", certificate), ("client_key", key)):
-        if path is not None and not _is_file(path):
+        if path is not None and not os.path.isfile(path):  # noqa: PTH113 - `Path.is_file` raises for a long name
             raise ConfigurationError(f"{name} {path} is not a file")
     try:
         # Without a password Python would ask for one on the terminal.
@@ -230,11 +231,4 @@ def _is_encrypted(path: str) -> bool:
     try:
         return b"ENCRYPTED" in Path(path).read_bytes()
     except OSError:  # `prepare` says what is wrong with the file
-        return False
-
-
-def _is_file(path: str) -> bool:
-    try:
-        return Path(path).is_file()
-    except OSError:  # such as a name that is too long
         return False

@@ -6,6 +6,7 @@ import math
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 from urllib.parse import quote, urlsplit
 
@@ -19,25 +20,6 @@ from .errors import ConfigurationError
 __all__ = ["Settings"]
 
 ENVIRONMENTS = {name: server.origin for name, server in SERVERS.items()}
-VARIABLES = {
-    "token": "PAYEX_TOKEN",
-    "token_file": "PAYEX_TOKEN_FILE",
-    "owner_no": "PAYEX_OWNER_NO",
-    "environment": "PAYEX_ENVIRONMENT",
-    "base_url": "PAYEX_BASE_URL",
-    "subdomain": "PAYEX_SUBDOMAIN",
-    "client_cert": "PAYEX_CLIENT_CERT",
-    "client_key": "PAYEX_CLIENT_KEY",
-    "client_key_password": "PAYEX_CLIENT_KEY_PASSWORD",
-    "ca_file": "PAYEX_CA_FILE",
-    "proxy": "PAYEX_PROXY",
-    "timeout": "PAYEX_TIMEOUT",
-    "deadline": "PAYEX_DEADLINE",
-    "max_concurrency": "PAYEX_MAX_CONCURRENCY",
-    "max_rate": "PAYEX_MAX_RATE",
-    "tracing": "PAYEX_TRACING",
-    "engine": "PAYEX_ENGINE",
-}
 ENGINES = ("auto", "httpx", "reqwest")
 MAX_CONCURRENCY = 10_000
 SECRETS = ("token", "client_key_password", "proxy")  # a proxy's URL may hold a password
@@ -144,6 +126,13 @@ class Settings:
         run.
         """
         return self.base_url + self.ledger_prefix + ("#dry-run" if self.dry_run else "")
+
+
+VARIABLES = {
+    name: f"PAYEX_{name.upper()}"
+    for name in ("environment", *(field.name for field in attrs.fields(Settings)))
+    if name not in {"dry_run", "origins"}
+}
 
 
 def _given(environ: Mapping[str, str] | None, arguments: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -333,24 +322,15 @@ def _engine(value: object, said: str) -> object:
     return value
 
 
-def _rate(value: object, said: str) -> float:
-    return _above_zero(value, said, "requests a second")
-
-
 _CHECKS: Mapping[str, Callable[[Any, str], object]] = {
     "token": _check_token,
-    "token_file": _check_path,
-    "owner_no": _check_segment,
-    "subdomain": _check_segment,
-    "client_cert": _check_path,
-    "client_key": _check_path,
+    **dict.fromkeys(("owner_no", "subdomain"), _check_segment),
+    **dict.fromkeys(("token_file", "client_cert", "client_key", "ca_file"), _check_path),
     "client_key_password": _check_password,
-    "ca_file": _check_path,
     "proxy": _check_proxy,
-    "timeout": _above_zero,
-    "deadline": _above_zero,
+    **dict.fromkeys(("timeout", "deadline"), _above_zero),
     "max_concurrency": _count,
-    "max_rate": _rate,
+    "max_rate": partial(_above_zero, unit="requests a second"),
     "tracing": _switch,
     "engine": _engine,
 }

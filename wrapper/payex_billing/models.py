@@ -157,6 +157,11 @@ CONTENT: Final = tuple(field.name for field in attrs.fields(ChargeContent))
 _CHECKS: Final = _checks.content(CONTENT)
 
 
+def given(charge: ChargeContent) -> dict[str, Any]:
+    """Return what a charge bills, without the values that it leaves out."""
+    return {name: value for name in CONTENT if (value := getattr(charge, name)) is not None}
+
+
 @attrs.frozen(kw_only=True)
 class Charge(ChargeContent):
     """The content of a recurring product: what you want billed.

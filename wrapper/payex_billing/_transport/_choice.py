@@ -40,24 +40,24 @@ def default_transport(settings: Settings) -> Transport:
     """The transport of a `Billing` that was not given one. `payex_billing.testing` replaces this function."""
     proxy, context = effective_proxy(settings), _checked_context(settings)
     if chosen(settings) == "reqwest":
-        from . import _reqwest  # noqa: PLC0415 - an extra
+        from ._sync import reqwest  # noqa: PLC0415 - an extra
 
-        return _reqwest.Transport(settings, proxy)
-    from . import _httpx2  # noqa: PLC0415 - not loaded beside the fast transport
+        return reqwest.Transport(settings, proxy)
+    from ._sync import httpx2  # noqa: PLC0415 - not loaded beside the fast transport
 
-    return _httpx2.Transport(settings, context, proxy)
+    return httpx2.Transport(settings, context, proxy)
 
 
 def default_async_transport(settings: Settings) -> AsyncTransport:
     """The transport of an `AsyncBilling` that was not given one. `payex_billing.testing` replaces this function."""
     proxy, context = effective_proxy(settings), _checked_context(settings)
     if chosen(settings) == "reqwest":
-        from . import _reqwest  # noqa: PLC0415
+        from ._async import reqwest  # noqa: PLC0415
 
-        return _reqwest.AsyncTransport(settings, proxy)
-    from . import _httpx2  # noqa: PLC0415
+        return reqwest.AsyncTransport(settings, proxy)
+    from ._async import httpx2  # noqa: PLC0415
 
-    return _httpx2.AsyncTransport(settings, context, proxy)
+    return httpx2.AsyncTransport(settings, context, proxy)
 
 
 def ssl_context(settings: Settings) -> ssl.SSLContext:

@@ -1,4 +1,4 @@
-"""The transport that is always there: connections of httpcore2, the part of httpx2 that speaks HTTP/1.1.
+"""What both transports on httpcore2, the part of httpx2 that speaks HTTP/1.1, have in common.
 
 A request goes straight to a connection. What `httpx2.Client` adds (cookies, redirects, authentication, a look at every
 pooled connection) has no use here and costs more than the rest of the call.
@@ -6,10 +6,8 @@ pooled connection) has no use here and costs more than the rest of the call.
 
 from __future__ import annotations
 
-import asyncio
 import ssl
-import time
-from contextlib import suppress
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Generic, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -21,10 +19,8 @@ from ..config import Settings
 from ..errors import ConfigurationError
 from ._causes import classify
 from ._decoding import Body, body_of
-from ._idle import Idle
 from ._interface import (
     KEEP_ALIVE,
-    LISTEN,
     MAX_HEADERS,
     TOO_MANY_HEADERS,
     Failure,
@@ -32,11 +28,10 @@ from ._interface import (
     Request,
     Response,
 )
-from ._network import AsyncNetwork, AsyncStream, Network, Progress, Stream
+from ._network import Progress
 
-# The event loop gets a turn after this many pieces of a body.
-_TURN = 100
-_ERRORS = (
+# What an attempt that fails raises.
+ERRORS = (
     httpcore2.NetworkError,
     httpcore2.TimeoutException,
     httpcore2.ProtocolError,
@@ -60,7 +55,10 @@ def new_ssl_context() -> ssl.SSLContext:
     return context
 
 
-class _Route:
+C = TypeVar("C", httpcore2.ConnectionInterface, httpcore2.AsyncConnectionInterface)
+
+
+class Route:
     """Where the connections of one client lead, and how its requests look on the wire."""
 
     def __init__(self, settings: Settings, context: ssl.SSLContext | None, proxy: str | None) -> None:
@@ -81,21 +79,18 @@ class _Route:
         """The progress of a new connection."""
         return Progress(self._tls_layers)
 
-    def connect(self, network: httpcore2.NetworkBackend) -> httpcore2.ConnectionInterface:
-        """A connection that opens itself for its first request."""
-        if self._proxy is not None:
-            return httpcore2.HTTPProxy(network_backend=network, **self._proxy).create_connection(self.origin)
-        return httpcore2.HTTPConnection(
-            self.origin, self._context, keepalive_expiry=KEEP_ALIVE, network_backend=network
-        )
+    def connect(self, through_proxy: Callable[..., Any], direct: Callable[..., C], network: object) -> C:
+        """Return a connection that opens itself for its first request.
 
-    def connect_async(self, network: httpcore2.AsyncNetworkBackend) -> httpcore2.AsyncConnectionInterface:
-        """The same for an event loop."""
+        Args:
+            through_proxy: httpcore2's class for a proxy.
+            direct: httpcore2's class for a connection to the server itself.
+            network: opens the connection.
+        """
         if self._proxy is not None:
-            return httpcore2.AsyncHTTPProxy(network_backend=network, **self._proxy).create_connection(self.origin)
-        return httpcore2.AsyncHTTPConnection(
-            self.origin, self._context, keepalive_expiry=KEEP_ALIVE, network_backend=network
-        )
+            connection: C = through_proxy(network_backend=network, **self._proxy).create_connection(self.origin)
+            return connection
+        return direct(self.origin, self._context, keepalive_expiry=KEEP_ALIVE, network_backend=network)
 
     def _url(self, target: bytes) -> httpcore2.URL:
         return httpcore2.URL(scheme=self._scheme, host=self._host, port=self._port, target=target)
@@ -112,10 +107,7 @@ class _Route:
         return httpcore2.Request(request.method, url, headers=headers, content=request.body)
 
 
-C = TypeVar("C", httpcore2.ConnectionInterface, httpcore2.AsyncConnectionInterface)
-
-
-class _AnyLine(Generic[C]):
+class AnyLine(Generic[C]):
     """One connection, with the progress of the attempt that uses it.
 
     Attributes:
@@ -141,194 +133,8 @@ class _AnyLine(Generic[C]):
 
     def is_followed(self) -> bool:
         """Return whether bytes have arrived behind the response that was just read."""
-        return left_over(self.connection)
-
-
-class _Line(_AnyLine[httpcore2.ConnectionInterface]):
-    """A connection for threads."""
-
-    def __init__(self, route: _Route) -> None:
-        progress = route.progress()
-        super().__init__(progress, route.connect(Network(progress)))
-
-    def is_followed_soon(self, deadline: float) -> bool:
-        """Return whether bytes arrive behind the response within `LISTEN` seconds, then close the connection.
-
-        Call it before the response is closed: httpcore2 closes the connection together with a response that demands it.
-        """
         stream = self.progress.stream
-        try:
-            if self.is_followed() or not isinstance(stream, Stream):
-                return True
-            self.progress.begin(min(deadline, time.monotonic() + LISTEN))
-            return bool(stream.read(1))
-        except _ERRORS:
-            return False  # no byte came
-        finally:
-            self.connection.close()
-
-
-class _AsyncLine(_AnyLine[httpcore2.AsyncConnectionInterface]):
-    """A connection for an event loop."""
-
-    def __init__(self, route: _Route) -> None:
-        progress = route.progress()
-        self.network = AsyncNetwork(progress)
-        super().__init__(progress, route.connect_async(self.network))
-
-    def is_followed(self) -> bool:
-        """Return whether bytes have arrived behind the response that was just read."""
-        return super().is_followed() or (self.network.wire is not None and bool(self.network.wire.arrived))
-
-    async def is_followed_soon(self, deadline: float) -> bool:
-        """Do the same as `_Line.is_followed_soon`."""
-        stream = self.progress.stream
-        try:
-            if self.is_followed() or not isinstance(stream, AsyncStream):
-                return True
-            async with asyncio.timeout(min(deadline - time.monotonic(), LISTEN)):
-                return bool(await stream.read(1))
-        except _ERRORS:
-            return False  # no byte came
-        finally:
-            await self.connection.aclose()
-
-
-class Transport:
-    """Sends requests over connections of httpcore2, for threads.
-
-    Args:
-        settings: where to send to.
-        context: the certificates; not used for plain HTTP.
-        proxy: the URL of the proxy to go through, if any.
-    """
-
-    def __init__(self, settings: Settings, context: ssl.SSLContext | None, proxy: str | None) -> None:
-        self._route = _Route(settings, context, proxy)
-        self._idle: Idle[_Line] = Idle()
-        self._closed = False
-
-    def send(self, request: Request, deadline: float) -> Reply:
-        """Send once."""
-        line = (None if request.alone else self._idle.take(time.monotonic())) or _Line(self._route)
-        self._close_spent()
-        line.progress.begin(deadline)
-        try:
-            response = line.connection.handle_request(self._route.request(request))
-            if failure := unacceptable(response):
-                line.connection.close()
-                return failure
-            body = body_of(encoding_of(response))
-            for piece in response.iter_stream():
-                if failure := body.add(piece):
-                    line.connection.close()
-                    return failure
-            if response.status in request.listen_after:
-                return _reply(response, body, followed=line.is_followed_soon(deadline))
-            response.close()
-        except _ERRORS as error:
-            line.connection.close()
-            return line.failure(error)
-        except BaseException as error:  # noqa: BLE001 - it is raised again
-            line.connection.close()
-            # The frames of the HTTP library hold the Authorization header.
-            raise error.with_traceback(None) from None
-        followed = line.is_followed()
-        self._put_back(line)
-        return _reply(response, body, followed=followed)
-
-    def _put_back(self, line: _Line) -> None:
-        line.used = True
-        self._idle.put(line, time.monotonic())
-        if self._closed:
-            self._idle.clear()
-        self._close_spent()
-
-    def _close_spent(self) -> None:
-        with suppress(IndexError):
-            while True:
-                self._idle.spent.pop().connection.close()
-
-    def close_idle(self) -> None:
-        """Close the connections that no request uses."""
-        self._idle.clear()
-        self._close_spent()
-
-    def close(self) -> None:
-        """Close the connections; one that is in use is closed after its response."""
-        self._closed = True
-        self.close_idle()
-
-
-class AsyncTransport:
-    """Sends requests over connections of httpcore2, for the tasks of one event loop.
-
-    When a task is cancelled its request is broken off, and the connection closed.
-
-    Args:
-        settings: where to send to.
-        context: the certificates; not used for plain HTTP.
-        proxy: the URL of the proxy to go through, if any.
-    """
-
-    def __init__(self, settings: Settings, context: ssl.SSLContext | None, proxy: str | None) -> None:
-        self._route = _Route(settings, context, proxy)
-        self._idle: Idle[_AsyncLine] = Idle()
-        self._closed = False
-
-    async def send(self, request: Request, deadline: float) -> Reply:
-        """Send once."""
-        now = time.monotonic()
-        line = (None if request.alone else self._idle.take(now)) or _AsyncLine(self._route)
-        await self._close_spent()
-        line.progress.begin(deadline)
-        try:
-            async with asyncio.timeout(deadline - now):
-                response = await line.connection.handle_async_request(self._route.request(request))
-                if failure := unacceptable(response):
-                    await line.connection.aclose()
-                    return failure
-                body = body_of(encoding_of(response))
-                pieces = 0
-                async for piece in response.aiter_stream():
-                    if failure := body.add(piece):
-                        await line.connection.aclose()
-                        return failure
-                    pieces += 1
-                    if not pieces % _TURN:  # pieces that have arrived together are read without a pause
-                        await asyncio.sleep(0)
-                if response.status in request.listen_after:
-                    return _reply(response, body, followed=await line.is_followed_soon(deadline))
-                await response.aclose()
-        except _ERRORS as error:
-            await line.connection.aclose()
-            return line.failure(error)
-        except BaseException as error:  # noqa: BLE001 - it is raised again
-            await line.connection.aclose()
-            # The frames of the HTTP library hold the Authorization header.
-            raise error.with_traceback(None) from None
-        followed = line.is_followed()
-        line.used = True
-        self._idle.put(line, time.monotonic())
-        if self._closed:
-            self._idle.clear()
-        await self._close_spent()
-        return _reply(response, body, followed=followed)
-
-    async def _close_spent(self) -> None:
-        while self._idle.spent:
-            await self._idle.spent.pop().connection.aclose()
-
-    async def close_idle(self) -> None:
-        """Close the connections that no request uses."""
-        self._idle.clear()
-        await self._close_spent()
-
-    async def close(self) -> None:
-        """Close the connections; one that is in use is closed after its response."""
-        self._closed = True
-        await self.close_idle()
-        await asyncio.sleep(0)  # asyncio closes a socket in the turn after the one that asked for it
+        return left_over(self.connection) or (stream is not None and stream.has_unread)
 
 
 def left_over(connection: Any) -> bool:
@@ -350,15 +156,16 @@ def unacceptable(response: httpcore2.Response) -> Failure | None:
     return TOO_MANY_HEADERS if len(response.headers) > MAX_HEADERS else None
 
 
-def encoding_of(response: httpcore2.Response) -> str | None:
-    """The Content-Encoding."""
+def body_for(response: httpcore2.Response) -> Body:
+    """The body of a response, decoded by its Content-Encoding."""
     for name, value in response.headers:
         if len(name) == 16 and name.lower() == b"content-encoding":
-            return value.decode("latin-1")
-    return None
+            return body_of(value.decode("latin-1"))
+    return body_of(None)
 
 
-def _reply(response: httpcore2.Response, body: Body, *, followed: bool) -> Reply:
+def reply(response: httpcore2.Response, body: Body, *, followed: bool) -> Reply:
+    """The response, or the failure to decode it."""
     content = body.end()
     if isinstance(content, Failure):
         return content

@@ -12,8 +12,10 @@ import select
 import socket
 import ssl
 import time
+from contextlib import nullcontext
 from typing import Any, cast
 
+import attrs
 import httpcore2
 
 from ._interface import MAX_RESPONSE_BYTES
@@ -29,6 +31,7 @@ class TooMuch(OSError):
     """A response is longer than it can be for its body."""
 
 
+@attrs.define(eq=False)
 class Progress:
     """How far the attempt on one connection has come.
 
@@ -40,14 +43,11 @@ class Progress:
         written: whether a byte of the request was given to the system. What a proxy is sent to connect does not count.
     """
 
-    __slots__ = ("deadline", "received", "stream", "tls_layers", "written")
-
-    def __init__(self, tls_layers: int) -> None:
-        self.deadline = 0.0
-        self.received = 0
-        self.stream: Stream | AsyncStream | None = None
-        self.tls_layers = tls_layers
-        self.written = False
+    tls_layers: int
+    deadline: float = 0.0
+    received: int = 0
+    stream: Stream | AsyncStream | None = None
+    written: bool = False
 
     def begin(self, deadline: float) -> None:
         """An attempt starts."""
@@ -76,6 +76,10 @@ class Progress:
         return left
 
 
+AsyncTimeLimit = asyncio.timeout
+TimeLimit = nullcontext  # the streams for threads keep the deadline themselves
+
+
 class Network(httpcore2.NetworkBackend):
     """Opens the connection of one `Progress`, for threads."""
 
@@ -97,6 +101,8 @@ class Network(httpcore2.NetworkBackend):
 
 class Stream(httpcore2.NetworkStream):
     """A stream of httpcore2 with the deadline of the attempt."""
+
+    has_unread = False  # what has arrived stays in the system until it is read
 
     def __init__(self, stream: httpcore2.NetworkStream, progress: Progress, *, layers: int) -> None:
         self._stream = stream
@@ -139,11 +145,10 @@ class AsyncNetwork(httpcore2.AsyncNetworkBackend):
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self.wire: Wire | None = None
 
     async def connect_tcp(self, host: str, port: int, *_: Any, **__: Any) -> httpcore2.AsyncNetworkStream:
         """Connect."""
-        wire = self.wire = Wire()
+        wire = Wire()
         await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
         return AsyncStream(wire, self._progress, layers=0)
 
@@ -250,6 +255,11 @@ class AsyncStream(httpcore2.AsyncNetworkStream):
         self._progress = progress
         self._layers = layers
         progress.stream = self
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether bytes have arrived that nobody has read."""
+        return bool(self._wire.arrived)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore2's
         """Read what has arrived, or wait for it."""

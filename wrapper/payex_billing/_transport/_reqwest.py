@@ -1,8 +1,7 @@
-"""The fast transport: pyreqwest, which is Rust's reqwest, with rustls. Installed by the extra `fast`."""
+"""What both transports on pyreqwest, which is Rust's reqwest with rustls, have in common. The extra `fast` has it."""
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import os
 import time
@@ -12,7 +11,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pyreqwest.client import BaseClientBuilder, Client, ClientBuilder, SyncClient, SyncClientBuilder
+from pyreqwest.client import BaseClientBuilder
+from pyreqwest.client import Client as AsyncClient
+from pyreqwest.client import ClientBuilder as AsyncClientBuilder
+from pyreqwest.client import SyncClient as Client
+from pyreqwest.client import SyncClientBuilder as ClientBuilder
 from pyreqwest.exceptions import PyreqwestError, RequestTimeoutError
 from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.request import BaseRequestBuilder
@@ -32,6 +35,8 @@ from ._interface import (
     Response,
 )
 
+__all__ = ["AsyncClient", "AsyncClientBuilder", "Client", "ClientBuilder"]  # for `_async` and `_sync`
+
 # Connecting may take this share of an attempt's time: the limit on the whole does not tell what was going on when it
 # passed, and who could not connect is known to have sent nothing.
 CONNECT_SHARE = 0.9
@@ -43,9 +48,9 @@ CONNECTING = "client error (Connect)"
 # needs up to 0.2 ms to detect stale bytes behind a response. A faster request would take them for its own response.
 # With other requests under way the wait would not help, because the write may use one of their connections.
 REST = 0.001
-_ERRORS = (PyreqwestError, ValueError, OSError)
+ERRORS = (PyreqwestError, ValueError, OSError)
 _NO_RESPONSE = Failure(Phase.ANSWER_LOST, "the response is not HTTP/1.1")
-_NOT_A_REQUEST = Failure(Phase.NEVER_SENT, "the request cannot be written as HTTP/1.1")
+NOT_A_REQUEST = Failure(Phase.NEVER_SENT, "the request cannot be written as HTTP/1.1")
 # What is shown of an error: the innermost cause in which these words are found. The cause itself can hold bytes that
 # the server sent, and the outermost one holds the URL.
 _WORDS: tuple[tuple[str, str], ...] = (
@@ -74,7 +79,7 @@ Builder = TypeVar("Builder", bound=BaseClientBuilder)
 AnyRequest = TypeVar("AnyRequest", bound=BaseRequestBuilder)
 
 
-class _Clients:
+class Clients:
     """What both transports have in common: how clients are made.
 
     Connecting is limited per client, so there is one client for each time limit in use, seldom more than one. It is
@@ -142,121 +147,6 @@ class _Clients:
         return classify(error, answered=self._answered)
 
 
-class Transport(_Clients):
-    """Sends requests over reqwest, for threads.
-
-    Attributes:
-        outlives_exit: tells the sender that a request must have ended before the interpreter does.
-
-    Args:
-        settings: where to send to, and with which certificates.
-        proxy: the URL of the proxy to go through, if any.
-    """
-
-    outlives_exit = True
-
-    def __init__(self, settings: Settings, proxy: str | None) -> None:
-        super().__init__(settings, proxy)
-        self._by_limit: dict[float, SyncClient] = {}
-
-    def send(self, request: Request, deadline: float) -> Reply:
-        """Send once."""
-        if request.method != "GET" and (rest := self._rest()) > 0:
-            time.sleep(rest)
-        seconds = deadline - time.monotonic()
-        limit = self._limit(seconds)
-        client = self._client(limit, alone=request.alone)
-        try:
-            streamed = _filled(client.request(request.method, request.url), request, seconds, limit).build_streamed()
-        except _ERRORS:
-            return _NOT_A_REQUEST
-        self._under_way += 1
-        try:
-            with streamed as response:
-                body = response.body_reader.read(MAX_RESPONSE_BYTES + 1)
-        except _ERRORS as error:
-            return self._failure(error)
-        finally:
-            self._under_way -= 1
-        return self._reply(response, body)
-
-    def _client(self, limit: float, *, alone: bool) -> SyncClient:
-        client = None if alone else self._by_limit.get(limit)
-        if client is None:
-            made = self._configured(SyncClientBuilder(), limit).build()
-            if alone:
-                return made
-            client = self._by_limit.setdefault(limit, made)  # another thread may have been faster
-        return client
-
-    def close_idle(self) -> None:
-        """Close the connections that no request uses; the next request gets a new client."""
-        self._by_limit.clear()
-
-    def close(self) -> None:
-        """Close the connections, which go with their clients."""
-        while self._by_limit:
-            self._by_limit.popitem()[1].close()
-
-
-class AsyncTransport(_Clients):
-    """Sends requests over reqwest, for the tasks of one event loop.
-
-    Rust does not hear of a cancelled task: the request goes on until it has its response, or its time is over.
-
-    Attributes:
-        outlives_cancellation: tells the sender that.
-
-    Args:
-        settings: where to send to, and with which certificates.
-        proxy: the URL of the proxy to go through, if any.
-    """
-
-    outlives_cancellation = True
-
-    def __init__(self, settings: Settings, proxy: str | None) -> None:
-        super().__init__(settings, proxy)
-        self._by_limit: dict[float, Client] = {}
-
-    async def send(self, request: Request, deadline: float) -> Reply:
-        """Send once."""
-        if request.method != "GET" and (rest := self._rest()) > 0:
-            await asyncio.sleep(rest)
-        seconds = deadline - time.monotonic()
-        limit = self._limit(seconds)
-        client = self._client(limit, alone=request.alone)
-        try:
-            streamed = _filled(client.request(request.method, request.url), request, seconds, limit).build_streamed()
-        except _ERRORS:
-            return _NOT_A_REQUEST
-        self._under_way += 1
-        try:
-            async with streamed as response:
-                body = await response.body_reader.read(MAX_RESPONSE_BYTES + 1)
-        except _ERRORS as error:
-            return self._failure(error)
-        finally:
-            self._under_way -= 1
-        return self._reply(response, body)
-
-    def _client(self, limit: float, *, alone: bool) -> Client:
-        client = None if alone else self._by_limit.get(limit)
-        if client is None:
-            client = self._configured(ClientBuilder(), limit).build()
-            if not alone:
-                self._by_limit[limit] = client
-        return client
-
-    async def close_idle(self) -> None:
-        """Close the connections that no request uses; the next request gets a new client."""
-        self._by_limit.clear()
-
-    async def close(self) -> None:
-        """Close the connections, which go with their clients."""
-        while self._by_limit:
-            await self._by_limit.popitem()[1].close()
-
-
 def _finish() -> None:
     """Let Rust's thread finish what it has begun, before the interpreter ends.
 
@@ -267,8 +157,8 @@ def _finish() -> None:
     """
     if started_in != os.getpid():  # a forked child, which has no such thread
         return
-    client = SyncClientBuilder().https_only(True).timeout(timedelta(seconds=10)).build()
-    with suppress(*_ERRORS), client.get("http://127.0.0.1/").build_streamed():
+    client = ClientBuilder().https_only(True).timeout(timedelta(seconds=10)).build()
+    with suppress(*ERRORS), client.get("http://127.0.0.1/").build_streamed():
         pass
 
 
@@ -299,7 +189,7 @@ def _decoded(status: int, headers: Mapping[str, str], content: bytes) -> Reply:
     return decoded if isinstance(decoded, Failure) else Response(status, headers, decoded)
 
 
-def _filled(builder: AnyRequest, request: Request, seconds: float, limit: float) -> AnyRequest:
+def filled(builder: AnyRequest, request: Request, seconds: float, limit: float) -> AnyRequest:
     """The request; the time limit of the client serves, if it ends no later than the deadline but for a thousandth."""
     builder = builder.headers(request.headers)
     if seconds < limit * 0.999:

@@ -6,7 +6,6 @@ import asyncio
 import os
 import time
 import warnings
-from collections.abc import Awaitable
 from queue import Empty, SimpleQueue
 from urllib.parse import urlsplit
 
@@ -18,7 +17,7 @@ from ..config import Settings, effective_proxy
 from ..errors import ConfigurationError
 from . import _choice
 from ._interface import AsyncTransport, Failure, Reply, Request, Response, Transport
-from ._places import Places, Unstoppable
+from ._unstoppable import Unstoppable
 
 _CLOSED = "the client is closed"
 _NO_PLACE = Failure(Phase.NEVER_SENT, "no place was free among max_concurrency requests", timed_out=True)
@@ -135,7 +134,7 @@ class Sender(_Guard):
         self._closed = True
         if self._process != _process:
             return
-        if getattr(self.transport, "outlives_exit", False):
+        if getattr(self.transport, "outlives_caller", False):
             # A thread that is still inside Rust when the interpreter ends would abort the process. Each attempt ends
             # by its deadline.
             for _ in range(self._settings.max_concurrency):
@@ -157,14 +156,14 @@ class AsyncSender(_Guard):
     def __init__(self, settings: Settings, owner: str, transport: AsyncTransport | None) -> None:
         super().__init__(settings, owner)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._places = Places(settings.max_concurrency)
+        self._places = asyncio.Semaphore(settings.max_concurrency)
         self._under_way: set[asyncio.Task[Reply]] = set()  # requests that may outlive their callers
         self.transport = transport or _choice.default_async_transport(settings)
-        self._shielded: bool = getattr(self.transport, "outlives_cancellation", False)
+        self._shielded: bool = getattr(self.transport, "outlives_caller", False)
         self._ready(own_transport=transport is not None)
 
-    def send(self, request: Request, timeout: float) -> Awaitable[Reply]:
-        """Send once, in `timeout` seconds. What is returned must be awaited.
+    async def send(self, request: Request, timeout: float) -> Reply:  # noqa: ASYNC109 - of one attempt
+        """Send once, in `timeout` seconds.
 
         Raises:
             ConfigurationError: the client is closed, or belongs to another event loop.
@@ -174,20 +173,21 @@ class AsyncSender(_Guard):
         if asyncio.get_running_loop() is not self._loop:
             self._take_loop()
         deadline = time.monotonic() + timeout
-        if self._suspect is None and self._shielded and self._places.take():  # the usual case saves one coroutine
-            return self._unstoppable(request, deadline)
-        return self._send(request, timeout, deadline)
-
-    async def _send(self, request: Request, timeout: float, deadline: float) -> Reply:  # noqa: ASYNC109 - of one attempt
-        if not self._places.take() and not await self._places.wait(timeout):
-            return _NO_PLACE
+        if self._places.locked():
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._places.acquire()
+            except TimeoutError:
+                return _NO_PLACE
+        else:
+            await self._places.acquire()
         if self._shielded:
             reply = await self._unstoppable(request, deadline)
         else:
             try:
                 reply = await self.transport.send(request, deadline)
             finally:
-                self._places.leave()
+                self._places.release()
         if self._suspect is not None:
             if isinstance(reply, Response):
                 self._suspect = None
@@ -196,7 +196,7 @@ class AsyncSender(_Guard):
         return reply
 
     def _unstoppable(self, request: Request, deadline: float) -> Unstoppable[Reply]:
-        return Unstoppable(self.transport.send(request, deadline), self._places.leave, self._under_way)
+        return Unstoppable(self.transport.send(request, deadline), self._places.release, self._under_way)
 
     def _take_loop(self) -> None:
         if self._loop is not None:
@@ -221,6 +221,7 @@ class AsyncSender(_Guard):
         if self._under_way:  # if one were left, Rust would wake an interpreter that has ended, and abort
             await asyncio.wait(self._under_way)
         await self.transport.close()
+        await asyncio.sleep(0)  # asyncio closes a socket in the turn after the one that asked for it
 
 
 # Counts forks: a child's number is another than its parent's.

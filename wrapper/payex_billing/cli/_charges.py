@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 import click
@@ -18,42 +17,34 @@ from ..errors import OutcomeUnknown
 from ..models import CONTENT, Charge, Customer, Outcome, RecurringProduct, Subscription
 from ._common import DONE, blocking_client, client_options, json_option, price, say_json, table, told
 
+Client: TypeAlias = dict[str, Any]  # the arguments of a client
 NUMBER = click.argument("customer_no")
 SUBSCRIPTION = click.option(
     "--subscription", metavar="NO", help="The subscription; the customer's own level if not given."
 )
 
 
-class Money(click.ParamType):  # type: ignore[type-arg] # older versions of click take no type
-    """A decimal number, exactly as written."""
-
-    name = "decimal"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
-        """Read it."""
-        try:
-            return Decimal(value)
-        except InvalidOperation:
-            self.fail(f"{value!r} is not a number such as 499.00", param, ctx)
+def decimal(text: str) -> Decimal:
+    """Read a decimal number, exactly as written."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise click.BadParameter(f"{text!r} is not a number such as 499.00") from None
 
 
-class Day(click.ParamType):  # type: ignore[type-arg]
-    """A date as yyyy-MM-dd."""
-
-    name = "yyyy-MM-dd"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """Read it."""
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a date as yyyy-MM-dd", param, ctx)
+def day(text: str) -> date:
+    """Read a date as yyyy-MM-dd."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a date as yyyy-MM-dd") from None
 
 
 _CHANGEABLE = {
     known.name: known for known in NEW_RECURRING_PRODUCT if known.name in CONTENT and known.name != "product_code"
 }
-_TYPES: dict[Kind, Any] = {Kind.WHOLE: int, Kind.DECIMAL: Money(), Kind.DATE: Day(), Kind.BOOLEAN: bool}
+_TYPES: dict[Kind, Any] = {Kind.WHOLE: int, Kind.DECIMAL: decimal, Kind.DATE: day, Kind.BOOLEAN: bool}
+_METAVARS = {Kind.DATE: "YYYY-MM-DD"}
 
 
 def _option(name: str) -> str:
@@ -66,9 +57,9 @@ def values(command: Any) -> Any:
     for name in reversed(CONTENT):
         known = _CHANGEABLE.get(name)
         if known is not None:
-            command = click.option(
-                f"--{_option(name)}", name, type=_TYPES.get(known.kind, str), help=known.description
-            )(command)
+            kind, metavar = _TYPES.get(known.kind, str), _METAVARS.get(known.kind)
+            option = click.option(f"--{_option(name)}", name, type=kind, metavar=metavar, help=known.description)
+            command = option(command)
     return command
 
 
@@ -81,7 +72,7 @@ def customer() -> None:
 @NUMBER
 @client_options
 @json_option
-def get(customer_no: str, as_json: bool, **client: Any) -> int:
+def get(customer_no: str, as_json: bool, client: Client) -> int:
     """Show a customer, with its subscriptions."""
     with told(), blocking_client(**client) as billing:
         handle = billing.customer(customer_no)
@@ -100,7 +91,7 @@ def get(customer_no: str, as_json: bool, **client: Any) -> int:
 @click.option("--subscription", "subscriptions", multiple=True, metavar="NO", help="A subscription to create with it.")
 @client_options
 @json_option
-def create(customer_no: str, subscriptions: tuple[str, ...], as_json: bool, **client: Any) -> int:
+def create(customer_no: str, subscriptions: tuple[str, ...], as_json: bool, client: Client) -> int:
     """Create a customer, and subscriptions of it; what exists already stays as it is."""
     with told(), blocking_client(**client) as billing:
         handle = billing.customer(customer_no)
@@ -123,7 +114,7 @@ def charges() -> None:
 @SUBSCRIPTION
 @client_options
 @json_option
-def list_(customer_no: str, subscription: str | None, as_json: bool, **client: Any) -> int:
+def list_(customer_no: str, subscription: str | None, as_json: bool, client: Client) -> int:
     """List the charges of a customer, or of one of its subscriptions."""
     with told(), blocking_client(**client) as billing:
         _show(list(_products(billing, customer_no, subscription).list()), as_json=as_json)
@@ -140,11 +131,10 @@ def list_(customer_no: str, subscription: str | None, as_json: bool, **client: A
 @client_options
 @json_option
 def add(
-    customer_no: str, product_code: str, subscription: str | None, as_json: bool,
-    owner_no: str | None, environment: str | None, base_url: str | None, **given: Any,
-) -> int:  # fmt: skip
+    customer_no: str, product_code: str, subscription: str | None, as_json: bool, client: Client, **given: Any
+) -> int:
     """Add a charge. Values left out come from the master product."""
-    with told(), blocking_client(owner_no=owner_no, environment=environment, base_url=base_url) as billing:
+    with told(), blocking_client(**client) as billing:
         charge = Charge(product_code=product_code, **{name: each for name, each in given.items() if each is not None})
         products = _products(billing, customer_no, subscription)
         known = [each.id for each in products.list()]
@@ -172,32 +162,36 @@ def add(
 @client_options
 @json_option
 def update(
-    customer_no: str, charge_id: str, subscription: str | None, clear: tuple[str, ...], as_json: bool,
-    owner_no: str | None, environment: str | None, base_url: str | None, **given: Any,
-) -> int:  # fmt: skip
+    customer_no: str,
+    charge_id: str,
+    subscription: str | None,
+    clear: tuple[str, ...],
+    as_json: bool,
+    client: Client,
+    **given: Any,
+) -> int:
     """Change a charge; what is not named stays as it is."""
     change = {name: value for name, value in given.items() if value is not None}
     change |= {name: None for name in CONTENT if _option(name) in clear}
     if not change:
         raise click.UsageError("name what to change, such as --unit-price 549.00")
-    client = {"owner_no": owner_no, "environment": environment, "base_url": base_url}
-    return _change(
-        lambda products: products.update(charge_id, **change), customer_no, subscription, client, as_json=as_json
-    )
+    with told(), blocking_client(**client) as billing:
+        _show([_products(billing, customer_no, subscription).update(charge_id, **change)], as_json=as_json)
+    return DONE
 
 
 @charges.command(epilog="\b\nExample:\n  payex-billing charges end 15615616 5f0c2b7e9a4d4c1f 2026-12-31")
 @NUMBER
 @click.argument("charge_id")
-@click.argument("day", type=Day())
+@click.argument("day", type=day)
 @SUBSCRIPTION
 @client_options
 @json_option
-def end(customer_no: str, charge_id: str, day: date, subscription: str | None, as_json: bool, **client: Any) -> int:
+def end(customer_no: str, charge_id: str, day: date, subscription: str | None, as_json: bool, client: Client) -> int:
     """End a charge on a day."""
-    return _change(
-        lambda products: products.update(charge_id, end_date=day), customer_no, subscription, client, as_json=as_json
-    )
+    with told(), blocking_client(**client) as billing:
+        _show([_products(billing, customer_no, subscription).update(charge_id, end_date=day)], as_json=as_json)
+    return DONE
 
 
 @charges.command(epilog="\b\nExample:\n  payex-billing charges remove 15615616 5f0c2b7e9a4d4c1f --yes")
@@ -207,7 +201,7 @@ def end(customer_no: str, charge_id: str, day: date, subscription: str | None, a
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @client_options
 @json_option
-def remove(customer_no: str, charge_id: str, subscription: str | None, yes: bool, as_json: bool, **client: Any) -> int:
+def remove(customer_no: str, charge_id: str, subscription: str | None, yes: bool, as_json: bool, client: Client) -> int:
     """Remove a charge. To stop billing it from a day on, end it."""
     with told(), blocking_client(**client) as billing:
         products = _products(billing, customer_no, subscription)
@@ -219,19 +213,6 @@ def remove(customer_no: str, charge_id: str, subscription: str | None, yes: bool
         say_json({"removed": charge_id})
     else:
         click.echo(f"Removed {charge_id}")
-    return DONE
-
-
-def _change(
-    change: Callable[[Any], RecurringProduct],
-    customer_no: str,
-    subscription: str | None,
-    client: dict[str, Any],
-    *,
-    as_json: bool,
-) -> int:
-    with told(), blocking_client(**client) as billing:
-        _show([change(_products(billing, customer_no, subscription))], as_json=as_json)
     return DONE
 
 

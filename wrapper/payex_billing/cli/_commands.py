@@ -32,7 +32,6 @@ def run() -> int:
 COMMANDS = {
     "apply": ("._reconcile", "Make Billing hold what a table says."),
     "charges": ("._charges", "List, add, update, end and remove charges."),
-    "contract": ("._contract", "The contract that this package is built on."),
     "customer": ("._charges", "Read and create customers."),
     "doctor": ("._doctor", "Check settings, certificate, TLS, token and ledger."),
     "plan": ("._reconcile", "Show what apply would change."),

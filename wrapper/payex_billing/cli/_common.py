@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -24,17 +25,20 @@ EXIT_CODES = (
     "3 some rows rejected or failed, 4 a guard stopped apply before the first write, 64 wrong usage, 130 interrupted."
 )
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
-def client_options(command: F) -> F:
-    """The options that say which Billing; all others come from the environment."""
-    for option in (
-        click.option("--base-url", help="Origin in place of an environment, such as a mock's [PAYEX_BASE_URL]."),
-        click.option("--environment", help="production or sandbox [PAYEX_ENVIRONMENT]."),
-        click.option("--owner-no", help="The ledger number [PAYEX_OWNER_NO]."),
-    ):
-        command = option(command)
-    return command
+def client_options(command: Callable[..., T]) -> Callable[..., T]:
+    """The options that say which Billing, as the argument `client`; all others come from the environment."""
+
+    @click.option("--owner-no", help="The ledger number [PAYEX_OWNER_NO].")
+    @click.option("--environment", help="production or sandbox [PAYEX_ENVIRONMENT].")
+    @click.option("--base-url", help="Origin in place of an environment, such as a mock's [PAYEX_BASE_URL].")
+    @functools.wraps(command)
+    def run(*, owner_no: str | None, environment: str | None, base_url: str | None, **options: Any) -> T:
+        return command(client={"owner_no": owner_no, "environment": environment, "base_url": base_url}, **options)
+
+    return run
 
 
 def json_option(command: F) -> F:
@@ -75,11 +79,6 @@ def is_terminal() -> bool:
     return sys.stderr.isatty()
 
 
-def need(module: str, extra: str) -> click.ClickException:
-    """An extra is missing."""
-    return click.ClickException(f"{module} is needed for this: pip install 'payex-billing[{extra}]'")
-
-
 def table(
     headers: list[str], rows: list[list[str]], *, right: frozenset[str] = frozenset(), title: str | None = None
 ) -> None:
@@ -89,7 +88,7 @@ def table(
         from rich.table import Table  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
     except ModuleNotFoundError:
-        raise need("rich", "cli") from None
+        raise click.ClickException("rich is needed for this: pip install 'payex-billing[cli]'") from None
     # Rich would read brackets in the texts of a server or a file as markup, and hide the brackets or raise an error.
     rows = [[printable(cell) for cell in row] for row in rows]
     drawn = Table(title=None if title is None else Text(printable(title), style="italic"), title_justify="left")

@@ -6,7 +6,6 @@ import socket
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +15,7 @@ import click
 from .. import _tls
 from .._sync.client import Billing
 from .._transport import _choice
-from ..config import VARIABLES, Settings
+from ..config import SECRETS, VARIABLES, Settings
 from ..errors import (
     BillingError,
     CertificateRejected,
@@ -29,7 +28,6 @@ from ..errors import (
 )
 from ._common import DONE, ERROR, client_options, json_option, say_json
 
-SECRETS = {"token", "client_key_password", "proxy"}
 SOON_DAYS = 30
 SECONDS = 10.0
 
@@ -49,7 +47,7 @@ class Finding:
 )
 @client_options
 @json_option
-def doctor(as_json: bool, **client: Any) -> int:
+def doctor(as_json: bool, client: dict[str, Any]) -> int:
     """Check settings, certificate, TLS, token and ledger. Sends one GET and writes nothing."""
     found = list(_examine(client))
     if as_json:
@@ -112,7 +110,7 @@ def _certificate(settings: Settings) -> Iterator[Finding]:
             "PayEx demands a client certificate with every call: set PAYEX_CLIENT_CERT",
         )
         return
-    expiry = _expiry(Path(settings.client_cert), settings.client_key_password)
+    expiry = _expiry(settings)
     if expiry is None:
         yield Finding("-", "certificate", "its expiry cannot be read", "pip install 'payex-billing[pkcs12]' to see it")
         return
@@ -126,18 +124,13 @@ def _certificate(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", "certificate", when)
 
 
-def _expiry(path: Path, password: str | None) -> datetime | None:
+def _expiry(settings: Settings) -> datetime | None:
     """The end of a certificate; None where it cannot be told without the extra `pkcs12`."""
     try:
         from cryptography import x509  # noqa: PLC0415 - an extra
-        from cryptography.hazmat.primitives.serialization import pkcs12  # noqa: PLC0415
     except ModuleNotFoundError:
         return None
-    data = path.read_bytes()
-    if path.suffix.lower() in {".p12", ".pfx"}:
-        certificate = pkcs12.load_key_and_certificates(data, password.encode() if password else None)[1]
-        return certificate.not_valid_after_utc if certificate is not None else None
-    return min(each.not_valid_after_utc for each in x509.load_pem_x509_certificates(data)[:1])
+    return x509.load_pem_x509_certificates(_tls.identity(settings))[0].not_valid_after_utc
 
 
 def _handshake(context: ssl.SSLContext, host: str, port: int, *, proxied: bool) -> Iterator[Finding]:
@@ -172,39 +165,32 @@ def _handshake(context: ssl.SSLContext, host: str, port: int, *, proxied: bool) 
 
 
 def _ledger(client: dict[str, Any], settings: Settings) -> Iterator[Finding]:
-    ledger = settings.owner_no
     try:
         with Billing(**client, deadline=SECONDS) as billing:
             billing.with_options(attempts=1).customer("0").get()
     except CustomerNotFound:
         pass
     except Unauthorized as error:
-        said = error.problem.detail if error.problem is not None and error.problem.detail else str(error)
+        said = error.problem.detail or str(error)
         yield Finding(
             "wrong",
             "token",
-            f"refused for ledger {ledger}: {said}",
+            f"refused for ledger {settings.owner_no}: {said}",
             "get a token of this ledger, or name its ledger: PAYEX_OWNER_NO",
         )
         return
-    except CertificateRejected as error:
-        yield Finding(
-            "wrong", "certificate", str(error), "check that it is of this environment: sandbox and production differ"
-        )
-        return
-    except Forbidden as error:
-        yield Finding("wrong", "access", str(error), "ask PayEx whether the certificate is of this tenant")
-        return
-    except LedgerNotConfigured as error:
-        yield Finding("wrong", "ledger", str(error), "ask PayEx to set the ledger up for Billing")
-        return
-    except TransportError as error:
-        yield Finding("wrong", "connection", str(error), "check the address, the network and the proxy")
-        return
     except BillingError as error:
-        yield Finding(
-            "wrong", "call", f"{type(error).__name__}: {error}", "payex-billing problems explains problem types"
-        )
+        what, advice = next(found for kind, *found in _ADVICE if isinstance(error, kind))
+        yield Finding("wrong", what, f"{type(error).__name__}: {error}" if what == "call" else str(error), advice)
         return
     yield Finding("ok", "token", "accepted")
-    yield Finding("ok", "ledger", f"{ledger} is the token's")
+    yield Finding("ok", "ledger", f"{settings.owner_no} is the token's")
+
+
+_ADVICE: tuple[tuple[type[BillingError], str, str], ...] = (
+    (CertificateRejected, "certificate", "check that it is of this environment: sandbox and production differ"),
+    (Forbidden, "access", "ask PayEx whether the certificate is of this tenant"),
+    (LedgerNotConfigured, "ledger", "ask PayEx to set the ledger up for Billing"),
+    (TransportError, "connection", "check the address, the network and the proxy"),
+    (BillingError, "call", "payex-billing problems explains problem types"),
+)

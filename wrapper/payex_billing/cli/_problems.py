@@ -5,160 +5,96 @@ from __future__ import annotations
 import attrs
 import click
 
+from .._contract import PROBLEMS
+from .._evidence import Problem
+from .._problems import error_class
 from ._common import DONE, USAGE, json_option, say_json
+
+_NEVER = "no: the same request gets the same answer"
 
 
 @attrs.frozen
 class Explanation:
-    """What a problem type comes to for a user."""
+    """What a problem type means for a user.
 
-    status: int
-    raises: str
+    Attributes:
+        means: what has happened.
+        do: what to do about it.
+        whose: whose fault it is.
+        again: whether the same request may be sent again.
+    """
+
     means: str
-    whose: str
     do: str
-    again: str
+    whose: str = "yours"
+    again: str = _NEVER
 
 
-_NEVER = "no: the same request gets the same answer"
 EXPLANATIONS = {
-    "validation": Explanation(
-        400,
-        "ValidationFailed",
-        "A value breaks the contract.",
-        "yours",
-        "Mend the parameters that the error names.",
-        _NEVER,
-    ),
+    "validation": Explanation("A value breaks the contract.", "Fix the parameters that the error names."),
     "unauthorized": Explanation(
-        401,
-        "Unauthorized",
         "The token is missing, wrong, expired, or of another ledger.",
-        "yours",
         "Get a new token for the ledger that you name; `payex-billing doctor` says which is used.",
-        "with a new token; the client does it once by itself",
+        again="with a new token; the client does it once by itself",
     ),
     "forbidden": Explanation(
-        403,
-        "Forbidden",
-        "Known, but not allowed; perhaps the certificate of another tenant.",
-        "yours, or PayEx's",
+        "PayEx knows the caller and does not allow this; perhaps the certificate is of another tenant.",
         "Check the client certificate; then ask PayEx with the instance id.",
-        _NEVER,
+        whose="yours, or PayEx's",
     ),
     "customer-not-found": Explanation(
-        404,
-        "CustomerNotFound",
-        "The customer does not exist, or is inactive.",
-        "yours",
-        "Create it first: `ensure()` does.",
-        _NEVER,
+        "The customer does not exist, or is inactive.", "Create it first: `ensure()` does."
     ),
     "subscription-not-found": Explanation(
-        404,
-        "SubscriptionNotFound",
-        "The customer has no such subscription.",
-        "yours",
-        "Create it first: `ensure()` does.",
-        _NEVER,
+        "The customer has no such subscription.", "Create it first: `ensure()` does."
     ),
     "recurring-product-not-found": Explanation(
-        404,
-        "RecurringProductNotFound",
-        "There is no such charge here.",
-        "yours",
-        "List the charges; it may hang on a subscription.",
-        _NEVER,
+        "There is no such charge here.", "List the charges; it may belong to a subscription."
     ),
-    "not-found": Explanation(
-        404,
-        "NotFound",
-        "There is no such route.",
-        "yours",
-        "Check the base URL and the subdomain.",
-        _NEVER,
-    ),
+    "not-found": Explanation("There is no such route.", "Check the base URL and the subdomain."),
     "method-not-allowed": Explanation(
-        405,
-        "RequestRefused",
-        "The resource does not do that.",
-        "ours",
-        "Look whether this package is up to date.",
-        _NEVER,
+        "The resource does not do that.", "Look whether this package is up to date.", whose="ours"
     ),
     "customer-already-exists": Explanation(
-        409,
-        "CustomerAlreadyExists",
-        "The number is taken.",
-        "nobody's",
-        "Use `ensure()`, which reads it then.",
-        _NEVER,
+        "The number is taken.", "Use `ensure()`, which reads it then.", whose="nobody's"
     ),
     "subscription-already-exists": Explanation(
-        409,
-        "SubscriptionAlreadyExists",
-        "The number is taken.",
-        "nobody's",
-        "Use `ensure()`, which reads it then.",
-        _NEVER,
+        "The number is taken.", "Use `ensure()`, which reads it then.", whose="nobody's"
     ),
-    "content-too-large": Explanation(
-        413,
-        "RequestRefused",
-        "The body is too large.",
-        "yours",
-        "Send less in `extra`.",
-        _NEVER,
-    ),
+    "content-too-large": Explanation("The body is too large.", "Send less in `extra`."),
     "unsupported-media-type": Explanation(
-        415,
-        "RequestRefused",
-        "The body is not JSON.",
-        "ours",
-        "Something between you and PayEx changes requests: look at proxies.",
-        _NEVER,
+        "The body is not JSON.", "Something between you and PayEx changes requests: look at proxies.", whose="ours"
     ),
-    "unprocessable": Explanation(
-        422,
-        "Unprocessable",
-        "A business rule refuses it, such as an end before the start.",
-        "yours",
-        "Read the detail.",
-        _NEVER,
-    ),
+    "unprocessable": Explanation("A business rule refuses it, such as an end before the start.", "Read the detail."),
     "too-many-requests": Explanation(
-        429,
-        "RateLimited",
         "Too many requests.",
-        "yours",
         "Set PAYEX_MAX_RATE, or --rate.",
-        "yes, after Retry-After; reads wait by themselves, writes with wait_on_writes",
+        again="yes, after Retry-After; reads wait by themselves, writes with wait_on_writes",
     ),
     "internal-server-error": Explanation(
-        500,
-        "ServerFailed",
         "PayEx's server failed.",
-        "PayEx's",
         "Give the instance id to PayEx's support.",
-        "the client retries reads and changes by itself; repeat a creation only after `look_up` says absent",
+        whose="PayEx's",
+        again="the client retries reads and changes by itself; repeat a creation only after `look_up` says absent",
     ),
-    "not-implemented": Explanation(
-        501,
-        "LedgerNotConfigured",
-        "The ledger is not set up for this.",
-        "PayEx's",
-        "Ask PayEx to set it up.",
-        _NEVER,
-    ),
+    "not-implemented": Explanation("The ledger is not set up for this.", "Ask PayEx to set it up.", whose="PayEx's"),
     "service-unavailable": Explanation(
-        503,
-        "ServiceUnavailable",
         "The service is down for now.",
-        "PayEx's",
         "Wait.",
-        "yes, after Retry-After; a creation only as for 500",
+        whose="PayEx's",
+        again="yes, after Retry-After; a creation only as for 500",
     ),
 }
+EXPLAINED = {
+    code: {
+        "status": status,
+        "raises": error_class(Problem(status=status, code=code)).__name__,
+        **attrs.asdict(EXPLANATIONS[code]),
+    }
+    for code, status in PROBLEMS.items()
+    if code in EXPLANATIONS
+}
+"""Each problem type of the contract: its status, the exception that the client raises, and the explanation."""
 
 
 @click.command(epilog="\b\nExamples:\n  payex-billing problems\n  payex-billing problems customer-not-found")
@@ -168,26 +104,20 @@ def problems(code: str | None, as_json: bool) -> int:
     """Explain the problem type CODE, or list all of them. CODE may be a whole type, such as an error shows it."""
     if code is None:
         if as_json:
-            say_json({name: attrs.asdict(each) for name, each in EXPLANATIONS.items()})
+            say_json(EXPLAINED)
             return DONE
-        for name, each in EXPLANATIONS.items():
-            click.echo(f"{each.status}  {name:28} {each.means}")
+        for name, explained in EXPLAINED.items():
+            click.echo(f"{explained['status']}  {name:28} {explained['means']}")
         return DONE
     name = code.rstrip("/").rpartition("/")[2].lower()
-    found = EXPLANATIONS.get(name)
+    found = EXPLAINED.get(name)
     if found is None:
         click.echo(f"Error: {code!r} is not a problem type of this API; payex-billing problems lists them", err=True)
         return USAGE
     if as_json:
-        say_json({"type": name, **attrs.asdict(found)})
+        say_json({"type": name, **found})
         return DONE
-    click.secho(f"{found.status} {name}", bold=True)
-    for label, text in (
-        ("means", found.means),
-        ("raises", f"payex_billing.{found.raises}"),
-        ("whose", found.whose),
-        ("do", found.do),
-        ("again", found.again),
-    ):
-        click.echo(f"  {label + ':':8} {text}")
+    click.secho(f"{found['status']} {name}", bold=True)
+    for label in ("means", "raises", "whose", "do", "again"):
+        click.echo(f"  {label + ':':8} {'payex_billing.' if label == 'raises' else ''}{found[label]}")
     return DONE

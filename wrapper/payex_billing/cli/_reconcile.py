@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from .._async.client import AsyncBilling
 from .._text import printable
 from ..reconcile import (
     GuardStopped,
@@ -19,6 +20,7 @@ from ..reconcile import (
     Plan,
     Refused,
     Report,
+    Shard,
     Stopped,
     Table,
     TableError,
@@ -66,14 +68,14 @@ def plan(file: Path, out: Path | None, details: bool, detailed_exitcode: bool, a
     """Read the current charges and show what apply would change."""
     chosen = Options.of(options)
     with _sentences():
-        check_outputs({"FILE": file, "--state": chosen.state}, {"--out": out, "--rejects": chosen.rejects})
+        check_outputs({"FILE": file, "--state": chosen.running["state"]}, {"--out": out, "--rejects": chosen.rejects})
         with chosen.open(file) as table:
             if (stopped := chosen.strict_stop(table)) is not None:
                 return stopped
 
             async def work(stop: asyncio.Event, show: Show) -> Plan:
-                async with chosen.client() as billing:
-                    return await plan_table(billing, table, on_progress=show, on_notice=_notice, **chosen.common)
+                async with AsyncBilling(**chosen.client) as billing:
+                    return await plan_table(billing, table, on_progress=show, on_notice=_notice, **chosen.running)
 
             found = _run(work, can_stop=False)
             if out is not None:
@@ -152,11 +154,11 @@ def apply(
     """
     chosen = Options.of(options)
     with _sentences():
-        name = journal or file.with_name(
-            f"{file.name}{'' if chosen.shard is None else f'.{chosen.shard.index}of{chosen.shard.count}'}.journal"
-        )
+        shard: Shard | None = chosen.running["shard"]
+        part = "" if shard is None else f".{shard.index}of{shard.count}"
+        name = journal or file.with_name(f"{file.name}{part}.journal")
         check_outputs(
-            {"FILE": file, "--state": chosen.state, "--journal": name, "--guards": guards},
+            {"FILE": file, "--state": chosen.running["state"], "--journal": name, "--guards": guards},
             {"--report": report_file, "--rejects": chosen.rejects},
         )
         limits = Limits() if guards is None else Limits.load(guards)
@@ -167,7 +169,7 @@ def apply(
                 return stopped
 
             async def work(stop: asyncio.Event, show: Show) -> Report:
-                async with chosen.client() as billing:
+                async with AsyncBilling(**chosen.client) as billing:
                     return await apply_table(
                         billing,
                         source,
@@ -182,7 +184,7 @@ def apply(
                         stop=stop,
                         on_progress=show,
                         on_notice=_notice,
-                        **chosen.common,
+                        **chosen.running,
                     )
 
             try:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from .._text import printable
+from ..models import CONTENT
 from ..reconcile import JournalError
 from ..reconcile._journal import Journal
 from ..reconcile._records import Intent, Result
@@ -74,14 +75,11 @@ def resolve(
 
 def _plain(intent: Intent) -> dict[str, Any]:
     step = intent.step
-    charge = step.charge
     return {
         "number": intent.id,
         "customer_no": step.customer_no,
         "subscription_no": step.subscription_no,
-        "product_code": None if charge is None else charge.product_code,
-        "unit_price": None if charge is None else charge.unit_price,
-        "start_date": None if charge is None else charge.start_date,
+        **{name: getattr(step.charge, name, None) for name in CONTENT},
         "line": step.line,
     }
 

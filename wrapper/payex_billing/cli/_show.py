@@ -10,12 +10,12 @@ from pathlib import Path
 
 import click
 
-from .._text import printable
+from .._text import counted, printable
 from ..reconcile import GuardStopped, Kind, Plan, PlannedCustomer, RemovalFailed, Report, Step, Table
+from ..reconcile._match import monthly
 from ._common import price, table
 
 SHOWN = 20  # rejections, and largest changes, before the rest is only counted
-_KINDS = (Kind.CREATE_CUSTOMER, Kind.CREATE_SUBSCRIPTION, Kind.CREATE, Kind.UPDATE, Kind.END, Kind.REMOVE)
 _WORDS = {
     Kind.CREATE_CUSTOMER: ("customer", "to create"),
     Kind.CREATE_SUBSCRIPTION: ("subscription", "to create"),
@@ -57,14 +57,6 @@ def show_failures(file: Path, failed: Mapping[int, str], not_removed: Iterable[R
         click.echo(f"{file}: not removed: {printable(str(removal))}", err=True)
 
 
-def _plural(number: int, noun: str) -> str:
-    return noun if number == 1 else f"{noun}s"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {_plural(number, noun)}"
-
-
 def _lines(lines: list[int]) -> str:
     if len(lines) == 1:
         return f"line {lines[0]}"
@@ -85,17 +77,18 @@ def show_stops(error: GuardStopped, file: Path) -> None:
 def show_plan(plan: Plan, *, details: bool) -> None:
     """Counts, money, and the largest changes; with details a table for every customer."""
     click.echo(
-        f"{_count(plan.rows, 'row')}: {plan.unchanged} unchanged, "
+        f"{counted(plan.rows, 'row')}: {plan.unchanged} unchanged, "
         f"{len(plan.rejected)} rejected, {len(plan.failed)} failed"
     )
-    for kind in _KINDS:
+    for kind in Kind:
         if plan.counts[kind.value]:
             noun, verb = _WORDS[kind]
-            click.echo(f"{plan.counts[kind.value]:>10} {_plural(plan.counts[kind.value], noun)} {verb}")
+            number, nouns = counted(plan.counts[kind.value], noun).split(" ")
+            click.echo(f"{number:>10} {nouns} {verb}")
     _show_reopened(plan)
     if plan.failed:
         click.echo(
-            f"The plan is incomplete: {_count(len(plan.failed), 'row')} could not be compared with what is held."
+            f"The plan is incomplete: {counted(len(plan.failed), 'row')} could not be compared with what is held."
         )
         if not plan.changes:
             return
@@ -106,7 +99,7 @@ def show_plan(plan: Plan, *, details: bool) -> None:
     )
     if plan.without_price:
         takes, are = ("takes its", "is") if plan.without_price == 1 else ("take their", "are")
-        rows = _count(plan.without_price, "row")
+        rows = counted(plan.without_price, "row")
         click.echo(f"{rows} {takes} price from the master product and {are} not in these sums.")
     if plan.surplus and not plan.prune:
         click.echo(not_in_file(plan.surplus))
@@ -148,8 +141,8 @@ def _show_reopened(plan: Plan) -> None:
     count, worth = 0, Decimal(0)
     for planned in plan.customers:
         for step in planned.steps:
-            if _reopens(step):
-                count, worth = count + 1, worth + _worth(step.charge)
+            if step.charge is not None and _reopens(step):
+                count, worth = count + 1, worth + monthly(step.charge)
     if count:
         charges = "1 charge loses its" if count == 1 else f"{count} charges lose their"
         click.echo(f"{charges} end date and will be billed without end: {price(worth)} a month.")
@@ -173,16 +166,10 @@ def _reopens(step: Step) -> bool:
     return step.kind is Kind.UPDATE and "end_date" in step.changes and step.changes["end_date"] is None
 
 
-def _worth(charge: object) -> Decimal:
-    """Return the monthly amount of a charge in major currency units; 0 if its price is the master product's."""
-    unit, quantity = getattr(charge, "unit_price", None), getattr(charge, "quantity", None)
-    return Decimal(0) if unit is None else unit * (quantity or 1)
-
-
 def _weight(step: Step) -> Decimal:
     """Return the change of the monthly amount by a step, in major currency units."""
-    after = Decimal(0) if step.kind in {Kind.REMOVE, Kind.END} else _worth(step.charge)
-    return after - _worth(step.before)
+    before = Decimal(0) if step.before is None else monthly(step.before)
+    return -before if step.charge is None or step.kind in {Kind.REMOVE, Kind.END} else monthly(step.charge) - before
 
 
 def _row(step: Step) -> list[str]:
@@ -212,10 +199,10 @@ def _said(charge: object, names: list[str]) -> str:
 def report_text(report: Report) -> str:
     """What a run came to, in lines."""
     lines = [
-        f"{_count(report.rows, 'row')}: {report.unchanged} unchanged, {report.applied} applied, "
+        f"{counted(report.rows, 'row')}: {report.unchanged} unchanged, {report.applied} applied, "
         f"{len(report.rejected)} rejected, {len(report.failed)} failed"
     ]
-    lines += [f"{report.steps[kind.value]:>10} × {kind.value}" for kind in _KINDS if report.steps.get(kind.value)]
+    lines += [f"{report.steps[kind.value]:>10} × {kind.value}" for kind in Kind if report.steps.get(kind.value)]
     if report.not_in_file:
         lines.append(not_in_file(report.not_in_file))
     if report.is_complete and not report.steps and not report.failed:

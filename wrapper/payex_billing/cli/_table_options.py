@@ -8,7 +8,6 @@ from typing import Any
 import attrs
 import click
 
-from .._async.client import AsyncBilling
 from ..errors import InvalidArgument
 from ..reconcile import Shard, Table, read
 from ..reconcile._pool import PATIENCE
@@ -21,14 +20,19 @@ def table_options(command: Any) -> Any:
     options = [
         click.option(
             "--map",
-            "maps",
+            "columns",
             multiple=True,
+            callback=_columns,
             metavar="THEIRS=OURS",
             help="A column by another name, such as kund=customer_no.",
         ),
         click.option("--ignore", multiple=True, metavar="COLUMN", help="A column that means nothing here."),
         click.option("--sheet", metavar="NAME", help="Sheet of a workbook. Default: the first visible one."),
-        click.option("--delimiter", help="Character between cells of a CSV file. Default: detected from the header."),
+        click.option(
+            "--delimiter",
+            callback=_delimiter,
+            help="Character between cells of a CSV file. Default: detected from the header.",
+        ),
         click.option("--encoding", help="Encoding of a text file. Default: UTF-8, or cp1252 if the file is not UTF-8."),
         click.option(
             "--decimal-comma/--decimal-point",
@@ -57,7 +61,9 @@ def table_options(command: Any) -> Any:
             metavar="SECONDS",
             help="Wait this long for a server that cannot be reached.",
         ),
-        click.option("--shard", metavar="I/N", help="Only a stable part of the customers, such as 3/8."),
+        click.option(
+            "--shard", callback=_shard, metavar="I/N", help="Only a stable part of the customers, such as 3/8."
+        ),
         click.option(
             "--concurrency", type=click.IntRange(1, 256), default=16, show_default=True, help="Customers at once."
         ),
@@ -71,60 +77,65 @@ def table_options(command: Any) -> Any:
     return command
 
 
+def _columns(_context: click.Context, _option: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
+    columns = {}
+    for pair in pairs:
+        theirs, equals, ours = pair.partition("=")
+        if not (theirs and equals and ours):
+            raise click.UsageError(f"--map takes THEIRS=OURS, not {pair!r}")
+        columns[theirs] = ours
+    return columns
+
+
+def _delimiter(_context: click.Context, _option: click.Parameter, text: str | None) -> str | None:
+    delimiter = "\t" if text in {"tab", "\\t"} else text
+    if delimiter is not None and len(delimiter) != 1:
+        raise click.UsageError("--delimiter takes one character, or tab")
+    return delimiter
+
+
+def _shard(_context: click.Context, _option: click.Parameter, text: str | None) -> Shard | None:
+    try:
+        shard = Shard.parse(text or "1/1")
+    except InvalidArgument as error:
+        raise click.UsageError(str(error)) from None
+    return shard if shard.count > 1 else None
+
+
+_READING = ("columns", "ignore", "sheet", "delimiter", "encoding", "decimal_comma", "allow_duplicates")
+_RUNNING = ("prune", "state", "refresh", "shard", "concurrency", "patience")
+
+
 @attrs.frozen(kw_only=True)
 class Options:
-    """The parsed options that `plan` and `apply` share."""
+    """The parsed options that `plan` and `apply` share.
 
-    maps: dict[str, str]
-    ignore: tuple[str, ...]
-    sheet: str | None
-    delimiter: str | None
-    encoding: str | None
-    decimal_comma: bool | None
-    allow_duplicates: bool
+    Attributes:
+        reading: the arguments of `read`.
+        running: the arguments of `plan` and `apply`.
+        client: the arguments of the client.
+        strict: whether to stop if any row is rejected.
+        rejects: the file for rejected and failed rows.
+    """
+
+    reading: dict[str, Any]
+    running: dict[str, Any]
+    client: dict[str, Any]
     strict: bool
-    prune: bool
-    state: Path | None
-    refresh: bool
-    shard: Shard | None
-    concurrency: int
-    patience: float
-    rate: float | None
     rejects: Path | None
-    owner_no: str | None
-    environment: str | None
-    base_url: str | None
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> Options:
-        maps = {}
-        for each in options.pop("maps"):
-            theirs, equals, ours = each.partition("=")
-            if not (theirs and equals and ours):
-                raise click.UsageError(f"--map takes THEIRS=OURS, not {each!r}")
-            maps[theirs] = ours
-        delimiter = options.pop("delimiter")
-        delimiter = "\t" if delimiter in {"tab", "\\t"} else delimiter
-        if delimiter is not None and len(delimiter) != 1:
-            raise click.UsageError("--delimiter takes one character, or tab")
-        try:
-            shard = Shard.parse(options.pop("shard") or "1/1")
-        except InvalidArgument as error:
-            raise click.UsageError(str(error)) from None
-        return cls(maps=maps, delimiter=delimiter, shard=shard if shard.count > 1 else None, **options)
+        return cls(
+            reading={name: options.pop(name) for name in _READING},
+            running={name: options.pop(name) for name in _RUNNING},
+            client={"max_rate": options.pop("rate"), **options.pop("client")},
+            **options,
+        )
 
     def open(self, file: Path) -> Table:
         """Read the table."""
-        return read(
-            file,
-            columns=self.maps,
-            ignore=self.ignore,
-            sheet=self.sheet,
-            delimiter=self.delimiter,
-            encoding=self.encoding,
-            decimal_comma=self.decimal_comma,
-            allow_duplicates=self.allow_duplicates,
-        )
+        return read(file, **self.reading)
 
     def strict_stop(self, table: Table) -> int | None:
         """Return the exit code if --strict forbids the rejected rows of the table; None to go on."""
@@ -135,14 +146,3 @@ class Options:
             table.write_rejects(self.rejects, table.reasons())
         click.echo("Nothing was done: --strict allows no rejected row.", err=True)
         return ROWS_FAILED
-
-    def client(self) -> AsyncBilling:
-        """Return a client with these options."""
-        return AsyncBilling(
-            owner_no=self.owner_no, environment=self.environment, base_url=self.base_url, max_rate=self.rate
-        )
-
-    @property
-    def common(self) -> dict[str, Any]:
-        names = ("prune", "state", "refresh", "shard", "concurrency", "patience")
-        return {name: getattr(self, name) for name in names}

@@ -12,7 +12,6 @@ Needs the extra `payex-billing[tables]`. On the command line it is `payex-billin
 """
 
 from ._before import GuardStopped
-from ._guards import Stop
 from ._journal import JournalError
 from ._ledger import Refused
 from ._limits import Limits
@@ -24,6 +23,7 @@ from ._report import Report
 from ._run import apply, plan
 from ._selection import Shard
 from ._sources import TableError
+from ._stops import Stop
 from ._sync import apply_sync, plan_sync
 from ._tables import Rejection, Row, Table, read
 

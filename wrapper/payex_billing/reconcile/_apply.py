@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import attrs
+
 from ..errors import BillingError, InvalidArgument, OutcomeUnknown, RecurringProductNotFound
 from ..models import LookUpResult, LostCreation, Outcome, RecurringProduct
 from ._journal import Journal
@@ -28,14 +30,6 @@ _WITHOUT_EFFECT = (Result.ABSENT, Result.REPEATED)
 LOOK_UPS = 5  # failed look-ups after which a creation counts as unknown
 
 
-class _Wait(Exception):
-    """The customer must wait before the next write."""
-
-    def __init__(self, later: Later) -> None:
-        super().__init__()
-        self.later = later
-
-
 class _Stop(Exception):
     """The caller asked the run to stop."""
 
@@ -44,6 +38,7 @@ class _Unknown(Exception):
     """It is unknown whether a creation took effect; the text says why."""
 
 
+@attrs.define(eq=False)
 class Applier:
     """Writer of customers that notes each write in a journal.
 
@@ -57,35 +52,36 @@ class Applier:
         now: seconds since 1970.
     """
 
-    def __init__(
-        self,
-        billing: AsyncBilling,
-        journal: Journal,
-        memory: Memory,
-        brake: Brake,
-        *,
-        is_stopping: Callable[[], bool],
-        settle: float = SETTLE,
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        # A 429 for a creation is not retried by the client: the customer is read again first, because the 429 can be
-        # the response to an earlier request. Other writes are harmless to repeat.
-        self._billing = billing.with_options(wait_on_writes=True)
+    _billing: AsyncBilling
+    _journal: Journal
+    _memory: Memory
+    _brake: Brake
+    _is_stopping: Callable[[], bool] = attrs.field(alias="is_stopping", kw_only=True)
+    _settle: float = attrs.field(default=SETTLE, alias="settle", kw_only=True)
+    _now: Callable[[], float] = attrs.field(default=time.time, alias="now", kw_only=True)
+    _creating: AsyncBilling = attrs.field(init=False)
+    _touched: set[str] = attrs.field(init=False)
+    _lost: dict[int, LostCreation] = attrs.field(factory=dict, init=False)  # with what the client had seen
+    _failed_look_ups: dict[int, int] = attrs.field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Choose which writes the client may send again by itself.
+
+        A 429 for a creation is not retried by the client: the customer is read again first, because the 429 can be the
+        response to an earlier request. Other writes are harmless to repeat.
+        """
+        self._billing = self._billing.with_options(wait_on_writes=True)
         self._creating = self._billing._with(repeat_refused=False)
-        self._journal = journal
-        self._memory = memory
-        self._brake = brake
-        self._is_stopping = is_stopping
-        self._settle = settle
-        self._now = now
-        self._lost: dict[int, LostCreation] = {}  # of this process, with what its client had seen
-        self._failed_look_ups: dict[int, int] = {}
-        self._touched = journal.touched()
+        self._touched = self._journal.touched()
 
     # earlier writes
 
     async def resolve(self, customer_no: str) -> Resolved:
-        """Look up the writes to a customer whose results are unknown."""
+        """Look up the writes to a customer whose results are unknown.
+
+        Raises:
+            Later: a look-up cannot decide yet.
+        """
         if customer_no not in self._touched:
             return Resolved()
         blocked: dict[Level, str] = {}
@@ -95,8 +91,6 @@ class Applier:
                 continue
             try:
                 await self._decide(intent.id, intent.step, self._lost.get(intent.id, intent.lost))
-            except _Wait as wait:
-                return Resolved(later=wait.later)
             except _Unknown as error:
                 blocked[intent.step.subscription_no] = str(error)
         return Resolved(blocked=blocked, written=self._journal.written_lines(customer_no))
@@ -105,7 +99,7 @@ class Applier:
         """Look up a creation and note the result. Return the id of the charge; None if it took no effect.
 
         Raises:
-            _Wait: the server may still be working on it.
+            Later: the server may still be working on it.
             _Unknown: the look-up cannot decide.
         """
         result = await self._billing.look_up(lost, settle=self._settle)
@@ -123,10 +117,10 @@ class Applier:
         if not result.candidates:
             left = lost.sent_at + self._settle - self._now()
             if left > 0:
-                return _Wait(Later(min(left, self._settle) + 0.01))
+                return Later(min(left, self._settle) + 0.01)
             failed = self._failed_look_ups[intent] = self._failed_look_ups.get(intent, 0) + 1
             if failed < LOOK_UPS:  # the look-up itself failed
-                return _Wait(Later(2.0**failed))
+                return Later(2.0**failed)
         return _Unknown(
             f"it is not known whether a creation took effect: {result.reason}. To decide by hand: payex-billing runs "
             f"resolve {self._journal.path} --customer {step.customer_no}"
@@ -134,27 +128,23 @@ class Applier:
 
     # writing
 
-    async def customer(self, planned: PlannedCustomer) -> Later | None:
+    async def customer(self, planned: PlannedCustomer) -> None:
         """Write the planned steps of a customer.
 
         Raises:
+            Later: the customer must wait before the next write.
             Stopped: no further customer can be written.
         """
         number = planned.customer_no
         if not planned.steps or self._journal.is_finished(number):
-            return None
+            return
         self._touched.add(number)
         resolved = await self.resolve(number)
-        if resolved.later is not None:
-            return resolved.later
-        try:
-            state = await held(self._billing, number, planned.levels, everything=planned.whole)
-        except BillingError as error:
-            later = self._brake.failed(number, error)
-            if later is None:
-                self._fail(planned, said(error))
-            return later
-        self._brake.release()
+        reading = held(self._billing, number, planned.levels, everything=planned.whole)
+        state = await self._brake.judged(number, reading)
+        if isinstance(state, BillingError):
+            self._fail(planned, said(state))
+            return
         result = progress(planned, state, self._journal.of_plan(number), resolved.blocked)
         for intent, charge_id in result.adopted.items():
             self._journal.settle(intent, Result.CREATED, charge_id)
@@ -172,14 +162,13 @@ class Applier:
                 if not work.may_write(step):
                     continue
                 await self._step(position, step, ids.setdefault(step.subscription_no, set()), work)
-        except _Wait as wait:
+        except Later:
             self._journal.save()
-            return wait.later
+            raise
         except _Stop:
             self._journal.save()
-            return None
+            return
         self._journal.finish_customer(number, work.done())
-        return None
 
     async def _step(self, position: int, step: Step, known: set[str], work: _Work) -> None:
         if self._is_stopping():
@@ -212,7 +201,7 @@ class Applier:
         self._journal.settle(intent, Result.REFUSED if step.kind is Kind.CREATE else Result.REPEATED)
         later = self._brake.failed(step.customer_no, error)
         if later is not None:
-            raise _Wait(later)
+            raise later from error
         work.failed(step, said(error))
 
     async def _after_loss(
@@ -237,7 +226,7 @@ class Applier:
         if rounds >= ROUNDS:
             work.failed(step, f"its response was lost {rounds} times; it was not created")
             return
-        raise _Wait(Later(0.0))  # read the customer again before the write is retried
+        raise Later(0.0)  # read the customer again before the write is retried
 
     async def _send(self, intent: int, step: Step, known: Collection[str]) -> RecurringProduct | None:
         customer = self._billing.customer(step.customer_no)

@@ -9,12 +9,13 @@ from contextlib import suppress
 from .._async.client import AsyncBilling
 from ..errors import BillingError, InvalidArgument
 from ._figures import Figures
-from ._guards import Stop, check
+from ._guards import check
 from ._ledger import Refused
 from ._limits import Limits
 from ._plan import Plan, PlannedCustomer, digests_of
-from ._pool import Later, Pool
+from ._pool import Pool
 from ._reading import held
+from ._stops import Stop
 from ._writing import Run
 
 
@@ -85,18 +86,13 @@ async def refuse_changed(billing: AsyncBilling, made: Plan, run: Run) -> None:
     """Refuse a plan if one of its customers has changed since the plan was made."""
     changed: list[str] = []
 
-    async def one(planned: PlannedCustomer) -> Later | None:
-        try:
-            state = await held(billing, planned.customer_no, planned.levels, everything=planned.whole)
-        except BillingError as error:
-            later = run.brake.failed(planned.customer_no, error)
-            if later is None:
-                raise
-            return later
-        run.brake.release()
+    async def one(planned: PlannedCustomer) -> None:
+        reading = held(billing, planned.customer_no, planned.levels, everything=planned.whole)
+        state = await run.brake.judged(planned.customer_no, reading)
+        if isinstance(state, BillingError):
+            raise state
         if (state.exists, digests_of(state)) != (planned.exists, planned.digests):
             changed.append(planned.customer_no)
-        return None
 
     await Pool[PlannedCustomer](run.concurrency, run.stopping, run.brake).run(made.customers.with_steps(), one)
     if changed:

@@ -132,10 +132,6 @@ class Header:
                 f"{self.source}: it has no column {' and no '.join(missing)}; name it with --map theirs={missing[0]}"
             )
 
-    def name(self, place: int) -> str:
-        """Return the table's name for the column at a place."""
-        return self.columns[place]
-
 
 _OURS = {**{name: name for name in COLUMNS}, **{contract: name for name, contract in COLUMNS.items()}}
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
+from .._text import counted
 from ._cells import UNREADABLE
 from ._columns import Header, TableError
 from ._staging import LONGEST_ROW, TOO_LONG, Staging
@@ -94,7 +95,7 @@ class _Rows:
                     if size > LONGEST_ROW:
                         staging.add_broken(line, cells, TOO_LONG)
                     elif len(cells) != width:
-                        rule = f"has {_count(len(cells))}, and the header has {width}{self._range(line, end)}"
+                        rule = f"has {counted(len(cells), 'cell')}, and the header has {width}{self._range(line, end)}"
                         staging.add_broken(line, cells, rule)
                     elif foreign and not foreign.isdisjoint(range(line, self._skipped + end + 1)):
                         yield (line, *(cell if cell.isascii() else UNREADABLE + cell for cell in cells), *padding)
@@ -123,7 +124,3 @@ class _Rows:
     def _range(self, line: int, end: int) -> str:
         last = self._skipped + end
         return f"; it goes on to line {last}, perhaps because a quote does not end" if last > line else ""
-
-
-def _count(cells: int) -> str:
-    return "1 cell" if cells == 1 else f"{cells} cells"

@@ -6,12 +6,15 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final, Self
+from typing import Final, Self
 
-from .._contract import Quantity
-from ._match import AnyCharge, Difference, Held, Kind, Step, has_ended
-from ._product_figures import Amount, ProductFigures, sentence
-from ._samples import Samples, Sketch
+import attrs
+
+from .._text import counted
+from ._json import from_plain, to_plain
+from ._match import AnyCharge, Difference, Held, Kind, Step, has_ended, monthly
+from ._product_figures import ZERO, Amount, ProductFigures
+from ._samples import Samples, Sketch, tally
 from ._tables import Row
 
 MOST_PRODUCTS: Final = 2_000  # codes; in a file with more, the column contains something else
@@ -20,15 +23,26 @@ MOST_NEW_NUMBERS: Final = 200
 MOST_SERIES: Final = 200
 MOST_DIGESTS: Final = 400  # runs
 MOST_QUANTITIES: Final = 10_000  # distinct quantities that are counted
+STORED_PRODUCTS: Final = 300
+STORED_GROUPS: Final = 1_000
 OTHERS: Final = "(other codes)"
-ZERO: Final = Decimal(0)
-COUNTS: Final = (
-    "customers", "rows", "skipped_customers", "skipped_rows", "held", "touched", "creations", "ends", "removals",
-    "cleared", "customers_up", "customers_down",
-)  # fmt: skip
-MONEY: Final = ("before", "up", "down", "carried")
 
 
+@attrs.frozen
+class Move:
+    """A price list of a product: the price before it and after it of most charges, and the day of the run."""
+
+    old: Decimal
+    new: Decimal
+    day: date
+
+    @property
+    def ratio(self) -> float:
+        """The new price divided by the old one."""
+        return float(self.new / self.old)
+
+
+@attrs.define
 class Figures:
     """The figures of one planned run. Add each customer while the plan is made, then call `check`.
 
@@ -39,6 +53,7 @@ class Figures:
         source_modified: when the file was last changed, in seconds since 1970; None if that is not known.
         digest: a digest of the file's valid rows in any order, as `Table.digest`; empty if that is not known.
         rejected: rows that were rejected.
+        today: the day of the run.
         customers: customers that were read.
         rows: rows of these customers.
         skipped_customers: customers that were not read, because their rows are the same as in the last run.
@@ -53,28 +68,53 @@ class Figures:
         before: money per month of the existing charges, in major currency units.
         up: money per month that customers will pay more.
         down: money per month that customers will pay less.
+        customers_up: customers that will pay more.
+        customers_down: customers that will pay less.
+        carried: money per month after the last run.
+        numbers: a sketch of the customers in the file.
+        new_numbers: the first new customers.
+        highest: the highest customer number of each series.
+        products: the figures of each product.
+        quantities: how often a quantity is new, less how often it was the old one.
+        quantities_changed: charges whose quantity changes.
+        groups: customers with list changes only, by what changes.
+        samples: the worst rows of each kind.
+        digests: digests of the files of earlier runs.
+        moves: the last price list of each product.
     """
 
-    def __init__(self) -> None:
-        self.ledger = ""
-        self.source_modified: float | None = None
-        self.digest = ""
-        self.rejected = 0
-        self.today = date.min
-        self.customers = self.rows = self.skipped_customers = self.skipped_rows = 0
-        self.held = self.touched = self.new_customers = self.creations = 0
-        self.ends = self.removals = self.cleared = self.customers_up = self.customers_down = 0
-        self.before = self.up = self.down = self.carried = ZERO
-        self.numbers = Sketch()
-        self.new_numbers: list[str] = []
-        self.highest: dict[str, int] = {}  # the highest customer number of each series
-        self.products: dict[str, ProductFigures] = {}
-        self.quantities: Counter[Amount] = Counter()  # how often a quantity is new, less how often it was the old one
-        self.quantities_changed = 0
-        self.groups: Counter[frozenset[str]] = Counter()  # customers with only list changes, by what changes
-        self.samples = Samples()
-        self.digests: list[str] = []  # digests of the files of earlier runs
-        self.moves: dict[str, tuple[str, str, str]] = {}  # product: price from, price to, day of the last new price
+    ledger: str = ""
+    source_modified: float | None = None
+    digest: str = ""
+    rejected: int = 0
+    today: date = date.min
+    customers: int = 0
+    rows: int = 0
+    skipped_customers: int = 0
+    skipped_rows: int = 0
+    held: int = 0
+    touched: int = 0
+    new_customers: int = 0
+    creations: int = 0
+    ends: int = 0
+    removals: int = 0
+    cleared: int = 0
+    customers_up: int = 0
+    customers_down: int = 0
+    before: Decimal = ZERO
+    up: Decimal = ZERO
+    down: Decimal = ZERO
+    carried: Decimal = ZERO
+    numbers: Sketch = attrs.field(factory=Sketch)
+    new_numbers: list[str] = attrs.field(factory=list)
+    highest: dict[str, int] = attrs.field(factory=dict)
+    products: dict[str, ProductFigures] = attrs.field(factory=dict)
+    quantities: Counter[Amount] = attrs.field(factory=Counter)
+    quantities_changed: int = 0
+    groups: Counter[frozenset[str]] = attrs.field(factory=Counter)
+    samples: Samples = attrs.field(factory=Samples)
+    digests: list[str] = attrs.field(factory=list)
+    moves: dict[str, Move] = attrs.field(factory=dict)
 
     def add(self, customer_no: str, rows: list[Row], held: Held, result: Difference, today: date) -> None:
         """Count one customer.
@@ -100,10 +140,8 @@ class Figures:
                 self.held += 1
                 code = charge.product_code
                 product = products[code] if code in products else self.product(code)
-                price = charge.unit_price
-                product.hold(price, charge.vat_rate, charge.quantity or 1)
-                if price is not None:
-                    before += price * (charge.quantity or 1)
+                product.hold(charge.unit_price, charge.vat_rate, charge.quantity or 1)
+                before += monthly(charge)
         self.before += before
         if result.steps:
             self._steps(customer_no, rows, held, result, today)
@@ -150,7 +188,7 @@ class Figures:
                     delta -= _monthly(step.before, today)
                     if not has_ended(step.before, today):
                         self.removals += 1
-                        self._sample("ends_and_removals", step, _monthly(step.before, today), "is removed")
+                        self.samples.add("ends_and_removals", step, _monthly(step.before, today), "is removed")
                 case Kind.UPDATE | Kind.END if step.charge is not None and step.before is not None:
                     delta += _monthly(step.charge, today) - _monthly(step.before, today)
                     changes = self._changed(step, step.before, step.charge, today)
@@ -160,8 +198,8 @@ class Figures:
                 case _:
                     pass
             listed = None
-        if listed and (len(self.groups) < MOST_GROUPS or frozenset(listed) in self.groups):
-            self.groups[frozenset(listed)] += 1
+        if listed:
+            tally(self.groups, frozenset(listed), MOST_GROUPS)
         self._customer(number, rows[0].line if rows else None, len(result.steps), delta, new=new)
 
     def _customer(self, number: str, line: int | None, writes: int, delta: Decimal, *, new: bool) -> None:
@@ -191,19 +229,19 @@ class Figures:
     def _created(self, step: Step, charge: AnyCharge, surplus: list[AnyCharge], today: date, *, existing: bool) -> None:
         if existing:
             self.creations += 1
-            self._sample("new_charges", step, _monthly(charge, today), "is new")
+            self.samples.add("new_charges", step, _monthly(charge, today), "is new")
         self.product(charge.product_code).create(step, charge.unit_price, charge.vat_rate, charge.quantity or 1)
         self._rate(step, None, charge.vat_rate)
         start, end = charge.start_date, charge.end_date
         if start is not None:
             days = (start - today).days
-            self._sample("ahead_days" if days > 0 else "back_days", step, abs(days), "is new and starts on", start)
+            self.samples.add("ahead_days" if days > 0 else "back_days", step, abs(days), "is new and starts on", start)
         if end is not None:
             self._end(step, None, end, today)
         for other in surplus:
             if _one_key_differs(charge, other):
                 told = (other.product_code, "from", other.start_date, "with the same price and text stays")
-                self._sample("doubled", step, 1, "is new, and", *told)
+                self.samples.add("doubled", step, 1, "is new, and", *told)
                 break
 
     def _changed(self, step: Step, before: AnyCharge, charge: AnyCharge, today: date) -> set[str] | None:
@@ -225,9 +263,8 @@ class Figures:
             other = True
             product.change_quantity(step, was, now)
             self.quantities_changed += 1
-            for quantity, by in ((was, -1), (now, 1)):
-                if quantity in self.quantities or len(self.quantities) < MOST_QUANTITIES:
-                    self.quantities[quantity] += by
+            tally(self.quantities, was, MOST_QUANTITIES, -1)
+            tally(self.quantities, now, MOST_QUANTITIES)
         if before.end_date != charge.end_date:
             other = True
             self._end_changed(step, before, charge, today)
@@ -243,31 +280,25 @@ class Figures:
         told = ("end", old, "→", new)
         if old is not None and (new is None or old < today <= new):
             self.cleared += 1
-            self._sample("revivals", step, money, *told)
+            self.samples.add("revivals", step, money, *told)
             if old < today:
-                self._sample("revived", step, (today - old).days, *told)
+                self.samples.add("revived", step, (today - old).days, *told)
         elif new is not None and (old is None or new < old):
             self.ends += 1
-            self._sample("ends_and_removals", step, money, *told)
+            self.samples.add("ends_and_removals", step, money, *told)
         if new is not None:
             self._end(step, old, new, today)
 
     def _end(self, step: Step, old: date | None, new: date, today: date) -> None:
         days = (new - today).days
         if days < 0:
-            self._sample("ends_back", step, -days, "end", old, "→", new)
+            self.samples.add("ends_back", step, -days, "end", old, "→", new)
         elif not (new.year >= 2099 and (new.month, new.day) == (12, 31)):
-            self._sample("end_years", step, days, "end", old, "→", new)
+            self.samples.add("end_years", step, days, "end", old, "→", new)
 
     def _rate(self, step: Step, old: Decimal | None, new: Decimal | None) -> None:
         if new is not None and 0 < new < 1:
-            self._sample("vat_share", step, 1, "VAT", old, "→", new)
-
-    def _sample(self, kind: str, step: Step, score: float | Decimal, *told: object) -> None:
-        score = float(score)
-        worst = self.samples.wanted(kind, score)
-        if worst is not None:
-            worst.put(score, sentence(step, *told))
+            self.samples.add("vat_share", step, 1, "VAT", old, "→", new)
 
     def follow(self, last: Figures | None) -> None:
         """Copy from the last run what later runs need. `check` calls it; a second call changes nothing."""
@@ -310,49 +341,23 @@ class Figures:
         Args:
             samples: whether to include the worst rows; the figures of the last run do not need them.
         """
+        self.numbers.cut()
         largest = sorted(self.products.items(), key=lambda item: (-item[1].held - item[1].created, item[0]))
-        data: dict[str, Any] = {name: getattr(self, name) for name in (*COUNTS, "rejected", "new_customers")}
-        data |= {name: str(getattr(self, name)) for name in MONEY}
-        data |= {"ledger": self.ledger, "source_modified": self.source_modified, "digest": self.digest}
-        data |= {"today": self.today.isoformat(), "numbers": self.numbers.to_json(), "digests": self.digests}
-        data["highest"] = self.highest
-        data["products"] = {code: product.to_json(samples=samples) for code, product in largest[:300]}
-        data["moves"] = {code: list(move) for code, move in self.moves.items()}
-        if samples:
-            data["new_numbers"] = self.new_numbers
-            data["quantities"] = [[str(quantity), count] for quantity, count in self.quantities.items() if count]
-            data["quantities_changed"] = self.quantities_changed
-            data["groups"] = [[sorted(group), count] for group, count in self.groups.most_common(1_000)]
-            data["samples"] = self.samples.to_json()
-        return data
+        products = {code: product if samples else product.stored() for code, product in largest[:STORED_PRODUCTS]}
+        stored = attrs.evolve(self, products=products, groups=Counter(dict(self.groups.most_common(STORED_GROUPS))))
+        if not samples:
+            stored.new_numbers, stored.quantities_changed = [], 0
+            stored.quantities, stored.groups, stored.samples = Counter(), Counter(), Samples()
+        return to_plain(stored)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
+    def from_json(cls, data: Mapping[str, object]) -> Self:
         """Create figures from plain data.
 
         Raises:
-            ValueError, KeyError, TypeError: `to_json` did not make the data.
+            ValueError: `to_json` did not make the data.
         """
-        figures = cls()
-        for name in (*COUNTS, "rejected", "new_customers"):
-            setattr(figures, name, int(data[name]))
-        for name in MONEY:
-            setattr(figures, name, Decimal(data[name]))
-        figures.ledger, figures.digest = str(data["ledger"]), str(data["digest"])
-        modified = data["source_modified"]
-        figures.source_modified = None if modified is None else float(modified)
-        figures.today = date.fromisoformat(data["today"])
-        figures.numbers = Sketch.from_json(data["numbers"])
-        figures.digests = [str(digest) for digest in data["digests"]]
-        figures.highest = {str(series): int(place) for series, place in data["highest"].items()}
-        figures.products = {code: ProductFigures.from_json(product) for code, product in data["products"].items()}
-        figures.moves = {code: (str(old), str(new), str(day)) for code, (old, new, day) in data["moves"].items()}
-        figures.quantities = Counter({Quantity(quantity): int(count) for quantity, count in data.get("quantities", ())})
-        figures.quantities_changed = int(data.get("quantities_changed", 0))
-        figures.new_numbers = [str(number) for number in data.get("new_numbers", ())]
-        figures.groups = Counter({frozenset(group): int(count) for group, count in data.get("groups", ())})
-        figures.samples = Samples.from_json(data.get("samples", {}))
-        return figures
+        return from_plain(cls, data)
 
 
 def series_of(number: str) -> tuple[str, int]:
@@ -362,15 +367,8 @@ def series_of(number: str) -> tuple[str, int]:
     return f"{letters}{'#' * len(digits)}", int(digits or 0)
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun in the right form."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def _monthly(charge: AnyCharge, today: date) -> Decimal:
-    if charge.unit_price is None or has_ended(charge, today):
-        return ZERO
-    return charge.unit_price * (charge.quantity or 1)
+    return ZERO if has_ended(charge, today) else monthly(charge)
 
 
 def _open_surplus(result: Difference, today: date) -> list[AnyCharge]:

@@ -18,11 +18,13 @@ from typing import Final
 
 import attrs
 
-from ._figures import Figures, counted, series_of
+from .._text import counted
+from ._figures import Figures, series_of
 from ._limits import FLOORS, Limits
 from ._price_lists import listed, main_moves, one_rate_is_left, risen_again, taken_back
 from ._product_figures import ProductFigures
-from ._samples import WORST, Sketch, Worst, neighbours
+from ._samples import WORST, Sketch, Worst, neighbours, plain
+from ._stops import Stop, stop_of_rows, stops_of_rows
 
 KNOWN: Final = 5  # charges of a product that are enough to know its usual price
 SURE: Final = 20  # charges of a product that are enough to say that something never happens to it
@@ -33,21 +35,6 @@ ABOVE: Final = 1.25  # times the highest price: a new price above this is odd; a
 BELOW: Final = 0.6
 EXCHANGED, OF_MANY, MANY = 0.1, 0.2, 40  # share of the changed quantities that may be left over when rows exchange them
 GROWTH: Final = 100  # a new number may be at most this far above the highest one
-
-
-@attrs.frozen(kw_only=True)
-class Stop:
-    """A guard that stops the run.
-
-    Attributes:
-        guard: the name of the guard; the name of its limit if it has one.
-        reason: one or two sentences: what is wrong, the numbers, the limit, and what to check.
-        worst: at most five rows as sentences: line, customer, product, before → after.
-    """
-
-    guard: str
-    reason: str
-    worst: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -115,10 +102,8 @@ def _nonsense(run: _Run) -> Iterator[Stop]:
         run, "end_years", 366 * years, f"end more than {years} years from now. To leave the end open, empty the cell."
     )
     yield from _beyond(run, "ends_back", 366 * 10, "end more than 10 years ago. Look at the century.")
-    for field, number in (("ahead_days", 366 * 10), ("back_days", 366 * 50)):
-        worst = figures.samples.of(field)
-        if worst.items and worst.items[-1][0] > number:
-            yield _stop_of_rows(field, worst, number, "start decades away. Look at the year.")
+    for kind, days in (("ahead_days", 366 * 10), ("back_days", 366 * 50)):
+        yield from _beyond(run, kind, days, "start decades away. Look at the year.")
     rejected, rows = figures.rejected, figures.all_rows
     if rejected > FLOORS["rejected_rows"] and rejected > limits.rejected_rows * rows:
         yield Stop(
@@ -135,10 +120,10 @@ def _prices(run: _Run) -> Iterator[Stop]:
     for product in run.figures.products.values():
         of = product.samples.of
         most = float(max(product.most, 1))
-        _take(price, of("ratio"), lambda ratio, _: ratio >= factor)
+        _take(price, of("ratio"), _from(factor))
         _take(sign, of("sign"))
         _take(zero, of("zero"))
-        _take(quantity, of("quantity_down"), lambda ratio, _: ratio >= times)
+        _take(quantity, of("quantity_down"), _from(times))
         _take(quantity, of("quantity_up"), _higher(times, most))
         if product.priced >= KNOWN:
             middle = float(product.median)
@@ -152,27 +137,18 @@ def _prices(run: _Run) -> Iterator[Stop]:
                 _take(sign, of("new_negative"))
             if not product.positive:
                 _take(sign, of("new_positive"))
-    if price.count:
-        yield _stop_of_rows("price_factor", price, factor, "have a unit price {} times as high or as low as before, or "
-                            "as others of the product. Look at the decimal point, and at sorted columns.")  # fmt: skip
-    if sign.count:
-        yield _stop_of_rows("price_sign", sign, 0, "turn a charge into a credit, or a credit into a charge. Look for "
-                            "lost minus signs.")  # fmt: skip
-    if empty.count:
-        yield _stop_of_rows("price_empty", empty, 0, "have no unit price, though every charge of the product has one. "
-                            "The price of the master product would be billed.")  # fmt: skip
-    if zero.count > FLOORS["zero_prices"]:
-        yield _stop_of_rows("price_zero", zero, 0, "get the unit price 0.")
+    yield from stops_of_rows("price_factor", price, factor)
+    yield from stops_of_rows("price_sign", sign)
+    yield from stops_of_rows("price_empty", empty)
+    yield from stops_of_rows("price_zero", zero)
     changed = run.figures.quantities_changed
-    most = (EXCHANGED if changed < MANY else OF_MANY) * changed
-    if changed >= SURE and sum(map(abs, run.figures.quantities.values())) <= most:
+    left = (EXCHANGED if changed < MANY else OF_MANY) * changed
+    if changed >= SURE and sum(map(abs, run.figures.quantities.values())) <= left:
         yield Stop(
             guard="quantities_moved",
             reason=f"{changed:,} rows would have the quantities of one another. Was a column shifted or sorted?",
         )
-    if quantity.count:
-        yield _stop_of_rows("quantity_factor", quantity, times, "have a quantity {} times as high or as low as before, "
-                            "or as others of the product.")  # fmt: skip
+    yield from stops_of_rows("quantity_factor", quantity, times)
 
 
 def _price_ranges(run: _Run) -> Iterator[Stop]:
@@ -185,9 +161,7 @@ def _price_ranges(run: _Run) -> Iterator[Stop]:
         for kind in ("new", "to"):
             _take(found, product.samples.of(f"{kind}_high"), _from(ABOVE * high))
             _take(found, product.samples.of(f"{kind}_low"), _from(-BELOW * low))
-    if found.count:
-        yield _stop_of_rows("price_range", found, 0, "have a unit price far outside those of all other charges of the "
-                            "product.")  # fmt: skip
+    yield from stops_of_rows("price_range", found)
 
 
 def _rates(run: _Run) -> Iterator[Stop]:
@@ -204,14 +178,12 @@ def _rates(run: _Run) -> Iterator[Stop]:
                 _take(unknown, worst)
             elif _is_odd(product, rate) and f"vat {code}" not in run.lists:
                 _take(odd if rate else none, worst)
-    if unknown.count:
-        yield _stop_of_rows("vat_rates", unknown, 0, "have a VAT rate that no charge of the ledger has.")
-    if none.count > FLOORS["vat_of_product"]:
+    yield from stops_of_rows("vat_rates", unknown)
+    if none.count > FLOORS["vat_zero"]:
         _take(odd, none)
     if one_rate_is_left(figures):
         yield Stop(guard="one_vat_rate", reason="All charges would have the same VAT rate, and they do not now.")
-    if odd.count:
-        yield _stop_of_rows("vat_of_product", odd, 0, "have a VAT rate that no charge of the product has.")
+    yield from stops_of_rows("vat_of_product", odd)
 
 
 def _is_odd(product: ProductFigures, rate: Decimal | None) -> bool:
@@ -305,11 +277,13 @@ def _shares(run: _Run) -> Iterator[Stop]:
         earlier = run.last.moves.get(code) if run.last else None
         if earlier is None:
             continue
-        told = f"The unit price of {code} goes from {move[0]} to {move[1]}"
+        told = f"The unit price of {code} goes from {plain(move.old)} to {plain(move.new)}"
         if taken_back(earlier, move, limits):
-            yield Stop(guard="old_prices", reason=f"{told}, as it was before {earlier[2]}. Is the price list old?")
+            yield Stop(guard="old_prices", reason=f"{told}, as it was before {earlier.day}. Is the price list old?")
         elif risen_again(earlier, move, limits):
-            yield Stop(guard="risen_again", reason=f"{told}, and has risen from {earlier[0]} on {earlier[2]} already.")
+            yield Stop(
+                guard="risen_again", reason=f"{told}, and has risen from {plain(earlier.old)} on {earlier.day} already."
+            )
 
 
 def _customers(run: _Run) -> Iterator[Stop]:
@@ -346,10 +320,7 @@ def _rows_of_nights(run: _Run) -> Iterator[Stop]:
     yield from _beyond(run, "ahead_days", ahead, f"are new and start more than {ahead} days from now.")
     yield from _beyond(run, "ends_back", back, f"get an end before {day}. What was billed since would be paid back.")
     yield from _beyond(run, "revived", back, f"go on though they ended before {day}.")
-    doubled = figures.samples.of("doubled")
-    if doubled.count:
-        yield _stop_of_rows("doubled", doubled, 0, "are new, while the same charge with another product code or start "
-                            "stays and is in no row: both would be billed.")  # fmt: skip
+    yield from stops_of_rows("doubled", figures.samples.of("doubled"))
     known = {code for code, product in figures.products.items() if product.held}
     known |= set(run.last.products) if run.last else set()
     new = sorted(code for code in figures.products if code not in known)
@@ -366,7 +337,7 @@ def _beyond(run: _Run, guard: str, limit: float, told: str) -> Iterator[Stop]:
     found = Worst()
     _take(found, run.figures.samples.of(guard), lambda score, _: score > limit)
     if found.count:
-        yield _stop_of_rows(guard, found, limit, told)
+        yield stop_of_rows(guard, found, limit, told)
 
 
 def _take(target: Worst, source: Worst, allowed: Callable[[float, float], bool] | None = None) -> None:
@@ -385,15 +356,6 @@ def _from(least: float) -> Callable[[float, float], bool]:
 def _higher(times: float, most: float) -> Callable[[float, float], bool]:
     """Return the condition for a quantity that grows by a factor to above the product's highest."""
     return lambda ratio, quantity: ratio >= times and quantity > most
-
-
-def _stop_of_rows(guard: str, worst: Worst, limit: float, told: str) -> Stop:
-    number = counted(worst.count, "row") if worst.count < WORST else f"{worst.count:,} or more rows"
-    if worst.count == 1:
-        verb, space, rest = told.partition(" ")
-        told = f"{ {'have': 'has', 'go': 'goes', 'are': 'is'}.get(verb, verb + 's') }{space}{rest}"
-    reason = f"{number} {told.format(f'{limit:g}')}" if "{}" in told else f"{number} {told}"
-    return Stop(guard=guard, reason=reason, worst=worst.sentences())
 
 
 def _percent(share: float) -> str:

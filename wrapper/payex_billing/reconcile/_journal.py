@@ -13,16 +13,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-import attrs
+import msgspec
 
 from ..errors import BillingError
 from ..models import LostCreation, NaturalKey
-from ._json import step_from_json, step_to_json
 from ._match import Kind, Step
 from ._private import make_private
 from ._records import Done, Intent, RemovalFailed, Result
 
-_VERSION = 3
+_VERSION = 4
 _DAY = 86_400.0  # seconds
 _WRITTEN = (Result.DONE.value, Result.CREATED.value)
 _SCHEMA = f"""
@@ -73,10 +72,9 @@ class Journal:
             path = path.resolve()  # SQLite would name its other files after the link
             make_private(path)
             self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-        except OSError as error:
-            raise JournalError(f"{self.path}: cannot be used as a journal: {error.strerror or error}") from None
-        except sqlite3.Error as error:
-            raise JournalError(f"{self.path}: cannot be used as a journal: {error}") from None
+        except (OSError, sqlite3.Error) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise JournalError(f"{self.path}: cannot be used as a journal: {reason}") from None
         try:
             self._open()
         except BaseException:
@@ -193,7 +191,7 @@ class Journal:
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     self._run, self._plan, step.customer_no, position, step.kind.value, step.line,
-                    json.dumps(step_to_json(step)), json.dumps(sorted(known)), self._now() + self._limit,
+                    json.dumps(msgspec.to_builtins(step)), json.dumps(sorted(known)), self._now() + self._limit,
                 ),
             )  # fmt: skip
         return int(cursor.lastrowid or 0)
@@ -226,28 +224,30 @@ class Journal:
 
     def _intents(self, condition: str, values: tuple[Any, ...]) -> list[Intent]:
         query = f"SELECT id, position, step, known, sent, result, charge FROM intent WHERE {condition} ORDER BY id"
-        return [self._intent(*record) for record in self._db.execute(query, values)]
-
-    def _intent(
-        self, number: int, position: int, step: str, known: str, sent: float, result: str | None, charge: str | None
-    ) -> Intent:
-        noted = step_from_json(json.loads(step))
-        lost = None
-        if noted.kind is Kind.CREATE and noted.charge is not None:
-            key = NaturalKey(
-                customer_no=noted.customer_no, subscription_no=noted.subscription_no, charge=noted.charge.to_charge()
+        intents = []
+        for number, position, text, known, sent, result, charge_id in self._db.execute(query, values):
+            step = msgspec.convert(json.loads(text), Step)
+            intents.append(
+                Intent(
+                    id=number,
+                    position=position,
+                    step=step,
+                    lost=self._lost(step, known, sent),
+                    result=None if result is None else Result(result),
+                    charge_id=charge_id,
+                )
             )
-            # If the clock was ahead at a crash, the next run must not wait until that time.
-            sent_at = min(sent, self._opened_at + self._limit)
-            lost = LostCreation(key=key, sent_at=sent_at, known=json.loads(known), ledger=self._ledger)
-        return Intent(
-            id=number,
-            position=position,
-            step=noted,
-            lost=lost,
-            result=None if result is None else Result(result),
-            charge_id=charge,
+        return intents
+
+    def _lost(self, step: Step, known: str, sent: float) -> LostCreation | None:
+        if step.kind is not Kind.CREATE or step.charge is None:
+            return None
+        key = NaturalKey(
+            customer_no=step.customer_no, subscription_no=step.subscription_no, charge=step.charge.to_charge()
         )
+        # If the clock was ahead at a crash, the next run must not wait until that time.
+        sent_at = min(sent, self._opened_at + self._limit)
+        return LostCreation(key=key, sent_at=sent_at, known=json.loads(known), ledger=self._ledger)
 
     def written_lines(self, customer_no: str) -> frozenset[int]:
         """Return the lines of a customer's rows that this run has written so far."""
@@ -265,7 +265,7 @@ class Journal:
     def finish_customer(self, customer_no: str, done: Done) -> None:
         """Note that the run has finished a customer."""
         failed = json.dumps(done.failed) if done.failed else None
-        not_removed = json.dumps([attrs.asdict(each) for each in done.not_removed]) if done.not_removed else None
+        not_removed = json.dumps(msgspec.to_builtins(done.not_removed)) if done.not_removed else None
         with self._sentence():
             self._db.execute(
                 "INSERT OR REPLACE INTO customer VALUES (?, ?, ?, ?, ?, ?)",
@@ -287,7 +287,7 @@ class Journal:
         query = "SELECT failed, not_removed FROM customer WHERE run = ? AND coalesce(failed, not_removed) IS NOT NULL"
         for lines, removals in self._db.execute(query, (self._run,)):
             failed |= {int(line): reason for line, reason in json.loads(lines or "{}").items()}
-            not_removed += [RemovalFailed(**plain) for plain in json.loads(removals or "[]")]
+            not_removed += msgspec.convert(json.loads(removals or "[]"), list[RemovalFailed])
         return Done(unchanged=unchanged, applied=applied, failed=failed, not_removed=tuple(not_removed))
 
     def steps(self) -> dict[str, int]:

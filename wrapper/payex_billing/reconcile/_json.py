@@ -1,65 +1,52 @@
-"""Steps as plain JSON, for plans and journals."""
+"""Steps and figures as plain JSON, for plans, journals and the figures of the last run. msgspec checks the types.
+
+A `Decimal` is text, so that no digit is lost. A mapping whose keys JSON does not have is a list of pairs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import date
-from decimal import Decimal
-from typing import Any
+from collections import Counter
+from typing import Any, TypeVar, get_args, get_origin
 
-from .._schema import Kind
-from ..models import CONTENT
-from ._columns import PROPERTIES
-from ._match import Content, Step
-from ._match import Kind as StepKind
+import attrs
+import msgspec
 
-_READ: dict[Kind, Callable[[str], Any]] = {Kind.DECIMAL: Decimal, Kind.DATE: date.fromisoformat}
-_KINDS = {name: _READ[known.kind] for name, known in PROPERTIES.items() if known.kind in _READ}
+K = TypeVar("K")
+V = TypeVar("V")
+T = TypeVar("T")
 
 
-def step_to_json(step: Step) -> dict[str, Any]:
-    """Return a step as plain JSON. Money is text, so that no digit is lost."""
-    plain: dict[str, Any] = {
-        "kind": step.kind.value,
-        "customer": step.customer_no,
-        "subscription": step.subscription_no,
-        "charge": _content_to_json(step.charge),
-        "before": _content_to_json(step.before),
-        "id": step.charge_id,
-        "line": step.line,
-    }
-    return {name: value for name, value in plain.items() if value is not None}
+class Pairs(dict[K, V]):
+    """A mapping with keys such as None, which JSON does not have."""
 
 
-def step_from_json(plain: Mapping[str, Any]) -> Step:
-    """Return the step that `step_to_json` wrote.
+def to_plain(value: attrs.AttrsInstance) -> dict[str, Any]:
+    """Return an attrs object as plain JSON. A field that has its default is left out."""
+    plain = attrs.asdict(value, filter=_is_set, value_serializer=_serialized)
+    return msgspec.to_builtins(plain)  # type: ignore[no-any-return]
+
+
+def from_plain(kind: type[T], plain: object) -> T:
+    """Return the object that `to_plain` wrote.
 
     Raises:
-        ValueError, KeyError, TypeError: the data is not a step.
+        ValueError, KeyError, TypeError: the data is not such an object.
     """
-    return Step(
-        kind=StepKind(plain["kind"]),
-        customer_no=plain["customer"],
-        subscription_no=plain.get("subscription"),
-        charge=_content_from_json(plain.get("charge")),
-        before=_content_from_json(plain.get("before")),
-        charge_id=plain.get("id"),
-        line=plain.get("line"),
-    )
+    return msgspec.convert(plain, kind, str_keys=True, dec_hook=_from_pairs)
 
 
-def _content_to_json(content: Content | None) -> dict[str, Any] | None:
-    if content is None:
-        return None
-    values = {name: getattr(content, name) for name in CONTENT}
-    return {
-        name: str(value) if isinstance(value, Decimal) else value.isoformat() if isinstance(value, date) else value
-        for name, value in values.items()
-        if value is not None
-    }
+def _is_set(field: attrs.Attribute[Any], value: object) -> bool:
+    default: Any = field.default
+    return bool(value != (default.factory() if isinstance(default, attrs.Factory) else default))  # type: ignore[arg-type]
 
 
-def _content_from_json(plain: Mapping[str, Any] | None) -> Content | None:
-    if plain is None:
-        return None
-    return Content(**{name: _KINDS[name](value) if name in _KINDS else value for name, value in plain.items()})
+def _serialized(_owner: object, _field: object, value: object) -> object:
+    return list(value.items()) if isinstance(value, Counter | Pairs) else value
+
+
+def _from_pairs(kind: Any, pairs: Any) -> Any:
+    """Return the mapping of a list of pairs: `kind` is a `Pairs[K, V]` or a `Counter[K]`."""
+    key, *values = get_args(kind)
+    value = values[0] if values else int
+    mapping: Any = get_origin(kind)
+    return mapping({from_plain(key, each): from_plain(value, other) for each, other in pairs})

@@ -6,7 +6,6 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from ._cells import Fault, as_text
 from ._columns import Header, TableError
 from ._staging import Staging
 from ._text_files import TextFile
@@ -40,13 +39,7 @@ def stage(file: TextFile, header: Header, staging: Staging, sign: str) -> None:
                 broken = broken or f"line {number} {rule}"
                 staging.add_broken(number, [text], rule)
                 continue
-            for key in row:
-                if key not in known:
-                    known[key] = header.add(key)
-            cells: list[str | Fault] = [""] * len(known)
-            for key, value in row.items():
-                cells[known[key]] = as_text(value, header.kinds[known[key]], sign)
-            staging.add(number, cells)
+            staging.add_mapping(number, row, known, sign)
     if broken and not known:
         raise TableError(f"{file.name}: {broken}")
     if not known:

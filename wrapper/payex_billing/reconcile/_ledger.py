@@ -128,18 +128,14 @@ class Memory:
             sent: the fields that were sent, or left out of a creation, with their values.
             charge: the charge as the server shows it.
         """
+        empty = [name for name in OF_MASTER if name in sent and sent[name] is None]
         with suppress(sqlite3.Error):  # a value that is not stored is only sent empty once more
-            self._learn(charge_id, sent, charge)
-
-    def _learn(self, charge_id: str, sent: Mapping[str, Any], charge: AnyCharge) -> None:
-        for name in OF_MASTER:
-            if name not in sent or sent[name] is not None:
-                continue
-            value = getattr(charge, name)
-            if value is None or value == "":
-                self._db.execute("DELETE FROM shown WHERE charge = ? AND field = ?", (charge_id, name))
-            else:
-                self._db.execute("INSERT OR REPLACE INTO shown VALUES (?, ?, ?)", (charge_id, name, text_of(value)))
+            for name in empty:
+                value = getattr(charge, name)
+                if value is None or value == "":
+                    self._db.execute("DELETE FROM shown WHERE charge = ? AND field = ?", (charge_id, name))
+                else:
+                    self._db.execute("INSERT OR REPLACE INTO shown VALUES (?, ?, ?)", (charge_id, name, text_of(value)))
 
     def last_run(self, shard: Shard | None) -> dict[str, Any] | None:
         """Return the figures of the last finished run of this shard; None without one."""
@@ -153,13 +149,11 @@ class Memory:
         Raises:
             Refused: the figures cannot be written.
         """
+        record = str(shard or ""), json.dumps(figures)
         try:
-            self._keep(shard, figures)
+            self._db.execute("INSERT OR REPLACE INTO last_run VALUES (?, ?)", record)
         except sqlite3.Error as error:
             raise Refused(f"the figures of the run cannot be kept: {error}") from None
-
-    def _keep(self, shard: Shard | None, figures: Mapping[str, Any]) -> None:
-        self._db.execute("INSERT OR REPLACE INTO last_run VALUES (?, ?)", (str(shard or ""), json.dumps(figures)))
 
     def close(self) -> None:
         """Close the file."""

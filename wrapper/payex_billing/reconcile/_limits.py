@@ -21,8 +21,8 @@ FLOORS: Final = {
     "new_customers": 3,
     "ends_and_removals": 15,
     "revivals": 2,
-    "zero_prices": 3,
-    "vat_of_product": 3,  # charges that get the rate 0, such as for a customer abroad
+    "price_zero": 3,
+    "vat_zero": 3,  # charges that get the rate 0, such as for a customer abroad
     "new_charges": 10,
     "rows_gone": 8,
     "rejected_rows": 10,

@@ -287,17 +287,6 @@ def text_of(value: object) -> str:
     return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
 
 
-def money(charges: Iterable[AnyCharge], today: date) -> tuple[Decimal, int]:
-    """Return the monthly amount of charges, and the number of charges without a price of their own.
-
-    A charge counts if it has not ended before `today`. Charges without a price add nothing to the amount.
-    """
-    total, without = Decimal(0), 0
-    for charge in charges:
-        if has_ended(charge, today):
-            continue
-        if charge.unit_price is None:
-            without += 1
-        else:
-            total += charge.unit_price * (charge.quantity or 1)
-    return total, without
+def monthly(charge: AnyCharge) -> Decimal:
+    """Return the monthly amount of a charge; 0 if its price is that of the master product."""
+    return Decimal(0) if charge.unit_price is None else charge.unit_price * (charge.quantity or 1)

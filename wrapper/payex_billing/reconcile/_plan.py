@@ -12,25 +12,28 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Self
 
 import attrs
+import msgspec
 
 from ..errors import BillingError
 from ..models import CONTENT, RecurringProduct
 from ._columns import REASON
 from ._figures import Figures
-from ._json import step_from_json, step_to_json
-from ._match import Held, Kind, Level, Shown, Step, content_of, difference, has_ended, money, nothing_shown
+from ._json import Pairs, from_plain
+from ._match import Held, Kind, Level, Shown, Step, content_of, difference, has_ended, nothing_shown
 from ._private import make_private, open_private
 from ._sources import TableError
 from ._tables import Row
 from ._validation import COLUMNS
 
-FORMAT = "payex-billing plan 3"
+FORMAT = "payex-billing plan 4"
 _IN_MEMORY = 1024 * 1024  # bytes of a plan that stay in memory; a larger plan goes to disk
 _CHUNK = 1 << 20
 _NO_STEPS = b'"steps": []'  # cannot be in a text, because a text has its quotes escaped
+# Fields of a plan that are read from its customers, or written in another way.
+_NOT_IN_HEAD = ("customers", "counts", "surplus", "unfinished", "figures")
 
 
 @attrs.frozen(kw_only=True)
@@ -54,7 +57,7 @@ class PlannedCustomer:
     exists: bool
     levels: tuple[Level, ...]
     whole: bool
-    digests: Mapping[Level, Mapping[str, str]]
+    digests: Pairs[Level, dict[str, str]]
     unchanged: tuple[int, ...]
     steps: tuple[Step, ...]
     surplus: int = 0
@@ -71,24 +74,20 @@ def digest_of(charge: RecurringProduct) -> str:
     return hashlib.sha256(repr(content_of(charge)).encode()).hexdigest()[:16]
 
 
-def digests_of(held: Held) -> dict[Level, dict[str, str]]:
+def digests_of(held: Held) -> Pairs[Level, dict[str, str]]:
     """Return a digest of each charge, by level and id."""
-    return {level: {charge.id: digest_of(charge) for charge in charges} for level, charges in held.charges.items()}
+    return Pairs(
+        {level: {charge.id: digest_of(charge) for charge in charges} for level, charges in held.charges.items()}
+    )
 
 
 def _to_line(planned: PlannedCustomer) -> bytes:
-    plain = attrs.asdict(planned, recurse=False)
-    plain["digests"] = list(planned.digests.items())  # a JSON key cannot be null
-    plain["steps"] = [step_to_json(step) for step in planned.steps]
-    return (json.dumps(plain, ensure_ascii=False) + "\n").encode()
+    plain = attrs.asdict(planned, recurse=False) | {"digests": list(planned.digests.items())}
+    return (json.dumps(msgspec.to_builtins(plain), ensure_ascii=False) + "\n").encode()
 
 
 def _from_line(line: bytes) -> PlannedCustomer:
-    plain = json.loads(line)
-    tuples: dict[str, Any] = {name: tuple(plain.pop(name)) for name in ("levels", "unchanged", "suspicious")}
-    steps = tuple(map(step_from_json, plain.pop("steps")))
-    digests = {level: dict(charges) for level, charges in plain.pop("digests")}
-    return PlannedCustomer(steps=steps, digests=digests, **tuples, **plain)
+    return from_plain(PlannedCustomer, json.loads(line))
 
 
 class PlannedCustomers:
@@ -185,8 +184,6 @@ class Plan:
         held: existing charges of these customers.
         surplus: existing charges of these customers that are in no row.
         counts: steps by kind.
-        before: major currency units per month of the existing charges that have prices of their own.
-        after: the same after the plan is applied.
         without_price: charges of the table that take their price from the master product.
         unfinished: customers with a row that failed.
         figures: the input of the guards.
@@ -206,11 +203,19 @@ class Plan:
     surplus: int = 0
     customers: PlannedCustomers = attrs.field(factory=PlannedCustomers)
     counts: Counter[str] = attrs.field(factory=Counter)
-    before: Decimal = Decimal(0)
-    after: Decimal = Decimal(0)
     without_price: int = 0
     unfinished: set[str] = attrs.field(factory=set, eq=False)
     figures: Figures = attrs.field(factory=Figures, eq=False)
+
+    @property
+    def before(self) -> Decimal:
+        """Major currency units per month of the existing charges that have prices of their own."""
+        return self.figures.before
+
+    @property
+    def after(self) -> Decimal:
+        """The same after the plan is applied."""
+        return self.figures.before + self.figures.up - self.figures.down
 
     @property
     def changes(self) -> int:
@@ -256,7 +261,7 @@ class Plan:
             exists=found.exists,
             levels=tuple(dict.fromkeys(row.subscription_no for row in rows)),
             whole=prune,
-            digests=digests_of(found) if result.steps else {},
+            digests=digests_of(found) if result.steps else Pairs(),
             unchanged=unchanged,
             steps=result.steps,
             surplus=len(result.surplus),
@@ -265,13 +270,9 @@ class Plan:
         self.applied_before += len(result.unchanged) - len(unchanged)
         self.customers.append(planned)
         self._count(planned)
-        everything = [charge for charges in found.charges.values() for charge in charges]
-        self.held += len(everything)
-        before, _ = money(everything, today)
-        after, without = money([*result.wanted, *(() if prune else (each for _, each in result.surplus))], today)
-        self.before += before
-        self.after += after
-        self.without_price += without
+        self.held += sum(map(len, found.charges.values()))
+        after = [*result.wanted, *(() if prune else (charge for _, charge in result.surplus))]
+        self.without_price += sum(charge.unit_price is None and not has_ended(charge, today) for charge in after)
         return planned
 
     def _count(self, planned: PlannedCustomer) -> None:
@@ -290,29 +291,16 @@ class Plan:
 
     def write(self, path: Path) -> None:
         """Write the plan as JSON Lines, for review and for a later `apply`."""
+        plain = attrs.asdict(self, recurse=False, filter=attrs.filters.exclude(*_NOT_IN_HEAD))
         head = {
             "format": FORMAT,
             "customers": len(self.customers),
             "digest": self.customers.digest,
-            "ledger": self.ledger,
-            "prune": self.prune,
-            "columns": self.columns,
-            "is_part": self.is_part,
-            "rows": self.rows,
-            "rejected": self.rejected,
-            "failed": self.failed,
-            "held": self.held,
-            "unchanged": self.unchanged,
-            "at_rest": self.at_rest,
-            "applied_before": self.applied_before,
-            "before": str(self.before),
-            "after": str(self.after),
-            "without_price": self.without_price,
-            "figures": self.figures.to_json(),
+            "plan": plain | {"figures": self.figures.to_json()},
         }
         make_private(path)
         with path.open("wb") as file:
-            file.write(json.dumps(head).encode() + b"\n")
+            file.write(json.dumps(head, default=str).encode() + b"\n")
             file.writelines(self.customers.raw())
 
     def write_rejects(self, path: Path, reasons: Mapping[int, str]) -> None:
@@ -362,14 +350,8 @@ class Plan:
         head = json.loads(file.readline() or "null")
         if not isinstance(head, dict) or head.get("format") != FORMAT:
             raise TableError(f"{path}: is not a plan of this version")
-        plan = cls(ledger=head["ledger"], prune=head["prune"], rows=head["rows"], is_part=head["is_part"])
-        plan.columns = tuple(head["columns"])
-        plan.rejected = {int(line): reason for line, reason in head["rejected"].items()}
-        plan.failed = {int(line): reason for line, reason in head["failed"].items()}
-        plan.held, plan.applied_before = head["held"], head["applied_before"]
-        plan.before, plan.after = Decimal(head["before"]), Decimal(head["after"])
-        plan.without_price = head["without_price"]
-        plan.figures = Figures.from_json(head["figures"])
+        plan = from_plain(cls, head["plan"])
+        unchanged, at_rest = plan.unchanged, plan.at_rest  # they include customers that the plan does not have
         plan.customers = PlannedCustomers(file, file.tell())
         for planned in plan.customers.read_to_end():
             plan._count(planned)
@@ -378,7 +360,7 @@ class Plan:
                 f"{path}: is not a whole plan: it has {len(plan.customers)} of {head['customers']} customers, "
                 "or was changed. Make a new plan"
             )
-        plan.unchanged, plan.at_rest = head["unchanged"], head["at_rest"]
+        plan.unchanged, plan.at_rest = unchanged, at_rest
         return plan
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ import attrs
 from ..errors import BillingError
 from ._match import Level, Shown, nothing_shown
 from ._plan import Plan
-from ._pool import Brake, Later, Pool
+from ._pool import Brake, Pool
 from ._reading import held
 from ._tables import Row, Table
 
@@ -29,12 +29,10 @@ class Resolved:
 
     Attributes:
         blocked: the reason why a level must not be written, by level.
-        later: how long to wait before the next look-up can decide; None if no wait is needed.
         written: lines of rows that the interrupted run has already written.
     """
 
     blocked: Mapping[Level, str] = attrs.field(factory=dict)
-    later: Later | None = None
     written: frozenset[int] = frozenset()
 
 
@@ -46,6 +44,7 @@ async def nothing_open(customer_no: str) -> Resolved:
     return Resolved()
 
 
+@attrs.define(eq=False)
 class Planner:
     """Planner of the customers of a table.
 
@@ -58,32 +57,28 @@ class Planner:
         brake: decides what happens after a call that does not reach the server.
         today: the current date.
         on_progress: called with `planning`, the number of planned rows, and the number of all rows.
+
+    Attributes:
+        result: the plan so far.
     """
 
-    def __init__(
-        self,
-        billing: AsyncBilling,
-        table: Table,
-        *,
-        prune: bool,
-        brake: Brake,
-        shown: Shown = nothing_shown,
-        resolve: Resolve = nothing_open,
-        today: date | None = None,
-        on_progress: Progress | None = None,
-    ) -> None:
-        self.result = Plan(ledger=billing.settings.ledger, prune=prune)
-        self._billing = billing
-        self._table = table
+    _billing: AsyncBilling
+    _table: Table
+    _prune: bool = attrs.field(alias="prune", kw_only=True)
+    _brake: Brake = attrs.field(alias="brake", kw_only=True)
+    _shown: Shown = attrs.field(default=nothing_shown, alias="shown", kw_only=True)
+    _resolve: Resolve = attrs.field(default=nothing_open, alias="resolve", kw_only=True)
+    _today: date = attrs.field(factory=date.today, alias="today", kw_only=True)
+    _on_progress: Progress | None = attrs.field(default=None, alias="on_progress", kw_only=True)
+    result: Plan = attrs.field(init=False)
+    _unsure: set[str] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Ask the table what it does not know."""
+        self.result = Plan(ledger=self._billing.settings.ledger, prune=self._prune)
         # A rejected row may ask for any charge of its customer, or of an unknown customer.
-        self._prune = prune and not table.rejected_without_customer
-        self._unsure = table.with_rejected_rows()
-        self._shown = shown
-        self._resolve = resolve
-        self._brake = brake
-        self._today = today or date.today()
-        self._on_progress = on_progress
-        self._rows = table.total
+        self._prune = self._prune and not self._table.rejected_without_customer
+        self._unsure = self._table.with_rejected_rows()
 
     async def run(self, where: str, concurrency: int, stop: asyncio.Event) -> Plan:
         """Plan the rows that meet an SQL condition.
@@ -94,22 +89,17 @@ class Planner:
         await Pool[Customer](concurrency, stop, self._brake).run(self._table.rows(where), self._one)
         return self.result
 
-    async def _one(self, customer: Customer) -> Later | None:
+    async def _one(self, customer: Customer) -> None:
         number, rows = customer
         resolved = await self._resolve(number)
-        if resolved.later is not None:
-            return resolved.later
         prune = self._prune and number not in self._unsure and not resolved.blocked
-        try:
-            state = await held(self._billing, number, {row.subscription_no for row in rows}, everything=prune)
-        except BillingError as error:
-            later = self._brake.failed(number, error)
-            if later is None:
-                self.result.failed |= {row.line: said(error) for row in rows}
-                self.result.unfinished.add(number)
-                self._count(rows)
-            return later
-        self._brake.release()
+        levels = {row.subscription_no for row in rows}
+        state = await self._brake.judged(number, held(self._billing, number, levels, everything=prune))
+        if isinstance(state, BillingError):
+            self.result.failed |= {row.line: said(state) for row in rows}
+            self.result.unfinished.add(number)
+            self._count(rows)
+            return
         failed = {
             row.line: resolved.blocked[row.subscription_no] for row in rows if row.subscription_no in resolved.blocked
         }
@@ -121,12 +111,11 @@ class Planner:
             prune=prune, today=self._today, shown=self._shown, written=resolved.written,
         )  # fmt: skip
         self._count(rows)
-        return None
 
     def _count(self, rows: list[Row]) -> None:
         self.result.rows += len(rows)
         if self._on_progress is not None:
-            self._on_progress("planning", self.result.rows, self._rows)
+            self._on_progress("planning", self.result.rows, self._table.total)
 
 
 def said(error: BillingError) -> str:

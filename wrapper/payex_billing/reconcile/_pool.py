@@ -41,11 +41,16 @@ class Stopped(BillingError):
     """The run stopped, because no further customer could be done. The same command continues it."""
 
 
-@attrs.frozen
-class Later:
-    """The number of seconds that an item must wait before the next try. The other items continue."""
+class Later(Exception):
+    """The work of an item must wait before the next try. The other items continue.
 
-    seconds: float
+    Attributes:
+        seconds: how long to wait.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
 
 
 def got_through(error: BillingError) -> bool:
@@ -60,6 +65,7 @@ def may_pass(error: BillingError) -> bool:
     return not isinstance(error, FOR_ALL) and (isinstance(error, ServerFailed) or not got_through(error))
 
 
+@attrs.define(eq=False)
 class Brake:
     """Rules for calls that did not get through to the server, or that the server failed to answer.
 
@@ -74,26 +80,24 @@ class Brake:
         patience: seconds to wait for a server that cannot be reached.
         notice: called with a sentence when all work starts to wait.
         now: a monotonic clock.
+
+    Attributes:
+        is_on: whether all work waits.
+        turn: one customer at a time is tried while all work waits.
     """
 
-    def __init__(
-        self,
-        patience: float = PATIENCE,
-        *,
-        notice: Callable[[str], object] | None = None,
-        now: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.is_on = False  # whether all work waits
-        self.turn = asyncio.Lock()  # one customer at a time is tried while all work waits
-        self._patience = patience
-        self._notice = notice
-        self._now = now
-        self._in_a_row = 0
-        self._errors_in_a_row = 0  # of a server that responds
-        self._since = 0.0
-        self._pauses = 0
-        self._releases = 0
-        self._tries: dict[str, tuple[int, int]] = {}  # tries by customer, and the releases at the last try
+    _patience: float = PATIENCE
+    _notice: Callable[[str], object] | None = attrs.field(default=None, alias="notice", kw_only=True)
+    _now: Callable[[], float] = attrs.field(default=time.monotonic, alias="now", kw_only=True)
+    is_on: bool = attrs.field(default=False, init=False)
+    turn: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
+    _in_a_row: int = attrs.field(default=0, init=False)
+    _errors_in_a_row: int = attrs.field(default=0, init=False)  # of a server that responds
+    _since: float = attrs.field(default=0.0, init=False)
+    _pauses: int = attrs.field(default=0, init=False)
+    _releases: int = attrs.field(default=0, init=False)
+    # By customer: the tries, and the releases at the last try.
+    _tries: dict[str, tuple[int, int]] = attrs.field(factory=dict, init=False)
 
     def release(self, customer_no: str | None = None) -> None:
         """Record a call that got through; with a customer, a write to that customer."""
@@ -106,6 +110,23 @@ class Brake:
         self._in_a_row = 0
         self.is_on = False
         self._releases += 1
+
+    async def judged(self, customer_no: str, reading: Awaitable[T]) -> T | BillingError:
+        """Await a call that reads a customer. Return its result, or the error with which the customer fails.
+
+        Raises:
+            Later: the call may succeed later.
+            Stopped: no further customer can be done.
+        """
+        try:
+            result = await reading
+        except BillingError as error:
+            later = self.failed(customer_no, error)
+            if later is not None:
+                raise later from error
+            return error
+        self.release()
+        return result
 
     def failed(self, customer_no: str, error: BillingError) -> Later | None:
         """Decide after a failed call: return when to try the customer again, or None to let the row fail.
@@ -158,7 +179,7 @@ class Brake:
 class Pool(Generic[T]):
     """A pool of workers that process many items at once.
 
-    Workers take items from an iterator, so that a million items need no memory. An item whose work returns `Later` is
+    Workers take items from an iterator, so that a million items need no memory. An item whose work raises `Later` is
     parked.
 
     Args:
@@ -177,9 +198,7 @@ class Pool(Generic[T]):
         self._wake = asyncio.Event()
         self._error: BillingError | None = None
 
-    async def run(
-        self, items: Iterable[T], work: Callable[[T], Awaitable[Later | None]], *, first_alone: bool = True
-    ) -> None:
+    async def run(self, items: Iterable[T], work: Callable[[T], Awaitable[None]], *, first_alone: bool = True) -> None:
         """Do the work of each item.
 
         Args:
@@ -211,7 +230,7 @@ class Pool(Generic[T]):
     def _is_ended(self) -> bool:
         return self._stop.is_set() or self._error is not None
 
-    async def _worker(self, source: Iterator[T], work: Callable[[T], Awaitable[Later | None]]) -> None:
+    async def _worker(self, source: Iterator[T], work: Callable[[T], Awaitable[None]]) -> None:
         while not self._is_ended:
             if await self._one(source, work):
                 continue
@@ -221,7 +240,7 @@ class Pool(Generic[T]):
             if not (self._ready or self._is_ended):
                 await self._wake.wait()
 
-    async def _one(self, source: Iterator[T], work: Callable[[T], Awaitable[Later | None]]) -> bool:
+    async def _one(self, source: Iterator[T], work: Callable[[T], Awaitable[None]]) -> bool:
         """Process one item; return whether there was one."""
         if self._brake.is_on:
             async with self._brake.turn:
@@ -239,7 +258,7 @@ class Pool(Generic[T]):
             await asyncio.wait_for(self._stop.wait(), self._brake.pause())
         return True
 
-    async def _next(self, source: Iterator[T], work: Callable[[T], Awaitable[Later | None]]) -> bool:
+    async def _next(self, source: Iterator[T], work: Callable[[T], Awaitable[None]]) -> bool:
         if self._is_ended:
             return False
         if self._ready:
@@ -248,17 +267,19 @@ class Pool(Generic[T]):
             item = following
         else:
             return False
+        seconds: float | None = None
         self._active += 1
         try:
-            later = await work(item)
+            await work(item)
+        except Later as later:
+            seconds = later.seconds
         except Stopped as error:
             self._error = self._error or error
-            later = None
         finally:
             self._active -= 1
-        if later is not None and not self._is_ended:
+        if seconds is not None and not self._is_ended:
             self._parked += 1
-            asyncio.get_running_loop().call_later(later.seconds, self._unpark, item)
+            asyncio.get_running_loop().call_later(seconds, self._unpark, item)
         else:
             self._wake.set()  # workers that wait for the last active one can end
         return True

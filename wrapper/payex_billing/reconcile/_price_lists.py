@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from ._figures import Figures
+from ._figures import Figures, Move
 from ._limits import Limits
-from ._product_figures import ProductFigures, plain
+from ._product_figures import ProductFigures
 
 ALIKE: Final = 0.9  # lowest share of the changes of a product that are of one kind
 COVERED: Final = 0.5  # lowest share of the product's charges that change
@@ -110,30 +109,23 @@ def _are_a_list(pairs: dict[tuple[Any, Any], int], changed: int, held: Callable[
     )
 
 
-def main_moves(figures: Figures, found: set[str]) -> dict[str, tuple[str, str, str]]:
-    """Return the main old price, the main new price and the day, by product with a list change."""
-    day = figures.today.isoformat()
-    moves: dict[str, tuple[str, str, str]] = {}
+def main_moves(figures: Figures, found: set[str]) -> dict[str, Move]:
+    """Return the main change of the price, by product with a list change."""
+    moves: dict[str, Move] = {}
     for code, product in figures.products.items():
         if f"price {code}" in found and product.moves:
             (old, new), _ = product.moves.most_common(1)[0]
-            moves[code] = (plain(old), plain(new), day)
+            moves[code] = Move(old, new, figures.today)
     return moves
 
 
-def taken_back(earlier: tuple[str, str, str], move: tuple[str, str, str], limits: Limits) -> bool:
+def taken_back(earlier: Move, move: Move, limits: Limits) -> bool:
     """Return whether a price falls to the one before the last rise, as from an old price list."""
-    risen = 1 < _ratio(earlier) < 1 + limits.price_rise
-    return risen and (earlier[0], earlier[1]) == (move[1], move[0])
+    risen = 1 < earlier.ratio < 1 + limits.price_rise
+    return risen and (earlier.old, earlier.new) == (move.new, move.old)
 
 
-def risen_again(earlier: tuple[str, str, str], move: tuple[str, str, str], limits: Limits) -> bool:
+def risen_again(earlier: Move, move: Move, limits: Limits) -> bool:
     """Return whether a price rises twice within two months by about the same share, as if applied twice."""
-    days = (date.fromisoformat(move[2]) - date.fromisoformat(earlier[2])).days
-    both = all(1 < _ratio(each) < 1 + limits.price_rise for each in (earlier, move))
-    return both and 0 <= days < AGAIN and abs(_ratio(earlier) - _ratio(move)) < SAME_RISE
-
-
-def _ratio(move: tuple[str, str, str]) -> float:
-    old = Decimal(move[0])
-    return float(Decimal(move[1]) / old) if old else 0.0
+    both = all(1 < each.ratio < 1 + limits.price_rise for each in (earlier, move))
+    return both and 0 <= (move.day - earlier.day).days < AGAIN and abs(earlier.ratio - move.ratio) < SAME_RISE

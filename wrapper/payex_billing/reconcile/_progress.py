@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import attrs
 
-from ..models import RecurringProduct
+from ..models import RecurringProduct, given
 from ._match import OF_MASTER, Content, Held, Kind, Level, Step
 from ._plan import PlannedCustomer, digest_of
 from ._records import Intent, Result
@@ -152,7 +152,7 @@ def _is_updated(charge: RecurringProduct, step: Step, *, tried: bool) -> bool:
 
 def has_values(charge: RecurringProduct, content: Content) -> bool:
     """Whether a charge has every value that was sent; what was not sent may come from the master product."""
-    return all(wanted is None or getattr(charge, name) == wanted for name, wanted in attrs.asdict(content).items())
+    return all(getattr(charge, name) == wanted for name, wanted in given(content).items())
 
 
 def unwritten(planned: PlannedCustomer, held: Held, intents: Iterable[Intent]) -> tuple[Step, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ._cells import Fault, as_text
+from ._cells import as_text
 from ._columns import Header, TableError
 from ._staging import Staging
 
@@ -33,13 +33,7 @@ def stage(rows: Any, header: Header, staging: Staging, sign: str) -> None:
             raise TableError(
                 f"{header.source}: row {number} is a {type(row).__name__}, not a mapping of column to value"
             )
-        for key in row:
-            if key not in known:
-                known[key] = header.add(str(key))
-        cells: list[str | Fault] = [""] * len(known)
-        for key, value in row.items():
-            cells[known[key]] = as_text(value, header.kinds[known[key]], sign)
-        staging.add(number, cells)
+        staging.add_mapping(number, row, known, sign)
     if not known:
         raise TableError(f"{header.source}: has no rows, so its columns are not known")
     header.check()

@@ -82,8 +82,3 @@ class Done:
     applied: int = 0
     failed: dict[int, str] = attrs.field(factory=dict)
     not_removed: tuple[RemovalFailed, ...] = ()
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing failed."""
-        return not self.failed and not self.not_removed

@@ -19,7 +19,7 @@ from ._plan import Plan
 from ._planning import Planner, Progress
 from ._pool import PATIENCE, Brake
 from ._report import Report
-from ._selection import Selection, Shard
+from ._selection import Shard, selection
 from ._sources import TableError
 from ._state import State
 from ._tables import Table
@@ -84,12 +84,12 @@ async def _planned(
     planner: Planner, table: Table, cache: State | None, *, refresh: bool, shard: Shard | None, concurrency: int,
     stop: asyncio.Event,
 ) -> Plan:  # fmt: skip
-    selection = Selection(shard=shard, changed_only=cache is not None and not refresh)
-    if selection.changed_only and cache is not None:
+    changed_only = cache is not None and not refresh
+    if cache is not None and changed_only:
         cache.mark_changed(prune=planner.result.prune)
         for number, rows in cache.unchanged(shard):
             planner.result.skip(number, rows)
-    result = await planner.run(selection.condition, concurrency, stop)
+    result = await planner.run(selection(shard, changed_only=changed_only), concurrency, stop)
     result.rejected = table.reasons(shard.condition if shard else None)
     result.rows += len(result.rejected)
     result.figures.rejected = len(result.rejected)

@@ -1,19 +1,49 @@
-"""Samples in bounded memory: the five worst rows of a kind, and a sketch of the customers in a file."""
+"""Samples in bounded memory: the five worst rows of a kind, a sketch of the customers in a file, counted values."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import math
 from bisect import insort
+from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Final, Self
+from decimal import Decimal
+from typing import Final, TypeVar
+
+import attrs
+
+from ._match import Step
+
+K = TypeVar("K")
 
 WORST: Final = 5
 SKETCH: Final = 6_000
 _BYTES: Final = 5  # 40 bits: among 6,000 numbers two are alike once in 60,000 sketches
 
 
+def plain(value: Decimal | None) -> str:
+    """Return a number without an exponent."""
+    return "none" if value is None else f"{value:f}"
+
+
+def sentence(step: Step, *told: object) -> str:
+    """A row and what is told of it, as a sentence."""
+    charge = step.charge or step.before
+    line = "" if step.line is None else f"line {step.line}, "
+    code = "" if charge is None else f", {charge.product_code}"
+    words = " ".join(
+        "none" if word is None else plain(word) if isinstance(word, Decimal) else str(word) for word in told
+    )
+    return f"{line}customer {step.customer_no}{code}: {words.strip()}"
+
+
+def tally(counts: Counter[K], value: K, most: int, by: int = 1) -> None:
+    """Count a value, unless `most` other values are counted already."""
+    if value in counts or len(counts) < most:
+        counts[value] += by
+
+
+@attrs.define
 class Worst:
     """The items with the highest scores, each with a sentence and a second number.
 
@@ -22,11 +52,8 @@ class Worst:
         items: the worst, from the lowest score to the highest: score, sentence, number.
     """
 
-    __slots__ = ("count", "items")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.items: list[tuple[float, str, float]] = []
+    count: int = 0
+    items: list[tuple[float, str, float]] = attrs.field(factory=list)
 
     def wants(self, score: float) -> bool:
         """Count an item. Return whether it is among the worst, so that the caller must `put` its sentence."""
@@ -42,26 +69,12 @@ class Worst:
         """The sentences, the worst first."""
         return tuple(sentence for _, sentence, _ in reversed(self.items))
 
-    def to_json(self) -> list[Any]:
-        """Plain data for JSON."""
-        return [self.count, *self.items]
 
-    @classmethod
-    def from_json(cls, plain: list[Any]) -> Self:
-        """Make it from plain data."""
-        worst = cls()
-        worst.count = int(plain[0])
-        worst.items = [(float(score), str(sentence), float(number)) for score, sentence, number in plain[1:]]
-        return worst
-
-
+@attrs.define
 class Samples:
     """The worst items by kind. A sentence is made only for an item that is kept: it costs more than all else."""
 
-    __slots__ = ("kinds",)
-
-    def __init__(self) -> None:
-        self.kinds: dict[str, Worst] = {}
+    kinds: dict[str, Worst] = attrs.field(factory=dict)
 
     def wanted(self, kind: str, score: float = 1.0) -> Worst | None:
         """Count an item. Return where to put it, or None if five items are worse."""
@@ -70,31 +83,30 @@ class Samples:
             worst = self.kinds.setdefault(kind, Worst())
         return worst if worst.wants(score) else None
 
+    def add(self, kind: str, step: Step, score: float | Decimal, *told: object, number: float = 0.0) -> None:
+        """Count a row, and keep what is told of it if it is among the worst."""
+        worst = self.wanted(kind, float(score))
+        if worst is not None:
+            worst.put(float(score), sentence(step, *told), number)
+
     def of(self, kind: str) -> Worst:
         """The worst items of a kind, which may be none."""
         return self.kinds.get(kind) or Worst()
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return {kind: worst.to_json() for kind, worst in self.kinds.items()}
 
-    @classmethod
-    def from_json(cls, plain: dict[str, Any]) -> Self:
-        """Make it from plain data."""
-        samples = cls()
-        samples.kinds = {kind: Worst.from_json(worst) for kind, worst in plain.items()}
-        return samples
-
-
+@attrs.define
 class Sketch:
     """A sample of customer numbers that is the same for the same customers: those with the lowest digests.
 
     It is the whole set up to 6,000 customers. Two sketches show which share of the customers two files have in common.
+
+    Attributes:
+        digests: the places of the numbers in the order of the sketch; a number that was added twice may be there twice.
+        end: the place in the order up to which the sketch is complete.
     """
 
-    def __init__(self) -> None:
-        self._digests: list[int] = []
-        self._below: float = math.inf
+    digests: list[int] = attrs.field(factory=list)
+    end: float = math.inf
 
     @staticmethod
     def digest(number: str) -> int:
@@ -104,42 +116,27 @@ class Sketch:
     def add(self, number: str) -> None:
         """Add a customer."""
         digest = self.digest(number)
-        if digest < self._below:
-            self._digests.append(digest)
-            if len(self._digests) >= 2 * SKETCH:
-                self._cut()
+        if digest < self.end:
+            self.digests.append(digest)
+            if len(self.digests) >= 2 * SKETCH:
+                self.cut()
 
-    def _cut(self) -> None:
-        self._digests = sorted(set(self._digests))
-        if len(self._digests) > SKETCH:
-            self._below = self._digests[SKETCH]
-            del self._digests[SKETCH:]
+    def cut(self) -> None:
+        """Keep each number once, and the lowest 6,000 of them."""
+        self.digests = sorted(set(self.digests))
+        if len(self.digests) > SKETCH:
+            self.end = self.digests[SKETCH]
+            del self.digests[SKETCH:]
 
     def both_below(self, other: Sketch) -> float:
         """The place in the order up to which both sketches are complete."""
-        self._cut()
-        other._cut()
-        return min(self._below, other._below)
+        self.cut()
+        other.cut()
+        return min(self.end, other.end)
 
     def below(self, place: float) -> set[int]:
         """The digests before a place in the order."""
-        return {digest for digest in self._digests if digest < place}
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        self._cut()
-        joined = b"".join(digest.to_bytes(_BYTES) for digest in self._digests)
-        whole = math.isinf(self._below)
-        return {"digests": base64.b64encode(joined).decode(), "below": None if whole else int(self._below)}
-
-    @classmethod
-    def from_json(cls, plain: dict[str, Any]) -> Self:
-        """Make it from plain data."""
-        sketch = cls()
-        joined = base64.b64decode(plain["digests"])
-        sketch._digests = [int.from_bytes(joined[at : at + _BYTES]) for at in range(0, len(joined), _BYTES)]
-        sketch._below = math.inf if plain["below"] is None else int(plain["below"])
-        return sketch
+        return {digest for digest in self.digests if digest < place}
 
 
 def neighbours(number: str) -> Iterator[str]:

@@ -41,22 +41,14 @@ class Shard:
         return f"{self.index}/{self.count}"
 
 
-@attrs.frozen(kw_only=True)
-class Selection:
-    """The selection of the rows for a run.
+def selection(shard: Shard | None, *, changed_only: bool = False) -> str:
+    """Return the SQL condition on the table `good` that selects the rows of a run; empty if every row is selected.
 
-    Attributes:
+    Args:
         shard: the part of the customers; None for all.
         changed_only: whether only customers whose rows changed since they were last applied are read.
     """
-
-    shard: Shard | None = None
-    changed_only: bool = False
-
-    @property
-    def condition(self) -> str:
-        """The SQL condition on the table `good`; empty if every row is selected."""
-        conditions = [self.shard.condition()] if self.shard else []
-        if self.changed_only:
-            conditions.append("customer_no IN (SELECT customer_no FROM changed)")
-        return " AND ".join(conditions)
+    conditions = [shard.condition()] if shard else []
+    if changed_only:
+        conditions.append("customer_no IN (SELECT customer_no FROM changed)")
+    return " AND ".join(conditions)

@@ -5,12 +5,9 @@ Each becomes the table `raw`, whose cells are text.
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
+import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -104,9 +101,10 @@ def _load_file(database: Database, path: Path, header: Header, options: Options)
     before = path.stat()
     suffix = path.suffix.lower()
     if suffix == ".parquet":
-        with _plainly_named(path) as file:
-            relation = "read_parquet($file, hive_partitioning = false, file_row_number = true)"
-            _typed.load(database.connection, header, relation, {"file": str(file)}, "file_row_number + 1", options.sign)
+        # DuckDB takes the name for a pattern, and would read every file that matches it.
+        name = re.sub(r"([*?[])", r"[\1]", str(path))
+        relation = "read_parquet($file, hive_partitioning = false, file_row_number = true)"
+        _typed.load(database.connection, header, relation, {"file": name}, "file_row_number + 1", options.sign)
         source = Source()
     elif suffix in OTHER_WORKBOOKS:
         raise TableError(f"{path}: workbooks are read only as .xlsx: open it, and save it as an Excel workbook (.xlsx)")
@@ -145,21 +143,3 @@ def _load_rows(database: Database, rows: Any, header: Header, options: Options) 
         _python_rows.stage(rows, header, staging, options.sign)
         staging.load()
     return Source()
-
-
-@contextmanager
-def _plainly_named(path: Path) -> Iterator[Path]:
-    """Give the file a name without `*`, `?` and `[` while the block runs.
-
-    DuckDB treats such a name as a pattern and reads every file that matches it.
-    """
-    if not set("*?[") & set(os.fspath(path)):
-        yield path
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder) / f"table{path.suffix.lower()}"
-        try:
-            plain.symlink_to(path.resolve())
-        except OSError:  # on Windows, links need a privilege
-            shutil.copyfile(path, plain)
-        yield plain

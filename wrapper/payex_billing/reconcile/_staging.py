@@ -5,12 +5,12 @@ from __future__ import annotations
 import codecs
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from ._cells import UNREADABLE, Fault
+from ._cells import UNREADABLE, Fault, as_text
 from ._columns import Header
 from ._database import Database
 
@@ -65,6 +65,23 @@ class Staging:
         for place, cell in enumerate(cells):
             if not isinstance(cell, str):
                 self.add_fault(line, place, cell.rule)
+
+    def add_mapping(self, line: int, row: Mapping[Any, object], places: dict[Any, int], sign: str) -> None:
+        """Add a row of columns and their values. A column that no row had before becomes a column of the header.
+
+        Args:
+            line: the number of the row.
+            row: the values by column.
+            places: the place of each column so far.
+            sign: the decimal sign to write.
+        """
+        for column in row:
+            if column not in places:
+                places[column] = self._header.add(str(column))
+        cells: list[str | Fault] = [""] * len(places)
+        for column, value in row.items():
+            cells[places[column]] = as_text(value, self._header.kinds[places[column]], sign)
+        self.add(line, cells)
 
     def add_broken(self, line: int, cells: Sequence[str], rule: str) -> None:
         """Add a row that cannot be read, with whatever cells it has."""

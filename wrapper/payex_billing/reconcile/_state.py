@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from ._private import make_private
-from ._selection import Selection, Shard
+from ._selection import Shard, selection
 from ._sources import TableError
 from ._tables import Table
 
@@ -45,23 +45,19 @@ class State:
         make_private(path)
         # The cache starts anew with another version of DuckDB, which can make other digests of the same rows, and with
         # other columns, because an empty cell clears a value and a missing column does not.
-        self._made_by = f"{duckdb.__version__} {table.columns}"
-        self._database.execute("CREATE TABLE IF NOT EXISTS state.made_by (text VARCHAR)")
+        origin = ledger, f"{duckdb.__version__} {table.columns}"
+        self._database.execute("CREATE TABLE IF NOT EXISTS state.origin (ledger VARCHAR, made_by VARCHAR)")
         self._database.execute(
             "CREATE TABLE IF NOT EXISTS state.customers "
             "(customer_no VARCHAR PRIMARY KEY, rows BIGINT, digest HUGEINT, pruned BOOLEAN)"
         )
-        self._database.execute("CREATE TABLE IF NOT EXISTS state.ledger (text VARCHAR)")
-        held = self._database.execute("SELECT text FROM state.ledger").fetchall()
-        if held and held != [(ledger,)]:
+        found = self._database.execute("SELECT ledger, made_by FROM state.origin").fetchone()
+        if found is not None and found[0] != ledger:
             self._database.execute("DETACH state")
-            raise TableError(f"{path}: is the state cache of {held[0][0]}, not of {ledger}: name another file")
-        if not held:  # a new cache, or one of a version that did not store the ledger
-            self._database.execute("DELETE FROM state.customers")
-            self._database.execute("INSERT INTO state.ledger VALUES (?)", [ledger])
-        if self._database.execute("SELECT text FROM state.made_by").fetchall() != [(self._made_by,)]:
-            self._database.execute("DELETE FROM state.customers; DELETE FROM state.made_by")
-            self._database.execute("INSERT INTO state.made_by VALUES (?)", [self._made_by])
+            raise TableError(f"{path}: is the state cache of {found[0]}, not of {ledger}: name another file")
+        if found != origin:
+            self._database.execute("DELETE FROM state.customers; DELETE FROM state.origin")
+            self._database.execute("INSERT INTO state.origin VALUES (?, ?)", origin)
         self._database.execute(f"CREATE TABLE digests AS {_DIGESTS}")
 
     def mark_changed(self, *, prune: bool) -> None:
@@ -74,7 +70,7 @@ class State:
 
     def unchanged(self, shard: Shard | None) -> Iterator[tuple[str, int]]:
         """The customers that need not be read, with their number of rows."""
-        condition = Selection(shard=shard).condition
+        condition = selection(shard)
         cursor = self._database.cursor()
         cursor.execute(
             "SELECT customer_no, rows FROM digests ANTI JOIN changed USING (customer_no)"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 
 import attrs
 
@@ -14,7 +13,7 @@ from ._journal import Journal
 from ._ledger import Memory
 from ._plan import Plan, PlannedCustomer
 from ._planning import Progress, said
-from ._pool import Brake, Later, Pool, Stopped
+from ._pool import Brake, Pool, Stopped
 from ._report import Report
 
 CANARY = 20  # customers that are written and read back before the rest
@@ -58,17 +57,16 @@ class Writer:
                 rest = next(customers, None)
                 if rest is not None:
                     await self._read_back(first)
-                    await self._pool.run(_before(rest, customers), self._one, first_alone=False)
+                    await self._pool.run(chain([rest], customers), self._one, first_alone=False)
         except Stopped as error:
             stopped = str(error)
         return self._report(stopped)
 
-    async def _one(self, planned: PlannedCustomer) -> Later | None:
-        later = await self._applier.customer(planned)
-        if later is None and self._on_progress is not None:
+    async def _one(self, planned: PlannedCustomer) -> None:
+        await self._applier.customer(planned)
+        if self._on_progress is not None:
             self._rows_done += len(planned.lines) + len(planned.unchanged)
             self._on_progress("writing", self._rows_done, self._rows)
-        return later
 
     async def _read_back(self, first: list[PlannedCustomer]) -> None:
         finished = [planned for planned in first if self._notes.is_finished(planned.customer_no)]
@@ -76,22 +74,16 @@ class Writer:
             reasons = sorted(set(self._notes.totals().failed.values()))
             raise Stopped(f"no write to the first {len(first)} customers succeeded: {'; '.join(reasons[:3])}")
 
-        async def one(planned: PlannedCustomer) -> Later | None:
-            try:
-                missing = await self._applier.is_as_written(planned)
-            except BillingError as error:
-                later = self._brake.failed(planned.customer_no, error)
-                if later is None:
-                    raise Stopped(f"the first {len(first)} customers could not be read back: {said(error)}") from None
-                return later
-            self._brake.release()
+        async def one(planned: PlannedCustomer) -> None:
+            missing = await self._brake.judged(planned.customer_no, self._applier.is_as_written(planned))
+            if isinstance(missing, BillingError):
+                raise Stopped(f"the first {len(first)} customers could not be read back: {said(missing)}") from missing
             if missing:
                 what = ", ".join(f"{step.kind.value} (line {step.line})" for step in missing[:5])
                 raise Stopped(
                     f"customer {planned.customer_no} was written and read back, and does not show it: {what}. "
                     f"Only the first {len(first)} customers were written"
                 )
-            return None
 
         await self._pool.run(iter(finished), one, first_alone=False)
 
@@ -110,8 +102,3 @@ class Writer:
         )
         report.interrupted = self._stopping.is_set() and not stopped and not report.is_complete
         return report
-
-
-def _before(first: PlannedCustomer, rest: Iterator[PlannedCustomer]) -> Iterator[PlannedCustomer]:
-    yield first
-    yield from rest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from urllib.parse import urlsplit
 
+import attrs
 from payex_billing_mock import Faults, MockApp, misfortune
 from payex_billing_mock.app import Request as Received
 
@@ -12,6 +13,7 @@ from .._evidence import Phase
 from .._transport import Failure, Reply, Request, Response
 
 
+@attrs.define
 class InProcess:
     """Sends requests to a mock, for threads.
 
@@ -20,9 +22,8 @@ class InProcess:
         faults: what happens to requests.
     """
 
-    def __init__(self, app: MockApp, faults: Faults) -> None:
-        self._app = app
-        self._faults = faults
+    _app: MockApp
+    _faults: Faults
 
     def send(self, request: Request, deadline: float) -> Reply:
         """Send once. Nothing waits: a latency beyond the deadline is a time-out at once."""
@@ -35,12 +36,12 @@ class InProcess:
         """Nothing to close."""
 
 
+@attrs.define
 class AsyncInProcess:
     """The same for the tasks of an event loop."""
 
-    def __init__(self, app: MockApp, faults: Faults) -> None:
-        self._app = app
-        self._faults = faults
+    _app: MockApp
+    _faults: Faults
 
     async def send(self, request: Request, deadline: float) -> Reply:
         """Send once."""

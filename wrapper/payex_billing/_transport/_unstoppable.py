@@ -1,60 +1,12 @@
-"""Limits how many requests of an asynchronous client are under way; requests that go on when a caller is cancelled."""
+"""A request that goes on when its caller is cancelled."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
-
-
-class Places:
-    """A limited number of places, for the tasks of one event loop, in the order in which they ask.
-
-    `asyncio.Semaphore` does the same, but each use costs a coroutine, also when a place is free.
-    """
-
-    def __init__(self, number: int) -> None:
-        self._free = number
-        self._waiting: deque[asyncio.Future[bool]] = deque()
-
-    def take(self) -> bool:
-        """Take a place, if one is free."""
-        if self._free and not self._waiting:
-            self._free -= 1
-            return True
-        return False
-
-    async def wait(self, seconds: float) -> bool:
-        """Wait for a place; False if none came free in time."""
-        loop = asyncio.get_running_loop()
-        place: asyncio.Future[bool] = loop.create_future()
-        timer = loop.call_later(seconds, _give_up, place)
-        self._waiting.append(place)
-        try:
-            return await place
-        except BaseException:
-            if place.done() and not place.cancelled() and place.result():
-                self.leave()  # the place came free while the task was cancelled
-            raise
-        finally:
-            timer.cancel()
-
-    def leave(self) -> None:
-        """Give a place back: to the task that has waited longest."""
-        while self._waiting:
-            place = self._waiting.popleft()
-            if not place.done():
-                place.set_result(True)
-                return
-        self._free += 1
-
-
-def _give_up(place: asyncio.Future[bool]) -> None:
-    if not place.done():
-        place.set_result(False)
 
 
 class Unstoppable(Awaitable[T], Generic[T]):

@@ -1,42 +1,44 @@
-"""`payex-billing contract`: our contract, compared with another description of the API."""
+"""`make contract-diff`: print the differences between openapi.yaml and another description of the API.
+
+Exit codes: 0 no difference, 2 differences that break no caller, 3 differences that do, 1 a file cannot be read.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+import yaml
 
-from ._drift import Difference, NotADescription, base_path, compare
+from .differ import Difference, NotADescription, base_path, compare
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+ROOT = Path(__file__).parent.parent.parent
 SAME, HARMLESS, BREAKING = 0, 2, 3
 
 
-@click.group()
-def contract() -> None:
-    """The contract that this package is built on."""
-
-
-@contract.command(
-    epilog="\b\nExample:\n  payex-billing contract diff swagger.json\n\n"
-    "Exit codes: 0 no difference, 2 differences that break no caller, 3 differences that do, 1 a file cannot be read."
-)
+@click.command()
 @click.argument("other", type=click.Path(path_type=Path))
 @click.option(
-    "--contract", "ours", type=click.Path(path_type=Path), help="Our side; the packaged contract if not given."
+    "--contract",
+    "ours",
+    type=click.Path(path_type=Path),
+    default=ROOT / "openapi.yaml",
+    help="Our side; openapi.yaml by default.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object in place of text.")
-def diff(other: Path, ours: Path | None, as_json: bool) -> int:
+def diff(other: Path, ours: Path, as_json: bool) -> None:
     """Compare our contract with OTHER: Swagger 2.0 or OpenAPI 3.x, YAML or JSON.
 
     Each difference says how well our side is known (documented, sibling, inferred), and whether it breaks callers.
+
+    Exit codes: 0 no difference, 2 differences that break no caller, 3 differences that do, 1 a file cannot be read.
     """
-    mine, theirs = _packaged() if ours is None else _read(ours), _read(other)
+    mine, theirs = _read(ours), _read(other)
     try:
         found = compare(mine, theirs)
     except NotADescription as error:
@@ -51,7 +53,7 @@ def diff(other: Path, ours: Path | None, as_json: bool) -> int:
         )
     else:
         _print(found, bases, breaking)
-    return BREAKING if breaking else HARMLESS if found else SAME
+    sys.exit(BREAKING if breaking else HARMLESS if found else SAME)
 
 
 def _print(found: list[Difference], bases: tuple[str, str], breaking: int) -> None:
@@ -70,19 +72,7 @@ def _print(found: list[Difference], bases: tuple[str, str], breaking: int) -> No
     click.echo(f"{len(found)} differences, {breaking} of which break callers." if found else "No difference.")
 
 
-def _packaged() -> Mapping[str, Any]:
-    try:
-        from payex_billing_mock import load_contract  # noqa: PLC0415 - the extra may be missing
-    except ModuleNotFoundError:
-        raise _missing() from None
-    return load_contract().document
-
-
 def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        import yaml  # noqa: PLC0415 - the extra may be missing
-    except ModuleNotFoundError:
-        raise _missing() from None
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8-sig"))  # JSON is YAML
     except (OSError, UnicodeDecodeError) as error:
@@ -94,5 +84,5 @@ def _read(path: Path) -> Mapping[str, Any]:
     return document
 
 
-def _missing() -> click.ClickException:
-    return click.ClickException("comparing contracts needs an extra: pip install 'payex-billing[mock]'")
+if __name__ == "__main__":
+    diff(prog_name="python -m tools.contract_diff")

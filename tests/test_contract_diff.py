@@ -1,4 +1,4 @@
-"""`payex-billing contract diff`: what another description changes, how well ours is known, who breaks."""
+"""`make contract-diff`: what another description changes, how well ours is known, who breaks."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 import yaml
-from payex_billing.cli._drift import NotADescription, compare
 from payex_billing_mock import load_contract
 
 from tests.support import ROOT
+from tools.contract_diff.differ import NotADescription, compare
 
 CUSTOMER = "/{ownerNo}/customers/{customerNo}"
 CHARGES = f"{CUSTOMER}/recurring-products"
@@ -188,7 +188,7 @@ def test_a_reference_to_itself_ends() -> None:
 
 
 def diff(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "payex_billing", "contract", "diff", *arguments]
+    command = [sys.executable, "-m", "tools.contract_diff", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
