@@ -667,11 +667,28 @@ def test_a_stale_response_that_came_too_late_to_be_seen_is_noticed_by_its_values
 
     async def scenario() -> Any:
         async with opened(kind, server.url) as billing:
-            return await outcome(lambda: act(billing.customer("c")))
+            return await outcome(lambda: act(billing.with_options(attempts=1).customer("c")))
 
     with HostileServer(late.handle) as server:
         result = run(kind, scenario())
     assert isinstance(result, expected), f"{name_of(result)}: {result}"
+
+
+@pytest.mark.parametrize("kind", FOUR, ids=str)
+@pytest.mark.parametrize("call", [call for call in CALLS_WITH_VALUES if call.startswith(("read", "list"))])
+def test_a_read_that_got_a_stale_response_is_sent_again_and_gets_its_own(kind: Kind, call: str) -> None:
+    act, stale, _ = CALLS_WITH_VALUES[call]
+    late = TooLate(stale, then_honest=False)
+
+    async def scenario() -> Any:
+        async with opened(kind, server.url) as billing:
+            return await outcome(lambda: act(billing.customer("c")))
+
+    with HostileServer(late.handle) as server:
+        result = run(kind, scenario())
+    assert late.lied
+    assert not isinstance(result, BillingError), f"{name_of(result)}: {result}"
+    assert "other" not in str(result)
 
 
 def created(kind: Kind, handle: Callable[[Connection], None], token: Any = "t") -> str:
