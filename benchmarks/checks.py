@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from payex_billing import Billing, Charge, Customer, RecurringProduct
-from payex_billing._identity import Place, check_content, check_number
+from payex_billing._requests.identity import Place, check_content, check_number
 from payex_billing._secret import Secret
 from payex_billing._text import printable
 from payex_billing._transport._httpx2 import left_over

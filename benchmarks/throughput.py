@@ -15,7 +15,7 @@ from typing import Any
 
 import httpcore2
 from payex_billing import AsyncBilling, Charge
-from payex_billing._headers import ACCEPT
+from payex_billing._session.headers import ACCEPT
 from pyreqwest.client import ClientBuilder
 
 from benchmarks.calls import BARE, FAST, LEDGER, NUMBER, SLOW, STOCK, TOKEN

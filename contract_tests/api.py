@@ -5,16 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import secrets
-import ssl
 import threading
 import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote, urlsplit
-
-import httpx2
 
 from . import rules
 from .bodies import BODIES
@@ -22,8 +19,8 @@ from .coverage import COVERAGE
 from .exchange import CONTRACT, Broken, Exchange, items_of, link_of, render
 from .routes import snake
 from .schemas import JUDGE
+from .transports import Transport
 
-SECONDS = 30.0
 RULES = (*rules.RULES, rules.documented)
 LONGEST_NUMBER = 15
 new_customer, new_subscription = BODIES.new_customer, BODIES.new_subscription
@@ -64,98 +61,6 @@ def charge_path(parent: tuple[str, ...], charge: Mapping[str, Any]) -> tuple[str
 
 class NotTried(Exception):
     """A probe was skipped because it needs something that the target does not have, such as a second ledger."""
-
-
-class Transport(Protocol):
-    """Sends one request unchanged, and returns the status, the headers and the body."""
-
-    origin: str
-
-    def __call__(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes
-    ) -> tuple[int, dict[str, str], bytes]:
-        """Send a request. `target` is the percent-encoded path with its query."""
-
-    def close(self) -> None:
-        """Close the connections."""
-
-
-class InProcess:
-    """Calls an ASGI application that never waits for I/O, such as the mock."""
-
-    origin = "http://testserver"
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-
-    def __call__(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes
-    ) -> tuple[int, dict[str, str], bytes]:
-        path, _, query = target.partition("?")
-        scope = {
-            "type": "http",
-            "method": method,
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": query.encode(),
-            "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()],
-        }
-        sent: list[dict[str, Any]] = []
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        async def send(message: dict[str, Any]) -> None:
-            sent.append(message)
-
-        call = self._app(scope, receive, send)
-        try:
-            call.send(None)
-        except StopIteration:
-            pass
-        except Exception as error:  # every ASGI server responds with 500 when the application raises
-            return 500, {"content-type": "text/plain"}, type(error).__name__.encode()
-        else:
-            raise RuntimeError("the application waits; serve it, and use OverHttp")
-        joined: dict[str, str] = {}
-        for name, value in sent[0]["headers"]:
-            key = name.decode("latin-1")
-            joined[key] = f"{joined[key]}, {value.decode('latin-1')}" if key in joined else value.decode("latin-1")
-        return sent[0]["status"], joined, b"".join(message.get("body", b"") for message in sent[1:])
-
-    def close(self) -> None:
-        """Do nothing: this transport has no connections."""
-
-
-class OverHttp:
-    """Sends requests over a socket. With an SSL context, sends them over TLS with the context's client certificate."""
-
-    def __init__(self, origin: str, tls: ssl.SSLContext | None = None) -> None:
-        self.origin = origin.rstrip("/")
-        self._client = httpx2.Client(
-            verify=tls if tls is not None else False,  # httpx ignores `verify` for a plain http origin
-            timeout=SECONDS,
-            trust_env=False,
-            limits=httpx2.Limits(max_connections=40, max_keepalive_connections=40),
-        )
-        self._client.headers.clear()
-
-    def __call__(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes
-    ) -> tuple[int, dict[str, str], bytes]:
-        request = self._client.build_request(
-            method,
-            self.origin,
-            headers={**headers, "Accept-Encoding": "identity"},
-            content=body or None,
-            extensions={"target": target.encode()},
-        )
-        answer = self._client.send(request, follow_redirects=False)
-        return answer.status_code, {name.lower(): value for name, value in answer.headers.items()}, answer.content
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
 
 
 @dataclass

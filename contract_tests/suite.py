@@ -9,12 +9,13 @@ import hypothesis
 from hypothesis.stateful import run_state_machine_as_test
 from payex_billing_mock import MockApp
 
-from .api import Api, InProcess, NotTried, Transport
+from .api import Api, NotTried
 from .exchange import CONTRACT, Broken
 from .faults import LEDGERS
 from .model import machine
 from .probes import PROBES
 from .support import MODEL
+from .transports import InProcess, Transport
 
 __all__ = ["LEDGERS", "Finding", "first_failure", "open_api", "run_model"]
 

@@ -17,7 +17,6 @@ from schemathesis.schemas import BaseSchema
 
 from .api import (
     Api,
-    InProcess,
     charges_path,
     customers_path,
     new_charge,
@@ -29,6 +28,7 @@ from .bodies import BODIES
 from .exchange import CONTRACT, DOCUMENT
 from .faults import plant
 from .schemas import takes_parameter
+from .transports import InProcess
 
 ROOT = Path(__file__).parent.parent
 BASE_PATH = CONTRACT.base_path

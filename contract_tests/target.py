@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass
 from typing import Self
 from urllib.parse import urlsplit
 
-from .api import Api, OverHttp, base_of
+from .api import Api, base_of
 from .exchange import CONTRACT, DOCUMENT
 from .guard import Guard
+from .transports import OverHttp
 
 RATE = 10.0  # requests per second, unless told otherwise
 PRODUCTION = {

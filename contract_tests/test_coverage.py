@@ -11,7 +11,6 @@ from payex_billing_mock import Faults, MockServer
 from contract_tests.api import (
     CHARGE_ID,
     Api,
-    OverHttp,
     change,
     charge_path,
     customer_path,
@@ -26,6 +25,7 @@ from contract_tests.coverage import COVERAGE, KINDS, Coverage, everything
 from contract_tests.exchange import OPERATIONS
 from contract_tests.probes.credentials import operations
 from contract_tests.suite import LEDGERS, open_api
+from contract_tests.transports import OverHttp
 
 
 @pytest.fixture(scope="module")

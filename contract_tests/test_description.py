@@ -3,59 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from contract_tests.bodies import Bodies
-from contract_tests.description import FILE, Contract, ContractError, load
+from contract_tests.corrected import corrected, every_body_is_valid, renamed
+from contract_tests.description import FILE, ContractError, load
 from contract_tests.exchange import CONTRACT, DOCUMENT, Exchange, render
-from contract_tests.routes import snake
 from contract_tests.rules import strict_json
-from contract_tests.schemas import Judge, accepted
 
 TODAYS_LISTS = ("list_subscriptions", "list_customer_recurring_products", "list_subscription_recurring_products")
 CREATED = {"customer": 0, "subscription": 1, "charge": 1}
-
-
-def corrected(change: Callable[[Any], None]) -> tuple[Contract, Bodies, Judge]:
-    """Return the contract after a correction, with the objects that make and validate its bodies."""
-    document = copy.deepcopy(DOCUMENT)
-    change(document)
-    contract, judge = Contract(document), Judge(document)
-    return contract, Bodies(contract, judge), judge
-
-
-def every_body_is_valid(contract: Contract, bodies: Bodies, judge: Judge) -> None:
-    """Check that the contract allows each body that the suite sends."""
-    made = {
-        ("create", "customer"): bodies.new_customer("1"),
-        ("create", "subscription"): bodies.new_subscription("1"),
-        ("create", "charge"): bodies.new_charge(unit_price=Decimal("1.50"), text="x", end_date=None),
-        ("update", "charge"): bodies.change(quantity=2),
-    }
-    for (role, kind), body in made.items():
-        operation = contract.operation(role, kind)
-        assert operation is not None
-        assert operation.body is not None
-        assert list(judge.validator(operation.body).iter_errors(body)) == []
-
-
-def renamed(names: dict[str, str], *schemas: str) -> Callable[[Any], None]:
-    """Return a correction that renames properties. `x-sdk` keeps the role of each property."""
-
-    def change(document: Any) -> None:
-        for name in schemas:
-            schema = document["components"]["schemas"][name]
-            schema["properties"] = {
-                names.get(key, key): ({**node, "x-sdk": {"name": snake(key)}} if key in names else node)
-                for key, node in schema["properties"].items()
-            }
-            schema["required"] = [names.get(key, key) for key in schema.get("required", [])]
-
-    return change
 
 
 CHARGE_SCHEMAS = ("NewRecurringProduct", "RecurringProductChange", "RecurringProduct")
@@ -141,14 +100,6 @@ def test_put_in_place_of_patch() -> None:
     every_body_is_valid(contract, bodies, judge)
 
 
-def test_a_change_that_requires_a_property_gets_it() -> None:
-    def change(document: Any) -> None:
-        document["components"]["schemas"]["RecurringProductChange"]["required"] = ["productCode"]
-
-    _, bodies, _ = corrected(change)
-    assert bodies.change(quantity=2) == {"productCode": "P01", "quantity": 2}
-
-
 def test_other_names_of_properties() -> None:
     names = {"unitPrice": "price", "text": "description"}
     contract, bodies, judge = corrected(renamed(names, *CHARGE_SCHEMAS))
@@ -191,85 +142,6 @@ def test_ids_that_are_uuids() -> None:
     _, bodies, judge = corrected(change)
     assert judge.takes({"type": "string", "format": "uuid"}, bodies.unused("charge"))
     assert bodies.unused("charge") != bodies.unused("charge")
-
-
-def test_a_decimal_quantity() -> None:
-    def change(document: Any) -> None:
-        document["components"]["schemas"]["Quantity"] = {
-            "type": "number", "exclusiveMinimum": 0, "maximum": 99999, "multipleOf": 0.001,
-        }  # fmt: skip
-
-    contract, bodies, judge = corrected(change)
-    every_body_is_valid(contract, bodies, judge)
-    charge = {"$ref": "#/components/schemas/NewRecurringProduct"}
-    assert judge.takes(charge, bodies.new_charge(quantity=Decimal("2.125")))
-    assert not judge.takes(charge, bodies.new_charge(quantity=Decimal("2.1255")))
-
-
-@pytest.mark.parametrize(
-    "schema",
-    [
-        {"type": "string", "enum": ["SEK", "NOK"]},
-        {"type": "string", "pattern": "^[A-Z]{3}$"},
-        {"type": "string", "minLength": 3, "maxLength": 3},
-        {"type": "string", "format": "uuid"},
-        {"type": "string", "format": "date"},
-        {"type": "string", "pattern": "^Q[0-9]-20[0-9]{2}$", "minLength": 7},
-        {"type": "integer", "minimum": 5, "maximum": 9},
-        {"type": "number", "exclusiveMinimum": 0, "maximum": 0.5, "multipleOf": 0.25},
-        {"type": "boolean"},
-        {"type": "string", "default": "SEK"},
-        {"type": "array", "items": {"type": "string", "enum": ["a"]}, "minItems": 1},
-        {"type": "object", "required": ["a"], "properties": {"a": {"type": "string", "maxLength": 2}}},
-        {"anyOf": [{"type": "null"}, {"type": "string"}]},
-        {"type": "string", "example": "SEK", "pattern": "^(?:SEK|NOK)$"},
-        {"type": ["string", "null"]},
-    ],
-    ids=str,
-)
-def test_a_new_required_property_gets_a_value_of_its_schema(schema: dict[str, Any]) -> None:
-    def change(document: Any) -> None:
-        for name in ("NewRecurringProduct", "RecurringProduct"):
-            document["components"]["schemas"][name]["properties"]["currency"] = schema
-            document["components"]["schemas"][name]["required"].append("currency")
-
-    contract, bodies, judge = corrected(change)
-    assert "currency" in bodies.new_charge()
-    assert "currency" not in contract.server_set["charge"]
-    every_body_is_valid(contract, bodies, judge)
-
-
-@pytest.mark.parametrize(
-    ("schema", "value"),
-    [
-        ({"type": "string", "enum": ["SEK", "NOK"]}, "NOK"),
-        ({"anyOf": [{"type": "string", "enum": ["SEK"]}, {"type": "null"}]}, "SEK"),
-        ({"type": "string", "pattern": "^A{3}$"}, "AAA"),
-        ({"type": "string", "format": "uuid", "minLength": 36}, "0a5b7c1e-7a53-4f1c-9a41-6a1d2d0c9b01"),
-    ],
-    ids=str,
-)
-def test_the_probes_have_a_value_for_every_schema(schema: dict[str, Any], value: str) -> None:
-    assert value in accepted(schema)
-
-
-def test_a_required_property_that_may_be_null_is_null() -> None:
-    def change(document: Any) -> None:
-        document["components"]["schemas"]["NewRecurringProduct"]["required"].append("endDate")
-
-    _, bodies, _ = corrected(change)
-    assert bodies.new_charge() == {"productCode": "P01", "endDate": None}
-
-
-def test_a_required_property_that_nothing_fits_is_reported() -> None:
-    def change(document: Any) -> None:
-        new = document["components"]["schemas"]["NewRecurringProduct"]
-        new["properties"]["currency"] = {"type": "string", "pattern": "^A$", "minLength": 2}
-        new["required"].append("currency")
-
-    _, bodies, _ = corrected(change)
-    with pytest.raises(ContractError, match="add an example"):
-        bodies.new_charge()
 
 
 def test_keys_of_problems_in_pascal_case(monkeypatch: pytest.MonkeyPatch) -> None:

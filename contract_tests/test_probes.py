@@ -8,12 +8,13 @@ import pytest
 from hypothesis import settings
 from payex_billing_mock import MockServer
 
-from contract_tests.api import Api, InProcess, NotTried, OverHttp
+from contract_tests.api import Api, NotTried
 from contract_tests.certificates import Certificates
 from contract_tests.faults import plant
 from contract_tests.probes import PROBES, Probe
 from contract_tests.suite import LEDGERS, open_api, run_model
 from contract_tests.support import LONG, MODEL, PLANTED
+from contract_tests.transports import InProcess, OverHttp
 
 # `make contract` runs with and without TLS; `make test` runs only with TLS, to save time.
 WIRES = ["over a socket", "over TLS"] if LONG else ["over TLS"]

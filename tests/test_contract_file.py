@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from payex_billing import Charge, InvalidArgument, _checks
+from payex_billing import Charge, InvalidArgument
+from payex_billing._values import checks as _checks
 
 from tests.support import ROOT
 

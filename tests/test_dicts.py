@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from payex_billing import Charge, Customer, CustomerCharge, LostCreation, Operation, RecurringProduct, Subscription
-from payex_billing._dicts import _CLASSES, _READERS
+from payex_billing._values.dicts import _CLASSES, _READERS
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 JSON = PLAIN | st.lists(PLAIN, max_size=2) | st.dictionaries(st.text(), st.lists(PLAIN, max_size=2), max_size=2)

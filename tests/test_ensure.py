@@ -19,10 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from payex_billing import AsyncBilling, Billing, Charge, RecurringProduct
 from payex_billing._async import driver
-from payex_billing._ensure import ChargeEnsurer, equal_charge
-from payex_billing._memory import Memory
-from payex_billing._operations import Parent
-from payex_billing._steps import Environment, Wait
+from payex_billing._creation.ensure import ChargeEnsurer, equal_charge
+from payex_billing._creation.memory import Memory
+from payex_billing._policy.steps import Environment, Wait
+from payex_billing._requests.operations import Parent
 from payex_billing_mock import Faults, MockServer, Store
 from payex_billing_mock.app import Answer, Handled, Request, Respond
 
@@ -557,7 +557,7 @@ def product(charge_id: str) -> RecurringProduct:
 
 
 def pb_page(products: list[RecurringProduct]) -> Any:
-    from payex_billing._calls import Page
+    from payex_billing._requests.calls import Page
 
     return Page(tuple(products), None)
 

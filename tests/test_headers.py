@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from payex_billing import Billing
-from payex_billing._headers import all_headers, masked
+from payex_billing._session.headers import all_headers, masked
 from payex_billing_mock import MockServer
 from payex_billing_mock.app import Request
 

@@ -15,7 +15,7 @@ from typing import Any
 import payex_billing as pb
 import pytest
 from payex_billing import AsyncBilling, Billing, Charge
-from payex_billing._limits import Pace
+from payex_billing._policy.limits import Pace
 from payex_billing._transport._choice import ssl_context
 from payex_billing.config import Settings
 from payex_billing_mock import Faults, MockServer

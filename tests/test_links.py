@@ -8,7 +8,7 @@ import payex_billing as pb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from payex_billing._links import path_under
+from payex_billing._requests.links import path_under
 
 BASE = "https://lf-api.payex.com"
 PREFIX = "/billing/customer/v1/1234"

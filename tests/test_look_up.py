@@ -13,7 +13,7 @@ import attrs
 import payex_billing as pb
 import pytest
 from payex_billing import Billing, Charge, LookUpResult, LostCreation, NaturalKey, Outcome, OutcomeUnknown
-from payex_billing._memory import Memory
+from payex_billing._creation.memory import Memory
 from payex_billing_mock import Faults, MockServer, Store
 
 from tests.support import LEDGER, TOKEN, open_client

@@ -40,7 +40,7 @@ from payex_billing import (
     OutcomeUnknown,
     RecurringProduct,
 )
-from payex_billing._limits import RetryBudget
+from payex_billing._policy.limits import RetryBudget
 from payex_billing_mock import Faults, MockServer, Tls
 
 from tests.support import LEDGER, NIGHTLY, TOKEN, Blocking, open_client
@@ -249,7 +249,7 @@ def first_failure(tls: Tls | None = None, ca: str | None = None) -> BaseExceptio
 
 
 def test_the_machine_finds_a_client_that_retries_a_lost_post(monkeypatch: pytest.MonkeyPatch) -> None:
-    from payex_billing._calls import PreparedRequest
+    from payex_billing._requests.calls import PreparedRequest
 
     monkeypatch.setattr(PreparedRequest, "repeatable", property(lambda _self: True))
     assert isinstance(first_failure(), AssertionError)
@@ -284,7 +284,7 @@ def test_the_machine_finds_a_client_that_trusts_a_second_look_at_the_certificate
 
 
 def test_the_machine_finds_a_client_that_says_absent_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    from payex_billing import _look_up
+    from payex_billing._creation import look_up as _look_up
 
     absent = pb.LookUpResult(outcome=Outcome.ABSENT, reason="it is not there")
     monkeypatch.setattr(_look_up, "_absence", lambda *_: absent)

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from payex_billing import Charge, InvalidArgument, Response, _operations
-from payex_billing._calls import PreparedRequest
-from payex_billing._json import write_json
-from payex_billing._operations import Parent
+from payex_billing import Charge, InvalidArgument, Response
+from payex_billing._requests import operations as _operations
+from payex_billing._requests.calls import PreparedRequest
+from payex_billing._requests.operations import Parent
+from payex_billing._values.json import write_json
 from payex_billing_client import models
 
 ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda text: "." not in text)

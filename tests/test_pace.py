@@ -7,7 +7,7 @@ import heapq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from payex_billing._limits import Pace
+from payex_billing._policy.limits import Pace
 
 
 def served(limit: int, window: float, workers: int, requests: int) -> tuple[float, list[int]]:

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from payex_billing import Failure, Phase, Request, Response
-from payex_billing._calls import Call, PreparedRequest, Unreadable
-from payex_billing._limits import RetryBudget
-from payex_billing._options import Options
-from payex_billing._policy import parse_retry_after, run
+from payex_billing._policy.limits import RetryBudget
+from payex_billing._policy.options import Options
+from payex_billing._policy.policy import parse_retry_after, run
+from payex_billing._policy.steps import CloseIdle, Environment, GetToken, Send, Wait
+from payex_billing._requests.calls import Call, PreparedRequest, Unreadable
 from payex_billing._secret import Secret
-from payex_billing._steps import CloseIdle, Environment, GetToken, Send, Wait
 from payex_billing._transport import Reply
 
 NEVER = Failure(Phase.NEVER_SENT, "refused")

@@ -9,7 +9,7 @@ import payex_billing as pb
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from payex_billing._problems import error_class, read_problem
+from payex_billing._policy.problems import error_class, read_problem
 
 ISSUE = {
     400: pb.ValidationFailed,

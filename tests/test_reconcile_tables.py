@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from payex_billing import Charge, InvalidArgument, reconcile
-from payex_billing import _checks as rules
+from payex_billing._values import checks as rules
 from payex_billing.reconcile import Row, TableError
 
 HEADER = "customer_no,subscription_no,product_code,quantity,unit_price,vat_rate,text,start_date,end_date"

@@ -225,7 +225,8 @@ def test_no_secret_is_in_a_refusal_before_sending(make: Any) -> None:
 
 
 def test_the_internal_values_hide_what_they_hold(faulty: MockServer) -> None:
-    from payex_billing import _operations, _tokens
+    from payex_billing._credentials import tokens as _tokens
+    from payex_billing._requests import operations as _operations
     from payex_billing._transport._sender import Sender
 
     call = _operations.create_charge(
@@ -246,7 +247,7 @@ def test_no_source_file_logs_a_path_or_prints() -> None:
     ]:
         text = Path(path).read_text(encoding="utf-8")
         assert "print(" not in text, path
-        assert "request.path" not in text or path.name in {"_policy.py", "_operations.py"}, path
+        assert "request.path" not in text or path.name in {"policy.py", "operations.py"}, path
 
 
 # on_response
@@ -274,9 +275,9 @@ def test_on_response_sees_every_response_with_its_headers(make: Any, faulty: Moc
 
 def test_elapsed_is_the_time_of_the_attempt_alone() -> None:
     """Not the waits between attempts, nor the time of the token function."""
-    from payex_billing._calls import PreparedRequest
-    from payex_billing._responses import observed
-    from payex_billing._steps import GetToken, Send, Wait
+    from payex_billing._policy.steps import GetToken, Send, Wait
+    from payex_billing._requests.calls import PreparedRequest
+    from payex_billing._session.responses import observed
     from payex_billing._transport import Failure, Request, Response
 
     now = 0.0

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from payex_billing import UNSET, Charge, Customer, Operation, RecurringProduct, Subscription
-from payex_billing._json import parse_json
+from payex_billing._values.json import parse_json
 
 OPERATION = Operation(rel="add-x", method="POST", href="/x", extra={"title": "X"})
 VALUES = [

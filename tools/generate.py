@@ -79,7 +79,7 @@ def _check_wrapper(root: Path) -> int:
     """
     folders = os.pathsep.join(str(root / each) for each in ("wrapper", "generated_client"))
     result = subprocess.run(
-        [sys.executable, "-c", "import payex_billing._operations, payex_billing.config"],
+        [sys.executable, "-c", "import payex_billing._requests.operations, payex_billing.config"],
         env=os.environ | {"PYTHONPATH": folders},
         capture_output=True,
         text=True,

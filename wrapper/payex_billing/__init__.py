@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from . import testing as testing
     from ._async.client import *
     from ._async.routes import *
-    from ._responses import ResponseInfo as ResponseInfo
+    from ._session.responses import ResponseInfo as ResponseInfo
     from ._sync.client import *
     from ._sync.routes import *
     from ._transport import AsyncTransport as AsyncTransport
@@ -40,7 +40,7 @@ _HOMES = {
     "_async.routes": (
         "AsyncCustomerHandle AsyncRecurringProductsHandle AsyncSubscriptionHandle AsyncSubscriptionsHandle"
     ),
-    "_responses": "ResponseInfo",
+    "_session.responses": "ResponseInfo",
     "_transport": "AsyncTransport Failure Request Response Transport",
     "_sync.client": "Billing",
     "_sync.routes": "CustomerHandle RecurringProductsHandle SubscriptionHandle SubscriptionsHandle",

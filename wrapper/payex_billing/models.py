@@ -13,10 +13,10 @@ from typing import Any, Final, Literal, TypeAlias, TypedDict
 
 import attrs
 
-from . import _checks
 from ._base_errors import InvalidArgument
 from ._contract import Quantity, UnitPrice, VatRate
-from ._dicts import JsonValue, ReadableValue, Value
+from ._values import checks as _checks
+from ._values.dicts import JsonValue, ReadableValue, Value
 
 __all__ = [
     "UNSET",

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Generator
 from typing import TypeVar
 
-from .._steps import CloseIdle, GetToken, Send, Step
-from .._tokens import AsyncTokenSource
+from .._credentials.tokens import AsyncTokenSource
+from .._policy.steps import CloseIdle, GetToken, Send, Step
 from .._transport._sender import AsyncSender
 
 T = TypeVar("T")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._dry_run import Recorder
+from .._dry_run.dry_run import Recorder
 from .._transport import AsyncTransport, Reply, Request
 from .._transport._sender import AsyncSender
 from ..config import Settings

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Literal, Unpack
 
-from .. import _checks, _ensure, _operations, _update
+from .._creation import ensure as _ensure
+from .._creation import update as _update
+from .._requests import operations as _operations
+from .._values import checks as _checks
 from ..errors import SubscriptionNotFound
 from ..models import Charge, ChargeChange, Customer, CustomerCharge, JsonValue, RecurringProduct, Subscription
 from .runner import AsyncRunner

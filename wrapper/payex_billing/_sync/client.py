@@ -11,11 +11,13 @@ from typing import Any, Self
 
 import attrs
 
-from .. import _headers, _operations, _options
-from .._responses import ResponseHook
+from .._policy import options as _options
+from .._requests import operations as _operations
 from .._secret import Secret
-from .._session import Session
-from .._telemetry import AttemptHook
+from .._session import headers as _headers
+from .._session.responses import ResponseHook
+from .._session.session import Session
+from .._session.telemetry import AttemptHook
 from .._transport import Transport
 from ..config import Settings, TokenProvider
 from ..models import JsonValue, LookUpResult, LostCreation, Operation, RecordedWrite

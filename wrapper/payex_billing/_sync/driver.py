@@ -7,8 +7,8 @@ import time
 from collections.abc import Generator
 from typing import TypeVar
 
-from .._steps import CloseIdle, GetToken, Send, Step
-from .._tokens import TokenSource
+from .._credentials.tokens import TokenSource
+from .._policy.steps import CloseIdle, GetToken, Send, Step
 from .._transport._sender import Sender
 
 T = TypeVar("T")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from .._dry_run import Recorder
+from .._dry_run.dry_run import Recorder
 from .._transport import Reply, Request, Transport
 from .._transport._sender import Sender
 from ..config import Settings

@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Self, TypeVar
 
-from .. import _options
-from .._calls import Call, Page
-from .._look_up import Steps
-from .._operations import Pages, Parent
-from .._options import Options
-from .._session import Session
-from .._steps import Wait
-from .._tokens import TokenSource
+from .._creation.look_up import Steps
+from .._creation.turns import Turns
+from .._credentials.tokens import TokenSource
+from .._policy import options as _options
+from .._policy.options import Options
+from .._policy.steps import Wait
+from .._requests.calls import Call, Page
+from .._requests.operations import Pages, Parent
+from .._session.session import Session
 from .._transport import Transport
 from .._transport._sender import Sender
-from .._turns import Turns
 from ..errors import BillingError, DeadlineExceeded
 from ..models import Charge, LookUpResult, LostCreation, RecurringProduct
 from . import driver

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import httpcore2
 
-from .. import _tls
+from .._credentials import tls as _tls
 from .._evidence import Phase
 from ._interface import TOO_LARGE, Failure
 from ._network import TooMuch

@@ -7,7 +7,7 @@ import ssl
 import sys
 from importlib.util import find_spec
 
-from .. import _tls
+from .._credentials import tls as _tls
 from ..config import Settings, effective_proxy
 from ..errors import ConfigurationError
 from ._interface import AsyncTransport, Transport

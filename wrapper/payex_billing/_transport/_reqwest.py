@@ -21,7 +21,7 @@ from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.request import BaseRequestBuilder
 from pyreqwest.response import BaseResponse
 
-from .. import _tls
+from .._credentials import tls as _tls
 from .._evidence import Phase
 from ..config import Settings
 from ._decoding import body_of

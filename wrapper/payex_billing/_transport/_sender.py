@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from .. import _tls
+from .._credentials import tls as _tls
 from .._evidence import Phase
 from ..config import Settings, effective_proxy
 from ..errors import ConfigurationError

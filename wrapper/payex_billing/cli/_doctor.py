@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import attrs
 import click
 
-from .. import _tls
+from .._credentials import tls as _tls
 from .._sync.client import Billing
 from .._transport import _choice
 from ..config import SECRETS, VARIABLES, Settings

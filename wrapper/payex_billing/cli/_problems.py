@@ -7,7 +7,7 @@ import click
 
 from .._contract import PROBLEMS
 from .._evidence import Problem
-from .._problems import error_class
+from .._policy.problems import error_class
 from ._common import DONE, USAGE, json_option, say_json
 
 _NEVER = "no: the same request gets the same answer"

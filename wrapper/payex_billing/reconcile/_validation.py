@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from .. import _checks
 from .._schema import Kind, Property
+from .._values import checks as _checks
 from ._cells import UNREADABLE
 from ._columns import COLUMNS, PROPERTIES, REQUIRED, VALUES, Header
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from .._contract import RECURRING_PRODUCT
-from .._wire import from_wire
+from .._requests.wire import from_wire
 from ..models import CONTENT, Charge
 
 

@@ -13,12 +13,12 @@ from payex_billing_mock.app import Answer
 from payex_billing_mock.app import Request as Received
 from payex_billing_mock.traffic import Traffic
 
-from .. import _operations
 from .._async.client import AsyncBilling
-from .._calls import Call
-from .._responses import ResponseHook
+from .._requests import operations as _operations
+from .._requests.calls import Call
+from .._session.responses import ResponseHook
+from .._session.telemetry import AttemptHook
 from .._sync.client import Billing
-from .._telemetry import AttemptHook
 from .._transport import _choice
 from ..models import Charge
 from ._charges import charge_of

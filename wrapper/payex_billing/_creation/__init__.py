@@ -1,0 +1,1 @@
+"""Writes that need more than one request: safe creation, the look-up of lost creations, changes by PUT."""

@@ -1,0 +1,94 @@
+"""Which charges a client has seen and created. A look-up must not take an older, equal charge for a lost one."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from .._requests.calls import PlainKey
+from ..models import LostCreation, NaturalKey, RecurringProduct
+
+# About 10 MB when full.
+CAPACITY = 65_536
+
+
+class Memory:
+    """Ids of charges, with when each was first seen and which request created it; and the requests that are open.
+
+    A customer may hold the same charge twice. So when the answer to a creation is lost, a charge of the same content
+    proves nothing if it was there before, or if another request may have created it. Safe to share between threads.
+    The oldest ids are forgotten when there are too many; `complete` then says so.
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self.name = secrets.token_hex(8)  # a lost creation says whose mark it has
+        self._capacity = capacity
+        self._lock = threading.Lock()
+        self._clock = 0
+        self._seen: OrderedDict[str, tuple[int, int | None]] = OrderedDict()
+        self._open: dict[int, PlainKey] = {}
+        self._lost: dict[int, LostCreation] = {}  # the open creations whose call has ended
+        self.complete = True
+
+    def begin(self, key: PlainKey) -> int:
+        """A creation starts; returns its mark, a point in time that is its own.
+
+        Only charges are kept as open: the number of a customer or a subscription tells it from every other.
+        """
+        with self._lock:
+            self._clock += 1
+            if key[2] is not None:
+                self._open[self._clock] = key
+            return self._clock
+
+    def end(self, mark: int, created: object = None) -> None:
+        """It is known what became of a creation: this resource, or nothing. Only charges are remembered."""
+        with self._lock:
+            self._open.pop(mark, None)
+            if self._lost:
+                self._lost.pop(mark, None)
+            if isinstance(created, RecurringProduct):
+                seen, _ = self._seen.get(created.id, (self._clock, None))
+                self._remember(created.id, seen, mark)
+
+    def lose(self, lost: LostCreation) -> None:
+        """Keep a creation open whose call has ended without a result."""
+        with self._lock:
+            if lost.mark in self._open:
+                self._lost[lost.mark] = lost
+
+    def lost_charges(self, customer_no: str, subscription_no: str | None) -> list[LostCreation]:
+        """Return the creations of charges of one parent that ended without a result, oldest first."""
+        parent = (customer_no, subscription_no)
+        with self._lock:
+            return [lost for mark, lost in sorted(self._lost.items()) if self._open[mark][:2] == parent]
+
+    def rivals(self, key: NaturalKey, mark: int) -> int:
+        """How many other creations of the same thing are open: under way, or never found out about."""
+        plain = (key.customer_no, key.subscription_no, key.charge)
+        with self._lock:
+            return sum(other == plain for of, other in self._open.items() if of != mark)
+
+    def saw(self, ids: Iterable[str]) -> None:
+        """Charges were read."""
+        with self._lock:
+            self._clock += 1
+            for charge_id in ids:
+                if charge_id not in self._seen:
+                    self._remember(charge_id, self._clock, None)
+
+    def may_be(self, charge_id: str, mark: int) -> bool:
+        """Whether a charge may be what the request that started at `mark` created."""
+        with self._lock:
+            seen, creator = self._seen.get(charge_id, (None, None))
+            if creator is not None:
+                return creator == mark
+            return seen is None or seen > mark
+
+    def _remember(self, charge_id: str, seen: int, creator: int | None) -> None:
+        self._seen[charge_id] = (seen, creator)
+        if len(self._seen) > self._capacity:
+            self._seen.popitem(last=False)
+            self.complete = False

@@ -1,0 +1,1 @@
+"""Record writes in place of sending them."""

@@ -1,0 +1,1 @@
+"""When the client sends again, and which error it raises. Pure."""

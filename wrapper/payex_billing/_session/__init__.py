@@ -1,0 +1,1 @@
+"""What the calls of a client share: settings, headers, hooks, telemetry."""

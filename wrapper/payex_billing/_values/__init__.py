@@ -1,0 +1,1 @@
+"""Values as the contract has them: their checks, JSON and dicts."""
