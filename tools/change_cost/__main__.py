@@ -66,7 +66,8 @@ def main() -> int:
     print(f"{time.monotonic() - started:.0f} s")
     if not only and not skip:
         baseline, named, others = outcomes[0], outcomes[1 : len(CORRECTIONS) + 1], outcomes[len(CORRECTIONS) + 1 :]
-        options.page.write_text(render(baseline, named, others, _version()), encoding="utf-8")
+        text = render(baseline, named, others, _version())
+        options.page.write_text(text.replace(f"{ROOT}/", ""), encoding="utf-8")  # the output of tools has whole paths
         print(f"wrote {options.page}")
     broken = any(not outcome.passes for outcome in outcomes if outcome.correction is BASELINE)
     missed = [outcome.correction.key for outcome in outcomes if outcome.missed]
