@@ -11,6 +11,7 @@ from payex_billing._requests.identity import Place, check_content, check_number
 from payex_billing._secret import Secret
 from payex_billing._text import printable
 from payex_billing._transport._httpx2 import left_over
+from payex_billing.models import given
 
 from benchmarks.calls import FAST, LEDGER, NUMBER, SLOW, TOKEN
 from benchmarks.measure import Row
@@ -24,6 +25,7 @@ CUSTOMERS = Place(f"/{LEDGER}/customers")
 CHARGES = Place(f"/{LEDGER}/customers/{NUMBER}/recurring-products")
 REPEATS = 20_000
 CHARGE = Charge(product_code="P01", quantity=1)
+CONTENT = given(CHARGE)
 
 
 def measure() -> list[Row]:
@@ -38,7 +40,7 @@ def measure() -> list[Row]:
                 checks: dict[str, Callable[[], Any]] = {
                     "a customer is the one that was asked for": lambda f=found: _check_customer(f),
                     "a charge is the one that was asked for": lambda c=created: _check_charge(c),
-                    "the content of a creation": lambda c=created: check_content(c, CHARGE),
+                    "the content of a creation": lambda c=created: check_content(c, CONTENT),
                     "the charge of a creation is new": lambda c=created, m=memory: m.may_be(c.id, 1),
                     "a masked Authorization header": lambda: Secret("Bearer " + TOKEN),
                     "a text made printable": lambda: printable("Customer not found"),

@@ -162,6 +162,11 @@ def test_a_charge_is_found_only_under_its_own_parent(filled: MockServer) -> None
     assert_problem(send(filled.url, "GET", f"{CHARGES}/{charge_id}"), 404, "recurring-product-not-found")
 
 
+def test_a_property_without_a_name_is_kept_like_any_other_unknown_one(filled: MockServer) -> None:
+    assert send(filled.url, "POST", customers_path(), new_customer("8") | {"": {"a": 1}}).status == 201
+    assert send(filled.url, "GET", customer_path("8")).json[""] == {"a": 1}
+
+
 def test_lists_keep_the_order_of_creation(filled: MockServer) -> None:
     ids = [add(filled, text=str(number))[CHARGE_ID] for number in range(20)]
     send(filled.url, UPDATE, f"{CHARGES}/{ids[3]}", change(text="changed"))

@@ -241,6 +241,8 @@ def _child(collection: Collection, role: str) -> Collection:
 
 def _refuse_end_before_start(collection: Collection, document: Mapping[str, Any]) -> None:
     names = collection.meanings
+    if not (names.start and names.end):  # the collection has no such dates
+        return
     start, end = document.get(names.start), document.get(names.end)
     if start is not None and end is not None and end < start:  # yyyy-MM-dd: text order
         failure = Failure(names.end, f"must not be before {names.start}")

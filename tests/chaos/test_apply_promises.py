@@ -241,6 +241,7 @@ def test_two_runs_that_start_at_the_same_moment_double_nothing(
 
 def test_a_symbolic_link_to_a_journal_is_the_same_journal(night: Night, judge: Judge, tmp_path: Path) -> None:
     given(night, judge, customers(3))
+    night.environment["PAYEX_TIMEOUT"] = "60"  # the first run waits until the second has ended
     gate = Gate()
     night.proxy.on("POST", Fate(gate=gate))
     first = night.start_apply()

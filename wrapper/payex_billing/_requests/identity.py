@@ -7,11 +7,13 @@ compared: the server may show those of the master product.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import attrs
 
-from ..models import Charge, RecurringProduct, given
+from ..models import RecurringProduct
 from .calls import Unreadable
 
 
@@ -70,13 +72,13 @@ def check_number(what: str, received: str, asked: str | None) -> None:
         raise foreign(f"another {what}")
 
 
-def check_content(product: RecurringProduct, charge: Charge) -> None:
-    """Check that a charge that was created is the one that was sent.
+def check_content(product: RecurringProduct, content: Mapping[str, Any]) -> None:
+    """Check that a charge that was created has the values that were sent.
 
     Raises:
         Unreadable: a value that was sent came back as another.
     """
-    for name, sent in given(charge).items():
+    for name, sent in content.items():
         if sent != getattr(product, name):
             raise foreign(f"another {name}")
 

@@ -117,10 +117,11 @@ def create_charge(parent: Parent, charge: Charge, known: frozenset[str] | None =
         raise InvalidArgument("charge", f"must be a Charge, not {type(charge).__name__}")
     name = parent.operation("create")
     writer = _writer(name, parent.operation("get"))
-    values = {name: getattr(charge, name) for name in CONTENT if name in writer.required} | given(charge)
-    body = writer.write(values, charge.extra, _OWN)
+    content = given(charge)
+    nulls = dict.fromkeys(_OWN & writer.required - content.keys())  # what is required and may be null
+    body = writer.write(content | nulls, charge.extra, _OWN)
     request = _route(name).request(parent.ids, body)
-    parse = partial(_read, partial(_charge, Place(request.path), content=charge))
+    parse = partial(_read, partial(_charge, Place(request.path), content=content))
     return Call(request, parse, (parent.customer_no, parent.subscription_no, charge), known)
 
 
@@ -317,7 +318,9 @@ def _subscription(place: Place, document: Any, number: str | None = None) -> Sub
     return subscription
 
 
-def _charge(place: Place, document: Any, number: str | None = None, content: Charge | None = None) -> RecurringProduct:
+def _charge(
+    place: Place, document: Any, number: str | None = None, content: Mapping[str, Any] | None = None
+) -> RecurringProduct:
     product = _charges.read(document)
     _identity.check_number("charge", product.id, number)
     place.under(product.id).check(product.uri)
