@@ -91,7 +91,7 @@ def strings(schema: dict[str, Any]) -> st.SearchStrategy[str]:
     if schema.get("format") == "date":
         return st.dates().map(date.isoformat)
     if schema.get("format") == "uri-reference":
-        return st.from_regex(r"/[a-z0-9/-]{0,30}", fullmatch=True)
+        return st.from_regex(r"/([a-z0-9-][a-z0-9/-]{0,30})?", fullmatch=True)
     if "pattern" in schema:
         text = st.from_regex(schema["pattern"].removesuffix("$") + r"\Z")
         low, high = schema.get("minLength", 0), schema.get("maxLength", 1000)

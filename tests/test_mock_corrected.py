@@ -500,7 +500,7 @@ def test_a_closed_schema_of_a_resource() -> None:
 
 
 def test_absolute_links() -> None:
-    client = Client(corrected(lambda document: schemas(document)["Link"].update(format="uri")))
+    client = Client(corrected(lambda document: schemas(document)["Link"].update(format="uri", pattern="^https://")))
     created = client.fill()
     assert created["@id"].startswith("https://lf-api.payex.com/billing/customer/v1/")
 

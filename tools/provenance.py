@@ -51,7 +51,7 @@ def parts(contract: dict[str, Any]) -> Iterator[Part]:
     """Every server, operation, parameter, request body, status, header, property and problem type."""
     for server in contract.get("servers", []):
         yield Part("server", server["url"], server)
-        for name, variable in server.get("variables", {}).items():
+        for name, variable in server.get("x-variables", {}).items():
             yield Part("server variable", f"{server['url']} {name}", variable)
     for path, item in contract["paths"].items():
         for method in METHODS:

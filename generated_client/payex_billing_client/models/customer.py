@@ -18,9 +18,9 @@ class Customer:
 
     Attributes:
         customer_no (str): A customer's number as it may be read, by the published pattern taken literally (anchored).
-        recurring_products (str): A path-absolute URI.
-        subscriptions (str): A path-absolute URI.
-        id (str | Unset): A path-absolute URI.
+        recurring_products (str): A path-absolute URI. It begins with one slash.
+        subscriptions (str): A path-absolute URI. It begins with one slash.
+        id (str | Unset): A path-absolute URI. It begins with one slash.
         operations (list[Operation] | None | Unset):
     """
 

@@ -14,7 +14,7 @@ class Navigation:
     """Where the list is. Unknown properties are tolerated; a `next` link, should one appear, is followed.
 
     Attributes:
-        id (str): A path-absolute URI.
+        id (str): A path-absolute URI. It begins with one slash.
     """
 
     id: str

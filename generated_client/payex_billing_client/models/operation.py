@@ -16,7 +16,7 @@ class Operation:
     Attributes:
         rel (str): The relation, such as `add-subscription`.
         method (str): The HTTP method.
-        href (str): A path-absolute URI.
+        href (str): A path-absolute URI. It begins with one slash.
     """
 
     rel: str

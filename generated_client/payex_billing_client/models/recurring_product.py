@@ -19,7 +19,7 @@ class RecurringProduct:
     holds then, or the charge has no such date.
 
         Attributes:
-            id (str): A path-absolute URI.
+            id (str): A path-absolute URI. It begins with one slash.
             recurring_product_id (str): An opaque id.
             product_code (str): The code of a master product, from which price, VAT and text are taken unless given here.
             quantity (int | None | Unset):

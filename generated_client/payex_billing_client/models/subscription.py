@@ -17,9 +17,9 @@ class Subscription:
     """A subscription, with a link to its charges.
 
     Attributes:
-        id (str): A path-absolute URI.
+        id (str): A path-absolute URI. It begins with one slash.
         subscription_no (str): A subscription's number, such as a telephone number.
-        recurring_products (str): A path-absolute URI.
+        recurring_products (str): A path-absolute URI. It begins with one slash.
         operations (list[Operation] | None | Unset):
     """
 

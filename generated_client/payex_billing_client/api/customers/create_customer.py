@@ -118,6 +118,8 @@ def sync_detailed(
 ) -> Response[Customer | Problem]:
     """Create a customer
 
+     The number is the caller's. A customer cannot be removed.
+
     Args:
         owner_no (str): A ledger number.
         body (NewCustomer): A customer to create.
@@ -150,6 +152,8 @@ def sync(
 ) -> Customer | Problem | None:
     """Create a customer
 
+     The number is the caller's. A customer cannot be removed.
+
     Args:
         owner_no (str): A ledger number.
         body (NewCustomer): A customer to create.
@@ -176,6 +180,8 @@ async def asyncio_detailed(
     body: NewCustomer,
 ) -> Response[Customer | Problem]:
     """Create a customer
+
+     The number is the caller's. A customer cannot be removed.
 
     Args:
         owner_no (str): A ledger number.
@@ -206,6 +212,8 @@ async def asyncio(
     body: NewCustomer,
 ) -> Customer | Problem | None:
     """Create a customer
+
+     The number is the caller's. A customer cannot be removed.
 
     Args:
         owner_no (str): A ledger number.

@@ -96,6 +96,8 @@ def sync_detailed(
 ) -> Response[Customer | Problem]:
     """Read a customer
 
+     Customers cannot be listed; a customer is read by its number.
+
     Args:
         owner_no (str): A ledger number.
         customer_no (str): A customer's number as it may be read, by the published pattern taken
@@ -129,6 +131,8 @@ def sync(
 ) -> Customer | Problem | None:
     """Read a customer
 
+     Customers cannot be listed; a customer is read by its number.
+
     Args:
         owner_no (str): A ledger number.
         customer_no (str): A customer's number as it may be read, by the published pattern taken
@@ -156,6 +160,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
 ) -> Response[Customer | Problem]:
     """Read a customer
+
+     Customers cannot be listed; a customer is read by its number.
 
     Args:
         owner_no (str): A ledger number.
@@ -187,6 +193,8 @@ async def asyncio(
     client: AuthenticatedClient,
 ) -> Customer | Problem | None:
     """Read a customer
+
+     Customers cannot be listed; a customer is read by its number.
 
     Args:
         owner_no (str): A ledger number.

@@ -100,6 +100,8 @@ def sync_detailed(
 ) -> Response[Any | Problem]:
     """Remove a subscription's charge
 
+     The charge is gone at once. To stop billing at a later date, set its `endDate`.
+
     Args:
         owner_no (str): A ledger number.
         customer_no (str): A customer's number as it may be read, by the published pattern taken
@@ -139,6 +141,8 @@ def sync(
 ) -> Any | Problem | None:
     """Remove a subscription's charge
 
+     The charge is gone at once. To stop billing at a later date, set its `endDate`.
+
     Args:
         owner_no (str): A ledger number.
         customer_no (str): A customer's number as it may be read, by the published pattern taken
@@ -172,6 +176,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
 ) -> Response[Any | Problem]:
     """Remove a subscription's charge
+
+     The charge is gone at once. To stop billing at a later date, set its `endDate`.
 
     Args:
         owner_no (str): A ledger number.
@@ -209,6 +215,8 @@ async def asyncio(
     client: AuthenticatedClient,
 ) -> Any | Problem | None:
     """Remove a subscription's charge
+
+     The charge is gone at once. To stop billing at a later date, set its `endDate`.
 
     Args:
         owner_no (str): A ledger number.

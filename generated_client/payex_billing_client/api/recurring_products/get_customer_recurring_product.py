@@ -103,6 +103,8 @@ def sync_detailed(
 ) -> Response[Problem | RecurringProduct]:
     """Read a customer's charge
 
+     A charge at customer level. A subscription's charge is read under its subscription.
+
     Args:
         owner_no (str): A ledger number.
         customer_no (str): A customer's number as it may be read, by the published pattern taken
@@ -139,6 +141,8 @@ def sync(
 ) -> Problem | RecurringProduct | None:
     """Read a customer's charge
 
+     A charge at customer level. A subscription's charge is read under its subscription.
+
     Args:
         owner_no (str): A ledger number.
         customer_no (str): A customer's number as it may be read, by the published pattern taken
@@ -169,6 +173,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
 ) -> Response[Problem | RecurringProduct]:
     """Read a customer's charge
+
+     A charge at customer level. A subscription's charge is read under its subscription.
 
     Args:
         owner_no (str): A ledger number.
@@ -203,6 +209,8 @@ async def asyncio(
     client: AuthenticatedClient,
 ) -> Problem | RecurringProduct | None:
     """Read a customer's charge
+
+     A charge at customer level. A subscription's charge is read under its subscription.
 
     Args:
         owner_no (str): A ledger number.

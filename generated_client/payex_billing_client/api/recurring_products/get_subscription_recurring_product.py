@@ -106,6 +106,8 @@ def sync_detailed(
 ) -> Response[Problem | RecurringProduct]:
     """Read a subscription's charge
 
+     A charge of this subscription. A customer's own charge is read under the customer.
+
     Args:
         owner_no (str): A ledger number.
         customer_no (str): A customer's number as it may be read, by the published pattern taken
@@ -145,6 +147,8 @@ def sync(
 ) -> Problem | RecurringProduct | None:
     """Read a subscription's charge
 
+     A charge of this subscription. A customer's own charge is read under the customer.
+
     Args:
         owner_no (str): A ledger number.
         customer_no (str): A customer's number as it may be read, by the published pattern taken
@@ -178,6 +182,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
 ) -> Response[Problem | RecurringProduct]:
     """Read a subscription's charge
+
+     A charge of this subscription. A customer's own charge is read under the customer.
 
     Args:
         owner_no (str): A ledger number.
@@ -215,6 +221,8 @@ async def asyncio(
     client: AuthenticatedClient,
 ) -> Problem | RecurringProduct | None:
     """Read a subscription's charge
+
+     A charge of this subscription. A customer's own charge is read under the customer.
 
     Args:
         owner_no (str): A ledger number.

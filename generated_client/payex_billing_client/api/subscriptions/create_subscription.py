@@ -128,6 +128,8 @@ def sync_detailed(
 ) -> Response[Problem | Subscription]:
     """Create a subscription of a customer
 
+     The number is the caller's, and unique for the customer.
+
     Args:
         owner_no (str): A ledger number.
         customer_no (str): A customer's number as it may be read, by the published pattern taken
@@ -164,6 +166,8 @@ def sync(
 ) -> Problem | Subscription | None:
     """Create a subscription of a customer
 
+     The number is the caller's, and unique for the customer.
+
     Args:
         owner_no (str): A ledger number.
         customer_no (str): A customer's number as it may be read, by the published pattern taken
@@ -194,6 +198,8 @@ async def asyncio_detailed(
     body: NewSubscription,
 ) -> Response[Problem | Subscription]:
     """Create a subscription of a customer
+
+     The number is the caller's, and unique for the customer.
 
     Args:
         owner_no (str): A ledger number.
@@ -228,6 +234,8 @@ async def asyncio(
     body: NewSubscription,
 ) -> Problem | Subscription | None:
     """Create a subscription of a customer
+
+     The number is the caller's, and unique for the customer.
 
     Args:
         owner_no (str): A ledger number.

@@ -97,6 +97,8 @@ def sync_detailed(
 ) -> Response[Any | Problem]:
     """Remove a subscription and its charges
 
+     The charges of the subscription are removed with it.
+
     Args:
         owner_no (str): A ledger number.
         customer_no (str): A customer's number as it may be read, by the published pattern taken
@@ -133,6 +135,8 @@ def sync(
 ) -> Any | Problem | None:
     """Remove a subscription and its charges
 
+     The charges of the subscription are removed with it.
+
     Args:
         owner_no (str): A ledger number.
         customer_no (str): A customer's number as it may be read, by the published pattern taken
@@ -163,6 +167,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
 ) -> Response[Any | Problem]:
     """Remove a subscription and its charges
+
+     The charges of the subscription are removed with it.
 
     Args:
         owner_no (str): A ledger number.
@@ -197,6 +203,8 @@ async def asyncio(
     client: AuthenticatedClient,
 ) -> Any | Problem | None:
     """Remove a subscription and its charges
+
+     The charges of the subscription are removed with it.
 
     Args:
         owner_no (str): A ledger number.

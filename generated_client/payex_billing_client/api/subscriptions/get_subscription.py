@@ -101,6 +101,8 @@ def sync_detailed(
 ) -> Response[Problem | Subscription]:
     """Read a subscription
 
+     A subscription is read by the numbers of its customer and its own.
+
     Args:
         owner_no (str): A ledger number.
         customer_no (str): A customer's number as it may be read, by the published pattern taken
@@ -137,6 +139,8 @@ def sync(
 ) -> Problem | Subscription | None:
     """Read a subscription
 
+     A subscription is read by the numbers of its customer and its own.
+
     Args:
         owner_no (str): A ledger number.
         customer_no (str): A customer's number as it may be read, by the published pattern taken
@@ -167,6 +171,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
 ) -> Response[Problem | Subscription]:
     """Read a subscription
+
+     A subscription is read by the numbers of its customer and its own.
 
     Args:
         owner_no (str): A ledger number.
@@ -201,6 +207,8 @@ async def asyncio(
     client: AuthenticatedClient,
 ) -> Problem | Subscription | None:
     """Read a subscription
+
+     A subscription is read by the numbers of its customer and its own.
 
     Args:
         owner_no (str): A ledger number.

@@ -100,6 +100,8 @@ def sync_detailed(
 ) -> Response[Problem | SubscriptionList]:
     """List a customer's subscriptions
 
+     An empty list if the customer has none.
+
     Args:
         owner_no (str): A ledger number.
         customer_no (str): A customer's number as it may be read, by the published pattern taken
@@ -133,6 +135,8 @@ def sync(
 ) -> Problem | SubscriptionList | None:
     """List a customer's subscriptions
 
+     An empty list if the customer has none.
+
     Args:
         owner_no (str): A ledger number.
         customer_no (str): A customer's number as it may be read, by the published pattern taken
@@ -160,6 +164,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
 ) -> Response[Problem | SubscriptionList]:
     """List a customer's subscriptions
+
+     An empty list if the customer has none.
 
     Args:
         owner_no (str): A ledger number.
@@ -191,6 +197,8 @@ async def asyncio(
     client: AuthenticatedClient,
 ) -> Problem | SubscriptionList | None:
     """List a customer's subscriptions
+
+     An empty list if the customer has none.
 
     Args:
         owner_no (str): A ledger number.
