@@ -141,7 +141,10 @@ def texts(schema: Mapping[str, Any]) -> Iterator[str]:
     line = "".join(chr(33 + index * 7 % 90) for index in range(longest))  # no two neighbours are equal
     for length in range(longest + 1):
         yield line[:length]
-    yield from _packed([*map(chr, range(0x20, 0x250)), *_one_of_each_block(), *_one_of_each_category()], longest)
+    characters = [*map(chr, range(0x20, 0x250)), *_one_of_each_block(), *_one_of_each_category()]
+    if longest >= 20:  # a shorter text would need too many requests
+        characters += _common_scripts()
+    yield from _packed(characters, longest)
     yield from _packed("".join(f"{character}{character}" for character in string.punctuation + " åß中"), longest)
 
 
@@ -150,6 +153,13 @@ def _packed(characters: Iterable[str], longest: int) -> Iterator[str]:
     joined = "".join(characters)
     for start in range(0, len(joined), max(1, longest)):
         yield joined[start : start + longest]
+
+
+@cache
+def _common_scripts() -> Sequence[str]:
+    """Return all characters of the scripts and symbols below U+3100, and the compatibility characters above U+F900."""
+    codes = [*range(0x250, 0x3100), *range(0xF900, 0x10000)]
+    return [each for each in map(chr, codes) if unicodedata.category(each) not in {"Cn", "Cs"}]
 
 
 @cache

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import combinations
+from itertools import permutations
 from typing import Any
 
 from contract_tests.api import (
@@ -29,6 +29,7 @@ from contract_tests.api import (
     subscriptions_path,
     wire,
 )
+from contract_tests.bodies import BODIES
 from contract_tests.exchange import CONTRACT, Exchange
 from contract_tests.schemas import JUDGE, refused
 from contract_tests.states import Parent, held, listed, parents, snapshot, stable, subscription_number, thinned
@@ -38,16 +39,18 @@ from ._registry import probe
 
 FIRST, SECOND = subscription_number("1"), subscription_number("1a")
 SAME_NUMBERS = [FIRST] if FIRST == SECOND else [FIRST, SECOND]
+EMPTY = subscription_number("1b")
 
 
 class World:
-    """Two customers of each ledger. All have the same subscriptions, and all have charges of equal content.
+    """Customers of each ledger: two have the same subscriptions with charges of equal content, one has nothing.
 
-    The customers have the same two numbers in both ledgers.
+    The customers have the same numbers in both ledgers. One subscription of each has no charges.
 
     Attributes:
         apis: the ledgers.
-        customers: the numbers of the customers.
+        customers: the numbers of the two equal customers.
+        bare: the number of the customer that has nothing.
         content: the values of each charge.
         state: the last full read.
     """
@@ -55,12 +58,14 @@ class World:
     def __init__(self, api: Api) -> None:
         self.apis = [each for each in (api, api.other) if each is not None]
         self.customers = [api.number(), api.number()]
+        self.bare = api.number()
         self.content = new_charge(rows("create", later=True)[40])
         self.charges: dict[Parent, list[dict[str, Any]]] = {}
         for ledger in self.apis:
+            ledger.customer(self.bare)
             for customer in self.customers:
                 ledger.customer(customer)
-                for number in SAME_NUMBERS:
+                for number in sorted({*SAME_NUMBERS, EMPTY}):
                     ledger.subscription(customer, number)
                 for parent in self.parents_of(customer):
                     made = [ledger.charge(*parent, wire=self.content) for _ in range(2)]
@@ -70,7 +75,7 @@ class World:
 
     @staticmethod
     def parents_of(customer: str) -> list[Parent]:
-        """Return the customer and its subscriptions."""
+        """Return a customer and its subscriptions that have charges."""
         return [(customer,), *((customer, number) for number in SAME_NUMBERS)]
 
     def read(self) -> dict[str, Any]:
@@ -78,7 +83,7 @@ class World:
         return {
             f"{index} {path}": value
             for index, api in enumerate(self.apis)
-            for path, value in snapshot(api, self.customers).items()
+            for path, value in snapshot(api, [*self.customers, self.bare]).items()
         }
 
     def expect(self, promise: str, changed: Mapping[str, Any], write: Exchange | None = None) -> None:
@@ -122,6 +127,8 @@ def a_write_changes_one_charge(api: Api) -> None:
             wrong = next(value for value in refused(CONTRACT.change["properties"][quantity]) if value is not None)
             answer = api.update(*route, body=change({**bodies[0], quantity: wrong}))
             world.expect("a_refused_change_changes_nothing", {}, api.refused(answer, "validation"))
+            # All charges must be equal again before the next one changes.
+            _changes_only(world, route, {name: world.content[name] for name in bodies[0] if name in world.content})
 
 
 def _changes_only(world: World, route: Parent, values: Mapping[str, Any]) -> None:
@@ -170,32 +177,42 @@ def a_creation_adds_one_and_a_removal_takes_one(api: Api) -> None:
 def a_removed_subscription_takes_only_its_own(api: Api) -> None:
     """A removed subscription takes its charges; made again, it has none, works, and can be removed again."""
     world = World(api)
-    customer = world.customers[1]
-    parent, subscription = (customer, FIRST), subscription_path(customer, FIRST)
-    if not api.can_delete(*subscription):
+    if not api.can_delete(*subscription_path(world.customers[1], FIRST)):
         raise NotTried("the contract has no DELETE of a subscription")
-    collection, numbers = charges_path(*parent), subscriptions_path(customer)
-    old = world.of(*subscription)
-    lost = world.charges[parent]
+    _remove_and_create_again(world, EMPTY)
     for _ in range(3):
-        write = api.succeeds(api.delete(*subscription))
-        gone: dict[str, Any] = {_path(charge_path(parent, each)): None for each in lost}
-        gone |= {_path(collection): None, _path(subscription): None}
-        left = [number for number in world.of(*numbers) if number != FIRST]
-        world.expect("only_it_is_deleted", gone | {_path(numbers): left}, write)
-        for exchange in _all_requests(api, parent, lost[0]):
-            api.missing(exchange, "subscription")
-        world.expect("only_it_is_deleted", {})
-        write = api.succeeds(api.post(*numbers, body=new_subscription(FIRST)))
-        back = {_path(numbers): sorted([*left, FIRST]), _path(subscription): old, _path(collection): []}
-        world.expect("children_go_with_their_parent", back, write)
-        for each in lost:
-            for exchange in _charge_requests(api, charge_path(parent, each)):
-                api.missing(exchange, "charge")
-        lost = [api.charge(*parent, wire=world.content) for _ in range(2)]
-        made: dict[str, Any] = {_path(charge_path(parent, each)): stable("charge", each) for each in lost}
-        made[_path(collection)] = sorted(str(each[CHARGE_ID]) for each in lost)
-        world.expect("a_creation_adds_one", made)
+        _remove_and_create_again(world, FIRST)
+
+
+def _remove_and_create_again(world: World, number: str) -> None:
+    api, customer = world.apis[0], world.customers[1]
+    parent = (customer, number)
+    subscription, collection, numbers = (
+        subscription_path(*parent),
+        charges_path(*parent),
+        subscriptions_path(customer),
+    )
+    old, lost = world.of(*subscription), world.charges.get(parent, [])
+    write = api.succeeds(api.delete(*subscription))
+    gone: dict[str, Any] = {_path(charge_path(parent, each)): None for each in lost}
+    gone |= {_path(collection): None, _path(subscription): None}
+    left = [each for each in world.of(*numbers) if each != number]
+    world.expect("only_it_is_deleted", gone | {_path(numbers): left}, write)
+    some = lost[0] if lost else {CHARGE_ID: BODIES.unused("charge")}
+    for exchange in _all_requests(api, parent, some):
+        api.missing(exchange, "subscription")
+    world.expect("only_it_is_deleted", {})
+    write = api.succeeds(api.post(*numbers, body=new_subscription(number)))
+    back = {_path(numbers): sorted([*left, number]), _path(subscription): old, _path(collection): []}
+    world.expect("children_go_with_their_parent", back, write)
+    for each in lost:
+        for exchange in _charge_requests(api, charge_path(parent, each)):
+            api.missing(exchange, "charge")
+    if lost:
+        world.charges[parent] = made = [api.charge(*parent, wire=world.content) for _ in lost]
+        added: dict[str, Any] = {_path(charge_path(parent, each)): stable("charge", each) for each in made}
+        added[_path(collection)] = sorted(str(each[CHARGE_ID]) for each in made)
+        world.expect("a_creation_adds_one", added)
 
 
 def _charge_requests(api: Api, route: Parent) -> list[Exchange]:
@@ -238,26 +255,27 @@ def a_charge_is_under_no_other_parent(api: Api) -> None:
 
 @probe("state")
 def two_properties_change_together(api: Api) -> None:
-    """Any two properties change, are cleared, or are set while the other is cleared, and all others stay."""
+    """Any two properties change, are cleared and are set, together and one after the other, and all others stay."""
     bodies = rows("update", later=True)
     names = list(CONTRACT.change["properties"])
     nullable = {name for name, schema in CONTRACT.change["properties"].items() if JUDGE.takes(schema, None)}
     for parent in parents(api):
         made = api.charge(*parent, wire={name: bodies[0][name] for name in held(bodies[0])})
         route, values = charge_path(parent, made), held(bodies[0])
-        for index, (one, two) in enumerate(thinned(api, list(combinations(names, 2)), 4), 1):
-            body = bodies[index]
+        for index, (one, two) in enumerate(thinned(api, list(permutations(names, 2)), 4), 1):
+            first, second, third = bodies[index : index + 3]
             for sent in (
-                {one: body[one], two: body[two]},
-                {one: None, two: bodies[index + 1][two]},
-                {one: bodies[index + 2][one], two: None},
+                {one: first[one], two: first[two]},
+                {one: None},
+                {two: second[two]},
+                {one: second[one]},
+                {one: None, two: third[two]},
+                {one: third[one], two: None},
                 {one: None, two: None},
-                {one: body[one], two: body[two]},
             ):
-                if any(value is None and name not in nullable for name, value in sent.items()):
-                    continue
                 after = {name: value for name, value in (values | sent).items() if value is not None}
-                if ends_before_start(after):
+                may_clear = all(value is not None or name in nullable for name, value in sent.items())
+                if not may_clear or ends_before_start(after):
                     continue
                 values = after
                 changed = api.shown(api.update(*route, body=change(sent)))
@@ -300,7 +318,7 @@ def _own(charge: Mapping[str, Any]) -> dict[str, Any]:
 @probe("state")
 def lists_of_every_size_are_complete(api: Api) -> None:
     """A list has each resource once at every size where servers start another page, growing and shrinking."""
-    borders = (1, 10, 20, 25, 30, 50, 64, 100, 128, 200, 250, 256)
+    borders = thinned(api, (1, 2, 10, 16, 20, 25, 30, 32, 50, 64, 100, 128, 200, 250, 256), 2)
     sizes = {0, 1, 2, 3, 4, 5} if api.real else {border + beside for border in borders for beside in (-1, 0, 1)}
     for parent in parents(api):
         made: dict[Any, dict[str, Any]] = {}
