@@ -44,6 +44,12 @@ def stable(kind: str, resource: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in resource.items() if name in names and value is not None}
 
 
+def changed(current: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body that changes `new`, with the current value of each other property that a change requires."""
+    required = CONTRACT.change.get("required", ())
+    return {name: current[name] for name in required if name in current} | dict(new)
+
+
 def parents(api: Api) -> Iterator[Parent]:
     """Create a customer, then a subscription of another customer: the two kinds of resources that have charges."""
     yield (api.customer(),)

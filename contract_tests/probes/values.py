@@ -8,7 +8,7 @@ from typing import Any
 from contract_tests.api import CHARGE_ID, Api, change, charge_path, new_charge
 from contract_tests.exchange import CONTRACT
 from contract_tests.schemas import JUDGE
-from contract_tests.states import Parent, held, listed, parents, read_charge, thinned
+from contract_tests.states import Parent, changed, held, listed, parents, read_charge, thinned
 from contract_tests.values import ends_before_start, rows
 
 from ._registry import probe
@@ -50,7 +50,8 @@ def every_value_outlives_a_change_of_another(api: Api) -> None:
                 new = {name: bodies[(index + 1) % len(bodies)][name]}
                 if not ends_before_start(values | new):
                     values |= new
-                    api.same("a_change_touches_what_was_sent", held(api.shown(_update(api, route, new)).object), values)
+                    read = api.shown(_update(api, route, changed(values, new))).object
+                    api.same("a_change_touches_what_was_sent", held(read), values)
             api.same("a_change_touches_what_was_sent", held(read_charge(api, parent, made)), values)
             expected[made[CHARGE_ID]] = values
         found = {key: held(each) for key, each in listed(api, parent).items()}
@@ -65,15 +66,16 @@ def every_value_of_a_change_is_held(api: Api) -> None:
         single = api.charge(*parent, wire=_creatable(bodies[0]))
         values = held(bodies[0])
         for body in bodies[1:]:
-            changed = api.shown(_update(api, charge_path(parent, whole), body))
-            api.same("held_as_sent", held(changed.object), held(change(body)), changed)
+            shown = api.shown(_update(api, charge_path(parent, whole), body))
+            api.same("held_as_sent", held(shown.object), held(change(body)), shown)
             api.same("held_as_sent", held(read_charge(api, parent, whole)), held(change(body)))
             for name in _order(values, body):
                 if values.get(name) == body[name]:
                     continue
                 values[name] = body[name]
-                changed = api.shown(_update(api, charge_path(parent, single), {name: body[name]}))
-                api.same("a_change_touches_what_was_sent", held(changed.object), values, changed)
+                one = changed(values, {name: body[name]})
+                shown = api.shown(_update(api, charge_path(parent, single), one))
+                api.same("a_change_touches_what_was_sent", held(shown.object), values, shown)
             api.same("a_change_touches_what_was_sent", held(read_charge(api, parent, single)), values)
         found = [held(each) for each in listed(api, parent).values()]
         api.same("held_as_sent", found, [values, values])
@@ -89,13 +91,13 @@ def every_value_comes_back_after_it_was_cleared(api: Api) -> None:
             api.succeeds(_update(api, route, body))
             nullable = [name for name in body if JUDGE.takes(CONTRACT.change["properties"][name], None)]
             some = nullable if index % 2 else [name for place, name in enumerate(nullable) if index >> place + 1 & 1]
-            cleared = api.shown(_update(api, route, dict.fromkeys(some)))
+            cleared = api.shown(_update(api, route, changed(body, dict.fromkeys(some))))
             left = {name: value for name, value in change(body).items() if name not in some}
             api.same("null_clears", held(cleared.object), left, cleared)
             api.same("null_clears", held(read_charge(api, parent, made)), left)
             again = {name: body[name] for name in some}
-            changed = api.shown(_update(api, route, again))
-            api.same("held_as_sent", held(changed.object), held(change(body)), changed)
+            shown = api.shown(_update(api, route, changed(body, again)))
+            api.same("held_as_sent", held(shown.object), held(change(body)), shown)
             api.same("held_as_sent", held(read_charge(api, parent, made)), held(change(body)))
 
 
