@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
 from hypothesis import strategies as st
@@ -24,20 +23,16 @@ from .api import (
     new_subscription,
     subscription_path,
     subscriptions_path,
-    wire,
 )
 from .exchange import CONTRACT
-from .schemas import accepted
+from .states import held
+from .values import any_value, ends_before_start
 
 SUBSCRIPTIONS = ("1", "46701234567", "a/b c", "ÅÄÖ", "x" * 34)
 
 
 def _values(properties: dict[str, Any]) -> dict[str, st.SearchStrategy[Any]]:
-    known: dict[str, st.SearchStrategy[Any]] = {
-        name: st.sampled_from(accepted(each)) for name, each in properties.items()
-    }
-    known["x-own"] = st.sampled_from(["kept", 1, Decimal("0.10"), [1, "a"], {"b": True}])
-    return known
+    return {name: any_value(each) for name, each in properties.items()}
 
 
 _OPTIONAL = {
@@ -129,7 +124,7 @@ def machine(make_api: Callable[[], Api], *, customers: int = 3) -> type[RuleBase
             parents = ledger.parents()
             parent = parents[which % len(parents)]
             answer = ledger.api.post(*charges_path(*parent), body=body)
-            if _ends_before_start(body):
+            if ends_before_start(body):
                 ledger.api.refused(answer, "unprocessable")
                 return
             ledger.charges.append(Charge(parent, ledger.api.succeeds(answer).object, body))
@@ -143,7 +138,7 @@ def machine(make_api: Callable[[], Api], *, customers: int = 3) -> type[RuleBase
             charge = ledger.charges[which % len(ledger.charges)]
             after = charge.values | body
             answer = ledger.api.update(*charge.route, body=body)
-            if _ends_before_start(after):
+            if ends_before_start(after):
                 ledger.api.refused(answer, "unprocessable")
             else:
                 ledger.api.succeeds(answer)
@@ -188,27 +183,16 @@ def _compare(ledger: Ledger) -> None:
         listed = [each[SUBSCRIPTION_NO] for each in api.subscriptions(customer)]
         api.same("model_subscriptions", sorted(listed), sorted(subscriptions))
     for parent in ledger.parents():
-        held = {each.id: each.values for each in ledger.under(parent)}
+        expected = {each.id: each.values for each in ledger.under(parent)}
         listed_charges = api.charges(*parent)
-        api.same("model_list", len(listed_charges), len(held))
-        api.same("model_charges", {each[CHARGE_ID]: _own_values(each) for each in listed_charges}, held)
+        api.same("model_list", len(listed_charges), len(expected))
+        api.same("model_charges", {each[CHARGE_ID]: held(each) for each in listed_charges}, expected)
     for charge in ledger.charges[-2:]:
         read = api.succeeds(api.get(*charge.route))
-        api.same("model_charge", _own_values(read.object), charge.values, read)
+        api.same("model_charge", held(read.object), charge.values, read)
     for route in ledger.gone[-2:]:
         api.missing(api.get(*route), "charge", "subscription")
 
 
-def _own_values(charge: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value for name, value in charge.items() if name not in CONTRACT.server_set["charge"] and value is not None
-    }
-
-
 def _without_none(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _ends_before_start(values: dict[str, Any]) -> bool:
-    start, end = values.get(wire("start_date")), values.get(wire("end_date"))
-    return start is not None and end is not None and end < start

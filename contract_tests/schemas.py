@@ -97,7 +97,27 @@ class Judge:
         return bool(self.validator(schema).is_valid(value))
 
     def _make(self, schema: Mapping[str, Any]) -> Any:
-        return _Judge({**schema, "components": {"schemas": self._schemas}}, format_checker=_FORMATS)
+        whole = {**self._without_references(schema), "components": {"schemas": self._schemas}}
+        return _Judge(whole, format_checker=_FORMATS)
+
+    def _without_references(self, node: Any, inside: tuple[str, ...] = ()) -> Any:
+        """Replace each `$ref` by the schema that it names, because jsonschema looks up a `$ref` for each value.
+
+        A `$ref` stays if its schema contains itself, or if a keyword beside the `$ref` limits the value further.
+        """
+        if isinstance(node, list):
+            return [self._without_references(each, inside) for each in node]
+        if not isinstance(node, dict):
+            return node
+        name = str(node.get("$ref", "")).removeprefix("#/components/schemas/")
+        beside = {key: value for key, value in node.items() if key != "$ref"}
+        if name in self._schemas and name not in inside and all(map(_is_annotation, beside)):
+            return self._without_references(self._schemas[name], (*inside, name)) | beside
+        return {key: self._without_references(value, inside) for key, value in node.items()}
+
+
+def _is_annotation(keyword: str) -> bool:
+    return keyword.startswith("x-") or keyword in {"description", "title", "example", "examples", "readOnly"}
 
 
 JUDGE = Judge(DOCUMENT)

@@ -6,9 +6,20 @@ not allow to try it. Probes need no order and leave no traces that another minds
 
 from __future__ import annotations
 
-from . import credentials, hypermedia, inputs, protocol, state, weight
+from . import credentials, hypermedia, inputs, numbers, protocol, relations, siblings, state, values, weight
 from ._registry import PROBES, Probe
 
 __all__ = ["PROBES", "Probe"]
 
-_ = (inputs, protocol, credentials, state, hypermedia, weight)  # each registers its probes when it is imported
+_ = (
+    inputs,
+    protocol,
+    credentials,
+    state,
+    hypermedia,
+    weight,
+    values,
+    numbers,
+    siblings,
+    relations,
+)  # each registers its probes when it is imported

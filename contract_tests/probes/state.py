@@ -26,6 +26,7 @@ from contract_tests.api import (
 from contract_tests.bodies import BODIES
 from contract_tests.exchange import CONTRACT, Exchange
 from contract_tests.schemas import JUDGE
+from contract_tests.states import held
 
 from ._registry import probe
 
@@ -38,8 +39,7 @@ FULL = new_charge(
         text="Fiber 500/500, Ångström",
         start_date="2026-01-01",
         end_date="2026-12-31",
-    )
-    | {"costCentre": {"no": "77", "share": [Decimal("0.10"), None, True]}},
+    ),
 )
 OTHER = new_charge(
     BODIES.fitting(
@@ -50,15 +50,9 @@ OTHER = new_charge(
         text="",
         start_date="2025-02-28",
         end_date="2027-02-28",
-    )
-    | {"costCentre": "other"},
+    ),
 )
-# The properties that a change may have: an unknown property, or a property that the contract allows in a change.
-CHANGEABLE = [
-    name
-    for name in FULL
-    if name in CONTRACT.change["properties"] or name not in CONTRACT.creations["charge"]["properties"]
-]
+CHANGEABLE = [name for name in FULL if name in CONTRACT.change["properties"]]
 
 
 def _parents(api: Api) -> Iterator[tuple[str, ...]]:
@@ -67,21 +61,15 @@ def _parents(api: Api) -> Iterator[tuple[str, ...]]:
         yield (customer, api.subscription(customer, level)) if level else (customer,)
 
 
-def _values(charge: dict[str, Any]) -> dict[str, Any]:
-    """Return the values that a client may set, without null values."""
-    own = CONTRACT.server_set["charge"]
-    return {name: value for name, value in charge.items() if name not in own and value is not None}
-
-
 @probe("state")
 def what_is_created_is_read(api: Api) -> None:
-    """A charge reads as it was created, alone and in its list, unknown properties and all digits included."""
+    """A charge reads as it was created, alone and in its list, with all digits."""
     for parent in _parents(api):
         created = api.charge(*parent, wire=FULL)
-        api.same("held_as_sent", _values(created), FULL)
+        api.same("held_as_sent", held(created), FULL)
         read = api.succeeds(api.get(*charge_path(parent, created))).object
-        api.same("held_as_sent", _values(read), FULL)
-        api.same("held_as_sent", [_values(each) for each in api.charges(*parent)], [FULL])
+        api.same("held_as_sent", held(read), FULL)
+        api.same("held_as_sent", [held(each) for each in api.charges(*parent)], [FULL])
 
 
 @probe("state")
@@ -98,6 +86,25 @@ def customers_and_subscriptions_hold_what_was_sent(api: Api) -> None:
     ]
     for each in read:
         api.same("held_as_sent", {name: each.get(name) for name in extra}, extra)
+
+
+@probe("state")
+def unknown_properties_of_a_charge_are_held(api: Api) -> None:
+    """A charge holds a property that the contract does not have, until a change sets or clears it."""
+    extra = {"costCentre": {"no": "77", "share": [Decimal("0.10"), None, True]}, "note": "Åsa"}
+    for parent in _parents(api):
+        made = api.charge(*parent, wire=FULL | extra)
+        route = charge_path(parent, made)
+        reads = [made, api.get(*route).object, _listed(api, parent, made)]
+        if CONTRACT.update_method:
+            reads.append(api.shown(api.update(*route, body=change({CHANGEABLE[0]: OTHER[CHANGEABLE[0]]}))).object)
+            reads.append(api.get(*route).object)
+        for read in reads:
+            api.same("held_as_sent", {name: read.get(name) for name in extra}, extra)
+        if CONTRACT.update_method:
+            api.succeeds(api.update(*route, body=change({"costCentre": "other", "note": None})))
+            read = api.get(*route).object
+            api.same("a_change_touches_what_was_sent", [read.get(name) for name in extra], ["other", None])
 
 
 @probe("state")
@@ -171,13 +178,13 @@ def a_change_touches_what_was_sent(api: Api) -> None:
             changed = api.shown(api.update(*route, body=change({name: OTHER[name]})))
             expected = FULL | change({name: OTHER[name]})
             for read in (changed.object, api.get(*route).object, _listed(api, parent, made)):
-                api.same("a_change_touches_what_was_sent", _values(read), expected, changed)
+                api.same("a_change_touches_what_was_sent", held(read), expected, changed)
             for each in (CONTRACT.self_link, CHARGE_ID):
                 api.same("a_change_keeps_the_identity", changed.object[each], made[each], changed)
             untouched = api.get(*charge_path(parent, neighbour)).object
             api.same("a_change_leaves_others", untouched, neighbour)
             api.succeeds(api.update(*route, body=change({name: FULL[name]})))
-            api.same("a_change_touches_what_was_sent", _values(api.get(*route).object), FULL)
+            api.same("a_change_touches_what_was_sent", held(api.get(*route).object), FULL)
 
 
 @probe("state")
@@ -190,15 +197,15 @@ def null_clears(api: Api) -> None:
             made = api.charge(*parent, wire=FULL)
             route = charge_path(parent, made)
             api.succeeds(api.update(*route, body=change()))
-            api.same("an_empty_change_changes_nothing", _values(api.get(*route).object), FULL)
+            api.same("an_empty_change_changes_nothing", held(api.get(*route).object), FULL)
             changed = api.shown(api.update(*route, body=change({name: None})))
             expected = {key: value for key, value in FULL.items() if key != name}
             for read in (changed.object, api.get(*route).object, _listed(api, parent, made)):
-                api.same("null_clears", _values(read), expected, changed)
+                api.same("null_clears", held(read), expected, changed)
         if CONTRACT.update_method == "PUT":
             route = charge_path(parent, api.charge(*parent, wire=FULL))
             replaced = api.succeeds(api.send("PUT", *route, body=change()))
-            api.same("a_replacement_clears_the_rest", _values(api.get(*route).object), change(), replaced)
+            api.same("a_replacement_clears_the_rest", held(api.get(*route).object), change(), replaced)
 
 
 @probe("state")
@@ -209,9 +216,9 @@ def a_change_of_many_is_whole(api: Api) -> None:
         invalid = api.update(*route, body=change(text="new", quantity=0))
         api.refused(invalid, "validation", wire("quantity"))
         api.refused(api.update(*route, body=change(text="new", end_date="2020-01-01")), "unprocessable")
-        api.same("a_refused_change_changes_nothing", _values(api.get(*route).object), FULL)
+        api.same("a_refused_change_changes_nothing", held(api.get(*route).object), FULL)
         api.succeeds(api.update(*route, body=change({name: OTHER[name] for name in CHANGEABLE})))
-        api.same("a_change_touches_what_was_sent", _values(api.get(*route).object), OTHER)
+        api.same("a_change_touches_what_was_sent", held(api.get(*route).object), OTHER)
 
 
 @probe("state")
