@@ -165,11 +165,6 @@ def location_leaks_host(_: Request, answer: Answer) -> Answer:
     return with_header(answer, "Location", f"http://billing-7.internal:8080{own}")
 
 
-@answers(FAMILY, "Server tells its version")
-def server_version(_: Request, answer: Answer) -> Answer:
-    return with_header(answer, "Server", "Apache/2.4.1 (Unix)")
-
-
 @answers(FAMILY, "errors carry a header with the machine's path")
 def header_leaks_path(_: Request, answer: Answer) -> Answer:
     return with_header(answer, "X-Debug", "/var/www/billing/handler.php") if answer.status >= 400 else answer

@@ -6,9 +6,10 @@ not allow to try it. Probes need no order and leave no traces that another minds
 
 from __future__ import annotations
 
-from . import credentials, hypermedia, inputs, protocol, state, weight
+from . import bodies, credentials, hypermedia, inputs, ledgers, paths, protocol, refusals, state, weight
 from ._registry import PROBES, Probe
 
 __all__ = ["PROBES", "Probe"]
 
-_ = (inputs, protocol, credentials, state, hypermedia, weight)  # each registers its probes when it is imported
+# Each module registers its probes when it is imported.
+_ = (inputs, bodies, paths, protocol, credentials, ledgers, refusals, state, hypermedia, weight)
