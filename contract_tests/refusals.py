@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from .api import Api, change, new_charge, new_customer, new_subscription
 from .bodies import BODIES
@@ -66,9 +67,11 @@ def credentials(api: Api, ask: Ask) -> Iterator[Reason]:
 
 
 def wrong_path(ask: Ask) -> Iterator[Reason]:
-    """Yield the first value of each path parameter that its schema does not allow."""
+    """Yield values of each path parameter that its schema does not allow: one as it is, and one percent-encoded."""
     for index, name in enumerate(ask.parameters):
-        for value in refused_numbers(ask.kind_at(index))[:1]:
+        values = refused_numbers(ask.kind_at(index))
+        encoded = [value for value in values if quote(value) != value]
+        for value in dict.fromkeys((*values[:1], *encoded[:1])):
             yield Reason(f"a wrong {name}", f"path {index}", ("validation",), _with_number(index, value), (name,))
 
 

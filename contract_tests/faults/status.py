@@ -199,3 +199,22 @@ def redirects(app: MockWithFault, request: Request, ask: Next) -> Answer:
     if request.method == "GET" and request.raw_path.endswith(SUBSCRIPTIONS.rstrip(b"/")):
         return Answer(301, {"location": request.raw_path.decode() + "/", "content-length": "0"}, b"")
     return ask(request)
+
+
+@answers(FAMILY, "Content-Length of a duplicate is one too many")
+def content_length_differs(_: Request, answer: Answer) -> Answer:
+    return replace(answer, headers={**answer.headers, "content-length": "9"}) if answer.status == 409 else answer
+
+
+@behaves(FAMILY, "a header of GET asks for another method, and gets it")
+def method_overridden(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    wanted = request.headers.get("x-http-method-override", request.method)
+    return ask(replace(request, method=wanted) if request.method == "GET" else request)
+
+
+@behaves(FAMILY, "PUT on a collection is answered 405, but a charge is added")
+def refused_method_adds(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    answer = ask(request)
+    if answer.status == 405 and request.method == OTHER_UPDATE:
+        ask(replace(request, method="POST"))
+    return answer

@@ -127,8 +127,9 @@ def a_body_is_read_as_utf_8(api: Api) -> None:
     odd += [{"Content-Type": f"{JSON}; {each}"} for each in ("version=1", "charset", "charset=utf-8; charset=utf-16")]
     odd += [{"Content-Type": f"{JSON};"}, {"Content-Encoding": "gzip"}, {"Content-Encoding": "x-unknown"}]
     for ask in scene.writes():
+        texts = BODIES.fitting(text="Åsa 中 €") if ask.operation.kind == "charge" else {}
         for headers in odd:
-            fresh = _fresh(scene, ask)
+            fresh = _fresh(scene, replace(ask, body=ask.body | texts))
             exchange = replace(fresh, headers=headers).send(api)
             if exchange.succeeded:  # the rules compare the values
                 continue

@@ -14,7 +14,7 @@ from contract_tests.api import (
     new_subscription,
     subscriptions_path,
 )
-from contract_tests.exchange import CONTRACT
+from contract_tests.exchange import CONTRACT, Exchange
 from contract_tests.scene import Scene
 
 from ._registry import probe
@@ -141,9 +141,12 @@ def what_another_ledger_has_is_missing_here(api: Api) -> None:
     assert api.other is not None
     other = api.other
     scene = Scene(api)
+    nobody = api.number()
     for ask in scene.asks():
         if ask.numbers:
-            other.missing(ask.send(other), "customer")
+            found = other.missing(ask.send(other), "customer")
+            nowhere = other.missing(replace(ask, numbers=(nobody, *ask.numbers[1:])).send(other), "customer")
+            other.same("a_refusal_tells_nothing", _told(found), _told(nowhere), found)
     other.customer(scene.customer)
     for ask in scene.asks():
         kinds = [ask.kind_at(index) for index in range(len(ask.numbers))]
@@ -180,6 +183,11 @@ def equal_numbers_in_two_ledgers_are_two_resources(api: Api) -> None:
         for ask in sorted(first.asks(), key=lambda ask: (ask.operation.role == "delete", -len(ask.numbers))):
             one.succeeds(ask.send(one))
         two.same(APART, _lists(second), after)
+
+
+def _told(exchange: Exchange) -> dict[str, Any]:
+    """Return a problem without its instance, which is new in every response."""
+    return {name: value for name, value in exchange.problem.items() if name != "instance"}
 
 
 def _lists(scene: Scene) -> list[Any]:

@@ -58,7 +58,9 @@ def other_methods_are_refused(api: Api) -> None:
                 exchange = api.send(method, raw_path=path, body=body)
                 told[method] = exchange.status
                 allowed |= {each.strip() for each in exchange.headers.get("allow", "").split(",")} - {""}
-                if method in rules.USUAL_METHODS:
+                # RFC 9110, section 9.3.1: a server may refuse a body of GET.
+                is_body_refused = method == "GET" and body is not ... and exchange.code == "validation"
+                if method in rules.USUAL_METHODS and not is_body_refused:
                     api.refused(exchange, "method-not-allowed")
         for method in allowed - taken:
             if told.get(method, 405) == 405:
@@ -136,12 +138,16 @@ def a_body_of_a_read_or_removal_means_nothing(api: Api) -> None:
             if exchange.succeeded:
                 api.same("a_body_means_nothing", exchange.object, expected, exchange)
     for parent in scene.parents[:2]:
-        for body in bodies:
-            made = api.charge(*parent)
+        for index in range(len(bodies) + 1):
+            made, sibling = api.charge(*parent), api.charge(*parent)
+            body = [*bodies, {CHARGE_ID: sibling[CHARGE_ID]}][index]
             before = api.charges(*scene.parents[2])
             exchange = api.delete(*charge_path(parent, made), body=body)
+            if not exchange.succeeded:
+                api.refused(exchange, "validation")
             left = [each[CHARGE_ID] for each in api.charges(*parent)]
             api.same("a_body_means_nothing", made[CHARGE_ID] in left, not exchange.succeeded, exchange)
+            api.same("a_body_means_nothing", sibling[CHARGE_ID] in left, True, exchange)
             api.same("a_body_means_nothing", api.charges(*scene.parents[2]), before, exchange)
 
 

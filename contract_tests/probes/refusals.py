@@ -12,7 +12,7 @@ from contract_tests.api import Api, customer_path, new_charge
 from contract_tests.bodies import BODIES
 from contract_tests.exchange import CONTRACT
 from contract_tests.refusals import combines, judge
-from contract_tests.routes import plain
+from contract_tests.routes import JSON, plain
 from contract_tests.scene import Ask, Scene
 from contract_tests.schemas import JUDGE, refused
 
@@ -42,6 +42,20 @@ def every_operation_has_its_refusals(api: Api) -> None:
             if sent.operation.method != "GET":
                 scene.is_untouched(NOTHING, exchange)
                 _is_unknown(scene, sent)
+
+
+@probe("problems")
+def a_refusal_is_the_same_in_other_words(api: Api) -> None:
+    """A wrong request is refused alike with the scheme, Accept or the media type in other words that mean the same."""
+    scene = Scene(api)
+    forms: list[dict[str, str | None]] = [{"Accept": "*/*"}, {"Authorization": f"bearer {api.token}"}]
+    forms += [{"Content-Type": media_type} for media_type in (f"{JSON}; charset=utf-8", JSON.upper())]
+    for ask in scene.asks():
+        for reason in refusals.reasons(scene, ask):
+            for form in forms[:: 3 if api.real else 1]:
+                if "Content-Type" not in form or ask.body is not ...:
+                    judge(api, reason.apply(replace(ask, headers=form)).send(api), reason)
+    scene.is_untouched(NOTHING)
 
 
 @probe("problems")
