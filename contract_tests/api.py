@@ -8,7 +8,7 @@ import secrets
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -17,11 +17,14 @@ from . import rules
 from .bodies import BODIES
 from .coverage import COVERAGE
 from .exchange import CONTRACT, Broken, Exchange, items_of, link_of, render
-from .routes import snake
+from .routes import plain
 from .schemas import JUDGE
 from .transports import Transport
 
 RULES = (*rules.RULES, rules.documented)
+# A 429 tells how long to wait (RFC 6585, section 4). The suite waits and sends the request again, within these limits.
+LONGEST_WAIT = 60.0
+ATTEMPTS = 5
 LONGEST_NUMBER = 15
 new_customer, new_subscription = BODIES.new_customer, BODIES.new_subscription
 new_charge, change, wire = BODIES.new_charge, BODIES.change, CONTRACT.wire
@@ -71,6 +74,7 @@ class Api:
         prefix: the beginning of the number of every customer that this object creates.
         other: a second ledger of the same target; None if there is only one ledger.
         guard: checks each request before it is sent, and reads each response; see `guard.py`.
+        attempts: how often a request is sent if each response is a 429.
         real: whether the target is a real endpoint. The suite does not expect of it what only the mock guarantees.
     """
 
@@ -83,6 +87,8 @@ class Api:
     guard: Any = None
     real: bool = False
     broken: Broken | None = None
+    sleep: Callable[[float], None] = time.sleep
+    attempts: int = ATTEMPTS
     _counter: Any = field(default_factory=itertools.count, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -120,6 +126,8 @@ class Api:
     ) -> Exchange:
         """Send a request. Leave out each header whose value is None.
 
+        `raw_path` is a percent-encoded path, or a URL of the target. After a 429, wait and send the request again.
+
         Raises:
             Broken: the response breaks a rule.
         """
@@ -128,24 +136,32 @@ class Api:
         if body is not ... or content is not None:
             own["Content-Type"] = "application/json"
         target = raw_path if raw_path is not None else self.path(*segments, ledger=ledger)
-        path, _, query = target.partition("?")
-        own |= _required_headers(method, path)
+        target = target.removeprefix(self.transport.origin)
+        own |= _required_headers(method, target.partition("?")[0])
         wanted = {name: value for name, value in {**own, **(headers or {})}.items() if value is not None}
         if sent or method in {"POST", "PATCH", "PUT"}:
             wanted["Content-Length"] = str(len(sent))
+        for _ in range(self.attempts):
+            exchange = self._ask(method, target, wanted, sent)
+            if judged:
+                self.judge(exchange)
+            if exchange.status != 429 or exchange.wait is None or exchange.wait > LONGEST_WAIT:
+                break
+            self.sleep(exchange.wait)
+        return exchange
+
+    def _ask(self, method: str, target: str, headers: Mapping[str, str], sent: bytes) -> Exchange:
+        """Send a request once."""
+        path, _, query = target.partition("?")
         if self.guard is not None:
             self.guard.before(method, path, sent)
         started = time.perf_counter()
-        status, answered, answer_body = self.transport(method, target, wanted, sent)
-        exchange = Exchange(
-            method, path, wanted, sent, status, answered, answer_body,
-            time.perf_counter() - started, query, self.transport.origin,
-        )  # fmt: skip
+        status, answered, body = self.transport(method, target, headers, sent)
+        seconds = time.perf_counter() - started
+        exchange = Exchange(method, path, headers, sent, status, answered, body, seconds, query, self.transport.origin)
         if self.guard is not None:
             self.guard.after(exchange)
         COVERAGE.saw(exchange)
-        if judged:
-            self.judge(exchange)
         return exchange
 
     def judge(self, exchange: Exchange) -> None:
@@ -281,7 +297,10 @@ class Api:
             self.broke("status", f"expected {' or '.join(map(str, statuses))}, got {exchange.status}", exchange)
         if code is not None and exchange.code != code:
             self.broke("problem_type", f"expected {code}, got {exchange.code}", exchange)
-        if parameter is not None and snake(parameter) not in exchange.failed_parameters:
+        if code is not None and not self.real and exchange.method != "HEAD":
+            # No title of the real API is published; the contract's table has the titles of every other target.
+            self.same("problem_title", exchange.problem.get("title"), CONTRACT.problem_types[code].title, exchange)
+        if parameter is not None and plain(parameter) not in exchange.failed_parameters:
             named = sorted(exchange.failed_parameters)
             self.broke("names_the_parameter", f"{parameter} is not named, but {named}", exchange)
         return exchange

@@ -22,6 +22,7 @@ class Coverage:
     reached: dict[str, Counter[str]] = field(default_factory=lambda: {kind: Counter() for kind in KINDS})
     exchanges: int = 0
     checks: Counter[str] = field(default_factory=Counter)
+    observations: set[str] = field(default_factory=set)  # what the contract allows, but a reader should know
     on_exchange: Callable[[Exchange], None] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -39,6 +40,11 @@ class Coverage:
         """Record the result of a check."""
         with self._lock:
             self.checks[f"{exchange.operation or '-'}|{check}|{'passed' if passed else 'failed'}"] += 1
+
+    def observe(self, what: str) -> None:
+        """Record something that is no fault."""
+        with self._lock:
+            self.observations.add(what)
 
     def add(self, other: Mapping[str, Mapping[str, int]]) -> None:
         """Add what another process reached."""

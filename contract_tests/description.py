@@ -186,14 +186,17 @@ class Contract:
         return found[0] if found else "@id"
 
     @cached_property
+    def problem_schema(self) -> Mapping[str, Any]:
+        """The schema of a problem, as the first operation that declares a problem refers to it."""
+        shown = (response for operation in self.operations.values() for response in operation.responses.values())
+        content = (response.get("content", {}) for response in shown)
+        return next((each[PROBLEM]["schema"] for each in content if PROBLEM in each), {})
+
+    @cached_property
     def problem_names(self) -> dict[str, str]:
         """The JSON names of a problem's properties by role. The role `type` may have the JSON name `Type`."""
-        for operation in self.operations.values():
-            for response in operation.responses.values():
-                if PROBLEM in response.get("content", {}):
-                    schema = self.resolve(response["content"][PROBLEM]["schema"])
-                    return {snake(name): name for name in schema["properties"]}
-        return {role: role for role in ("type", "title", "status", "detail", "instance", "problems")}
+        usual = ("type", "title", "status", "detail", "instance", "problems")
+        return {snake(name): name for name in self.resolve(self.problem_schema).get("properties", usual)}
 
     def parameter_node(self, name: str) -> dict[str, Any]:
         """Return the resolved definition of the path parameter with this name."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any, NoReturn
 
 from .description import load
-from .routes import Match, Operation, snake
+from .routes import Match, Operation, plain
 
 CONTRACT = load()
 DOCUMENT: Any = CONTRACT.document
@@ -136,9 +139,20 @@ class Exchange:
 
     @property
     def failed_parameters(self) -> set[str]:
-        """The first part of each path in `problems`, in snake case, because the contract does not fix the case."""
+        """The parameters that `problems` names, without case and punctuation: the contract fixes neither."""
         listed = self.problem.get("problems") or ()
-        return {snake(str(name).partition(".")[0]) for each in listed if isinstance(each, dict) for name in each}
+        return {parameter_of(name) for each in listed if isinstance(each, dict) for name in each}
+
+    @property
+    def wait(self) -> float | None:
+        """The seconds that Retry-After names. None if there is no such header, or its value is not usable."""
+        value = self.headers.get("retry-after", "")
+        if value.isascii() and value.isdigit():
+            return float(value) if len(value) < 10 else None
+        try:
+            return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+        except (ValueError, TypeError):
+            return None
 
     @property
     def curl(self) -> str:
@@ -161,6 +175,12 @@ class Exchange:
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
+
+
+def parameter_of(path: str) -> str:
+    """Return the parameter, as `plain` returns it, that a path such as `body.unitPrice` or `$.unitPrice` names."""
+    names = [name for name in re.split(r"[./\[\]]", path) if name not in {"", "$", "#"}]
+    return plain(names[1] if len(names) > 1 and names[0] in {"body", "path"} else names[0] if names else path)
 
 
 def items_of(exchange: Exchange) -> list[dict[str, Any]]:
@@ -213,7 +233,17 @@ def parse_strictly(body: bytes) -> Any:
     def constant(name: str) -> None:
         fail(f"{name} is not JSON")
 
+    def integer(digits: str) -> int | Decimal:
+        # CPython refuses to convert more than 4,300 digits to int; RFC 8259 has no such limit.
+        return int(digits) if len(digits) < 4000 else Decimal(digits)
+
     try:
-        return json.loads(body.decode("utf-8"), object_pairs_hook=pairs, parse_constant=constant, parse_float=Decimal)
+        return json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=pairs,
+            parse_constant=constant,
+            parse_float=Decimal,
+            parse_int=integer,
+        )
     except (ValueError, RecursionError) as error:
         fail(f"the body is not JSON in UTF-8: {error}")

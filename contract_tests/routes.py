@@ -17,6 +17,11 @@ def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()
 
 
+def plain(name: str) -> str:
+    """Return a name without case and punctuation, so that `unitPrice`, `UnitPrice` and `UNIT_PRICE` are equal."""
+    return "".join(filter(str.isalnum, name)).lower()
+
+
 @dataclass(frozen=True)
 class ProblemType:
     """A problem type: the last segment of `type`, with its status and title."""

@@ -61,6 +61,9 @@ def _is_date(value: object) -> bool:
 
 
 _FORMATS.checks("date")(_is_date)
+# The characters of a URI reference, with complete percent-encoded bytes (RFC 3986, appendix A).
+_URI_REFERENCE = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*")
+_FORMATS.checks("uri-reference")(lambda value: not isinstance(value, str) or bool(_URI_REFERENCE.fullmatch(value)))
 
 
 def _is_integer(_checker: Any, value: object) -> bool:
@@ -70,8 +73,15 @@ def _is_integer(_checker: Any, value: object) -> bool:
     return isinstance(value, int) or (isinstance(value, Decimal) and value == value.to_integral_value())
 
 
+def _pattern(_validator: Any, pattern: str, value: object, _schema: Any) -> Iterator[jsonschema.ValidationError]:
+    """Check a pattern. In ECMA-262, `$` is the end of the text; in Python, `$` is also before a last line break."""
+    if isinstance(value, str) and not re.search(re.sub(r"(?<!\\)\$$", r"\\Z", pattern), value):
+        yield jsonschema.ValidationError(f"{value!r} does not match {pattern!r}")
+
+
 _Judge = jsonschema.validators.extend(
     jsonschema.Draft202012Validator,
+    {"pattern": _pattern},
     type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
 )
 
@@ -179,7 +189,24 @@ def _strings(schema: Mapping[str, Any]) -> Iterator[str]:
         yield (wide * high)[:high]
         yield (wide * high)[:high] + wide
     yield from (f"a{character}b" for character in CHARACTERS)
-    yield from (" ", " lead", "trail ", "a  b", ".", "..", "...", "-", "0", "null", "undefined", "A/1", "%41", "ü" * 3)
+    yield from (
+        " ",
+        " lead",
+        "trail ",
+        "line\n",
+        "\nline",
+        "a  b",
+        ".",
+        "..",
+        "...",
+        "-",
+        "0",
+        "null",
+        "undefined",
+        "A/1",
+        "%41",
+        "ü" * 3,
+    )
 
 
 @cache

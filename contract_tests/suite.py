@@ -42,6 +42,21 @@ def first_failure(app: MockApp, *, seed: int) -> Finding | None:
     """Run every probe and the model until one fails. Return None if none fails."""
     started = time.perf_counter()
     api = open_api(InProcess(app))
+    finding = first_failed_probe(api)
+    if finding is not None:
+        return finding
+    try:
+        run_model(api, seed)
+    except (Broken, hypothesis.errors.Flaky, BaseExceptionGroup) as error:
+        found = api.broken or (api.other.broken if api.other else None)
+        promise, how = (found.promise, found.how) if found else (type(error).__name__, str(error))
+        return Finding("model", promise, how, time.perf_counter() - started)
+    return None
+
+
+def first_failed_probe(api: Api) -> Finding | None:
+    """Run every probe until one fails. Return None if none fails."""
+    started = time.perf_counter()
     for probe in PROBES:
         try:
             probe(api)
@@ -52,12 +67,6 @@ def first_failure(app: MockApp, *, seed: int) -> Finding | None:
         except (AssertionError, KeyError, TypeError, AttributeError, IndexError) as error:
             # Every rule held, but the response did not have a value that the probe needs.
             return Finding(probe.name, probe.name, repr(error), time.perf_counter() - started)
-    try:
-        run_model(api, seed)
-    except (Broken, hypothesis.errors.Flaky, BaseExceptionGroup) as error:
-        found = api.broken or (api.other.broken if api.other else None)
-        promise, how = (found.promise, found.how) if found else (type(error).__name__, str(error))
-        return Finding("model", promise, how, time.perf_counter() - started)
     return None
 
 

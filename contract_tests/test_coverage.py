@@ -8,8 +8,8 @@ from datetime import date
 import pytest
 from payex_billing_mock import Faults, MockServer
 
+from contract_tests import refusals
 from contract_tests.api import (
-    CHARGE_ID,
     Api,
     change,
     charge_path,
@@ -23,7 +23,7 @@ from contract_tests.api import (
 from contract_tests.bodies import BODIES
 from contract_tests.coverage import COVERAGE, KINDS, Coverage, everything
 from contract_tests.exchange import OPERATIONS
-from contract_tests.probes.credentials import operations
+from contract_tests.scene import Scene
 from contract_tests.suite import LEDGERS, open_api
 from contract_tests.transports import OverHttp
 
@@ -65,33 +65,28 @@ def _walk(api: Api, server: MockServer) -> None:
     api.delete(*subscription_path(customer, subscription))
     api.get("nothing")
     api.send("TRACE", *customers_path())
-    for operation, segments, body in operations(api, customer, subscription, (made[CHARGE_ID],) * 2):
-        if operation.role == "list" and operation.kind == "customer":
-            api.send(operation.method, *segments, body=body)
+    for ask in Scene(api).asks():
+        if ask.operation.role == "list" and ask.operation.kind == "customer":
+            ask.send(api)
 
 
 def _refused(api: Api, faults: Faults) -> None:
     """Cause every error response. If the mock has no reason for an error, a fault sends it in place of an ingress."""
-    customer = api.customer()
-    subscription = api.subscription(customer)
-    ids = (api.charge(customer)[CHARGE_ID], api.charge(customer, subscription)[CHARGE_ID])
-    none = BODIES.unused("charge")
-    for missing in (
-        (api.number(), "none", (none, none)),
-        (customer, "none", ids),
-        (customer, subscription, (none, none)),
-    ):
-        for operation, segments, body in operations(api, *missing):
-            if 404 in operation.responses:
-                api.send(operation.method, *segments, body=body)
-    for operation, segments, body in operations(api, customer, subscription, ids):
-        for status in operation.responses:
-            if status == 400 and (len(segments) > 1 or body is not ...):
-                invalid = [segments[0], "x" * 40, *segments[2:]] if len(segments) > 1 else segments
-                api.expect(api.send(operation.method, *invalid, body={} if len(segments) == 1 else body), 400)
+    api.attempts = 1  # a 429 is wanted here
+    scene = Scene(api)
+    for ask in scene.asks():
+        for reason in refusals.missing(ask):
+            reason.apply(ask).send(api)
+    for ask in scene.asks():
+        for status in ask.operation.responses:
+            if status == 400:
+                wrong = [*refusals.wrong_path(ask), *(refusals.wrong_body(ask) if ask.body is not ... else ())]
+                for reason in wrong[:1]:
+                    api.expect(reason.apply(ask).send(api), 400)
             elif status >= 400 and status not in {404, 409}:
                 faults.queue(f"{status}-problem=1")
-                api.expect(api.send(operation.method, *segments, body=body), status)
+                api.expect(ask.send(api), status)
+    customer, subscription = scene.customer, scene.subscription
     for _ in range(2):
         api.post(*customers_path(), body=new_customer(customer))
         api.post(*subscriptions_path(customer), body=new_subscription(subscription))

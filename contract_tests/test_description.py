@@ -161,7 +161,7 @@ def test_keys_of_problems_in_pascal_case(monkeypatch: pytest.MonkeyPatch) -> Non
     body = b'{"Type":"a/validation","Status":400,"Problems":[{"CustomerNo":"too long"},{"a.b":"x"}]}'
     exchange = Exchange("GET", "/", {}, b"", 400, {"content-type": "application/problem+json"}, body)
     assert (exchange.code, exchange.problem["status"]) == ("validation", 400)
-    assert exchange.failed_parameters == {"customer_no", "a"}
+    assert exchange.failed_parameters == {"customerno", "a"}
 
 
 def test_charges_that_cannot_be_deleted() -> None:

@@ -1,4 +1,4 @@
-"""Transports that send a raw request unchanged: in process, or over a socket."""
+"""Send one request unchanged: to an ASGI application in this process, or over a socket."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import httpx2
 
 SECONDS = 30.0
+HOST = "testserver"
 
 
 class Transport(Protocol):
@@ -28,7 +29,7 @@ class Transport(Protocol):
 class InProcess:
     """Calls an ASGI application that never waits for I/O, such as the mock."""
 
-    origin = "http://testserver"
+    origin = f"http://{HOST}"
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -43,7 +44,9 @@ class InProcess:
             "path": path,
             "raw_path": path.encode(),
             "query_string": query.encode(),
-            "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()],
+            "headers": [
+                (name.lower().encode(), value.encode("latin-1")) for name, value in {"Host": HOST, **headers}.items()
+            ],
         }
         sent: list[dict[str, Any]] = []
 

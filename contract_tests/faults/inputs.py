@@ -318,3 +318,33 @@ class ChangedEndBeforeStart(Store):
         finally:
             if start is not ...:
                 resource.document[wire("start_date")] = start
+
+
+@behaves(TAKEN, "Python's literals are taken in a body")
+def python_literals(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    return ask(replace(request, body=request.body.replace(b":True", b":true").replace(b":None", b":null")))
+
+
+@behaves(TAKEN, "control characters are taken in strings")
+def control_characters(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    return ask(replace(request, body=re.sub(rb"[\x01-\x08\x0b\x0c\x0e-\x1f]", b" ", request.body)))
+
+
+@behaves(TAKEN, "a body of a type that ends in +json is taken")
+def plus_json(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    if not request.headers.get("content-type", "").endswith("+json"):
+        return ask(request)
+    return ask(replace(request, headers={**request.headers, "content-type": "application/json"}))
+
+
+@behaves(TAKEN, "a creation that is refused for its media type is done")
+def created_despite_415(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    answer = ask(request)
+    if answer.status == 415 and request.method == "POST":
+        ask(replace(request, headers={**request.headers, "content-type": "application/json"}))
+    return answer
+
+
+@behaves(TAKEN, "a `;` ends a segment of a path")
+def semicolon_ends_segment(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    return ask(replace(request, raw_path=re.sub(rb";[^/]*", b"", request.raw_path)))

@@ -122,3 +122,27 @@ def unauthorized_is_forbidden(_: Request, answer: Answer) -> Answer:
         answer, lambda each: each | {"type": PREFIX + "forbidden", "status": 403, "title": "Forbidden"}
     )
     return replace(changed, status=403)
+
+
+@answers(FAMILY, "a business refusal has the title of a validation")
+def title_of_another_type(_: Request, answer: Answer) -> Answer:
+    title = CONTRACT.problem_types["validation"].title
+    return problem_rewritten(answer, lambda each: each | {"title": title}) if answer.status == 422 else answer
+
+
+@answers(FAMILY, "of several wrong path parameters only the first is named")
+def only_first_path_parameter(request: Request, answer: Answer) -> Answer:
+    if answer.status != 400 or request.method != "GET":
+        return answer
+    return problem_rewritten(answer, lambda each: each | {"problems": each.get("problems", [])[:1]})
+
+
+@answers(FAMILY, "the detail of a 401 repeats the token")
+def token_repeated(request: Request, answer: Answer) -> Answer:
+    token = request.headers.get("authorization", "").rpartition(" ")[2]
+    return problem_rewritten(answer, lambda each: each | {"detail": f"not {token}"}) if answer.status == 401 else answer
+
+
+@answers(FAMILY, "the problem of a path that does not exist has no instance")
+def unknown_route_without_instance(_: Request, answer: Answer) -> Answer:
+    return problem_rewritten(answer, lambda each: without(each, "instance") if each["title"] == "Not found" else each)

@@ -165,11 +165,6 @@ def location_leaks_host(_: Request, answer: Answer) -> Answer:
     return with_header(answer, "Location", f"http://billing-7.internal:8080{own}")
 
 
-@answers(FAMILY, "Server tells its version")
-def server_version(_: Request, answer: Answer) -> Answer:
-    return with_header(answer, "Server", "Apache/2.4.1 (Unix)")
-
-
 @answers(FAMILY, "errors carry a header with the machine's path")
 def header_leaks_path(_: Request, answer: Answer) -> Answer:
     return with_header(answer, "X-Debug", "/var/www/billing/handler.php") if answer.status >= 400 else answer
@@ -204,3 +199,22 @@ def redirects(app: MockWithFault, request: Request, ask: Next) -> Answer:
     if request.method == "GET" and request.raw_path.endswith(SUBSCRIPTIONS.rstrip(b"/")):
         return Answer(301, {"location": request.raw_path.decode() + "/", "content-length": "0"}, b"")
     return ask(request)
+
+
+@answers(FAMILY, "Content-Length of a duplicate is one too many")
+def content_length_differs(_: Request, answer: Answer) -> Answer:
+    return replace(answer, headers={**answer.headers, "content-length": "9"}) if answer.status == 409 else answer
+
+
+@behaves(FAMILY, "a header of GET asks for another method, and gets it")
+def method_overridden(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    wanted = request.headers.get("x-http-method-override", request.method)
+    return ask(replace(request, method=wanted) if request.method == "GET" else request)
+
+
+@behaves(FAMILY, "PUT on a collection is answered 405, but a charge is added")
+def refused_method_adds(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    answer = ask(request)
+    if answer.status == 405 and request.method == OTHER_UPDATE:
+        ask(replace(request, method="POST"))
+    return answer

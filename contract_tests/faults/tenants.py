@@ -148,6 +148,53 @@ def tells_the_token(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return refusal("unauthorized", "no access to it" if exists else "no access", headers=CHALLENGE)
 
 
+@behaves(FAMILY, "a ledger number is read as an integer")
+def ledger_as_integer(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    segments = request.raw_path.split(b"/")
+    try:
+        segments[4] = str(int(unquote(segments[4].decode()))).encode()
+    except (ValueError, IndexError):
+        return ask(request)
+    return ask(replace(request, raw_path=b"/".join(segments)))
+
+
+@behaves(FAMILY, "what stands behind the token is not looked at")
+def token_with_more_behind(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    token = request.headers.get("authorization", "").removeprefix("Bearer ")
+    return ask(_allowed(app, request) if any(map(token.startswith, app.tokens.values())) else request)
+
+
+@behaves(FAMILY, "a request without a token is let through after a good one")
+def last_token_remembered(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    before: Request | None = app.__dict__.get("last")
+    if "authorization" not in request.headers and before is not None:
+        return ask(replace(request, headers={**before.headers, **request.headers}))
+    answer = ask(request)
+    app.__dict__["last"] = request if answer.status < 300 else None
+    return answer
+
+
+@behaves(FAMILY, "a write refused for another ledger's token is done in the token's ledger")
+def done_in_the_tokens_ledger(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    answer = ask(request)
+    token = request.headers.get("authorization", "").removeprefix("Bearer ")
+    own = next((ledger for ledger, each in app.tokens.items() if each == token), "")
+    if answer.status == 401 and own and request.method == "POST":
+        segments = request.raw_path.split(b"/")
+        ask(replace(request, raw_path=b"/".join([*segments[:4], own.encode(), *segments[5:]])))
+    return answer
+
+
+@behaves(FAMILY, "the detail of a 404 tells that another ledger has the customer")
+def tells_of_another_ledger(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    answer = ask(request)
+    segments = unquote(request.raw_path.decode()).split("/")
+    numbers = {str(each.id) for ledger in app.tokens for each in app.store.customers(ledger)}
+    if answer.status == 404 and CONTRACT.not_found["customer"].encode() in answer.body and numbers & set(segments):
+        return refusal(CONTRACT.not_found["customer"], "it is in another ledger")
+    return answer
+
+
 def _ledgers(store: Store) -> list[Resource]:
     return [store.ledger(number) for number in LEDGERS]
 

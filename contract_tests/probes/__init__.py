@@ -6,20 +6,28 @@ not allow to try it. Probes need no order and leave no traces that another minds
 
 from __future__ import annotations
 
-from . import credentials, hypermedia, inputs, numbers, protocol, relations, siblings, state, values, weight
+from . import (
+    bodies,
+    credentials,
+    hypermedia,
+    inputs,
+    ledgers,
+    numbers,
+    paths,
+    protocol,
+    refusals,
+    relations,
+    siblings,
+    state,
+    values,
+    weight,
+)
 from ._registry import PROBES, Probe
 
 __all__ = ["PROBES", "Probe"]
 
+# Each module registers its probes when it is imported.
 _ = (
-    inputs,
-    protocol,
-    credentials,
-    state,
-    hypermedia,
-    weight,
-    values,
-    numbers,
-    siblings,
+    inputs, bodies, paths, protocol, credentials, ledgers, refusals, state, hypermedia, weight, values, numbers, siblings,
     relations,
-)  # each registers its probes when it is imported
+)  # fmt: skip

@@ -28,7 +28,7 @@ from contract_tests.api import (
 from contract_tests.bodies import BODIES
 from contract_tests.description import KINDS
 from contract_tests.exchange import CONTRACT, render
-from contract_tests.routes import snake
+from contract_tests.routes import plain
 from contract_tests.schemas import CHARACTERS, OTHER_TYPES, accepted, parameter_schema, refused, takes_parameter
 
 from ._registry import probe
@@ -135,7 +135,7 @@ def every_parameter_that_failed_is_named(api: Api) -> None:
         wrong |= BODIES.named(quantity=_wrong("quantity"), vat_rate=_wrong("vat_rate"))
         answer = api.post(*charges_path(*parent), body=new_charge(wrong, text="x"))
         api.refused(answer, "validation", *wrong)
-        api.same("names_the_parameter", answer.failed_parameters, set(map(snake, wrong)), answer)
+        api.same("names_the_parameter", answer.failed_parameters, set(map(plain, wrong)), answer)
 
 
 @probe("input refused")
@@ -299,9 +299,6 @@ def routes_are_exact(api: Api) -> None:
     extras += [f"/{each}" for each in CONTRACT.links["customer"] if each not in segments]
     for extra in extras:
         api.expect(api.send("GET", raw_path=base + extra), 404)
-    for extra in ("?", "?x=1", f"?{CUSTOMER_NO}=1&limit=0", "?%00=%FF"):
-        read = api.get(*customer_path(customer)).object
-        api.same("a_query_means_nothing", api.send("GET", raw_path=base + extra).object, read)
 
 
 @probe("input refused")

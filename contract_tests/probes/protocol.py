@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
+from contract_tests import refusals, rules
 from contract_tests.api import (
     CHARGE_ID,
     Api,
@@ -16,35 +20,154 @@ from contract_tests.api import (
     subscription_path,
     subscriptions_path,
 )
+from contract_tests.bodies import BODIES
+from contract_tests.coverage import COVERAGE
 from contract_tests.exchange import CONTRACT
+from contract_tests.scene import Ask, Scene
 
 from ._registry import probe
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+UNKNOWN_METHODS = ("PROPFIND", "COPY", "MOVE", "LINK", "PURGE", "SEARCH", "UPDATE", "MERGE", "FOO")
+OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
+VERSION = re.compile(r"\d+\.\d+")
+NOTHING = "a_refused_request_does_nothing"
+
+
+def _paths(scene: Scene) -> dict[str, Ask]:
+    """Return one valid request of each path of the contract."""
+    return {ask.operation.path: ask for ask in scene.asks()}
 
 
 @probe("status and headers")
 def other_methods_are_refused(api: Api) -> None:
     """A method that a path does not have is answered 405, with the methods that it has, and does nothing."""
-    customer = api.customer()
-    subscription = api.subscription(customer)
-    charges = [api.charge(customer), api.charge(customer, subscription)]
-    for place in CONTRACT.places.values():
-        if api.real and place.kind == "customer":
-            continue  # outside the prefix
-        above = (customer, subscription)[: place.parents]
-        key = {"customer": customer, "subscription": subscription}.get(place.kind, charges[len(above) - 1][CHARGE_ID])
-        for segments in (place.segments(*above), place.segments(*above, key)):
-            match = CONTRACT.match(CONTRACT.base_path + api.path(*segments).removeprefix(api.base_path))
-            for method in METHODS:
-                if match is not None and method in match.operations:
-                    continue
-                for body in (..., new_charge(product_code="P02")):
-                    answer = api.send(method, *segments, body=body)
-                    if method not in {"OPTIONS", "TRACE", "PROPFIND", "HEAD"} or not api.real:
-                        api.expect(answer, 405, "method-not-allowed" if method != "HEAD" else None)
-    api.same("a_refused_method_does_nothing", api.charges(customer), charges[:1])
-    api.same("a_refused_method_does_nothing", api.charges(customer, subscription), charges[1:])
+    scene = Scene(api)
+    for ask in _paths(scene).values():
+        path = ask.path(api)
+        here = CONTRACT.match(CONTRACT.base_path + path.removeprefix(api.base_path))
+        taken = set(here.operations) if here else set()
+        if api.real and "DELETE" not in taken:
+            continue  # on a real endpoint a method that was taken would change what cannot be restored
+        told: dict[str, int] = {}
+        allowed: set[str] = set()
+        for method in (*METHODS, *(() if api.real else UNKNOWN_METHODS)):
+            if method in taken:
+                continue
+            for body in (..., new_charge(BODIES.fitting(quantity=77))):
+                exchange = api.send(method, raw_path=path, body=body)
+                told[method] = exchange.status
+                allowed |= {each.strip() for each in exchange.headers.get("allow", "").split(",")} - {""}
+                # RFC 9110, section 9.3.1: a server may refuse a body of GET.
+                is_body_refused = method == "GET" and body is not ... and exchange.code == "validation"
+                if method in rules.USUAL_METHODS and not is_body_refused:
+                    api.refused(exchange, "method-not-allowed")
+        for method in allowed - taken:
+            if told.get(method, 405) == 405:
+                api.broke("allow_names_what_works", f"Allow names {method}, which is answered {told.get(method)}")
+    scene.is_untouched(NOTHING)
+
+
+@probe("status and headers")
+def other_methods_are_refused_on_what_does_not_exist(api: Api) -> None:
+    """A method that a path does not have is refused also if the resource does not exist, and creates nothing."""
+    scene = Scene(api)
+    for ask in _paths(scene).values():
+        for reason in refusals.missing(ask):
+            wrong = reason.apply(ask)
+            path = wrong.path(api)
+            here = CONTRACT.match(CONTRACT.base_path + path.removeprefix(api.base_path))
+            for method in sorted(rules.USUAL_METHODS - set(here.operations if here else ())):
+                for body in (..., new_charge(BODIES.fitting(quantity=77))):
+                    if not api.real:
+                        api.expect(api.send(method, raw_path=path, body=body), (405, 404))
+            read = api.send("GET", raw_path=path)
+            api.expect(read, (404, 405))
+    scene.is_untouched(NOTHING)
+
+
+@probe("status and headers")
+def safe_methods_change_nothing(api: Api) -> None:
+    """GET, HEAD and OPTIONS change nothing, whatever header or query asks for it (RFC 9110, section 9.2.1)."""
+    scene = Scene(api)
+    for ask in _paths(scene).values():
+        path = ask.path(api)
+        for method in ("GET", "HEAD", "OPTIONS"):
+            for wanted in ("DELETE", "PATCH", "POST", "PUT"):
+                for name in OVERRIDES:
+                    api.send(method, raw_path=path, headers={name: wanted})
+                api.send(method, raw_path=f"{path}?_method={wanted}")
+    scene.is_untouched("a_safe_method_changes_nothing")
+
+
+@probe("status and headers")
+def head_is_like_get(api: Api) -> None:
+    """HEAD has the status and the headers of GET, or is not supported (RFC 9110, section 9.3.2)."""
+    scene = Scene(api)
+    for ask in scene.asks():
+        if ask.operation.method != "GET":
+            continue
+        for each in (ask, *(reason.apply(ask) for reason in refusals.reasons(scene, ask))):
+            get, head = each.send(api), api.send("HEAD", raw_path=each.path(api), headers=each.headers)
+            if head.status not in {get.status, 405}:
+                api.broke("head_is_like_get", f"HEAD is answered {head.status}, GET {get.status}", head)
+            if head.status == get.status and head.headers.get("content-type") not in {
+                None,
+                get.headers.get("content-type"),
+            }:
+                api.broke("head_is_like_get", "HEAD has another Content-Type than GET", head)
+
+
+@probe("status and headers")
+def a_body_of_a_read_or_removal_means_nothing(api: Api) -> None:
+    """A body of GET or DELETE is disregarded or refused: RFC 9110, sections 9.3.1 and 9.3.5, give it no meaning."""
+    scene = Scene(api)
+    other = api.charge(*scene.parents[2])
+    bodies = [
+        new_charge(),
+        {CHARGE_ID: other[CHARGE_ID]},
+        {CONTRACT.self_link: other.get(CONTRACT.self_link, "/x")},
+        [],
+    ]
+    for ask in scene.asks():
+        if ask.operation.method != "GET":
+            continue
+        expected = api.succeeds(ask.send(api)).object
+        for body in bodies:
+            exchange = replace(ask, body=body).send(api)
+            if exchange.succeeded:
+                api.same("a_body_means_nothing", exchange.object, expected, exchange)
+    for parent in scene.parents[:2]:
+        for index in range(len(bodies) + 1):
+            made, sibling = api.charge(*parent), api.charge(*parent)
+            body = [*bodies, {CHARGE_ID: sibling[CHARGE_ID]}][index]
+            before = api.charges(*scene.parents[2])
+            exchange = api.delete(*charge_path(parent, made), body=body)
+            if not exchange.succeeded:
+                api.refused(exchange, "validation")
+            left = [each[CHARGE_ID] for each in api.charges(*parent)]
+            api.same("a_body_means_nothing", made[CHARGE_ID] in left, not exchange.succeeded, exchange)
+            api.same("a_body_means_nothing", sibling[CHARGE_ID] in left, True, exchange)
+            api.same("a_body_means_nothing", api.charges(*scene.parents[2]), before, exchange)
+
+
+@probe("status and headers")
+def unknown_headers_mean_nothing(api: Api) -> None:
+    """A read is the same whatever headers, that the contract does not have, are sent with it."""
+    scene = Scene(api)
+    odd = {
+        "Accept-Language": "sv", "Accept-Charset": "iso-8859-1", "Cookie": "a=b; c", "Content-Type": "text/plain",
+        "X-Original-URL": "/", "X-Rewrite-URL": "/", "X-Forwarded-For": "127.0.0.1", "X-Forwarded-User": "admin",
+        "X-Request-Id": "x" * 500, "Prefer": "return=minimal", "X-Debug": "1", "Origin": "https://example.com",
+        "Referer": "https://example.com/", "User-Agent": "", "X-Empty": "", "X-Odd": "\xe5", "Pragma": "no-cache",
+        "Cache-Control": "only-if-cached", "If-Unmodified-Since": "x", "Date": "x", "From": "x", "TE": "trailers",
+    }  # fmt: skip
+    for ask in scene.asks():
+        if ask.operation.method == "GET":
+            expected = api.succeeds(ask.send(api)).object
+            for name, value in odd.items():
+                exchange = api.succeeds(replace(ask, headers={name: value}).send(api))
+                api.same("unknown_headers_mean_nothing", exchange.object, expected, exchange)
 
 
 @probe("status and headers", writes=False)
@@ -107,7 +230,32 @@ def the_same_read_gives_the_same_answer(api: Api) -> None:
 
 @probe("status and headers")
 def an_accept_header_does_no_harm(api: Api) -> None:
-    """Whatever a client would rather have, the answer is JSON, or 406."""
-    customer = api.customer()
-    for wanted in ("*/*", "application/json", "application/problem+json, application/json;q=0.9", None):
-        api.succeeds(api.get(*customer_path(customer), headers={"Accept": wanted}))
+    """Whatever a client accepts, the response is JSON, or 406 if the client does not accept JSON."""
+    scene = Scene(api)
+    fine = (
+        "*/*", "application/json", "application/*", "APPLICATION/JSON", "application/json; charset=utf-8", None,
+        "application/problem+json, application/json;q=0.9", "text/html, */*;q=0.1", "text/html,application/json",
+    )  # fmt: skip
+    other = ("text/html", "application/xml", "image/png", "application/vnd.api+json", "x", "", "*/*;q=0")
+    for ask in scene.asks():
+        if ask.operation.method != "GET":
+            continue
+        expected = api.succeeds(ask.send(api)).object
+        for accept in (*fine, *other):
+            exchange = replace(ask, headers={"Accept": accept}).send(api, judged=False)
+            if exchange.status == 406 and accept in other:  # RFC 9110, section 12.5.1: allowed
+                continue
+            api.judge(exchange)
+            api.same("accept_means_nothing", api.succeeds(exchange).object, expected, exchange)
+
+
+@probe("status and headers")
+def responses_do_not_show_the_server(api: Api) -> None:
+    """No header of a success or a refusal names a host, a path or an exception of the server."""
+    scene = Scene(api)
+    for ask in scene.asks():
+        headers = ask.send(api).headers  # the rules check the headers
+        for name in ("server", "x-powered-by", "via", "x-aspnet-version"):
+            if VERSION.search(found := headers.get(name, "")):
+                # RFC 9110, section 10.2.4, allows a version, so this is no fault.
+                COVERAGE.observe(f"the header {name} shows a version: {found}")

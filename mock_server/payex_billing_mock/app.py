@@ -177,9 +177,9 @@ class MockApp:
             return named if named is not None else self.ledgers[0]
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         challenge = 'Bearer realm="payex-billing"'
-        if scheme.lower() != "bearer" or not token.strip():
+        if scheme.lower() != "bearer" or not token.strip(" \t"):
             raise Refusal("unauthorized", "A bearer token is required", headers={"WWW-Authenticate": challenge})
-        ledger = self._ledger_of_token.get(token.strip())
+        ledger = self._ledger_of_token.get(token.strip(" \t"))
         if ledger is None or named not in {None, ledger}:
             challenge += ', error="invalid_token"'
             detail = "The token is not valid for this ledger"
