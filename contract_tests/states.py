@@ -14,7 +14,6 @@ from .api import (
     CHARGE_ID,
     SUBSCRIPTION_NO,
     Api,
-    InProcess,
     charge_path,
     charges_path,
     customer_path,
@@ -25,6 +24,7 @@ from .api import (
 from .bodies import BODIES
 from .exchange import CONTRACT, render
 from .schemas import JUDGE
+from .transports import InProcess
 
 CLIENT_SET = {kind: set(CONTRACT.creations[kind]["properties"]) for kind in CONTRACT.creations}
 CLIENT_SET["charge"] |= set(CONTRACT.change["properties"])

@@ -16,11 +16,19 @@ from contract_tests.suite import LEDGERS, open_api, run_model
 from contract_tests.support import LONG, MODEL, PLANTED
 from contract_tests.transports import InProcess, OverHttp
 
-# `make contract` runs with and without TLS; `make test` runs only with TLS, to save time.
-WIRES = ["over a socket", "over TLS"] if LONG else ["over TLS"]
+# `make contract` runs everything in process, over a socket and over TLS. To save time, `make test` runs over TLS only
+# what a connection can change.
+WIRES = ["in process", "over a socket", "over TLS"] if LONG else ["in process", "over TLS"]
+OF_CONNECTIONS = {"tenants and credentials", "status and headers"}
+CASES = [
+    pytest.param(wire, probe, id=f"{wire}-{probe.name}")
+    for wire in WIRES
+    for probe in PROBES
+    if LONG or wire == "in process" or probe.family in OF_CONNECTIONS or probe.name.endswith("_at_once_are_all_kept")
+]
 
 
-@pytest.fixture(scope="module", params=["in process", *WIRES])
+@pytest.fixture(scope="module")
 def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     if request.param == "in process":
         yield open_api(InProcess(plant(PLANTED, LEDGERS)))
@@ -34,7 +42,7 @@ def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         transport.close()
 
 
-@pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
+@pytest.mark.parametrize(("api", "probe"), CASES, indirect=["api"], scope="module")
 def test_probe(api: Api, probe: Probe) -> None:
     try:
         probe(api)
@@ -42,6 +50,7 @@ def test_probe(api: Api, probe: Probe) -> None:
         pytest.skip(str(reason))
 
 
+@pytest.mark.parametrize("api", WIRES, indirect=True, scope="module")
 def test_reads_are_as_the_model_has_it(api: Api, request: pytest.FixtureRequest) -> None:
     examples = MODEL.max_examples if isinstance(api.transport, InProcess) else MODEL.max_examples // 5
     seed = request.config.getoption("hypothesis_seed", None)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from contract_tests.api import InProcess
 from contract_tests.suite import first_failed_probe, open_api
 from contract_tests.support import LONG
+from contract_tests.transports import InProcess
 from contract_tests.variants import VARIANTS, serve
 
 # One run of all probes takes many seconds. `make contract` runs them on every variant, `make test` on these only.

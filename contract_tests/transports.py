@@ -94,7 +94,11 @@ class OverHttp:
         request = self._client.build_request(
             method,
             self.origin,
-            headers={**headers, "Accept-Encoding": "identity"},
+            # Spaces around a value do not belong to it (RFC 9110, section 5.5), and the library refuses to send them.
+            headers=[
+                (name.encode(), value.strip(" \t").encode("latin-1"))
+                for name, value in {**headers, "Accept-Encoding": "identity"}.items()
+            ],
             content=body or None,
             extensions={"target": target.encode()},
         )
