@@ -13,6 +13,7 @@ from schemathesis import Case
 
 from contract_tests import checks  # noqa: F401 - they register themselves
 from contract_tests.api import Api, NotTried
+from contract_tests.clean_up import Result, clean_up, still_there
 from contract_tests.probes import PROBES, Probe
 from contract_tests.suite import run_model
 from contract_tests.support import FUZZING, MODEL, bearer, load_schema
@@ -30,13 +31,17 @@ def api(capsys_off: Any) -> Iterator[Api]:
     """Return the endpoint. After the run, also after a failure, remove what the run created."""
     api = TARGET.open(os.environ)
     yield api
-    left = api.guard.clean_up(lambda path: api.send("DELETE", raw_path=path, judged=False).status)
+    result = clean_up(api) if TARGET.prefix else Result()
     api.transport.close()
     with capsys_off():
         if TARGET.prefix:
-            print("\nWhat this run made has been removed" + ("." if not left else ", but for:"))
-        for each in left:
-            print(f"  {each}")
+            print("\nWhat this run made has been removed" + (", but for:" if result.left else "."))
+        for path, reason in result.left.items():
+            print(f"  {path}: {reason}")
+        for path in result.customers:
+            print(f"  {path}: the API removes no customers")
+    if result.left:
+        pytest.fail(still_there(api, result.left), pytrace=False)
 
 
 @pytest.fixture(scope="session")
