@@ -11,6 +11,7 @@ from .curl import token_pattern, tokens
 from .exchange import CONTRACT, Broken, Exchange, parse_strictly, render
 
 SHOWN = 2_000  # characters of a body
+SENTENCE = 300  # characters of the first line
 STEPS = 8  # earlier requests of a failure
 
 
@@ -24,7 +25,7 @@ def explain(error: BaseException, exchanges: Sequence[Exchange], test: str = "",
     error = _leaf(error)
     name, how = (error.promise, error.how) if isinstance(error, Broken) else ("", _sentence(error))
     exchange = getattr(error, "exchange", None) or (exchanges[-1] if exchanges else None)
-    lines = [how, ""]
+    lines = [_cut(how.partition("\n")[0], SENTENCE), ""]
     if exchange is None:
         return "\n".join([*lines, "No request was sent in this test.", *_tried(test, name, promise)])
     known = tokens()
@@ -37,7 +38,8 @@ def explain(error: BaseException, exchanges: Sequence[Exchange], test: str = "",
     lines += _tried(test, name, promise)
     before = _earlier(exchange, exchanges)
     if before:
-        lines += ["", f"What was sent before, to get there ({len(before)} requests):"]
+        count = "1 request" if len(before) == 1 else f"{len(before)} requests"
+        lines += ["", f"What was sent before, to get there ({count}):"]
         lines += [f"  {each.curl}" for each in before]
     lines += ["", "What was sent:", f"  {exchange.curl}", "", "What came back:"]
     if exchange.status:
@@ -46,8 +48,19 @@ def explain(error: BaseException, exchanges: Sequence[Exchange], test: str = "",
         lines += ["", _body(exchange.body)] if exchange.body else ["  (no body)"]
     else:
         lines.append("  No response.")
-    lines += ["", "The difference:", *(f"  {line}" for line in how.splitlines())]
+    lines += ["", "The difference:", *(f"  {_cut(line, SHOWN)}" for line in how.splitlines())]
+    if name == "what_was_sent_is_what_is_held":
+        lines += [f"  {line}" for line in _not_held(exchange)]
     return without_tokens("\n".join(lines), known)
+
+
+def _not_held(exchange: Exchange) -> list[str]:
+    """Return how the values of a response differ from the values that were sent."""
+    try:
+        sent, held = parse_strictly(exchange.sent), exchange.object
+    except AssertionError:
+        return []
+    return difference({name: held[name] for name in sent if name in held}, sent) if isinstance(sent, dict) else []
 
 
 def without_tokens(text: str, known: Any) -> str:
@@ -91,7 +104,7 @@ def _short(value: Any) -> str:
         text = render(value)
     except (TypeError, ValueError):
         text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text) - SHOWN:,} more characters)"
+    return _cut(text, SHOWN // 4)
 
 
 def _leaf(error: BaseException) -> BaseException:
@@ -150,4 +163,8 @@ def _customer(exchange: Exchange) -> tuple[str, ...]:
 
 def _body(body: bytes) -> str:
     text = body.decode("utf-8", "backslashreplace")
-    return "  " + (text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text) - SHOWN:,} more characters)")
+    return "  " + _cut(text, SHOWN)
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[:length]}… ({len(text) - length:,} more characters)"

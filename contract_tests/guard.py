@@ -14,7 +14,7 @@ from .exchange import CONTRACT, Exchange, parse_strictly
 
 READS = {"GET", "HEAD", "OPTIONS"}
 # With these statuses a server, or a gateway before it, gives up waiting: the write may take effect all the same.
-UNDECIDED = {408, 499}
+UNDECIDED = {408, 425, 460, 499}
 # The number of segments of the path to the customers of a ledger.
 SEGMENTS = len(f"{CONTRACT.base_path}{CONTRACT.place('customer').path}".split("/"))
 

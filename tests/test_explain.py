@@ -104,6 +104,12 @@ def test_a_failure_has_its_request_its_response_and_the_whole_difference(monkeyp
     assert '''-X POST -H "Authorization: Bearer $PAYEX_TOKEN"''' in text
     assert "HTTP 200" in text
     assert "secret-Token-1" not in text
+    flood = explain(Broken("status", "x" * 100_000), [last])
+    assert len(flood.splitlines()[0]) < 400
+    assert len(flood) < 5_000
+    dropped = Exchange("POST", f"{PATH}/CT-1/recurring-products", own, b'{"a":1,"b":2}', 201, SHOWN, b'{"a":1}')
+    rule = "what_was_sent_is_what_is_held"
+    assert explain(Broken(rule, "b was sent", dropped), [created, dropped]).endswith("b: found nothing, expected 2")
     error = KeyError("@id")
     assert "lacks a value" in explain(error, [last])
 
