@@ -129,13 +129,16 @@ def _run(arguments: list[str], environment: dict[str, str], options: argparse.Na
 
 def _again(options: argparse.Namespace) -> str:
     """Return the command that repeats this run."""
-    arguments = f"--seed {options.seed}"
-    if options.target and options.ledger:
-        arguments += f" --ledger {shlex.quote(options.ledger)}"
+    parts = ["--seed", str(options.seed)]
+    if options.target:
+        parts += ["--ledger", options.ledger or os.environ.get("PAYEX_OWNER_NO", "")]
+        parts += ["--rate", f"{options.rate:g}"]
     if options.allow_writes:
-        arguments += f" --allow-writes --prefix {options.prefix}" + (" --production" if options.production else "")
+        parts += ["--allow-writes", "--prefix", options.prefix, *(["--production"] if options.production else [])]
+    if options.report is not None:
+        parts += ["--report", str(options.report)]
     target = f" TARGET={shlex.quote(options.target)}" if options.target else ""
-    return f'make contract{target} ARGS="{arguments}"'
+    return f'make contract{target} ARGS="{shlex.join(parts)}"'
 
 
 def _announcement(target: Target, seed: int) -> str:
@@ -150,6 +153,12 @@ def _announcement(target: Target, seed: int) -> str:
         ]
     else:
         lines += ["Safe methods only: nothing but GET is sent."]
+    seconds = target.limit / target.rate
+    time_needed = f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+    lines.append(
+        f"It sends at most {target.limit:,} requests{' before the clean-up' if target.prefix else ''}: "
+        f"{time_needed} at {target.rate:g} per second, longer if the endpoint responds more slowly."
+    )
     return "\n".join(lines)
 
 

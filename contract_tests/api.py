@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import secrets
 import threading
 import time
@@ -17,6 +16,7 @@ from . import rules
 from .bodies import BODIES
 from .coverage import COVERAGE
 from .exchange import CONTRACT, Broken, Exchange, items_of, link_of, render
+from .explain import difference
 from .routes import plain
 from .schemas import JUDGE
 from .transports import Transport
@@ -156,7 +156,11 @@ class Api:
         if self.guard is not None:
             self.guard.before(method, path, sent)
         started = time.perf_counter()
-        status, answered, body = self.transport(method, target, headers, sent)
+        try:
+            status, answered, body = self.transport(method, target, headers, sent)
+        except Exception as error:  # a failure shows the request also if no response came
+            error.exchange = Exchange(method, path, headers, sent, 0, {}, b"", 0.0, query, self.transport.origin)  # type: ignore[attr-defined]
+            raise
         seconds = time.perf_counter() - started
         exchange = Exchange(method, path, headers, sent, status, answered, body, seconds, query, self.transport.origin)
         if self.guard is not None:
@@ -308,7 +312,7 @@ class Api:
     def same(self, promise: str, found: Any, expected: Any, exchange: Exchange | None = None) -> None:
         """Check that two values are equal."""
         if found != expected:
-            self.broke(promise, f"found {_short(found)}, expected {_short(expected)}", exchange)
+            self.broke(promise, "\n".join(difference(found, expected)) or "true is not 1", exchange)
 
 
 def _required_headers(method: str, path: str) -> dict[str, str | None]:
@@ -320,11 +324,6 @@ def _required_headers(method: str, path: str) -> dict[str, str | None]:
         each["name"]: fresh if JUDGE.takes(each["schema"], fresh) else str(BODIES.sample(each["schema"]))
         for each in (operation.headers if operation else ())
     }
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) < 300 else text[:300] + "…"
 
 
 def base_of(url: str, default: str) -> tuple[str, str]:

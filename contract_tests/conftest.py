@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
 from contract_tests import support
 from contract_tests.coverage import COVERAGE
+from contract_tests.exchange import Exchange
+from contract_tests.explain import explain
 from contract_tests.report import Recorder
 
 RECORDER = pytest.StashKey[Recorder]()
+# The last exchanges of the current test.
+EXCHANGES: deque[Exchange] = deque(maxlen=300)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,9 +29,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     support.PLANTED = config.getoption("--planted")  # set before the test modules make their mocks
+    COVERAGE.on_exchange = EXCHANGES.append
     if os.environ.get("CONTRACT_PARTS"):
-        recorder = config.stash[RECORDER] = Recorder()
-        COVERAGE.on_exchange = recorder.saw
+        recorder = config.stash[RECORDER] = Recorder(keeps_all=bool(config.getoption("--target")))
+
+        def saw(exchange: Exchange) -> None:
+            EXCHANGES.append(exchange)
+            recorder.saw(exchange)
+
+        COVERAGE.on_exchange = saw
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    EXCHANGES.clear()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """On a real endpoint, put the explanation of a failure in place of the lines of the suite's code."""
+    try:
+        return (yield)
+    except (pytest.skip.Exception, pytest.fail.Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        if not pyfuncitem.config.getoption("--target"):
+            raise
+        probe: Any = pyfuncitem.callspec.params.get("probe") if hasattr(pyfuncitem, "callspec") else None
+        name, promise = (probe.name, probe.promise) if probe else (pyfuncitem.name, "")
+        text = explain(error, list(EXCHANGES), name, promise)
+    pytest.fail(text, pytrace=False)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -42,7 +74,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     recorder = item.config.stash.get(RECORDER, None)
     if recorder is not None and (report.when == "call" or report.outcome != "passed"):
         text = report.longrepr[2] if isinstance(report.longrepr, tuple) else _reason(report)
-        recorder.tests.append({"name": item.nodeid.rpartition("/")[2], "outcome": report.outcome, "text": text})
+        name = "clean-up" if report.when == "teardown" else item.nodeid.rpartition("/")[2]
+        recorder.ended(name, report.outcome, text)
     return report
 
 

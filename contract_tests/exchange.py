@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any, NoReturn
 
+from .curl import curl
 from .description import load
 from .routes import Match, Operation, plain
 
@@ -156,25 +157,12 @@ class Exchange:
 
     @property
     def curl(self) -> str:
-        """Return the request as a curl command that reads the token from an environment variable."""
-        headers = {name: value for name, value in self.sent_headers.items() if name.lower() != "authorization"}
-        parts = ["curl", "-i", "-X", self.method]
-        if any(name.lower() == "authorization" for name in self.sent_headers):
-            parts += ["-H", '"Authorization: Bearer $PAYEX_TOKEN"']
-        for name, value in headers.items():
-            parts += ["-H", _quoted(f"{name}: {value}")]
-        if self.sent:
-            text = self.sent[:2000].decode("utf-8", "backslashreplace")
-            parts += ["--data-binary", _quoted(text)]
+        """The request as a curl command that runs, and reads the token from an environment variable."""
         query = "?" + self.query if self.query else ""
-        return " ".join([*parts, _quoted(f"{self.url}{self.path}{query}")])
+        return curl(self.method, f"{self.url}{self.path}{query}", self.sent_headers, self.sent)
 
     def __str__(self) -> str:
         return f"{self.method} {self.path} → {self.status} {self.body[:300].decode('utf-8', 'backslashreplace')}"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "'\\''") + "'"
 
 
 def parameter_of(path: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import os
+import re
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
@@ -14,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from .coverage import COVERAGE, KINDS, Coverage
+from .curl import token_pattern
 from .exchange import OPERATIONS, Exchange
 
 MASK = "***"
 BODY = 2_000  # characters of a body that the HAR file keeps
-ENTRIES = 3_000  # exchanges that it keeps of each process, the last ones
+ENTRIES = 3_000  # exchanges that a process keeps of a run on the mock, the last ones
+LONG = 8  # characters; a shorter secret is masked only where a token may stand
 SECRETS = ("PAYEX_TOKEN", "PAYEX_OTHER_TOKEN", "PAYEX_CLIENT_KEY_PASSWORD")
 
 
@@ -31,29 +34,45 @@ class Run:
     entries: list[dict[str, Any]] = field(default_factory=list)
     tests: list[dict[str, str]] = field(default_factory=list)
     checks: Counter[str] = field(default_factory=Counter)
-    secrets: set[str] = field(default_factory=set)
 
 
 class Recorder:
-    """Keeps what one process sees, and writes it to a file of its own at the end."""
+    """Keeps what one process sees, and writes it to a file of its own at the end.
 
-    def __init__(self) -> None:
-        self.exchanges: deque[tuple[str, Exchange]] = deque(maxlen=ENTRIES)
+    Args:
+        keeps_all: whether to keep every exchange. Otherwise the exchanges of a failed test and the last ones stay.
+    """
+
+    def __init__(self, *, keeps_all: bool = False) -> None:
+        self._last: deque[tuple[str, Exchange]] = deque(maxlen=None if keeps_all else ENTRIES)
+        self._current: deque[tuple[str, Exchange]] = deque(maxlen=ENTRIES)
+        self._failed: list[tuple[str, Exchange]] = []
         self.tests: list[dict[str, str]] = []
-        self.secrets: set[str] = set()
 
     def saw(self, exchange: Exchange) -> None:
         """Keep an exchange."""
-        token = next((value for name, value in exchange.sent_headers.items() if name.lower() == "authorization"), "")
-        self.secrets.add(token.rpartition(" ")[2])
-        self.exchanges.append((datetime.now(UTC).isoformat(), exchange))
+        entry = (datetime.now(UTC).isoformat(), exchange)
+        self._last.append(entry)
+        self._current.append(entry)
+
+    def ended(self, name: str, outcome: str, text: str) -> None:
+        """Keep the result of a test."""
+        self.tests.append({"name": name, "outcome": outcome, "text": text})
+        if outcome == "failed":
+            self._failed += self._current
+        self._current.clear()
+
+    @property
+    def exchanges(self) -> list[tuple[str, Exchange]]:
+        """The exchanges in the order of their requests, each once."""
+        kept = {id(exchange): (started, exchange) for started, exchange in [*self._failed, *self._last]}
+        return sorted(kept.values(), key=lambda entry: entry[0])
 
     def write(self, folder: Path) -> None:
         """Leave the part of this process."""
         part = {
             "entries": [_entry(started, exchange) for started, exchange in self.exchanges],
             "tests": self.tests,
-            "secrets": sorted(self.secrets - {""}),
             "reached": {kind: dict(names) for kind, names in COVERAGE.reached.items()},
             "exchanges": COVERAGE.exchanges,
             "checks": dict(COVERAGE.checks),
@@ -71,7 +90,6 @@ def collect(folder: Path, seconds: float) -> Run:
         run.entries += part["entries"]
         run.tests += part["tests"]
         run.checks.update(part["checks"])
-        run.secrets |= set(part["secrets"])
     return run
 
 
@@ -85,7 +103,7 @@ def summary(run: Run) -> str:
 
 def write(run: Run, folder: Path, environment: Mapping[str, str]) -> None:
     """Write exchanges.har and report.html, and mask the secrets in junit.xml."""
-    secrets = {environment.get(name, "") for name in SECRETS} | {each for each in run.secrets if len(each) > 5}
+    secrets = {environment.get(name, "") for name in SECRETS}
     har = {
         "log": {
             "version": "1.2",
@@ -102,10 +120,17 @@ def write(run: Run, folder: Path, environment: Mapping[str, str]) -> None:
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
-    """The text without the secrets, longest first, so that none is left in part."""
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, MASK)
-    return text
+    """Return the text without the secrets. A short secret may be part of any word, so only whole words are masked.
+
+    A long secret is masked also without its first or last character, and with upper and lower case swapped, because the
+    probes send such tokens.
+    """
+    known = [each for each in secrets if each]
+    for secret in sorted((each for each in known if len(each) >= LONG), key=len, reverse=True):
+        for part in (secret, secret.swapcase(), secret[1:], secret[:-1]):
+            text = text.replace(part, MASK)
+    pattern = token_pattern(dict.fromkeys((each for each in known if len(each) < LONG), MASK))
+    return re.sub(rf"((?:Bearer |[Tt]oken[ =])){pattern.pattern}", rf"\1{MASK}", text) if pattern else text
 
 
 def _entry(started: str, exchange: Exchange) -> dict[str, Any]:
@@ -171,7 +196,7 @@ def page(run: Run) -> str:
     counts = Counter(each["outcome"] for each in run.tests)
     rate = run.coverage.exchanges / run.seconds if run.seconds else 0
     verdict = (
-        f'<p class="bad">{len(failed)} promises are broken.</p>'
+        f'<p class="bad">{len(failed)} {"promise is" if len(failed) == 1 else "promises are"} broken.</p>'
         if failed
         else '<p class="good">Every promise holds.</p>'
     )

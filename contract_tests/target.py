@@ -15,6 +15,8 @@ from .exchange import CONTRACT, DOCUMENT
 from .guard import Guard
 from .transports import OverHttp
 
+# The highest number of requests of a run, half as many again as a run on the second server of the contract sent.
+READS, WRITES = 2_200, 12_500
 RATE = 10.0  # requests per second, unless told otherwise
 PRODUCTION = {
     urlsplit(server["url"]).hostname for server in DOCUMENT["servers"] if server["description"] == "Production"
@@ -77,6 +79,11 @@ class Target:
             )
 
     @property
+    def limit(self) -> int:
+        """The highest number of requests of a run. The clean-up comes on top."""
+        return WRITES if self.prefix else READS
+
+    @property
     def base_url(self) -> str:
         """Origin and base path."""
         return "".join(base_of(self.url, CONTRACT.base_path))
@@ -103,7 +110,7 @@ class Target:
         """Speak to it: the ledger, and a second one if PAYEX_OTHER_OWNER_NO and PAYEX_OTHER_TOKEN are there."""
         origin, base_path = base_of(self.url, CONTRACT.base_path)
         transport = OverHttp(origin, self.context(environment) if origin.startswith("https") else None)
-        guard = Guard(self.prefix or None, self.rate)
+        guard = Guard(self.prefix or None, self.rate, self.limit)
         api = Api(transport, base_path, self.ledger, environment["PAYEX_TOKEN"], self.prefix, guard=guard, real=True)
         other, token = environment.get("PAYEX_OTHER_OWNER_NO"), environment.get("PAYEX_OTHER_TOKEN")
         if other and token:

@@ -60,9 +60,15 @@ def test_a_broken_promise_fails_with_a_report_and_a_command_to_repeat_it_and_no_
     result = contract(*options, PAYEX_TOKEN=TOKEN)
 
     assert result.returncode == 1
-    assert f'make contract TARGET={mock.url} ARGS="--seed 7 --ledger {LEDGER}"' in result.stderr
+    assert (
+        f'make contract TARGET={mock.url} ARGS="--seed 7 --ledger {LEDGER} --rate 1000 --report {tmp_path}"'
+        in result.stderr
+    )
     page, har, junit = ((tmp_path / name).read_text() for name in ("report.html", "exchanges.har", "junit.xml"))
     assert "promises are broken" in page
+    assert "What was promised" in page
+    assert "openapi.yaml:" in result.stdout
+    assert "def " not in result.stdout
     assert "curl -i -X GET -H &quot;Authorization: Bearer $PAYEX_TOKEN&quot;" in page
     assert "Reached of the contract" in page
     assert "per second" in result.stdout
@@ -95,6 +101,7 @@ def test_a_target_is_sent_nothing_but_get_over_tls_with_a_client_certificate(tmp
         )  # fmt: skip
     assert result.returncode == 0, result.stdout + result.stderr
     assert "nothing but GET is sent" in result.stdout
+    assert "at most 2,200 requests: 2 seconds at 1000 per second" in result.stdout
     assert "10 passed" in result.stdout  # the 7 reads of the contract, and the 3 probes that only read
     assert methods == {"GET"}
 

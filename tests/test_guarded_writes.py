@@ -28,8 +28,8 @@ from contract_tests.api import (
     subscription_path,
 )
 from contract_tests.exchange import Exchange
-from contract_tests.guard import Guard, OutOfBounds
-from tests.support import LEDGER, ROOT, TOKEN
+from contract_tests.guard import Guard, LimitReached, OutOfBounds
+from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, ROOT, TOKEN
 
 PREFIX = "CT-"
 BASE = f"/billing/customer/v1/{LEDGER}/customers"
@@ -47,9 +47,9 @@ def contract(*options: str, **environment: str) -> subprocess.CompletedProcess[s
     )
 
 
-def left_over(mock: MockServer) -> tuple[int, int]:
-    """How many subscriptions and charges the mock holds."""
-    customers = list(mock.store.customers(LEDGER))
+def left_over(mock: MockServer, ledger: str = LEDGER) -> tuple[int, int]:
+    """How many subscriptions and charges the mock holds in a ledger."""
+    customers = list(mock.store.customers(ledger))
     charges = sum(
         len(each.charges) + sum(len(sub.charges) for sub in each.subscriptions.values()) for each in customers
     )
@@ -60,17 +60,21 @@ def test_writes_stay_under_the_prefix_and_are_removed(mock: MockServer, asked: l
     mock.store.create_customer(LEDGER, new_customer("real"))
     mock.store.create_charge(LEDGER, "real", "", new_charge())
 
-    result = contract("--target", mock.url, *WRITING, "--report", str(tmp_path))
+    second = {"PAYEX_OTHER_OWNER_NO": OTHER_LEDGER, "PAYEX_OTHER_TOKEN": OTHER_TOKEN}
+    result = contract("--target", mock.url, *WRITING, "--report", str(tmp_path), **second)
 
     assert result.returncode == 0, result.stdout + result.stderr
     assert f"begin with {PREFIX}, and nothing else" in result.stdout
     written = [each for each in asked if each.method not in {"GET", "HEAD", "OPTIONS"}]
     assert len(written) > 500
     for each in written:
-        under = each.raw_path.startswith(f"{BASE}/{PREFIX}".encode())
-        created = each.raw_path == BASE.encode() and f'"{CUSTOMER_NO}":"{PREFIX}'.encode() in (each.body or b"")
+        path = each.raw_path.replace(OTHER_LEDGER.encode(), LEDGER.encode())
+        under = path.startswith(f"{BASE}/{PREFIX}".encode())
+        created = path == BASE.encode() and f'"{CUSTOMER_NO}":"{PREFIX}'.encode() in (each.body or b"")
         assert under or created
     assert left_over(mock) == (0, 1)
+    assert list(mock.store.customers(OTHER_LEDGER))
+    assert left_over(mock, OTHER_LEDGER) == (0, 0)
     assert len(mock.store.charges(LEDGER, "real")) == 1
     made = {each.id for each in mock.store.customers(LEDGER)} - {"real"}
     listed = set(re.findall(rf"{BASE}/(\S+): the API removes no customers", result.stdout))
@@ -80,6 +84,7 @@ def test_writes_stay_under_the_prefix_and_are_removed(mock: MockServer, asked: l
     assert {each.name for each in tmp_path.iterdir()} == {"junit.xml", "exchanges.har", "report.html"}
     for file in tmp_path.iterdir():
         assert TOKEN not in file.read_text(encoding="utf-8")
+        assert OTHER_TOKEN not in file.read_text(encoding="utf-8")
 
 
 def test_an_interrupted_run_removes_what_it_made(mock: MockServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,15 +214,33 @@ def test_requests_keep_to_the_rate() -> None:
     assert [round(each, 1) for each in waited] == [0.5, 1.0, 1.5]
 
 
-def test_what_cannot_be_removed_is_listed() -> None:
+def test_the_guard_knows_each_customer_that_may_exist() -> None:
     guard = Guard(PREFIX, 1000)
-    first, second = (f"{BASE}/{customer}/{charges_path(customer)[-1]}" for customer in ("CT-1", "CT-2"))
-    shown = {"content-type": "application/json"}
-    made = Exchange("POST", first, {}, b"{}", 201, shown, f'{{"{CHARGE_ID}":"7"}}'.encode())
-    guard.after(made)
-    guard.before("POST", second, b"{}")  # and its answer never comes
-    left = guard.clean_up(lambda path: 500)
-    assert left == [
-        f"perhaps {second} {{}}: its answer never came",
-        f"{first}/7: DELETE was answered 500",
-    ]
+
+    def post(path: str, body: bytes, status: int | None, answer: bytes = b"{") -> None:
+        guard.before("POST", path, body)
+        if status is not None:
+            guard.after(Exchange("POST", path, {}, body, status, {"content-type": "application/json"}, answer))
+
+    def named(number: str) -> bytes:
+        return f'{{"{CUSTOMER_NO}":"{number}"}}'.encode()
+
+    post(BASE, named("CT-made"), 201)
+    post(BASE, named("CT-refused"), 400)
+    post(BASE, named("CT-failed"), 503)
+    post(BASE, named("CT-gave-up"), 408)
+    post(BASE, named("CT-a/b c"), None)
+    post(f"{BASE}/CT-above/{charges_path('CT-above')[-1]}", b"{}", 201, f'{{"{CHARGE_ID}":"7"}}'.encode())
+    post(f"{BASE}/CT-not-found/{charges_path('')[-1]}", b"{}", 404)
+
+    names = ["made", "failed", "gave-up", "above", "a%2Fb%20c"]
+    assert guard.customers() == [f"{BASE}/CT-{each}" for each in names]
+    assert guard.made == {f"{BASE}/CT-above/{charges_path('')[-1]}/7": "charge"}
+
+
+def test_the_guard_keeps_to_the_announced_number_of_requests() -> None:
+    guard = Guard(None, 1000, limit=2)
+    for _ in range(2):
+        guard.before("GET", "/", b"")
+    with pytest.raises(LimitReached, match="at most 2 requests"):
+        guard.before("GET", "/", b"")
