@@ -16,7 +16,7 @@ from .guard import Guard
 from .transports import OverHttp
 
 # The highest number of requests of a run, half as many again as a run on the second server of the contract sent.
-READS, WRITES = 2_200, 12_500
+READS, WRITES = 2_200, 40_000
 RATE = 10.0  # requests per second, unless told otherwise
 PRODUCTION = {
     urlsplit(server["url"]).hostname for server in DOCUMENT["servers"] if server["description"] == "Production"

@@ -329,7 +329,7 @@ def lists_of_every_size_are_complete(api: Api) -> None:
         if not api.can_delete(*charge_path(parent, charge)):
             continue
         for place in (0, -1, len(made) // 2, 99, 1, -2):
-            key = list(made)[min(place, len(made) - 1)]
+            key = list(made)[max(-len(made), min(place, len(made) - 1))]
             api.succeeds(api.delete(*charge_path(parent, made.pop(key) | {CHARGE_ID: key})))
             api.same("what_is_deleted_is_gone", sorted(map(str, listed(api, parent))), sorted(map(str, made)))
     _subscriptions_of_every_size(api, sizes)
