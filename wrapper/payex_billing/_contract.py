@@ -31,7 +31,7 @@ NEW_CUSTOMER: Final[Shape] = (
 )
 
 CUSTOMER: Final[Shape] = (
-    Property(name="uri", wire="@id", kind=Kind.LINK, pattern="^/(?!/)", description="A path-absolute URI"),
+    Property(name="uri", wire="@id", kind=Kind.LINK, pattern="^/(?!/).*$", description="A path-absolute URI"),
     Property(
         name="customer_no",
         wire="customerNo",
@@ -47,7 +47,7 @@ CUSTOMER: Final[Shape] = (
         wire="recurringProducts",
         kind=Kind.LINK,
         required=True,
-        pattern="^/(?!/)",
+        pattern="^/(?!/).*$",
         description="A path-absolute URI",
     ),
     Property(
@@ -55,7 +55,7 @@ CUSTOMER: Final[Shape] = (
         wire="subscriptions",
         kind=Kind.LINK,
         required=True,
-        pattern="^/(?!/)",
+        pattern="^/(?!/).*$",
         description="A path-absolute URI",
     ),
     Property(
@@ -69,7 +69,7 @@ CUSTOMER: Final[Shape] = (
 
 SUBSCRIPTION: Final[Shape] = (
     Property(
-        name="uri", wire="@id", kind=Kind.LINK, required=True, pattern="^/(?!/)", description="A path-absolute URI"
+        name="uri", wire="@id", kind=Kind.LINK, required=True, pattern="^/(?!/).*$", description="A path-absolute URI"
     ),
     Property(
         name="subscription_no",
@@ -85,7 +85,7 @@ SUBSCRIPTION: Final[Shape] = (
         wire="recurringProducts",
         kind=Kind.LINK,
         required=True,
-        pattern="^/(?!/)",
+        pattern="^/(?!/).*$",
         description="A path-absolute URI",
     ),
     Property(
@@ -112,7 +112,7 @@ NEW_SUBSCRIPTION: Final[Shape] = (
 
 RECURRING_PRODUCT: Final[Shape] = (
     Property(
-        name="uri", wire="@id", kind=Kind.LINK, required=True, pattern="^/(?!/)", description="A path-absolute URI"
+        name="uri", wire="@id", kind=Kind.LINK, required=True, pattern="^/(?!/).*$", description="A path-absolute URI"
     ),
     Property(
         name="id", wire="recurringProductId", kind=Kind.ID, required=True, min_length=1, description="An opaque id"
