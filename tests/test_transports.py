@@ -139,7 +139,7 @@ def full_backlog() -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
-@pytest.mark.parametrize("limit", [0.3, 0.05])
+@pytest.mark.parametrize("limit", [0.3, 0.2])
 def test_who_cannot_connect_in_time_has_sent_nothing(make: Callable[..., Any], full_backlog: str, limit: float) -> None:
     billing = make(full_backlog, timeout=0.3).with_options(timeout=limit)
     with pytest.raises(pb.NeverSent) as caught:

@@ -11,6 +11,7 @@ from ..errors import BillingError
 from ._apply import Applier
 from ._journal import Journal
 from ._ledger import Memory
+from ._match import Step
 from ._plan import Plan, PlannedCustomer
 from ._planning import Progress, said
 from ._pool import Brake, Pool, Stopped
@@ -74,18 +75,22 @@ class Writer:
             reasons = sorted(set(self._notes.totals().failed.values()))
             raise Stopped(f"no write to the first {len(first)} customers succeeded: {'; '.join(reasons[:3])}")
 
+        missing: dict[str, list[Step]] = {}
+
         async def one(planned: PlannedCustomer) -> None:
-            missing = await self._brake.judged(planned.customer_no, self._applier.is_as_written(planned))
-            if isinstance(missing, BillingError):
-                raise Stopped(f"the first {len(first)} customers could not be read back: {said(missing)}") from missing
-            if missing:
-                what = ", ".join(f"{step.kind.value} (line {step.line})" for step in missing[:5])
+            found = await self._brake.judged(planned.customer_no, self._applier.is_as_written(planned))
+            if isinstance(found, BillingError):
+                raise Stopped(f"the first {len(first)} customers could not be read back: {said(found)}") from found
+            missing[planned.customer_no] = found
+
+        await self._pool.run(iter(finished), one, first_alone=False)
+        for planned in finished:
+            if steps := missing.get(planned.customer_no):
+                what = ", ".join(f"{step.kind.value} (line {step.line})" for step in steps[:5])
                 raise Stopped(
                     f"customer {planned.customer_no} was written and read back, and does not show it: {what}. "
                     f"Only the first {len(first)} customers were written"
                 )
-
-        await self._pool.run(iter(finished), one, first_alone=False)
 
     def _report(self, stopped: str) -> Report:
         made, totals = self._made, self._notes.totals()
