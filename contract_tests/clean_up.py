@@ -14,13 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from .api import Api
+from .api import LONGEST_WAIT, Api
 from .exchange import CONTRACT, Exchange, link_of
 from .guard import SEGMENTS
 
-ATTEMPTS = 5  # of a request that is throttled
-ATTEMPTS_AFTER_AN_ERROR = 3
-LONGEST_WAIT = 60.0  # seconds
+ATTEMPTS = 3  # of a request, after errors
 PAGES = 1_000
 GONE = {404, 410}
 
@@ -141,9 +139,9 @@ class _Ledger:
         """
         reason = ""
         for attempt in range(ATTEMPTS):
-            wait, left = 0.5 * 2**attempt, ATTEMPTS_AFTER_AN_ERROR - attempt - 1
+            wait = 0.5 * 2**attempt
             try:
-                exchange = self._api.send(method, raw_path=target, judged=False)
+                exchange = self._api.send(method, raw_path=target, judged=False)  # waits as long as a 429 says
             except Exception as error:  # after any error the other resources must still be removed
                 reason = f"{type(error).__name__}: {error}"
             else:
@@ -152,13 +150,9 @@ class _Ledger:
                 reason = f"status {exchange.status}"
                 if exchange.status < 500 and exchange.status not in {408, 429}:
                     break
-                if exchange.status == 429:
-                    left = ATTEMPTS - attempt - 1
-                asked = exchange.headers.get("retry-after", "")
-                wait = float(asked) if asked.isascii() and asked.isdigit() else wait
-            if left <= 0:
-                break
-            self._sleep(min(wait, LONGEST_WAIT))
+                wait = exchange.wait or wait
+            if attempt + 1 < ATTEMPTS:
+                self._sleep(min(wait, LONGEST_WAIT))
         raise Unreadable(f"{method} {target} failed: {reason}")
 
 
