@@ -37,8 +37,8 @@ class Signals:
         try:
             yield
         finally:
-            self._ignored = int(then_ignored)
-            self._handler = None
+            if self._handler is not None:  # nobody has asked to interrupt
+                self._handler, self._ignored = None, int(then_ignored)
 
     def interrupt_at_the_next(self) -> None:
         """Let the next signal interrupt, whatever handler there is."""
