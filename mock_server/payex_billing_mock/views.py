@@ -87,9 +87,10 @@ def _link(start: str, target: Collection) -> Callable[[Resource], str]:
 
 
 def _targets(collection: Collection, whole: Shape) -> dict[str, Collection]:
-    """Return the target of each link of an item: its own collection for the item itself, a collection below, an owner.
+    """Return the collection that each link of an item leads to.
 
-    If one link and one collection below remain, they belong together.
+    A link leads to the item itself (in its own collection), to a collection below the item, or to an owner of the item.
+    If one link and one collection below are left over, they belong together.
     """
     targets: dict[str, Collection] = {}
     links = [name for name, schema in whole.properties.items() if schemas.is_link(schema)]

@@ -15,7 +15,7 @@ import attrs
 
 from ._base_errors import InvalidArgument
 from ._contract import Quantity, UnitPrice, VatRate
-from ._values import checks as _checks
+from ._values import checks
 from ._values.dicts import JsonValue, ReadableValue, Value
 
 __all__ = [
@@ -86,7 +86,7 @@ class Operation(ReadableValue):
     rel: str
     method: str
     href: str
-    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_checks.extra, hash=False)
+    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=checks.extra, hash=False)
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -107,7 +107,7 @@ class Customer(ReadableValue):
     recurring_products: str
     subscriptions: str
     operations: tuple[Operation, ...] = ()
-    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_checks.extra, hash=False)
+    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=checks.extra, hash=False)
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -126,7 +126,7 @@ class Subscription(ReadableValue):
     uri: str
     recurring_products: str
     operations: tuple[Operation, ...] = ()
-    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_checks.extra, hash=False)
+    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=checks.extra, hash=False)
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -154,7 +154,7 @@ class ChargeContent(ReadableValue):
 
 CONTENT: Final = tuple(field.name for field in attrs.fields(ChargeContent))
 """The names of what a charge bills."""
-_CHECKS: Final = _checks.content(CONTENT)
+_CHECKS: Final = checks.content(CONTENT)
 
 
 def given(charge: ChargeContent) -> dict[str, Any]:
@@ -184,7 +184,7 @@ class Charge(ChargeContent):
         InvalidArgument: a value breaks the contract; its `argument` names it.
     """
 
-    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_checks.extra, hash=False)
+    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=checks.extra, hash=False)
 
     def __attrs_post_init__(self) -> None:
         """Check the values."""
@@ -192,7 +192,7 @@ class Charge(ChargeContent):
             value = getattr(self, name)
             if value is not None or needs_value:
                 check(value)
-        _checks.period(self.start_date, self.end_date)
+        checks.period(self.start_date, self.end_date)
 
 
 class ChargeChange(TypedDict, total=False):
@@ -231,7 +231,7 @@ class RecurringProduct(ChargeContent):
     uri: str
     billed_until: date | None = None
     operations: tuple[Operation, ...] = ()
-    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=_checks.extra, hash=False)
+    extra: Mapping[str, JsonValue] = attrs.field(factory=dict, converter=checks.extra, hash=False)
 
     @property
     def charge(self) -> Charge:

@@ -7,8 +7,8 @@ from typing import Literal, Unpack
 
 from .._creation import ensure as _ensure
 from .._creation import update as _update
-from .._requests import operations as _operations
-from .._values import checks as _checks
+from .._requests import operations
+from .._values import checks
 from ..errors import SubscriptionNotFound
 from ..models import Charge, ChargeChange, Customer, CustomerCharge, JsonValue, RecurringProduct, Subscription
 from .runner import AsyncRunner
@@ -25,7 +25,7 @@ class AsyncCustomerHandle:
 
     def __init__(self, runner: AsyncRunner, customer_no: str) -> None:
         self._runner = runner
-        self.no = _checks.customer_no(customer_no)
+        self.no = checks.customer_no(customer_no)
 
     async def get(self) -> Customer:
         """Read the customer.
@@ -33,7 +33,7 @@ class AsyncCustomerHandle:
         Raises:
             CustomerNotFound: the customer does not exist, or is inactive.
         """
-        return await self._runner.run(_operations.get_customer(self._runner.owner_no, self.no))
+        return await self._runner.run(operations.get_customer(self._runner.owner_no, self.no))
 
     async def create(self, *, extra: Mapping[str, JsonValue] | None = None) -> Customer:
         """Create the customer.
@@ -46,7 +46,7 @@ class AsyncCustomerHandle:
             InvalidArgument: the number has a character that is allowed in reads but not in creations.
             OutcomeUnknown: the client cannot tell whether the customer was created.
         """
-        return await self._runner.run(_operations.create_customer(self._runner.owner_no, self.no, extra))
+        return await self._runner.run(operations.create_customer(self._runner.owner_no, self.no, extra))
 
     async def ensure(self, *, extra: Mapping[str, JsonValue] | None = None) -> Customer:
         """Create the customer, or read it if it exists. Look up a lost creation, and repeat it.
@@ -57,8 +57,8 @@ class AsyncCustomerHandle:
         Raises:
             OutcomeUnknown: the responses to three creations were lost.
         """
-        create = _operations.create_customer(self._runner.owner_no, self.no, extra)
-        read = _operations.get_customer(self._runner.owner_no, self.no)
+        create = operations.create_customer(self._runner.owner_no, self.no, extra)
+        read = operations.get_customer(self._runner.owner_no, self.no)
         return await self._runner.steps(_ensure.ensure(create, read))
 
     @property
@@ -93,9 +93,9 @@ class AsyncCustomerHandle:
             yield CustomerCharge(subscription_no=None, product=product)
         numbers = [subscription.subscription_no async for subscription in self.subscriptions.list()]
         for number in dict.fromkeys(numbers):  # a list that changes during the read can show a subscription twice
-            parent = _operations.Parent(self._runner.owner_no, self.no, _checks.segment("subscription_no", number))
+            parent = operations.Parent(self._runner.owner_no, self.no, checks.segment("subscription_no", number))
             try:
-                async for product in self._runner.pages(_operations.list_charges(parent)):
+                async for product in self._runner.pages(operations.list_charges(parent)):
                     yield CustomerCharge(subscription_no=number, product=product)
             except SubscriptionNotFound:
                 continue
@@ -114,7 +114,7 @@ class AsyncSubscriptionsHandle:
         Raises:
             CustomerNotFound: the customer does not exist.
         """
-        return self._runner.pages(_operations.list_subscriptions(self._runner.owner_no, self._customer_no))
+        return self._runner.pages(operations.list_subscriptions(self._runner.owner_no, self._customer_no))
 
 
 class AsyncSubscriptionHandle:
@@ -128,7 +128,7 @@ class AsyncSubscriptionHandle:
     def __init__(self, runner: AsyncRunner, customer_no: str, subscription_no: str) -> None:
         self._runner = runner
         self.customer_no = customer_no
-        self.no = _checks.subscription_no(subscription_no)
+        self.no = checks.subscription_no(subscription_no)
 
     @property
     def _ids(self) -> tuple[str, str, str]:
@@ -141,7 +141,7 @@ class AsyncSubscriptionHandle:
             CustomerNotFound: its customer does not exist.
             SubscriptionNotFound: the customer has no such subscription.
         """
-        return await self._runner.run(_operations.get_subscription(*self._ids))
+        return await self._runner.run(operations.get_subscription(*self._ids))
 
     async def create(self, *, extra: Mapping[str, JsonValue] | None = None) -> Subscription:
         """Create the subscription.
@@ -154,7 +154,7 @@ class AsyncSubscriptionHandle:
             SubscriptionAlreadyExists: the customer already has a subscription with this number.
             OutcomeUnknown: the client cannot tell whether the subscription was created.
         """
-        return await self._runner.run(_operations.create_subscription(*self._ids, extra))
+        return await self._runner.run(operations.create_subscription(*self._ids, extra))
 
     async def ensure(self, *, extra: Mapping[str, JsonValue] | None = None) -> Subscription:
         """Create the subscription, or read it if it exists. Look up a lost creation, and repeat it.
@@ -166,7 +166,7 @@ class AsyncSubscriptionHandle:
             CustomerNotFound: its customer does not exist.
             OutcomeUnknown: the responses to three creations were lost.
         """
-        create, read = _operations.create_subscription(*self._ids, extra), _operations.get_subscription(*self._ids)
+        create, read = operations.create_subscription(*self._ids, extra), operations.get_subscription(*self._ids)
         return await self._runner.steps(_ensure.ensure(create, read))
 
     async def delete(self) -> None:
@@ -175,7 +175,7 @@ class AsyncSubscriptionHandle:
         Raises:
             SubscriptionNotFound: the customer has no such subscription.
         """
-        await self._runner.run(_operations.delete_subscription(*self._ids))
+        await self._runner.run(operations.delete_subscription(*self._ids))
 
     @property
     def recurring_products(self) -> AsyncRecurringProductsHandle:
@@ -188,11 +188,11 @@ class AsyncRecurringProductsHandle:
 
     def __init__(self, runner: AsyncRunner, customer_no: str, subscription_no: str | None) -> None:
         self._runner = runner
-        self._parent = _operations.Parent(runner.owner_no, customer_no, subscription_no)
+        self._parent = operations.Parent(runner.owner_no, customer_no, subscription_no)
 
     def list(self) -> AsyncIterator[RecurringProduct]:
         """Yield the charges. The client sends the first request when the iteration starts."""
-        return self._runner.pages(_operations.list_charges(self._parent))
+        return self._runner.pages(operations.list_charges(self._parent))
 
     async def create(
         self, charge: Charge, *, known: Collection[str] | Literal["read"] | None = None
@@ -212,8 +212,8 @@ class AsyncRecurringProductsHandle:
         if known == "read":
             ids: frozenset[str] | None = frozenset([product.id async for product in self.list()])
         else:
-            ids = _checks.known(known)
-        return await self._runner.run(_operations.create_charge(self._parent, charge, ids))
+            ids = checks.known(known)
+        return await self._runner.run(operations.create_charge(self._parent, charge, ids))
 
     async def ensure(self, charge: Charge, *, settle: float = 60.0) -> RecurringProduct:
         """Add a charge, or return the equal one that exists. Idempotent as long as one process at a time calls it.
@@ -249,7 +249,7 @@ class AsyncRecurringProductsHandle:
         Raises:
             RecurringProductNotFound: there is no such charge here.
         """
-        return await self._runner.run(_operations.get_charge(self._parent, id))
+        return await self._runner.run(operations.get_charge(self._parent, id))
 
     async def update(self, id: str, **change: Unpack[ChargeChange]) -> RecurringProduct:  # noqa: A002 - as the value calls it
         """Change a charge. An omitted property keeps its value; None clears it. See `ChargeChange` for the arguments.
@@ -272,4 +272,4 @@ class AsyncRecurringProductsHandle:
         Raises:
             RecurringProductNotFound: there is no such charge here.
         """
-        await self._runner.run(_operations.delete_charge(self._parent, id))
+        await self._runner.run(operations.delete_charge(self._parent, id))

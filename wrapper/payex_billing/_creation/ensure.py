@@ -13,7 +13,7 @@ import attrs
 
 from .._evidence import Attempt
 from .._policy.steps import Environment, Wait
-from .._requests import operations as _operations
+from .._requests import operations
 from .._requests.calls import Call
 from .._requests.operations import Parent
 from ..config import Settings
@@ -85,7 +85,7 @@ class ChargeEnsurer:
 
     def steps(self, parent: Parent, charge: Charge) -> Steps[RecurringProduct]:
         """Return the equal charge, or the new one."""
-        create = _operations.create_charge(parent, charge)  # raises for an invalid charge before the first request
+        create = operations.create_charge(parent, charge)  # raises for an invalid charge before the first request
         rounds = 0
         while True:
             held = yield from held_charges(parent, self.settings)

@@ -10,7 +10,7 @@ from collections.abc import Generator
 from typing import Any, TypeVar
 
 from .._policy.steps import Wait
-from .._requests import operations as _operations
+from .._requests import operations
 from .._requests.calls import Call, Page
 from .._requests.operations import Parent
 from ..config import Settings
@@ -54,9 +54,9 @@ def look_up(
             found = yield from _charge(lost, key, key.charge, settings, memory)
         else:
             read: Call[Customer] | Call[Subscription] = (
-                _operations.get_customer(settings.owner_no, key.customer_no)
+                operations.get_customer(settings.owner_no, key.customer_no)
                 if key.subscription_no is None
-                else _operations.get_subscription(settings.owner_no, key.customer_no, key.subscription_no)
+                else operations.get_subscription(settings.owner_no, key.customer_no, key.subscription_no)
             )
             resource = yield read
             found = LookUpResult(outcome=Outcome.CREATED, reason="it exists", resource=resource)
@@ -100,7 +100,7 @@ def _charge(
 def held_charges(parent: Parent, settings: Settings) -> Steps[list[RecurringProduct]]:
     """Read the charges of a parent, all pages."""
     held: dict[str, RecurringProduct] = {}  # a list that moves while it is read can show a charge twice
-    pages = _operations.Pages(_operations.list_charges(parent), settings)
+    pages = operations.Pages(operations.list_charges(parent), settings)
     while pages.following is not None:
         page: Page[RecurringProduct] = yield pages.following
         held |= {product.id: product for product in page.items}

@@ -15,11 +15,11 @@ CAPACITY = 65_536
 
 
 class Memory:
-    """Ids of charges, with when each was first seen and which request created it; and the requests that are open.
+    """The ids of charges, when each was first seen, and which request created it; and the creations that are open.
 
-    A customer may hold the same charge twice. So when the answer to a creation is lost, a charge of the same content
-    proves nothing if it was there before, or if another request may have created it. Safe to share between threads.
-    The oldest ids are forgotten when there are too many; `complete` then says so.
+    A customer may hold the same charge twice. After a lost response, a charge with the same content may be older than
+    the request, or another request may have created it. Safe to share between threads. When there are too many ids,
+    the oldest are forgotten, and `complete` is False.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -33,9 +33,9 @@ class Memory:
         self.complete = True
 
     def begin(self, key: PlainKey) -> int:
-        """A creation starts; returns its mark, a point in time that is its own.
+        """Record that a creation starts. Return its mark: a number that no other creation of this client has.
 
-        Only charges are kept as open: the number of a customer or a subscription tells it from every other.
+        Only creations of charges are kept as open, because a customer or a subscription has a number.
         """
         with self._lock:
             self._clock += 1
@@ -44,7 +44,7 @@ class Memory:
             return self._clock
 
     def end(self, mark: int, created: object = None) -> None:
-        """It is known what became of a creation: this resource, or nothing. Only charges are remembered."""
+        """Record the result of a creation: the resource, or None if it took no effect. Only charges are remembered."""
         with self._lock:
             self._open.pop(mark, None)
             if self._lost:
@@ -66,13 +66,13 @@ class Memory:
             return [lost for mark, lost in sorted(self._lost.items()) if self._open[mark][:2] == parent]
 
     def rivals(self, key: NaturalKey, mark: int) -> int:
-        """How many other creations of the same thing are open: under way, or never found out about."""
+        """Return how many other creations of the same charge are open: under way, or lost and not looked up."""
         plain = (key.customer_no, key.subscription_no, key.charge)
         with self._lock:
             return sum(other == plain for of, other in self._open.items() if of != mark)
 
     def saw(self, ids: Iterable[str]) -> None:
-        """Charges were read."""
+        """Record the ids of charges that were read."""
         with self._lock:
             self._clock += 1
             for charge_id in ids:
@@ -80,7 +80,7 @@ class Memory:
                     self._remember(charge_id, self._clock, None)
 
     def may_be(self, charge_id: str, mark: int) -> bool:
-        """Whether a charge may be what the request that started at `mark` created."""
+        """Return whether the request with this mark may have created a charge."""
         with self._lock:
             seen, creator = self._seen.get(charge_id, (None, None))
             if creator is not None:

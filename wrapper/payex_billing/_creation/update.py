@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .._requests import operations as _operations
+from .._requests import operations
 from .._requests.operations import Parent
 from .._schema import Operation
-from .._values import checks as _checks
+from .._values import checks
 from ..errors import InvalidArgument
 from ..models import CONTENT, UNSET, JsonValue, RecurringProduct
 from .look_up import Steps
@@ -29,15 +29,15 @@ def update(parent: Parent, charge_id: str, change: Mapping[str, Any]) -> Steps[R
         InvalidArgument: a value breaks the contract; raised before the first request.
         TypeError: there is no such argument.
     """
-    definition = _operations.definition(parent.operation("update"))
-    extra = _checks.given_extra(change.get("extra"))
+    definition = operations.definition(parent.operation("update"))
+    extra = checks.given_extra(change.get("extra"))
     values = _checked(definition, change)
     if definition.method == "PUT":
-        _, document = yield _operations.read_charge(parent, charge_id)
+        _, document = yield operations.read_charge(parent, charge_id)
         values, extra = _merged(definition, parent, document, values, extra)
-    changed: RecurringProduct | None = yield _operations.update_charge(parent, charge_id, values, extra)
+    changed: RecurringProduct | None = yield operations.update_charge(parent, charge_id, values, extra)
     if changed is None:  # the response has no body
-        shown: RecurringProduct = yield _operations.get_charge(parent, charge_id)
+        shown: RecurringProduct = yield operations.get_charge(parent, charge_id)
         return shown
     return changed
 
@@ -61,8 +61,8 @@ def _checked(definition: Operation, change: Mapping[str, Any]) -> dict[str, Any]
                 raise InvalidArgument(name, "cannot be cleared: the contract says so")
             values[name] = None
         else:
-            values[name] = _checks.check(known, value)
-    _checks.period(values.get("start_date"), values.get("end_date"))
+            values[name] = checks.check(known, value)
+    checks.period(values.get("start_date"), values.get("end_date"))
     return values
 
 
@@ -78,7 +78,7 @@ def _merged(
     held = {each.name: document[each.wire] for each in shape if document.get(each.wire) is not None}
     merged = {name: value for name, value in {**held, **values}.items() if value is not None}
     merged |= {each.name: None for each in shape if each.required and each.nullable and each.name not in merged}
-    read = _operations.definition(parent.operation("get")).result or ()
+    read = operations.definition(parent.operation("get")).result or ()
     declared = {each.wire for each in (*(definition.body or ()), *read)}
     unknown = {name: value for name, value in document.items() if name not in declared}
     return merged, {**unknown, **extra}

@@ -15,12 +15,12 @@ from .. import _contract
 from .._schema import Operation as Definition
 from .._text import printable
 from .._transport import Response
-from .._values import checks as _checks
+from .._values import checks
 from .._values.json import parse_json, without_decimals, write_json
 from ..config import Settings
 from ..errors import InvalidArgument, MalformedResponse, NotSupported
 from ..models import CONTENT, Charge, Customer, JsonValue, Operation, RecurringProduct, Subscription, given
-from . import identity as _identity
+from . import identity
 from .calls import Call, Page, PreparedRequest, Unreadable
 from .identity import Place
 from .links import path_under
@@ -59,8 +59,8 @@ class Parent:
 
 def create_customer(owner_no: str, customer_no: str, extra: Mapping[str, JsonValue] | None = None) -> Call[Customer]:
     """Create a customer; the number must fit the narrower pattern for new ones."""
-    values = {"customer_no": _checks.customer_no(customer_no, new=True)}
-    body = _writer("create_customer", "get_customer").write(values, _checks.given_extra(extra), _NUMBER)
+    values = {"customer_no": checks.customer_no(customer_no, new=True)}
+    body = _writer("create_customer", "get_customer").write(values, checks.given_extra(extra), _NUMBER)
     request = _route("create_customer").request((owner_no,), body)
     request.check = Place(request.path).under(customer_no).path  # customers cannot be listed
     parse = partial(_customer, Place(request.path), customer_no)
@@ -85,8 +85,8 @@ def create_subscription(
     owner_no: str, customer_no: str, subscription_no: str, extra: Mapping[str, JsonValue] | None = None
 ) -> Call[Subscription]:
     """Create a subscription."""
-    values = {"subscription_no": _checks.subscription_no(subscription_no)}
-    body = _writer("create_subscription", "get_subscription").write(values, _checks.given_extra(extra), _NUMBER)
+    values = {"subscription_no": checks.subscription_no(subscription_no)}
+    body = _writer("create_subscription", "get_subscription").write(values, checks.given_extra(extra), _NUMBER)
     request = _route("create_subscription").request((owner_no, customer_no), body)
     parse = partial(_subscription, Place(request.path), number=subscription_no)
     return Call(request, partial(_read, parse), (customer_no, subscription_no, None))
@@ -277,7 +277,7 @@ def _writer(name: str, read: str) -> Writer:
 
 
 def _of_charge(verb: str, parent: Parent, charge_id: str, body: bytes | None = None) -> PreparedRequest:
-    return _route(parent.operation(verb)).request((*parent.ids, _checks.segment("id", charge_id)), body)
+    return _route(parent.operation(verb)).request((*parent.ids, checks.segment("id", charge_id)), body)
 
 
 def _collection(request: PreparedRequest) -> Place:
@@ -306,14 +306,14 @@ _charges = Reader(RecurringProduct, definition("get_customer_recurring_product")
 
 def _customer(place: Place, number: str, document: Any) -> Customer:
     customer = _customers.read(document)
-    _identity.check_number("customer", customer.customer_no, number)
+    identity.check_number("customer", customer.customer_no, number)
     place.under(customer.customer_no).check(customer.uri)
     return customer
 
 
 def _subscription(place: Place, document: Any, number: str | None = None) -> Subscription:
     subscription = _subscriptions.read(document)
-    _identity.check_number("subscription", subscription.subscription_no, number)
+    identity.check_number("subscription", subscription.subscription_no, number)
     place.under(subscription.subscription_no).check(subscription.uri)
     return subscription
 
@@ -322,10 +322,10 @@ def _charge(
     place: Place, document: Any, number: str | None = None, content: Mapping[str, Any] | None = None
 ) -> RecurringProduct:
     product = _charges.read(document)
-    _identity.check_number("charge", product.id, number)
+    identity.check_number("charge", product.id, number)
     place.under(product.id).check(product.uri)
     if content is not None:
-        _identity.check_content(product, content)
+        identity.check_content(product, content)
     return product
 
 

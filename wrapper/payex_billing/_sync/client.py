@@ -12,7 +12,7 @@ from typing import Any, Self
 import attrs
 
 from .._policy import options as _options
-from .._requests import operations as _operations
+from .._requests import operations
 from .._secret import Secret
 from .._session import headers as _headers
 from .._session.responses import ResponseHook
@@ -210,7 +210,7 @@ class Billing:
             UnsafeLink: the link leads outside the configured ledger; the client sent nothing.
             InvalidArgument: the method or the body cannot be sent.
         """
-        return self._runner.run(_operations.follow(operation, body, self.settings))
+        return self._runner.run(operations.follow(operation, body, self.settings))
 
     def look_up(self, lost: LostCreation, *, settle: float = 60.0) -> LookUpResult:
         """Look up a lost creation: find out whether a POST took effect.

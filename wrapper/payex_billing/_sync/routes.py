@@ -8,8 +8,8 @@ from typing import Literal, Unpack
 
 from .._creation import ensure as _ensure
 from .._creation import update as _update
-from .._requests import operations as _operations
-from .._values import checks as _checks
+from .._requests import operations
+from .._values import checks
 from ..errors import SubscriptionNotFound
 from ..models import Charge, ChargeChange, Customer, CustomerCharge, JsonValue, RecurringProduct, Subscription
 from .runner import Runner
@@ -26,7 +26,7 @@ class CustomerHandle:
 
     def __init__(self, runner: Runner, customer_no: str) -> None:
         self._runner = runner
-        self.no = _checks.customer_no(customer_no)
+        self.no = checks.customer_no(customer_no)
 
     def get(self) -> Customer:
         """Read the customer.
@@ -34,7 +34,7 @@ class CustomerHandle:
         Raises:
             CustomerNotFound: the customer does not exist, or is inactive.
         """
-        return self._runner.run(_operations.get_customer(self._runner.owner_no, self.no))
+        return self._runner.run(operations.get_customer(self._runner.owner_no, self.no))
 
     def create(self, *, extra: Mapping[str, JsonValue] | None = None) -> Customer:
         """Create the customer.
@@ -47,7 +47,7 @@ class CustomerHandle:
             InvalidArgument: the number has a character that is allowed in reads but not in creations.
             OutcomeUnknown: the client cannot tell whether the customer was created.
         """
-        return self._runner.run(_operations.create_customer(self._runner.owner_no, self.no, extra))
+        return self._runner.run(operations.create_customer(self._runner.owner_no, self.no, extra))
 
     def ensure(self, *, extra: Mapping[str, JsonValue] | None = None) -> Customer:
         """Create the customer, or read it if it exists. Look up a lost creation, and repeat it.
@@ -58,8 +58,8 @@ class CustomerHandle:
         Raises:
             OutcomeUnknown: the responses to three creations were lost.
         """
-        create = _operations.create_customer(self._runner.owner_no, self.no, extra)
-        read = _operations.get_customer(self._runner.owner_no, self.no)
+        create = operations.create_customer(self._runner.owner_no, self.no, extra)
+        read = operations.get_customer(self._runner.owner_no, self.no)
         return self._runner.steps(_ensure.ensure(create, read))
 
     @property
@@ -94,9 +94,9 @@ class CustomerHandle:
             yield CustomerCharge(subscription_no=None, product=product)
         numbers = [subscription.subscription_no for subscription in self.subscriptions.list()]
         for number in dict.fromkeys(numbers):  # a list that changes during the read can show a subscription twice
-            parent = _operations.Parent(self._runner.owner_no, self.no, _checks.segment("subscription_no", number))
+            parent = operations.Parent(self._runner.owner_no, self.no, checks.segment("subscription_no", number))
             try:
-                for product in self._runner.pages(_operations.list_charges(parent)):
+                for product in self._runner.pages(operations.list_charges(parent)):
                     yield CustomerCharge(subscription_no=number, product=product)
             except SubscriptionNotFound:
                 continue
@@ -115,7 +115,7 @@ class SubscriptionsHandle:
         Raises:
             CustomerNotFound: the customer does not exist.
         """
-        return self._runner.pages(_operations.list_subscriptions(self._runner.owner_no, self._customer_no))
+        return self._runner.pages(operations.list_subscriptions(self._runner.owner_no, self._customer_no))
 
 
 class SubscriptionHandle:
@@ -129,7 +129,7 @@ class SubscriptionHandle:
     def __init__(self, runner: Runner, customer_no: str, subscription_no: str) -> None:
         self._runner = runner
         self.customer_no = customer_no
-        self.no = _checks.subscription_no(subscription_no)
+        self.no = checks.subscription_no(subscription_no)
 
     @property
     def _ids(self) -> tuple[str, str, str]:
@@ -142,7 +142,7 @@ class SubscriptionHandle:
             CustomerNotFound: its customer does not exist.
             SubscriptionNotFound: the customer has no such subscription.
         """
-        return self._runner.run(_operations.get_subscription(*self._ids))
+        return self._runner.run(operations.get_subscription(*self._ids))
 
     def create(self, *, extra: Mapping[str, JsonValue] | None = None) -> Subscription:
         """Create the subscription.
@@ -155,7 +155,7 @@ class SubscriptionHandle:
             SubscriptionAlreadyExists: the customer already has a subscription with this number.
             OutcomeUnknown: the client cannot tell whether the subscription was created.
         """
-        return self._runner.run(_operations.create_subscription(*self._ids, extra))
+        return self._runner.run(operations.create_subscription(*self._ids, extra))
 
     def ensure(self, *, extra: Mapping[str, JsonValue] | None = None) -> Subscription:
         """Create the subscription, or read it if it exists. Look up a lost creation, and repeat it.
@@ -167,7 +167,7 @@ class SubscriptionHandle:
             CustomerNotFound: its customer does not exist.
             OutcomeUnknown: the responses to three creations were lost.
         """
-        create, read = _operations.create_subscription(*self._ids, extra), _operations.get_subscription(*self._ids)
+        create, read = operations.create_subscription(*self._ids, extra), operations.get_subscription(*self._ids)
         return self._runner.steps(_ensure.ensure(create, read))
 
     def delete(self) -> None:
@@ -176,7 +176,7 @@ class SubscriptionHandle:
         Raises:
             SubscriptionNotFound: the customer has no such subscription.
         """
-        self._runner.run(_operations.delete_subscription(*self._ids))
+        self._runner.run(operations.delete_subscription(*self._ids))
 
     @property
     def recurring_products(self) -> RecurringProductsHandle:
@@ -189,11 +189,11 @@ class RecurringProductsHandle:
 
     def __init__(self, runner: Runner, customer_no: str, subscription_no: str | None) -> None:
         self._runner = runner
-        self._parent = _operations.Parent(runner.owner_no, customer_no, subscription_no)
+        self._parent = operations.Parent(runner.owner_no, customer_no, subscription_no)
 
     def list(self) -> Iterator[RecurringProduct]:
         """Yield the charges. The client sends the first request when the iteration starts."""
-        return self._runner.pages(_operations.list_charges(self._parent))
+        return self._runner.pages(operations.list_charges(self._parent))
 
     def create(self, charge: Charge, *, known: Collection[str] | Literal["read"] | None = None) -> RecurringProduct:
         """Add a charge. Not idempotent: calling it twice adds two charges.
@@ -211,8 +211,8 @@ class RecurringProductsHandle:
         if known == "read":
             ids: frozenset[str] | None = frozenset([product.id for product in self.list()])
         else:
-            ids = _checks.known(known)
-        return self._runner.run(_operations.create_charge(self._parent, charge, ids))
+            ids = checks.known(known)
+        return self._runner.run(operations.create_charge(self._parent, charge, ids))
 
     def ensure(self, charge: Charge, *, settle: float = 60.0) -> RecurringProduct:
         """Add a charge, or return the equal one that exists. Idempotent as long as one process at a time calls it.
@@ -248,7 +248,7 @@ class RecurringProductsHandle:
         Raises:
             RecurringProductNotFound: there is no such charge here.
         """
-        return self._runner.run(_operations.get_charge(self._parent, id))
+        return self._runner.run(operations.get_charge(self._parent, id))
 
     def update(self, id: str, **change: Unpack[ChargeChange]) -> RecurringProduct:  # noqa: A002 - as the value calls it
         """Change a charge. An omitted property keeps its value; None clears it. See `ChargeChange` for the arguments.
@@ -271,4 +271,4 @@ class RecurringProductsHandle:
         Raises:
             RecurringProductNotFound: there is no such charge here.
         """
-        self._runner.run(_operations.delete_charge(self._parent, id))
+        self._runner.run(operations.delete_charge(self._parent, id))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import httpcore2
 
-from .._credentials import tls as _tls
+from .._credentials import tls
 from .._evidence import Phase
 from ._interface import TOO_LARGE, Failure
 from ._network import TooMuch
@@ -52,7 +52,7 @@ def classify(error: Exception, *, written: bool, used: bool) -> Failure:
     reason = next((words for kind, words in _WORDS for cause in _causes(error) if isinstance(cause, kind)), "it failed")
     if str(error).startswith(_ENDED):
         reason = "the server closed the connection before the response was complete"
-    advice = _tls.certificate_advice(error)
+    advice = tls.certificate_advice(error)
     if advice is None:
         return Failure(phase, reason)
     if used:

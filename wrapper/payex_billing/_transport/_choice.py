@@ -7,7 +7,7 @@ import ssl
 import sys
 from importlib.util import find_spec
 
-from .._credentials import tls as _tls
+from .._credentials import tls
 from ..config import Settings, effective_proxy
 from ..errors import ConfigurationError
 from ._interface import AsyncTransport, Transport
@@ -31,7 +31,7 @@ def chosen(settings: Settings) -> str:
         if forked:
             raise ConfigurationError("the engine reqwest does not work in a process forked from one that has used it")
         return "reqwest"
-    if not installed or forked or (_tls.key_is_encrypted(settings) and find_spec("cryptography") is None):
+    if not installed or forked or (tls.key_is_encrypted(settings) and find_spec("cryptography") is None):
         return "httpx"
     return "reqwest"
 
@@ -70,7 +70,7 @@ def ssl_context(settings: Settings) -> ssl.SSLContext:
 
     if settings.client_cert is None and settings.ca_file is None:
         return _httpx2.default_ssl_context()
-    return _tls.prepare(_httpx2.new_ssl_context(), settings)
+    return tls.prepare(_httpx2.new_ssl_context(), settings)
 
 
 def _checked_context(settings: Settings) -> ssl.SSLContext | None:

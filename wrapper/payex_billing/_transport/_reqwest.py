@@ -21,7 +21,7 @@ from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.request import BaseRequestBuilder
 from pyreqwest.response import BaseResponse
 
-from .._credentials import tls as _tls
+from .._credentials import tls
 from .._evidence import Phase
 from ..config import Settings
 from ._decoding import body_of
@@ -90,7 +90,7 @@ class Clients:
         self._settings = settings
         self._proxy = proxy
         secure = settings.base_url.startswith("https:") or (proxy or "").startswith("https:")
-        self._identity = _tls.identity(settings) if secure and settings.client_cert is not None else None
+        self._identity = tls.identity(settings) if secure and settings.client_cert is not None else None
         self._authorities = Path(settings.ca_file).read_bytes() if secure and settings.ca_file is not None else None
         self._answered = False  # whether a response has ever come
         self._last = 0.0  # when it came
@@ -208,7 +208,7 @@ def classify(error: Exception, *, answered: bool) -> Failure:
     if isinstance(error, RequestTimeoutError):
         return Failure(_phase(causes), "timed out", timed_out=True)
     reason = next((words for cause in reversed(causes) for known, words in _WORDS if known in cause), "it failed")
-    advice = _tls.rustls_advice(causes[-1])
+    advice = tls.rustls_advice(causes[-1])
     phase = _phase(causes)
     if advice is None:
         return Failure(phase, reason)

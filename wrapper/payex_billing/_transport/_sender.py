@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from .._credentials import tls as _tls
+from .._credentials import tls
 from .._evidence import Phase
 from ..config import Settings, effective_proxy
 from ..errors import ConfigurationError
@@ -57,9 +57,9 @@ class _Guard:
             return failure
         context = _choice.ssl_context(self._settings)
         has_certificate = self._settings.client_cert is not None
-        advice = _tls.probe(context, *self._suspect, has_certificate=has_certificate)
+        advice = tls.probe(context, *self._suspect, has_certificate=has_certificate)
         if advice is None and not has_certificate and failure.phase is Phase.ANSWER_LOST:
-            advice = _tls.NO_CERTIFICATE
+            advice = tls.NO_CERTIFICATE
         return attrs.evolve(failure, reason=f"{advice}; {failure.reason}") if advice else failure
 
     def __del__(self) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import attrs
 import click
 
-from .._credentials import tls as _tls
+from .._credentials import tls
 from .._sync.client import Billing
 from .._transport import _choice
 from ..config import SECRETS, VARIABLES, Settings
@@ -77,7 +77,7 @@ def _examine(client: dict[str, Any]) -> Iterator[Finding]:
     context: ssl.SSLContext | None = None
     if parts.scheme == "https":
         try:
-            context = _tls.prepare(ssl.create_default_context(), settings)
+            context = tls.prepare(ssl.create_default_context(), settings)
         except ConfigurationError as error:
             yield Finding("wrong", "certificate", str(error), "see the README on credentials")
             return
@@ -130,7 +130,7 @@ def _expiry(settings: Settings) -> datetime | None:
         from cryptography import x509  # noqa: PLC0415 - an extra
     except ModuleNotFoundError:
         return None
-    return x509.load_pem_x509_certificates(_tls.identity(settings))[0].not_valid_after_utc
+    return x509.load_pem_x509_certificates(tls.identity(settings))[0].not_valid_after_utc
 
 
 def _handshake(context: ssl.SSLContext, host: str, port: int, *, proxied: bool) -> Iterator[Finding]:
@@ -153,7 +153,7 @@ def _handshake(context: ssl.SSLContext, host: str, port: int, *, proxied: bool) 
         )
     except ssl.SSLError as error:
         yield Finding(
-            "wrong", "TLS", _tls.certificate_advice(error) or str(error), "check PAYEX_CLIENT_CERT and PAYEX_CLIENT_KEY"
+            "wrong", "TLS", tls.certificate_advice(error) or str(error), "check PAYEX_CLIENT_CERT and PAYEX_CLIENT_KEY"
         )
     except OSError as error:
         yield Finding(

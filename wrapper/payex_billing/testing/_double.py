@@ -14,7 +14,7 @@ from payex_billing_mock.app import Request as Received
 from payex_billing_mock.traffic import Traffic
 
 from .._async.client import AsyncBilling
-from .._requests import operations as _operations
+from .._requests import operations
 from .._requests.calls import Call
 from .._session.responses import ResponseHook
 from .._session.telemetry import AttemptHook
@@ -152,12 +152,12 @@ class PayexMock:
             ValueError: the contract does not allow it.
         """
         if customer_no not in self.customers():
-            self._put(_operations.create_customer(self.ledger, customer_no))
+            self._put(operations.create_customer(self.ledger, customer_no))
         if subscription_no is not None and subscription_no not in self.subscriptions(customer_no):
-            self._put(_operations.create_subscription(self.ledger, customer_no, subscription_no))
-        parent = _operations.Parent(self.ledger, customer_no, subscription_no)
+            self._put(operations.create_subscription(self.ledger, customer_no, subscription_no))
+        parent = operations.Parent(self.ledger, customer_no, subscription_no)
         for charge in charges:
-            self._put(_operations.create_charge(parent, charge))
+            self._put(operations.create_charge(parent, charge))
 
     def _put(self, call: Call[Any]) -> None:
         headers = {"authorization": f"Bearer {self.token}", "content-type": call.request.headers["Content-Type"]}
