@@ -307,7 +307,7 @@ def test_one_output_may_not_be_another_file_of_the_command(run: Run, file: Path)
         ("apply", "charges.csv", "--rejects", "charges.csv"),
         ("plan", "charges.csv", "--out", "./charges.csv"),
         ("apply", "charges.csv", "--rejects", "x", "--report", "x"),
-        ("apply", "charges.csv", "--report", "charges.csv.journal"),
+        ("apply", "charges.csv", "--journal", "night.journal", "--report", "night.journal"),
     ):
         result = run(*arguments)
         assert result.returncode == 1
@@ -317,24 +317,25 @@ def test_one_output_may_not_be_another_file_of_the_command(run: Run, file: Path)
 
 def test_an_open_creation_is_decided_by_hand(run: Run, file: Path, tmp_path: Path, mock: MockServer) -> None:
     """The response was lost, the process was killed, and somebody added an equal charge."""
-    assert run("apply", "charges.csv").returncode == 0
-    with sqlite3.connect(tmp_path / "charges.csv.journal") as journal:
+    night = ("charges.csv", "--journal", "night.journal")
+    assert run("apply", *night).returncode == 0
+    with sqlite3.connect(tmp_path / "night.journal") as journal:
         journal.execute("UPDATE run SET finished = NULL")
         journal.execute("DELETE FROM customer WHERE customer = '2'")
         journal.execute(
-            "UPDATE intent SET result = NULL, charge = NULL, sent = 1 WHERE customer = '2' AND kind = 'create'"
+            "UPDATE write SET result = NULL, charge = NULL, sent = 1 WHERE customer = '2' AND kind = 'create'"
         )
     journal.close()
     first = next(iter(mock.store.charges(LEDGER, "2")))
     mock.store.create_charge(LEDGER, "2", "", {"productCode": "P01", "quantity": 2})
-    failed = run("apply", "charges.csv")
+    failed = run("apply", *night)
     assert failed.returncode == 3
-    assert "payex-billing runs resolve charges.csv.journal --customer 2" in failed.stderr
-    listed = run("runs", "resolve", "charges.csv.journal")
+    assert "payex-billing runs resolve --journal night.journal --customer 2" in failed.stderr
+    listed = run("runs", "resolve", "--journal", "night.journal")
     assert (listed.returncode, "line 3: customer 2, product P01" in listed.stdout) == (2, True)
-    decided = run("runs", "resolve", "charges.csv.journal", "--customer", "2", "--created", first)
+    decided = run("runs", "resolve", "--journal", "night.journal", "--customer", "2", "--created", first)
     assert (decided.returncode, "No creation is open" in decided.stdout) == (0, True)
-    again = run("apply", "charges.csv")
+    again = run("apply", *night)
     assert again.returncode == 0, again.stderr
     assert len(mock.store.charges(LEDGER, "2")) == 2
 

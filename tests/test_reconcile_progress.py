@@ -47,6 +47,10 @@ def planned_of(wanted: Any, held: Held, *, prune: bool) -> PlannedCustomer:
     return Plan(ledger="x").add("1", rows, held, prune=prune, today=TODAY)
 
 
+def noted(**values: Any) -> Intent:
+    return Intent(run=1, known=frozenset(), noted=0.0, sent=0.0, **values)
+
+
 def written(planned: PlannedCustomer, held: Held, positions: list[int]) -> tuple[Held, list[Intent]]:
     """Return the charges on the server after these steps, and the intents in the journal."""
     charges = {level: list(found) for level, found in held.charges.items()}
@@ -69,9 +73,7 @@ def written(planned: PlannedCustomer, held: Held, positions: list[int]) -> tuple
                 level[:] = [
                     product(step.charge_id, step.charge) if charge.id == step.charge_id else charge for charge in level
                 ]
-        intents.append(
-            Intent(id=position, position=position, step=step, lost=None, result=Result.DONE, charge_id=charge_id)
-        )
+        intents.append(noted(id=position, position=position, step=step, result=Result.DONE, charge_id=charge_id))
     return Held(exists=exists, charges=charges), intents
 
 
@@ -127,7 +129,7 @@ def test_a_change_by_somebody_else_is_noticed(wanted: Any, present: Any, prune: 
 def one_creation(result: Result) -> tuple[PlannedCustomer, list[Intent]]:
     planned = planned_of([(None, {"product_code": "P01", "quantity": 1})], held_of([]), prune=False)
     (step,) = planned.steps
-    return planned, [Intent(id=5, position=0, step=step, lost=None, result=result)]
+    return planned, [noted(id=5, position=0, step=step, result=result)]
 
 
 def test_a_charge_that_a_refused_creation_made_all_the_same_is_taken_for_it() -> None:

@@ -479,9 +479,7 @@ def test_a_write_without_a_result_is_looked_up(place: Place, created: bool) -> N
     with sqlite3.connect(place.journal) as journal:
         journal.execute("UPDATE run SET finished = NULL")
         journal.execute("DELETE FROM customer WHERE customer = '2'")
-        journal.execute(
-            "UPDATE intent SET result = NULL, charge = NULL WHERE customer = '2' AND step LIKE '%create\"%'"
-        )
+        journal.execute("UPDATE write SET result = NULL, charge = NULL WHERE customer = '2' AND step LIKE '%create\"%'")
     journal.close()
     if not created:
         place.mock.store.charges(LEDGER, "2").clear()
@@ -495,7 +493,7 @@ def test_when_it_cannot_be_told_the_row_fails_and_nothing_is_sent(place: Place, 
     with sqlite3.connect(place.journal) as journal:
         journal.execute("UPDATE run SET finished = NULL")
         journal.execute("DELETE FROM customer WHERE customer = '2'")
-        journal.execute("UPDATE intent SET result = NULL WHERE customer = '2' AND step LIKE '%create\"%'")
+        journal.execute("UPDATE write SET result = NULL WHERE customer = '2' AND step LIKE '%create\"%'")
     journal.close()
     charge = next(iter(place.mock.store.charges(LEDGER, "2").values()))
     charge.document = {"productCode": "P01", "quantity": 7}  # like it, but not it

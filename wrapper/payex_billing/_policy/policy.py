@@ -146,6 +146,8 @@ class _Run(Generic[T]):
                         yield from self.after_unreadable(reply, error)
                         continue
                     self.note(reply, None)
+                    if self.options.after_write is not None and self.request.method != "GET":
+                        self.options.after_write(reply.status)
                     if len(self.attempts) == 1:
                         self.budget.give()
                     return result

@@ -34,9 +34,12 @@ COMMANDS = {
     "charges": ("._charges", "List, add, update, end and remove charges."),
     "customer": ("._charges", "Read and create customers."),
     "doctor": ("._doctor", "Check settings, certificate, TLS, token and ledger."),
+    "history": ("._history", "Show every write to a customer."),
     "plan": ("._reconcile", "Show what apply would change."),
     "problems": ("._problems", "Explain a problem type."),
-    "runs": ("._runs", "Look after interrupted runs of apply."),
+    "retry": ("._reconcile", "Apply the rows again that a run did not apply."),
+    "runs": ("._runs", "Show the runs of apply and undo."),
+    "undo": ("._undo", "Take the writes of a run back."),
 }
 
 

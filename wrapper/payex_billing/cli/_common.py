@@ -6,9 +6,10 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -39,6 +40,36 @@ def client_options(command: Callable[..., T]) -> Callable[..., T]:
         return command(client={"owner_no": owner_no, "environment": environment, "base_url": base_url}, **options)
 
     return run
+
+
+def journal_option(command: F) -> F:
+    """`--journal`, in place of the journal of the ledger in the user's state directory."""
+    option = click.option(
+        "--journal",
+        type=click.Path(path_type=Path, dir_okay=False),
+        envvar="PAYEX_JOURNAL",
+        show_envvar=True,
+        help="The journal. Default: that of the ledger, in your state directory.",
+    )
+    return option(command)
+
+
+def journal_of(journal: Path | None, client: Mapping[str, Any]) -> tuple[Path, str | None]:
+    """Return the journal that the options name, and the address of its ledger.
+
+    Nothing is sent, so no token is needed. A journal that is named need not be of the ledger of the environment.
+
+    Raises:
+        ClickException: the ledger is not known.
+    """
+    from ..config import Settings  # noqa: PLC0415 - not every command asks
+    from ..reconcile import default_journal  # noqa: PLC0415
+
+    if journal is not None:
+        return journal, None
+    with told():
+        ledger = Settings.load(**{"token": "unused", **client}).ledger
+        return default_journal(ledger), ledger
 
 
 def json_option(command: F) -> F:

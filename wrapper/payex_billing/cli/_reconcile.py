@@ -3,51 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import click
 
 from .._async.client import AsyncBilling
-from .._text import printable
-from ..reconcile import (
-    GuardStopped,
-    JournalError,
-    Limits,
-    Plan,
-    Refused,
-    Report,
-    Shard,
-    Stopped,
-    Table,
-    TableError,
-)
-from ..reconcile import apply as apply_table
+from ..reconcile import Limits, Plan, Table, read
 from ..reconcile import plan as plan_table
 from ..reconcile._apply import SETTLE
+from ..reconcile._history import reading
 from ..reconcile._plan import FORMAT
-from ..reconcile._private import open_private
 from ..reconcile._run import MAX_REMOVALS, RECHECK
+from ._applying import carry_out, notice, run, sentences
 from ._common import (
     DONE,
-    ERROR,
     EXIT_CODES,
-    GUARDED,
-    INTERRUPTED,
     PENDING,
     ROWS_FAILED,
     client_options,
+    journal_of,
+    journal_option,
     json_option,
     say_json,
-    told,
 )
 from ._outputs import check_outputs, writing
-from ._progress import Show, progress
-from ._show import report_text, show_failures, show_plan, show_rejections, show_stops
-from ._signals import signals
+from ._progress import Show
+from ._show import show_failures, show_plan, show_rejections
 from ._table_options import Options, table_options
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
@@ -67,7 +50,7 @@ FILE = click.argument("file", type=click.Path(path_type=Path))
 def plan(file: Path, out: Path | None, details: bool, detailed_exitcode: bool, as_json: bool, **options: Any) -> int:
     """Read the current charges and show what apply would change."""
     chosen = Options.of(options)
-    with _sentences():
+    with sentences():
         check_outputs({"FILE": file, "--state": chosen.running["state"]}, {"--out": out, "--rejects": chosen.rejects})
         with chosen.open(file) as table:
             if (stopped := chosen.strict_stop(table)) is not None:
@@ -75,9 +58,9 @@ def plan(file: Path, out: Path | None, details: bool, detailed_exitcode: bool, a
 
             async def work(stop: asyncio.Event, show: Show) -> Plan:
                 async with AsyncBilling(**chosen.client) as billing:
-                    return await plan_table(billing, table, on_progress=show, on_notice=_notice, **chosen.running)
+                    return await plan_table(billing, table, on_progress=show, on_notice=notice, **chosen.running)
 
-            found = _run(work, can_stop=False)
+            found = run(work, can_stop=False)
             if out is not None:
                 with writing("--out", out):
                     found.write(out)
@@ -85,7 +68,7 @@ def plan(file: Path, out: Path | None, details: bool, detailed_exitcode: bool, a
                 with writing("--rejects", chosen.rejects):
                     table.write_rejects(chosen.rejects, found.rejected | found.failed)
             if as_json:
-                say_json(_plan_as_json(found))
+                say_json(plan_as_json(found))
             else:
                 show_rejections(table)
                 show_failures(file, found.failed)
@@ -102,7 +85,7 @@ def plan(file: Path, out: Path | None, details: bool, detailed_exitcode: bool, a
     f"  payex-billing apply charges.parquet --state state.db --shard 3/8\n\n{EXIT_CODES}"
 )
 @FILE
-@click.option("--journal", type=click.Path(path_type=Path), help="Note each write there; FILE.journal by default.")
+@journal_option
 @click.option("--report", "report_file", type=click.Path(path_type=Path), help="Write the report there as JSON.")
 @click.option(
     "--max-removals",
@@ -150,13 +133,12 @@ def apply(
 ) -> int:
     """Write what is needed so that Billing holds what FILE, a table or a plan, says.
 
-    Ctrl-C and SIGTERM finish the writes under way and stop. With the same journal the next run goes on.
+    Ctrl-C and SIGTERM finish the writes under way and stop. The same command then goes on. The journal keeps every
+    write: `payex-billing runs` shows the runs, `payex-billing undo` takes one back.
     """
     chosen = Options.of(options)
-    with _sentences():
-        shard: Shard | None = chosen.running["shard"]
-        part = "" if shard is None else f".{shard.index}of{shard.count}"
-        name = journal or file.with_name(f"{file.name}{part}.journal")
+    with sentences():
+        name = _journal(journal, file, chosen.client)
         check_outputs(
             {"FILE": file, "--state": chosen.running["state"], "--journal": name, "--guards": guards},
             {"--report": report_file, "--rejects": chosen.rejects},
@@ -168,74 +150,90 @@ def apply(
             if table is not None and (stopped := chosen.strict_stop(table)) is not None:
                 return stopped
 
-            async def work(stop: asyncio.Event, show: Show) -> Report:
-                async with AsyncBilling(**chosen.client) as billing:
-                    return await apply_table(
-                        billing,
-                        source,
-                        journal=name,
-                        max_removals=max_removals,
-                        limits=limits,
-                        first_run=first_run,
-                        approve=approve,
-                        settle=settle,
-                        recheck=recheck,
-                        locked=not no_lock,
-                        stop=stop,
-                        on_progress=show,
-                        on_notice=_notice,
-                        **chosen.running,
-                    )
-
-            try:
-                report = _run(work, can_stop=True)
-            except GuardStopped as error:
-                if table is not None:
-                    show_rejections(table)
-                    if chosen.rejects is not None:
-                        with writing("--rejects", chosen.rejects):
-                            table.write_rejects(chosen.rejects, table.reasons())
-                show_stops(error, file)
-                return GUARDED
-            plain = report.to_json() | {"journal": str(name)}
-            # Write the files first, so that they exist even if standard output cannot be written. Raise the error of a
-            # file only after the output.
-            problems: list[click.ClickException] = []
-            if chosen.rejects is not None:
-                with writing("--rejects", chosen.rejects, problems):
-                    source.write_rejects(chosen.rejects, report.rejected | report.failed)
-            if report_file is not None:
-                with writing("--report", report_file, problems), open_private(report_file) as written:
-                    written.write(json.dumps(plain, indent=2, default=str) + "\n")
-            if as_json:
-                say_json(plain)
-            else:
-                if table is not None:
-                    show_rejections(table)
-                show_failures(file, report.failed, report.not_removed)
-                click.echo(report_text(report))
-                for note in report.notes:
-                    click.echo(note)
-            if problems:
-                raise problems[0]
-    return _exit_code(report)
+            return carry_out(
+                source,
+                file,
+                client=chosen.client,
+                options={
+                    "journal": name, "max_removals": max_removals, "limits": limits, "first_run": first_run,
+                    "approve": approve, "settle": settle, "recheck": recheck, "locked": not no_lock, **chosen.running,
+                },
+                rejects=chosen.rejects,
+                report_file=report_file,
+                as_json=as_json,
+            )  # fmt: skip
 
 
-def _exit_code(report: Report) -> int:
-    if report.stopped:
-        click.echo(f"Stopped: {printable(report.stopped)}\nThe same command goes on where it stopped.", err=True)
-        return ERROR
-    if report.interrupted:
-        click.echo("Interrupted. The same command goes on where it stopped.", err=True)
-        return INTERRUPTED
-    if not report.is_complete:
-        click.echo("The report is incomplete: rows have no outcome. Run the same command again.", err=True)
-        return ERROR
-    return ROWS_FAILED if report.rejected or report.failed or report.not_removed else DONE
+@click.command(
+    epilog=f"\b\nExamples:\n  payex-billing retry 17\n  payex-billing retry 17 corrected.csv\n\n{EXIT_CODES}"
+)
+@click.argument("run_number", metavar="RUN", type=int)
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@journal_option
+@click.option("--report", "report_file", type=click.Path(path_type=Path), help="Write the report there as JSON.")
+@click.option(
+    "--rejects", type=click.Path(path_type=Path), help="Write rejected and failed rows there, with the reason."
+)
+@click.option("--guards", type=click.Path(path_type=Path), help="Limits of the guards, a TOML file.")
+@click.option("--approve", metavar="DIGEST", help="Write the plan with this digest, although a guard stops it.")
+@client_options
+@json_option
+def retry(
+    run_number: int,
+    file: Path | None,
+    journal: Path | None,
+    report_file: Path | None,
+    rejects: Path | None,
+    guards: Path | None,
+    approve: str | None,
+    client: dict[str, Any],
+    as_json: bool,
+) -> int:
+    """Apply the rows again that a run rejected, or that failed.
+
+    Correct the file first, or wait until the server works again. All rows of the customers of these rows are compared;
+    other customers are left alone. FILE is the file of the run if you name none.
+    """
+    with sentences():
+        name, ledger = journal_of(journal, client)
+        with reading(name, ledger) as history:
+            earlier = history.run(run_number)
+            if not history.rows(run_number):
+                click.echo(f"Run {run_number} applied every row. There is nothing to retry.")
+                return DONE
+        source = file or Path(earlier.file)
+        if not earlier.file or earlier.undoes is not None or _is_plan(source):
+            raise click.ClickException(f"run {run_number} was not made from a table: name the table after the number")
+        check_outputs({"FILE": source, "--guards": guards}, {"--report": report_file, "--rejects": rejects})
+        with read(source, **earlier.options.get("reading", {})) as table:
+            return carry_out(
+                table,
+                source,
+                client=client,
+                options={
+                    "journal": name, "limits": Limits() if guards is None else Limits.load(guards), "approve": approve,
+                    "prune": bool(earlier.options.get("prune")), "retry": run_number,
+                },
+                rejects=rejects,
+                report_file=report_file,
+                as_json=as_json,
+            )  # fmt: skip
 
 
-def _notice(sentence: str) -> None:
-    click.echo(printable(sentence), err=True)
+def _journal(journal: Path | None, file: Path, client: dict[str, Any]) -> Path:
+    """Return the journal of a run of `apply`.
+
+    Raises:
+        ClickException: an earlier version of this package has left a journal beside the file.
+    """
+    name, _ = journal_of(journal, client)
+    beside = file.with_name(f"{file.name}.journal")
+    if journal is None and beside.exists():
+        raise click.ClickException(
+            f"{beside}: a journal of an earlier version, or of another place. If its run is finished, remove the file; "
+            "if not, finish it with that version first"
+        )
+    return name
 
 
 def _is_plan(file: Path) -> bool:
@@ -246,46 +244,8 @@ def _is_plan(file: Path) -> bool:
         return False  # reading the table says it better
 
 
-@contextmanager
-def _sentences() -> Iterator[None]:
-    with told():
-        try:
-            yield
-        except (TableError, JournalError, Refused, Stopped) as error:
-            raise click.ClickException(str(error)) from None
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            raise click.ClickException(f"{where}{error.strerror or error}") from None
-
-
-def _run(work: Callable[[asyncio.Event, Show], Any], *, can_stop: bool) -> Any:
-    """Run `work` and show its progress. The first Ctrl-C or SIGTERM asks to stop, the second stops at once."""
-
-    async def main(show: Show) -> Any:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-
-        def stopping() -> None:
-            if can_stop and not stop.is_set():
-                stop.set()
-                click.echo("\nStopping: writes under way are finished first. Ctrl-C again stops at once.", err=True)
-                return
-            signals.interrupt_at_the_next()
-            if task is not None:
-                task.cancel()
-
-        with signals.handled_by(lambda: loop.call_soon_threadsafe(stopping), then_ignored=can_stop):
-            return await work(stop, show)
-
-    with progress() as show:
-        try:
-            return asyncio.run(main(show))
-        except asyncio.CancelledError:
-            raise KeyboardInterrupt from None
-
-
-def _plan_as_json(plan: Plan) -> dict[str, Any]:
+def plan_as_json(plan: Plan) -> dict[str, Any]:
+    """Return the counts and sums of a plan as plain JSON."""
     return {
         "rows": plan.rows,
         "unchanged": plan.unchanged,

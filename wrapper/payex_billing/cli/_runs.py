@@ -1,39 +1,162 @@
-"""`payex-billing runs`: interrupted runs of `apply`, and what they left open."""
+"""`payex-billing runs`: the runs of `apply` and `undo`, what they wrote, and what they left open."""
 
 from __future__ import annotations
 
+import re
+import time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .._text import printable
+from .._text import counted, printable
 from ..models import CONTENT
-from ..reconcile import JournalError
+from ..reconcile._history import Run, UnappliedRow, reading
+from ..reconcile._history import prune as prune_runs
 from ..reconcile._journal import Journal
 from ..reconcile._records import Intent, Result
-from ._common import DONE, PENDING, json_option, price, say_json
+from ._applying import sentences
+from ._common import (
+    DONE,
+    ERROR,
+    PENDING,
+    client_options,
+    journal_of,
+    journal_option,
+    json_option,
+    price,
+    say_json,
+    table,
+)
+from ._history import local, when
+from ._outputs import check_outputs
+
+_SHOWN = 20  # runs in the list, and rows of a run
+_DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def runs() -> None:
-    """Look after interrupted runs of apply."""
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.pass_context
+def runs(context: click.Context) -> int:
+    """Show the runs of apply and undo. Without a command: the last 20."""
+    if context.invoked_subcommand is None:
+        return int(context.invoke(list_))
+    return DONE
+
+
+@runs.command("list")
+@click.option("--all", "everything", is_flag=True, help="All runs, not only the last 20.")
+@journal_option
+@client_options
+@json_option
+def list_(everything: bool, journal: Path | None, client: dict[str, Any], as_json: bool) -> int:
+    """List the runs, the last one first."""
+    with sentences():
+        name, ledger = journal_of(journal, client)
+        with reading(name, ledger) as history:
+            found = [run for index, run in enumerate(history.runs()) if everything or index < _SHOWN]
+        if as_json:
+            say_json({"journal": str(name), "runs": [plain(run) for run in found]})
+        elif not found:
+            click.echo("The journal has no run.")
+        else:
+            headers = [
+                "run",
+                "started",
+                "command",
+                "file",
+                "rows",
+                "applied",
+                "rejected",
+                "failed",
+                "per month",
+                "ended",
+            ]
+            numbers = frozenset({"run", "rows", "applied", "rejected", "failed", "per month"})
+            table(headers, [_row(run) for run in found], right=numbers)
+    return DONE
+
+
+@runs.command()
+@click.argument("number", metavar="RUN", type=int)
+@journal_option
+@client_options
+@json_option
+def show(number: int, journal: Path | None, client: dict[str, Any], as_json: bool) -> int:
+    """Show one run: its options, what it wrote, and the rows that it did not apply."""
+    with sentences():
+        name, ledger = journal_of(journal, client)
+        with reading(name, ledger) as history:
+            run, rows, counts = history.run(number), history.rows(number), history.counts(number)
+        if as_json:
+            say_json(plain(run) | {"writes": counts, "not_applied": [_plain_row(row) for row in rows]})
+        else:
+            _show(run, counts, rows)
+    return DONE
+
+
+@runs.command()
+@click.option(
+    "--to", "target", required=True, type=click.Path(path_type=Path), help="A file: .parquet, .csv or .jsonl."
+)
+@click.option("--run", "number", type=int, help="Only the writes of this run.")
+@journal_option
+@client_options
+def export(target: Path, number: int | None, journal: Path | None, client: dict[str, Any]) -> int:
+    """Write every write of the journal to a table, for other tools."""
+    from ..reconcile._export import export_writes  # noqa: PLC0415 - needs the extra `tables`
+
+    with sentences():
+        name, ledger = journal_of(journal, client)
+        check_outputs({"--journal": name}, {"--to": target})
+        with reading(name, ledger) as history:
+            count = export_writes(history, target, number)
+    click.echo(f"{counted(count, 'write')} in {target}")
+    return DONE
+
+
+@runs.command()
+@click.option("--older-than", required=True, metavar="AGE", help="Such as 90d, 12m or 2y.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@journal_option
+@client_options
+def prune(older_than: str, yes: bool, journal: Path | None, client: dict[str, Any]) -> int:
+    """Take old runs and their writes out of the journal. They cannot be shown or undone then."""
+    match = re.fullmatch(r"(\d{1,5})([dwmy])", older_than)
+    if match is None:
+        raise click.UsageError("--older-than takes a number of days, weeks, months or years, such as 90d, 12m or 2y")
+    before = time.time() - int(match[1]) * _DAYS[match[2]] * 86_400.0
+    with sentences():
+        name, ledger = journal_of(journal, client)
+        with reading(name, ledger) as history:
+            count = sum(run.seen < before for run in history.runs())
+        if not count:
+            click.echo(f"No run is older than {older_than}.")
+            return DONE
+        if not (yes or click.confirm(f"Take {counted(count, 'run')} out of {name}?", err=True)):
+            click.echo("Nothing was changed.", err=True)
+            return ERROR
+        click.echo(f"Taken out: {counted(prune_runs(name, ledger, before), 'run')}.")
+    return DONE
 
 
 @runs.command(
-    epilog="\b\nExamples:\n  payex-billing runs resolve charges.csv.journal\n"
-    "  payex-billing runs resolve charges.csv.journal --customer 15615616 --created 7f3a\n"
-    "  payex-billing runs resolve charges.csv.journal --customer 15615616 --not-created"
+    epilog="\b\nExamples:\n  payex-billing runs resolve\n"
+    "  payex-billing runs resolve --customer 15615616 --created 7f3a\n"
+    "  payex-billing runs resolve --customer 15615616 --not-created"
 )
-@click.argument("journal", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--customer", "customer_no", help="Decide the open creations of this customer.")
 @click.option("--number", type=int, help="Decide only the creation with this number.")
 @click.option("--created", metavar="CHARGE_ID", help="It took effect: this charge is it.")
 @click.option("--not-created", is_flag=True, help="It took no effect; the next apply creates the charge.")
+@journal_option
+@client_options
 @json_option
 def resolve(
-    journal: Path, customer_no: str | None, number: int | None, created: str | None, not_created: bool, as_json: bool
-) -> int:
+    customer_no: str | None, number: int | None, created: str | None, not_created: bool, journal: Path | None,
+    client: dict[str, Any], as_json: bool,
+) -> int:  # fmt: skip
     """List creations whose outcome could not be told, and decide them by hand.
 
     Look at the customer's charges first: `payex-billing charges list CUSTOMER`. Only you can know whether a charge was
@@ -44,27 +167,27 @@ def resolve(
         raise click.UsageError("give --created or --not-created, not both")
     if decides and customer_no is None and number is None:
         raise click.UsageError("say which creation: --customer, --number")
-    try:
-        notes = Journal(journal, None)
-    except JournalError as error:
-        raise click.ClickException(str(error)) from None
-    with notes:
-        creations = [intent for intent in notes.open() if intent.lost is not None]
-        if decides:
-            chosen = [
-                intent
-                for intent in creations
-                if number in {None, intent.id} and customer_no in {None, intent.step.customer_no}
-            ]
-            if len(chosen) != 1:
-                raise click.ClickException(
-                    "no open creation is meant" if not chosen else "several open creations are meant: add --number"
-                )
-            result = Result.ABSENT if not_created else Result.CREATED
-            notes.settle(chosen[0].id, result, created)
-            creations.remove(chosen[0])
+    with sentences():
+        name, ledger = journal_of(journal, client)
+        if not name.exists():
+            raise click.ClickException(f"{name}: there is no journal")
+        with Journal(name, ledger) as notes:
+            creations = [intent for intent in notes.open() if intent.creates_charge]
+            if decides:
+                chosen = [
+                    intent
+                    for intent in creations
+                    if number in {None, intent.id} and customer_no in {None, intent.step.customer_no}
+                ]
+                if len(chosen) != 1:
+                    raise click.ClickException(
+                        "no open creation is meant" if not chosen else "several open creations are meant: add --number"
+                    )
+                result = Result.ABSENT if not_created else Result.CREATED
+                notes.settle(chosen[0].id, result, created)
+                creations.remove(chosen[0])
         if as_json:
-            say_json([_plain(intent) for intent in creations])
+            say_json([_plain_creation(intent) for intent in creations])
         elif not creations:
             click.echo("No creation is open. Run the same apply again.")
         else:
@@ -73,7 +196,79 @@ def resolve(
     return PENDING if creations else DONE
 
 
-def _plain(intent: Intent) -> dict[str, Any]:
+def plain(run: Run) -> dict[str, Any]:
+    """Return a run as plain JSON."""
+    return {
+        "run": run.id,
+        "command": run.command,
+        "file": run.file,
+        "input": run.input,
+        "options": dict(run.options),
+        "shard": run.shard,
+        "plan": run.plan,
+        "approved": run.approved,
+        "undoes": run.undoes,
+        "user": run.user,
+        "host": run.host,
+        "version": run.version,
+        "started_at": when(run.started),
+        "ended_at": when(run.seen),
+        "ended": None if run.ending is None else run.ending.value,
+        "report": dict(run.report),
+    }
+
+
+def _plain_row(row: UnappliedRow) -> dict[str, Any]:
+    return {"line": row.line, "customer_no": row.customer_no, "result": row.result, "reason": row.reason}
+
+
+def _ended(run: Run) -> str:
+    return "killed, or at work" if run.ending is None else run.ending.value
+
+
+def _row(run: Run) -> list[str]:
+    told = run.report.get
+    change = ""
+    if run.report:
+        money = Decimal(run.report["after"]) - Decimal(run.report["before"])
+        change = ("+" if money >= 0 else "") + price(money)
+    what = f"undo {run.undoes}" if run.undoes is not None else run.command
+    numbers = [str(told(name, "")) for name in ("rows", "applied", "rejected", "failed")]
+    return [str(run.id), local(run.started), what, run.file, *numbers, change, _ended(run)]
+
+
+def _show(run: Run, counts: dict[str, int], rows: list[UnappliedRow]) -> None:
+    what = f"undo of run {run.undoes}" if run.undoes is not None else f"{run.command} {run.file}".strip()
+    by = " on ".join(filter(None, (run.user, run.host)))
+    click.echo(printable(f"Run {run.id}: {what}"))
+    click.echo(printable(f"Started {local(run.started)} by {by}, payex-billing {run.version}"))
+    click.echo(f"Last at work {local(run.seen)}: {_ended(run)}")
+    if run.shard:
+        click.echo(f"Shard {run.shard}")
+    if run.approved:
+        click.echo(f"Approved: {run.approved}")
+    told = run.report.get
+    if run.report:
+        click.echo(
+            f"{counted(int(told('rows', 0)), 'row')}: {told('unchanged', 0)} unchanged, {told('applied', 0)} applied, "
+            f"{told('rejected', 0)} rejected, {told('failed', 0)} failed"
+        )
+    for kind, count in counts.items():
+        click.echo(f"{count:>10} × {kind}")
+    if told("stopped"):
+        click.echo(printable(f"Stopped: {told('stopped')}"))
+    for row in rows[:_SHOWN]:
+        customer = f", customer {row.customer_no}" if row.customer_no else ""
+        click.echo(printable(f"line {row.line}{customer}: {row.result}: {row.reason}"))
+    if len(rows) > _SHOWN:
+        click.echo(f"{len(rows) - _SHOWN:,} more rows; --json shows all")
+    if rows:
+        click.echo(f"To apply these rows again: payex-billing retry {run.id}")
+    if counts:
+        click.echo(f"To take the writes back: payex-billing undo {run.id}")
+
+
+def _plain_creation(intent: Intent) -> dict[str, Any]:
     step = intent.step
     return {
         "number": intent.id,

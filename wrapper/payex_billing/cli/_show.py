@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from .._text import counted, printable
-from ..reconcile import GuardStopped, Kind, Plan, PlannedCustomer, RemovalFailed, Report, Step, Table
+from ..reconcile import GuardStopped, Kind, Plan, PlannedCustomer, RemovalFailed, Report, Step, Stop, Table
 from ..reconcile._match import monthly
 from ._common import price, table
 
@@ -23,6 +23,7 @@ _WORDS = {
     Kind.UPDATE: ("charge", "to change"),
     Kind.END: ("charge", "to end"),
     Kind.REMOVE: ("charge", "to remove"),
+    Kind.REMOVE_SUBSCRIPTION: ("subscription", "to remove"),
 }
 
 
@@ -68,23 +69,20 @@ def show_stops(error: GuardStopped, file: Path) -> None:
     """Show on standard error why the guards stopped a run, with the worst rows."""
     click.echo(f"{file}: nothing was written.", err=True)
     for stop in error.stops:
-        click.echo(f"{stop.guard}: {printable(stop.reason)}", err=True)
-        for row in stop.worst:
-            click.echo(f"    {printable(row)}", err=True)
+        show_stop(stop)
     click.echo(f"If all of this is meant, add: --approve {error.digest}", err=True)
+
+
+def show_stop(stop: Stop) -> None:
+    """Show on standard error why a guard stops a run, with the worst rows."""
+    click.echo(f"{stop.guard}: {printable(stop.reason)}", err=True)
+    for row in stop.worst:
+        click.echo(f"    {printable(row)}", err=True)
 
 
 def show_plan(plan: Plan, *, details: bool) -> None:
     """Counts, money, and the largest changes; with details a table for every customer."""
-    click.echo(
-        f"{counted(plan.rows, 'row')}: {plan.unchanged} unchanged, "
-        f"{len(plan.rejected)} rejected, {len(plan.failed)} failed"
-    )
-    for kind in Kind:
-        if plan.counts[kind.value]:
-            noun, verb = _WORDS[kind]
-            number, nouns = counted(plan.counts[kind.value], noun).split(" ")
-            click.echo(f"{number:>10} {nouns} {verb}")
+    _show_counts(plan)
     _show_reopened(plan)
     if plan.failed:
         click.echo(
@@ -116,6 +114,21 @@ def show_plan(plan: Plan, *, details: bool) -> None:
         _largest(plan.customers)
     if plan.changes:
         click.echo(f"Digest of the plan: {plan.digest}")
+
+
+def _show_counts(plan: Plan) -> None:
+    if plan.undoes is None:
+        click.echo(
+            f"{counted(plan.rows, 'row')}: {plan.unchanged} unchanged, "
+            f"{len(plan.rejected)} rejected, {len(plan.failed)} failed"
+        )
+    else:
+        click.echo(f"Undo of run {plan.undoes}: {counted(plan.changes, 'write')}, {len(plan.failed)} failed")
+    for kind in Kind:
+        if plan.counts[kind.value]:
+            noun, verb = _WORDS[kind]
+            number, nouns = counted(plan.counts[kind.value], noun).split(" ")
+            click.echo(f"{number:>10} {nouns} {verb}")
 
 
 def _show_suspicious(plan: Plan) -> None:
@@ -153,7 +166,7 @@ def _signed(change: Decimal) -> str:
 
 
 def _largest(customers: Iterable[PlannedCustomer]) -> None:
-    parents = {Kind.CREATE_CUSTOMER, Kind.CREATE_SUBSCRIPTION}
+    parents = {Kind.CREATE_CUSTOMER, Kind.CREATE_SUBSCRIPTION, Kind.REMOVE_SUBSCRIPTION}
     steps = (step for planned in customers for step in planned.steps if step.kind not in parents)
     largest = heapq.nsmallest(5, steps, key=lambda step: (not _reopens(step), -abs(_weight(step))))
     rows = [[step.customer_no, *_row(step), price(_weight(step))] for step in largest]

@@ -4,7 +4,7 @@
 
     async with AsyncBilling() as billing:
         with reconcile.read("charges.csv") as table:
-            report = await reconcile.apply(billing, table, journal=Path("charges.journal"))
+            report = await reconcile.apply(billing, table)
 
 In a script, `apply_sync` and `plan_sync` do the same with a `Billing`.
 
@@ -12,11 +12,11 @@ Needs the extra `payex-billing[tables]`. On the command line it is `payex-billin
 """
 
 from ._before import GuardStopped
-from ._journal import JournalError
 from ._ledger import Refused
 from ._limits import Limits
 from ._match import Content, Held, Kind, Level, Step, difference
-from ._plan import Plan, PlannedCustomer
+from ._plan import Plan
+from ._planned import PlannedCustomer
 from ._pool import Stopped
 from ._records import RemovalFailed
 from ._report import Report
@@ -24,8 +24,11 @@ from ._run import apply, plan
 from ._selection import Shard
 from ._sources import TableError
 from ._stops import Stop
-from ._sync import apply_sync, plan_sync
+from ._store import JournalError, default_journal
+from ._sync import apply_sync, plan_sync, plan_undo_sync
 from ._tables import Rejection, Row, Table, read
+from ._undo import LeftAlone
+from ._undoing import plan_undo
 
 __all__ = [
     "Content",
@@ -33,6 +36,7 @@ __all__ = [
     "Held",
     "JournalError",
     "Kind",
+    "LeftAlone",
     "Level",
     "Limits",
     "Plan",
@@ -50,8 +54,11 @@ __all__ = [
     "TableError",
     "apply",
     "apply_sync",
+    "default_journal",
     "difference",
     "plan",
     "plan_sync",
+    "plan_undo",
+    "plan_undo_sync",
     "read",
 ]

@@ -9,20 +9,28 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ..errors import BillingError, InvalidArgument, OutcomeUnknown, RecurringProductNotFound
+from ..errors import (
+    BillingError,
+    InvalidArgument,
+    OutcomeUnknown,
+    ProblemError,
+    RecurringProductNotFound,
+    SubscriptionNotFound,
+)
 from ..models import LookUpResult, LostCreation, Outcome, RecurringProduct
 from ._journal import Journal
 from ._ledger import Memory
 from ._match import OF_MASTER, Content, Kind, Level, Step
-from ._plan import PlannedCustomer
+from ._planned import PlannedCustomer
 from ._planning import Resolved, said
 from ._pool import FOR_ALL, Brake, Later, may_pass
-from ._progress import CHANGED, progress, unwritten
+from ._progress import CHANGED, progress, took_effect, unwritten
 from ._reading import held
 from ._records import Done, RemovalFailed, Result
 
 if TYPE_CHECKING:
     from .._async.client import AsyncBilling
+    from .._async.routes import AsyncSubscriptionHandle
 
 ROUNDS = 5  # times that a creation is sent that is known not to have taken effect
 SETTLE = 60.0  # seconds
@@ -32,6 +40,10 @@ LOOK_UPS = 5  # failed look-ups after which a creation counts as unknown
 
 class _Stop(Exception):
     """The caller asked the run to stop."""
+
+
+class SubscriptionInUse(BillingError):
+    """A subscription that is to be removed has charges."""
 
 
 class _Unknown(Exception):
@@ -86,11 +98,12 @@ class Applier:
             return Resolved()
         blocked: dict[Level, str] = {}
         for intent in self._journal.open(customer_no):
-            if intent.lost is None:  # harmless to repeat, and the customer is read again
+            lost = self._lost.get(intent.id) or self._journal.lost(intent)
+            if lost is None:  # harmless to repeat, and the customer is read again
                 self._journal.settle(intent.id, Result.REPEATED)
                 continue
             try:
-                await self._decide(intent.id, intent.step, self._lost.get(intent.id, intent.lost))
+                await self._decide(intent.id, intent.step, lost)
             except _Unknown as error:
                 blocked[intent.step.subscription_no] = str(error)
         return Resolved(blocked=blocked, written=self._journal.written_lines(customer_no))
@@ -108,7 +121,7 @@ class Applier:
         self._lost.pop(intent, None)
         charge = result.resource if isinstance(result.resource, RecurringProduct) else None
         charge_id = None if charge is None else charge.id
-        self._journal.settle(intent, Result(result.outcome.value), charge_id)
+        self._journal.settle(intent, Result(result.outcome.value), charge_id, after=charge)
         if charge is not None and step.charge is not None:
             self._learn(charge, step.charge)
         return charge_id
@@ -123,7 +136,7 @@ class Applier:
                 return Later(2.0**failed)
         return _Unknown(
             f"it is not known whether a creation took effect: {result.reason}. To decide by hand: payex-billing runs "
-            f"resolve {self._journal.path} --customer {step.customer_no}"
+            f"resolve --journal {self._journal.path} --customer {step.customer_no}"
         )
 
     # writing
@@ -145,15 +158,18 @@ class Applier:
         if isinstance(state, BillingError):
             self._fail(planned, said(state))
             return
-        result = progress(planned, state, self._journal.of_plan(number), resolved.blocked)
+        noted = self._journal.of_plan(number)
+        result = progress(planned, state, noted, resolved.blocked)
         for intent, charge_id in result.adopted.items():
             self._journal.settle(intent, Result.CREATED, charge_id)
+        for intent in took_effect(noted, result.done):
+            self._journal.settle(intent, Result.DONE)
         work = _Work(planned, result.done, resolved.blocked)
         if result.changed:
             work.changed()
         if self._journal.reads_again and not result.left:
             # Nothing is written, so this can only be somebody else's change.
-            for step in unwritten(planned, state, self._journal.of_plan(number)):
+            for step in unwritten(planned, state, noted):
                 work.failed(step, CHANGED)
         ids = {level: {charge.id for charge in charges} for level, charges in state.charges.items()}
         try:
@@ -174,8 +190,9 @@ class Applier:
         if self._is_stopping():
             raise _Stop
         intent = self._journal.intend(position, step, known)
+        statuses: list[int] = []
         try:
-            charge = await self._send(intent, step, known)
+            charge = await self._send(intent, step, known, statuses.append)
         except OutcomeUnknown as error:
             self._lost[intent] = error.lost
             self._journal.stamp(intent, error.lost.sent_at)
@@ -184,7 +201,9 @@ class Applier:
             self._judge(intent, step, error, work)
         else:
             self._brake.release(step.customer_no)
-            self._journal.settle(intent, Result.DONE, charge.id if step.kind is Kind.CREATE and charge else None)
+            created = charge.id if step.kind is Kind.CREATE and charge is not None else None
+            status = statuses[-1] if statuses else None
+            self._journal.settle(intent, Result.DONE, created, after=charge, status=status)
             if charge is not None and step.charge is not None:
                 self._learn(charge, step.charge)
             if charge is not None:
@@ -193,12 +212,14 @@ class Applier:
 
     def _judge(self, intent: int, step: Step, error: BillingError, work: _Work) -> None:
         """Decide what to do after a write that did not take effect or is harmless to repeat."""
+        status, instance = (error.status, error.instance) if isinstance(error, ProblemError) else (None, None)
         if not (may_pass(error) or isinstance(error, FOR_ALL)):
             self._brake.release()
-            self._journal.settle(intent, Result.FAILED)
+            self._journal.settle(intent, Result.FAILED, status=status, instance=instance)
             work.failed(step, said(error))
             return
-        self._journal.settle(intent, Result.REFUSED if step.kind is Kind.CREATE else Result.REPEATED)
+        result = Result.REFUSED if step.kind is Kind.CREATE else Result.REPEATED
+        self._journal.settle(intent, result, status=status, instance=instance)
         later = self._brake.failed(step.customer_no, error)
         if later is not None:
             raise later from error
@@ -228,22 +249,27 @@ class Applier:
             return
         raise Later(0.0)  # read the customer again before the write is retried
 
-    async def _send(self, intent: int, step: Step, known: Collection[str]) -> RecurringProduct | None:
-        customer = self._billing.customer(step.customer_no)
+    async def _send(
+        self, intent: int, step: Step, known: Collection[str], on_status: Callable[[int], None]
+    ) -> RecurringProduct | None:
+        if step.kind is Kind.CREATE:
+            billing = self._creating._with(before_write=lambda: self._journal.stamp(intent), after_write=on_status)
+        else:
+            billing = self._billing._with(after_write=on_status)
+        customer = billing.customer(step.customer_no)
         handle = customer if step.subscription_no is None else customer.subscription(step.subscription_no)
         match step.kind:
             case Kind.CREATE_CUSTOMER | Kind.CREATE_SUBSCRIPTION:
                 await handle.ensure()
             case Kind.CREATE if step.charge is not None:
-                creating = self._creating._with(before_write=lambda: self._journal.stamp(intent))
-                customer = creating.customer(step.customer_no)
-                handle = customer if step.subscription_no is None else customer.subscription(step.subscription_no)
                 return await handle.recurring_products.create(step.charge.to_charge(), known=known)
             case Kind.UPDATE | Kind.END if step.charge_id is not None:
                 return await handle.recurring_products.update(step.charge_id, **step.changes)
             case Kind.REMOVE if step.charge_id is not None:
                 with suppress(RecurringProductNotFound):  # an earlier attempt removed it
                     await handle.recurring_products.delete(step.charge_id)
+            case Kind.REMOVE_SUBSCRIPTION if step.subscription_no is not None:
+                await _remove_if_empty(customer.subscription(step.subscription_no))
             case _:
                 raise InvalidArgument("step", "is not whole")
         return None
@@ -254,7 +280,7 @@ class Applier:
 
     def _fail(self, planned: PlannedCustomer, reason: str) -> None:
         noted = self._journal.of_plan(planned.customer_no)
-        done = {intent.position for intent in noted if intent.result in {Result.DONE, Result.CREATED}}
+        done = {intent.position for intent in noted if intent.is_written}
         work = _Work(planned, done, {})
         for position, step in enumerate(planned.steps):
             if position not in done:
@@ -269,6 +295,15 @@ class Applier:
         """
         state = await held(self._billing, planned.customer_no, planned.levels, everything=planned.whole)
         return list(unwritten(planned, state, self._journal.of_plan(planned.customer_no)))
+
+
+async def _remove_if_empty(subscription: AsyncSubscriptionHandle) -> None:
+    """Remove a subscription. Its charges would go with it, so it is looked at once more."""
+    with suppress(SubscriptionNotFound):
+        charges = [charge.id async for charge in subscription.recurring_products.list()]
+        if charges:
+            raise SubscriptionInUse(f"the subscription has charges: {', '.join(charges[:3])}")
+        await subscription.delete()
 
 
 class _Work:

@@ -12,7 +12,8 @@ from ._figures import Figures
 from ._guards import check
 from ._ledger import Refused
 from ._limits import Limits
-from ._plan import Plan, PlannedCustomer, digests_of
+from ._plan import Plan
+from ._planned import PlannedCustomer, digests_of
 from ._pool import Pool
 from ._reading import held
 from ._stops import Stop
@@ -65,6 +66,11 @@ def guard(
     if stops and made.changes and not allowed:
         raise GuardStopped(tuple(stops), made.digest)
     return [] if made.changes or allowed else stops
+
+
+def stops_of(made: Plan, limits: Limits) -> list[Stop]:
+    """Return the guards that stop the plan of an undo, which is not compared with an earlier run."""
+    return check(made.figures, None, limits, first_run=True)
 
 
 def refuse_removals(made: Plan, max_removals: str) -> None:

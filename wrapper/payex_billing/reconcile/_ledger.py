@@ -12,11 +12,12 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
 from ..errors import BillingError
+from ._locks import Locked, NoLock, hold
 from ._match import OF_MASTER, AnyCharge, text_of
 from ._private import make_private
 from ._selection import Shard
@@ -55,42 +56,22 @@ def directory(ledger: str) -> Path:
 def lock(ledger: str, shard: Shard | None) -> Iterator[None]:
     """Lock the ledger against other runs of this user, also in other processes, while the block runs.
 
-    Runs of different shards of the same count may run at the same time. The operating system releases the lock when the
-    process ends, for whatever reason.
+    Runs of different shards of the same count may run at the same time.
 
     Raises:
         Refused: another run uses the ledger.
     """
-    folder = directory(ledger)
     with ExitStack() as stack:
-        # A whole run locks `whole` exclusively; runs of shards share that lock, and each locks a file of its own.
-        _take(stack, folder / "whole.lock", ledger, shared=shard is not None)
-        if shard is not None:
-            own = folder / f"{shard.index}-of-{shard.count}.lock"
-            _take(stack, own, ledger)
-            for other in folder.glob("*-of-*.lock"):
-                if not other.name.endswith(f"-of-{shard.count}.lock"):
-                    # Shards of another count overlap with this one.
-                    with ExitStack() as probe:
-                        _take(probe, other, ledger)
+        try:
+            hold(stack, directory(ledger) / "run", shard)
+        except Locked:
+            raise Refused(
+                f"another run writes to {ledger} at this moment; wait for its end. If you are sure that there is none, "
+                "or that it writes to other customers, use --no-lock"
+            ) from None
+        except NoLock as error:
+            raise Refused(str(error)) from None
         yield
-
-
-def _take(stack: ExitStack, path: Path, ledger: str, *, shared: bool = False) -> None:
-    try:
-        make_private(path)
-        connection = stack.enter_context(closing(sqlite3.connect(path, timeout=0, isolation_level=None)))
-        connection.execute("BEGIN" if shared else "BEGIN EXCLUSIVE")
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError as error:
-        if "locked" not in str(error):
-            raise Refused(f"{path}: cannot be used as a lock: {error}") from None
-        raise Refused(
-            f"another run writes to {ledger} at this moment; wait for its end. If you are sure that there is none, or "
-            "that it writes to other customers, use --no-lock"
-        ) from None
-    except (sqlite3.Error, OSError) as error:
-        raise Refused(f"{path}: cannot be used as a lock: {error}") from None
 
 
 class Memory:

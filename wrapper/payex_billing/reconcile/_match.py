@@ -12,7 +12,7 @@ from typing import Any, Self, TypeAlias, cast
 
 import attrs
 
-from ..models import CONTENT, Charge, ChargeChange, ChargeContent, RecurringProduct
+from ..models import CONTENT, Charge, ChargeChange, ChargeContent, RecurringProduct, given
 from ._tables import Row
 
 _IDENTITY = {"product_code", "start_date"}  # by these a row finds its charge
@@ -26,7 +26,7 @@ Shown: TypeAlias = Callable[[str, str], str | None]
 
 
 class Kind(Enum):
-    """What a step does."""
+    """What a step does. Only an undo removes subscriptions."""
 
     CREATE_CUSTOMER = "create customer"
     CREATE_SUBSCRIPTION = "create subscription"
@@ -34,6 +34,7 @@ class Kind(Enum):
     UPDATE = "update"
     END = "end"
     REMOVE = "remove"
+    REMOVE_SUBSCRIPTION = "remove subscription"
 
 
 @attrs.frozen(kw_only=True)
@@ -68,7 +69,8 @@ class Step:
         charge: the content after the write; None if the write removes the charge or does not concern one.
         charge_id: the charge that is updated or removed.
         before: the content of that charge when it was read.
-        line: the line of the row that needs the write; None if no row does.
+        line: the line of the row that needs the write; None if no row does. In an undo, the number of the write that
+            it takes back.
     """
 
     kind: Kind
@@ -275,6 +277,11 @@ def _step(kind: Kind, row: Row, content: Content, charge: RecurringProduct | Non
 def content_of(charge: AnyCharge) -> tuple[Any, ...]:
     """Return the values of the fields that a table can have; an empty text becomes None."""
     return tuple(getattr(charge, name) or None if name == "text" else getattr(charge, name) for name in CONTENT)
+
+
+def has_values(charge: RecurringProduct, content: Content) -> bool:
+    """Whether a charge has every value that was sent; what was not sent may come from the master product."""
+    return all(getattr(charge, name) == wanted for name, wanted in given(content).items())
 
 
 def has_ended(charge: AnyCharge, today: date) -> bool:

@@ -1,14 +1,11 @@
-"""A plan: what would be written, customer by customer, with what it comes to. Kept as JSON Lines."""
+"""A plan: what would be written, with what it comes to. Kept as JSON Lines."""
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
-import tempfile
-import weakref
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -18,151 +15,21 @@ import attrs
 import msgspec
 
 from ..errors import BillingError
-from ..models import CONTENT, RecurringProduct
+from ..models import CONTENT
 from ._columns import REASON
 from ._figures import Figures
 from ._json import Pairs, from_plain
-from ._match import Held, Kind, Level, Shown, Step, content_of, difference, has_ended, nothing_shown
+from ._match import Difference, Held, Kind, Shown, difference, has_ended, nothing_shown
+from ._planned import PlannedCustomer, PlannedCustomers, digests_of
 from ._private import make_private, open_private
 from ._sources import TableError
 from ._tables import Row
+from ._undo import Inverse, LeftAlone
 from ._validation import COLUMNS
 
-FORMAT = "payex-billing plan 4"
-_IN_MEMORY = 1024 * 1024  # bytes of a plan that stay in memory; a larger plan goes to disk
-_CHUNK = 1 << 20
-_NO_STEPS = b'"steps": []'  # cannot be in a text, because a text has its quotes escaped
+FORMAT = "payex-billing plan 5"
 # Fields of a plan that are read from its customers, or written in another way.
-_NOT_IN_HEAD = ("customers", "counts", "surplus", "unfinished", "figures")
-
-
-@attrs.frozen(kw_only=True)
-class PlannedCustomer:
-    """The plan for one customer.
-
-    Attributes:
-        customer_no: the customer.
-        exists: whether the customer existed when it was planned.
-        levels: the levels that were read.
-        whole: whether all subscriptions were read, because the plan removes charges that are in no row.
-        digests: the digest of each existing charge, by level and id; only if there are steps. `apply` does not write to
-            a customer that has changed since.
-        unchanged: lines of the rows that need no write.
-        steps: the writes.
-        surplus: how many existing charges are in no row.
-        suspicious: lines of rows that would add a charge although an open charge of the same product is in no row.
-    """
-
-    customer_no: str
-    exists: bool
-    levels: tuple[Level, ...]
-    whole: bool
-    digests: Pairs[Level, dict[str, str]]
-    unchanged: tuple[int, ...]
-    steps: tuple[Step, ...]
-    surplus: int = 0
-    suspicious: tuple[int, ...] = ()
-
-    @property
-    def lines(self) -> tuple[int, ...]:
-        """The lines of the rows that need a write."""
-        return tuple(step.line for step in self.steps if step.line is not None)
-
-
-def digest_of(charge: RecurringProduct) -> str:
-    """Return a digest that changes when the content of a charge changes."""
-    return hashlib.sha256(repr(content_of(charge)).encode()).hexdigest()[:16]
-
-
-def digests_of(held: Held) -> Pairs[Level, dict[str, str]]:
-    """Return a digest of each charge, by level and id."""
-    return Pairs(
-        {level: {charge.id: digest_of(charge) for charge in charges} for level, charges in held.charges.items()}
-    )
-
-
-def _to_line(planned: PlannedCustomer) -> bytes:
-    plain = attrs.asdict(planned, recurse=False) | {"digests": list(planned.digests.items())}
-    return (json.dumps(msgspec.to_builtins(plain), ensure_ascii=False) + "\n").encode()
-
-
-def _from_line(line: bytes) -> PlannedCustomer:
-    return from_plain(PlannedCustomer, json.loads(line))
-
-
-class PlannedCustomers:
-    """The customers of a plan, in a file, so that a plan of millions of rows needs no memory.
-
-    Args:
-        file: the open file; a temporary one by default.
-        start: the position in the file where the customers begin.
-    """
-
-    def __init__(self, file: IO[bytes] | None = None, start: int = 0) -> None:
-        self._file = file if file is not None else tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
-        self._close = weakref.finalize(self, self._file.close)
-        self._start = start
-        self._end = start
-        self._sum = 0
-        self._count = 0
-
-    def append(self, planned: PlannedCustomer) -> None:
-        """Add a customer at the end."""
-        self._file.seek(self._end)
-        line = _to_line(planned)
-        self._file.write(line)
-        self._note(line)
-
-    def _note(self, line: bytes) -> None:
-        self._end += len(line)
-        self._count += 1
-        self._sum += int.from_bytes(hashlib.sha256(line).digest(), "big")
-
-    @property
-    def digest(self) -> str:
-        """Return a digest of all customers that does not depend on their order."""
-        return hashlib.sha256(f"{self._count} {self._sum}".encode()).hexdigest()
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Iterator[PlannedCustomer]:
-        return map(_from_line, self.raw())
-
-    def with_steps(self) -> Iterator[PlannedCustomer]:
-        """Yield the customers that need a write. Most need none, and their lines are not even parsed."""
-        return (_from_line(line) for line in self.raw() if _NO_STEPS not in line)
-
-    def raw(self) -> Iterator[bytes]:
-        """Yield the lines as they are written."""
-        offset = self._start
-        while offset < self._end:
-            self._file.seek(offset)
-            lines = self._file.readlines(_CHUNK)
-            if not lines:
-                raise TableError("the file of the plan was cut while it was read")
-            offset += sum(map(len, lines))
-            yield from lines
-
-    def read_to_end(self) -> Iterator[PlannedCustomer]:
-        """Read the customers in the file, and use them as the customers of this plan."""
-        while True:
-            self._file.seek(self._end)
-            lines = self._file.readlines(_CHUNK)
-            if not lines:
-                return
-            for line in lines:
-                self._note(line)
-                yield _from_line(line)
-
-    def close(self) -> None:
-        """Close the file; a temporary file is removed."""
-        self._close()
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, PlannedCustomers) and self.digest == other.digest
-
-    __hash__ = None  # type: ignore[assignment]
+_NOT_IN_HEAD = ("customers", "counts", "surplus", "unfinished", "figures", "customer_of", "file")
 
 
 @attrs.define(kw_only=True)
@@ -186,6 +53,12 @@ class Plan:
         counts: steps by kind.
         without_price: charges of the table that take their price from the master product.
         unfinished: customers with a row that failed.
+        undoes: the number of the run that the plan takes back; None for a plan of a table. The lines of its steps are
+            the numbers of the writes that they take back.
+        customer_of: the customer of each row that failed, by line number.
+        file: the file that the plan was read from; empty without one.
+        only: the customers that it is limited to; empty for all.
+        left: the writes of that run that are left as they are.
         figures: the input of the guards.
     """
 
@@ -205,7 +78,17 @@ class Plan:
     counts: Counter[str] = attrs.field(factory=Counter)
     without_price: int = 0
     unfinished: set[str] = attrs.field(factory=set, eq=False)
+    undoes: int | None = None
+    only: tuple[str, ...] = ()
+    left: list[LeftAlone] = attrs.field(factory=list)
+    customer_of: dict[int, str] = attrs.field(factory=dict, eq=False)
+    file: str = attrs.field(default="", eq=False)
     figures: Figures = attrs.field(factory=Figures, eq=False)
+
+    @property
+    def reading(self) -> dict[str, object]:
+        """Nothing: a plan is read in one way only."""
+        return {}
 
     @property
     def before(self) -> Decimal:
@@ -256,23 +139,47 @@ class Plan:
             and (step.subscription_no, step.charge.product_code) in open_surplus
         )  # fmt: skip
         unchanged = tuple(line for line in result.unchanged if line not in written)
-        planned = PlannedCustomer(
-            customer_no=customer_no,
-            exists=found.exists,
-            levels=tuple(dict.fromkeys(row.subscription_no for row in rows)),
-            whole=prune,
-            digests=digests_of(found) if result.steps else Pairs(),
-            unchanged=unchanged,
-            steps=result.steps,
-            surplus=len(result.surplus),
-            suspicious=suspicious,
-        )
         self.applied_before += len(result.unchanged) - len(unchanged)
+        after = [*result.wanted, *(() if prune else (charge for _, charge in result.surplus))]
+        self.without_price += sum(charge.unit_price is None and not has_ended(charge, today) for charge in after)
+        return self._append(
+            PlannedCustomer(
+                customer_no=customer_no,
+                exists=found.exists,
+                levels=tuple(dict.fromkeys(row.subscription_no for row in rows)),
+                whole=prune,
+                digests=digests_of(found) if result.steps else Pairs(),
+                unchanged=unchanged,
+                steps=result.steps,
+                surplus=len(result.surplus),
+                suspicious=suspicious,
+            ),
+            found,
+        )
+
+    def take_back(self, customer_no: str, found: Held, result: Inverse, *, today: date) -> None:
+        """Plan what takes the writes to one customer back."""
+        self.left += result.left
+        self.rows += len(result.steps)
+        steps = Difference(steps=result.steps, unchanged=(), surplus=())
+        self.figures.add(customer_no, [], found, steps, today)
+        self._append(
+            PlannedCustomer(
+                customer_no=customer_no,
+                exists=found.exists,
+                levels=tuple(dict.fromkeys((*found.charges, *(step.subscription_no for step in result.steps)))),
+                whole=False,
+                digests=digests_of(found) if result.steps else Pairs(),
+                unchanged=(),
+                steps=result.steps,
+            ),
+            found,
+        )
+
+    def _append(self, planned: PlannedCustomer, found: Held) -> PlannedCustomer:
         self.customers.append(planned)
         self._count(planned)
         self.held += sum(map(len, found.charges.values()))
-        after = [*result.wanted, *(() if prune else (charge for _, charge in result.surplus))]
-        self.without_price += sum(charge.unit_price is None and not has_ended(charge, today) for charge in after)
         return planned
 
     def _count(self, planned: PlannedCustomer) -> None:
@@ -296,7 +203,7 @@ class Plan:
             "format": FORMAT,
             "customers": len(self.customers),
             "digest": self.customers.digest,
-            "plan": plain | {"figures": self.figures.to_json()},
+            "plan": plain | {"figures": self.figures.to_json(), "left": msgspec.to_builtins(self.left)},
         }
         make_private(path)
         with path.open("wb") as file:
@@ -351,6 +258,7 @@ class Plan:
         if not isinstance(head, dict) or head.get("format") != FORMAT:
             raise TableError(f"{path}: is not a plan of this version")
         plan = from_plain(cls, head["plan"])
+        plan.file = str(path)
         unchanged, at_rest = plan.unchanged, plan.at_rest  # they include customers that the plan does not have
         plan.customers = PlannedCustomers(file, file.tell())
         for planned in plan.customers.read_to_end():

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .._async.client import AsyncBilling
 
 Progress: TypeAlias = Callable[[str, int, int], object]
+Notice: TypeAlias = Callable[[str], object]
 Customer: TypeAlias = tuple[str, list[Row]]
 
 
@@ -97,6 +98,7 @@ class Planner:
         state = await self._brake.judged(number, held(self._billing, number, levels, everything=prune))
         if isinstance(state, BillingError):
             self.result.failed |= {row.line: said(state) for row in rows}
+            self.result.customer_of |= {row.line: number for row in rows}
             self.result.unfinished.add(number)
             self._count(rows)
             return
@@ -105,6 +107,7 @@ class Planner:
         }
         if failed:
             self.result.failed |= failed
+            self.result.customer_of |= dict.fromkeys(failed, number)
             self.result.unfinished.add(number)
         self.result.add(
             number, [row for row in rows if row.line not in failed], state,

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping
 
 import attrs
 
-from ..models import RecurringProduct, given
-from ._match import OF_MASTER, Content, Held, Kind, Level, Step
-from ._plan import PlannedCustomer, digest_of
+from ..models import RecurringProduct
+from ._match import OF_MASTER, Held, Kind, Level, Step, has_values
+from ._planned import PlannedCustomer, digest_of
 from ._records import Intent, Result
 
 CHANGED = "the customer has changed since it was planned. Apply the table again, or make a new plan"
@@ -44,9 +44,7 @@ def progress(
     """
     noted = list(intents)
     tried = {intent.position for intent in noted}
-    done: dict[int, str | None] = {
-        intent.position: intent.charge_id for intent in noted if intent.result in {Result.DONE, Result.CREATED}
-    }
+    done: dict[int, str | None] = {intent.position: intent.charge_id for intent in noted if intent.is_written}
     left: list[int] = []
     changed = False
     expected = {level: dict(digests) for level, digests in planned.digests.items() if level not in blocked}
@@ -68,6 +66,8 @@ def progress(
                 is_done = held.exists
             case Kind.CREATE_SUBSCRIPTION:
                 is_done = level in held.charges
+            case Kind.REMOVE_SUBSCRIPTION:
+                is_done = level not in held.charges
             case Kind.CREATE:
                 is_done = position in done
             case Kind.REMOVE:
@@ -137,6 +137,14 @@ def _adopted(
     return adopted
 
 
+def took_effect(intents: Iterable[Intent], done: Collection[int]) -> tuple[int, ...]:
+    """Return the writes that took effect although no response said so: what they asked for is there now."""
+    by_position = {intent.position: intent for intent in intents}  # the last try of each step
+    return tuple(
+        intent.id for position, intent in by_position.items() if intent.result is Result.REPEATED and position in done
+    )
+
+
 def _is_updated(charge: RecurringProduct, step: Step, *, tried: bool) -> bool:
     """Whether an update has taken effect. After a try, a cleared field may show the value of the master product."""
     if step.charge is None or step.before is None:
@@ -148,11 +156,6 @@ def _is_updated(charge: RecurringProduct, step: Step, *, tried: bool) -> bool:
         if not (tried and wanted is None and name in OF_MASTER and name in step.changes):
             return False
     return True
-
-
-def has_values(charge: RecurringProduct, content: Content) -> bool:
-    """Whether a charge has every value that was sent; what was not sent may come from the master product."""
-    return all(getattr(charge, name) == wanted for name, wanted in given(content).items())
 
 
 def unwritten(planned: PlannedCustomer, held: Held, intents: Iterable[Intent]) -> tuple[Step, ...]:

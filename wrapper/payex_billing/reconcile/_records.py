@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from enum import Enum
+from typing import Any, Final, Self
 
 import attrs
 
-from ..models import LostCreation
-from ._match import Level, Step
+from ._json import from_plain
+from ._match import Content, Kind, Level, Step
+
+FIELDS: Final = "id, run, position, step, known, noted, sent, result, charge, after, status, instance"
 
 
 class Result(Enum):
@@ -26,25 +30,69 @@ class Result(Enum):
     REPEATED = "repeated"
 
 
+WRITTEN = (Result.DONE.value, Result.CREATED.value)
+
+
+class Ending(Enum):
+    """How a run ended. A run that was killed has none."""
+
+    DONE = "done"
+    INTERRUPTED = "interrupted"
+    STOPPED = "stopped"
+
+
 @attrs.frozen(kw_only=True)
 class Intent:
     """A write that the journal contains.
 
     Attributes:
         id: its number in the journal.
+        run: the number of its run.
         position: the number of its step in the plan of its customer.
         step: the write.
-        lost: the data for a look-up if the write creates a charge; None for a write that is harmless to repeat.
+        known: the charges of its level that were known when it was noted.
+        noted: when it was noted, before it was sent, in seconds since 1970.
+        sent: the latest time at which it can have left, in seconds since 1970.
         result: the result of the write; None if unknown.
         charge_id: the charge that the write created.
+        after: the charge as the server showed it after the write; None if it was not shown.
+        status: the HTTP status of the response; None if there was none.
+        instance: the `instance` of the problem in the response.
     """
 
     id: int
+    run: int
     position: int
     step: Step
-    lost: LostCreation | None
+    known: frozenset[str]
+    noted: float
+    sent: float
     result: Result | None = None
     charge_id: str | None = None
+    after: Content | None = None
+    status: int | None = None
+    instance: str | None = None
+
+    @classmethod
+    def from_row(cls, row: tuple[Any, ...]) -> Self:
+        """Return the write in a row of the journal that was read with `FIELDS`."""
+        number, run, position, step, known, noted, sent, result, charge_id, after, status, instance = row
+        return cls(
+            id=number, run=run, position=position, step=from_plain(Step, json.loads(step)),
+            known=frozenset(json.loads(known)), noted=noted, sent=sent, charge_id=charge_id,
+            result=None if result is None else Result(result), status=status, instance=instance,
+            after=None if after is None else from_plain(Content, json.loads(after)),
+        )  # fmt: skip
+
+    @property
+    def creates_charge(self) -> bool:
+        """Whether the write must never be sent twice. Any other write is harmless to repeat."""
+        return self.step.kind is Kind.CREATE
+
+    @property
+    def is_written(self) -> bool:
+        """Whether it is known that the write took effect."""
+        return self.result in {Result.DONE, Result.CREATED}
 
 
 @attrs.frozen(kw_only=True)

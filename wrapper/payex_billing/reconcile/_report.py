@@ -12,7 +12,8 @@ class Report:
     """The results of a run. `unchanged + applied + rejected + failed` is `rows`, unless the run was interrupted.
 
     Attributes:
-        rows: rows of the table, in this shard.
+        run: the number of the run in the journal; 0 if nothing was noted.
+        rows: rows of the table, in this shard. In an undo, the writes that are taken back.
         unchanged: rows that needed no write.
         applied: rows that were written.
         rejected: the reason for each row that breaks a rule, by line number.
@@ -25,6 +26,7 @@ class Report:
         stopped: why the run could not go on; empty if it could. The same command goes on with it.
     """
 
+    run: int = 0
     rows: int = 0
     unchanged: int = 0
     applied: int = 0

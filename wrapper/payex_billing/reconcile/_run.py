@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from itertools import islice
 from pathlib import Path
@@ -11,17 +10,20 @@ from typing import TYPE_CHECKING
 
 from ._apply import SETTLE, Applier
 from ._before import guard, refuse_changed, refuse_removals
-from ._journal import Journal
+from ._history import UnappliedRow
+from ._journal import Journal, Started
 from ._ledger import Memory, Refused, lock
 from ._limits import Limits
 from ._match import Shown, nothing_shown
 from ._plan import Plan
-from ._planning import Planner, Progress
+from ._planning import Notice, Planner, Progress
 from ._pool import PATIENCE, Brake
+from ._records import Ending
 from ._report import Report
 from ._selection import Shard, selection
 from ._sources import TableError
 from ._state import State
+from ._store import default_journal
 from ._tables import Table
 from ._validation import COLUMNS
 from ._writing import Run, Writer
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 
 MAX_REMOVALS = "5%"
 RECHECK = 600.0  # seconds
-Notice = Callable[[str], object]
 
 
 async def plan(
@@ -82,14 +83,14 @@ async def plan(
 
 async def _planned(
     planner: Planner, table: Table, cache: State | None, *, refresh: bool, shard: Shard | None, concurrency: int,
-    stop: asyncio.Event,
+    stop: asyncio.Event, chosen_only: bool = False,
 ) -> Plan:  # fmt: skip
-    changed_only = cache is not None and not refresh
+    changed_only = cache is not None and not (refresh or chosen_only)
     if cache is not None and changed_only:
         cache.mark_changed(prune=planner.result.prune)
         for number, rows in cache.unchanged(shard):
             planner.result.skip(number, rows)
-    result = await planner.run(selection(shard, changed_only=changed_only), concurrency, stop)
+    result = await planner.run(selection(shard, changed_only=changed_only, chosen_only=chosen_only), concurrency, stop)
     result.rejected = table.reasons(shard.condition if shard else None)
     result.rows += len(result.rejected)
     result.figures.rejected = len(result.rejected)
@@ -97,7 +98,7 @@ async def _planned(
     result.figures.ledger = result.ledger
     result.figures.digest = table.digest
     result.columns = tuple(name for name in COLUMNS if name in table.managed)
-    result.is_part = table.is_rejects_file
+    result.is_part = table.is_rejects_file or chosen_only
     return result
 
 
@@ -105,7 +106,7 @@ async def apply(
     billing: AsyncBilling,
     source: Table | Plan,
     *,
-    journal: Path,
+    journal: Path | None = None,
     prune: bool = False,
     max_removals: str = MAX_REMOVALS,
     limits: Limits | None = None,
@@ -114,6 +115,7 @@ async def apply(
     state: Path | None = None,
     refresh: bool = False,
     shard: Shard | None = None,
+    retry: int | None = None,
     concurrency: int = 16,
     settle: float = SETTLE,
     patience: float = PATIENCE,
@@ -133,8 +135,9 @@ async def apply(
     Args:
         billing: the client.
         source: a table from `read`, or a plan.
-        journal: the file in which each write is noted before it is sent; one run at a time. The plan is kept beside it
-            until the run is finished.
+        journal: the file in which each write is noted before it is sent; one run at a time. It keeps the runs. The
+            plan is kept beside it until the run is finished. None for the journal of the ledger in the user's state
+            directory.
         prune: as for `plan`; a plan brings its own.
         max_removals: most charges to remove, a number or percent of those held. If there are more, nothing is written.
         limits: of the guards; the defaults if None.
@@ -143,6 +146,7 @@ async def apply(
         state: as for `plan`, and brought up to date.
         refresh: as for `plan`.
         shard: as for `plan`.
+        retry: the number of an earlier run: only customers with rows that it did not apply are compared and written.
         concurrency: customers written to at once.
         settle: seconds after which a request that was sent is treated as finished.
         patience: seconds to wait for a server that cannot be reached.
@@ -162,11 +166,12 @@ async def apply(
     ledger = billing.settings.ledger
     if isinstance(source, Plan) and source.ledger != ledger:
         raise Refused(f"the plan is of ledger {source.ledger}, not {ledger}")
+    path = journal or default_journal(ledger)
     stopping = stop or asyncio.Event()
     with ExitStack() as stack:
         if locked:
             stack.enter_context(lock(ledger, shard))
-        notes = stack.enter_context(Journal(journal, ledger, limit=billing._runner.options.timeout))
+        notes = stack.enter_context(Journal(path, ledger, shard=shard, limit=billing._runner.options.timeout))
         memory = stack.enter_context(Memory(ledger))
         brake = Brake(patience, notice=on_notice)
         applying: _ApplyPlan | _ApplyTable
@@ -174,7 +179,8 @@ async def apply(
             applying = _ApplyPlan(source, billing)
         else:
             cache = stack.enter_context(State(state, source, ledger)) if state is not None else None
-            applying = _ApplyTable(source, billing, cache, prune=prune, refresh=refresh, shard=shard)
+            rows = None if retry is None else notes.history.rows(retry)
+            applying = _ApplyTable(source, billing, cache, prune=prune, refresh=refresh, shard=shard, rows=rows)
             stack.callback(applying.close)
         # The same plan again means the same writes, so its run continues even if it was finished.
         since = notes.run_for(applying.identity, also_finished=isinstance(source, Plan))
@@ -186,7 +192,7 @@ async def apply(
         if stopping.is_set():
             return applying.interrupted(made)
         allowed = since is not None or notes.was_allowed(applying.identity)
-        if not allowed:
+        if not allowed and made.undoes is None:
             refuse_removals(made, max_removals)
         doubts = guard(
             made,
@@ -196,19 +202,42 @@ async def apply(
             allowed=allowed or approve == made.digest,
         )
         applying.keep(made, notes)
-        notes.begin(applying.identity, made.customers.digest, resumed=since is not None)
+        started = Started(
+            command="apply" if made.undoes is None else "undo", file=source.file, undoes=made.undoes,
+            approved=approve or "",
+            options={"reading": source.reading, "prune": made.prune, "state": state, "retry": retry},
+        )  # fmt: skip
+        notes.begin(applying.identity, made.customers.digest, resumed=since is not None, started=started)
         report = await Writer(made, run).run()
-        if not (report.interrupted or report.stopped):
-            notes.finish()
-            # A table of which nothing had to be written, and that looks wrong, is nothing to compare with.
-            if not (applying.is_part or doubts):
-                try:
-                    memory.keep_run(shard, made.figures.to_json(samples=False))
-                except Refused as error:
-                    report.notes.append(f"The next run cannot be compared with this one: {error}")
+        # A table of which nothing had to be written, and that looks wrong, is nothing to compare with.
+        if not (report.interrupted or report.stopped or applying.is_part or doubts):
+            try:
+                memory.keep_run(shard, made.figures.to_json(samples=False))
+            except Refused as error:
+                report.notes.append(f"The next run cannot be compared with this one: {error}")
         report.notes += [f"{stop.guard}: {stop.reason}" for stop in doubts]
         applying.end(made, report, notes)
+        _note_end(notes, made, report, source)
     return report
+
+
+def _note_end(notes: Journal, made: Plan, report: Report, source: Table | Plan) -> None:
+    """Note how the run ended, and the rows that it did not apply."""
+    ending = Ending.STOPPED if report.stopped else Ending.INTERRUPTED if report.interrupted else Ending.DONE
+    numbers = {
+        "rows": report.rows, "unchanged": report.unchanged, "applied": report.applied,
+        "rejected": len(report.rejected), "failed": len(report.failed), "not_removed": len(report.not_removed),
+        "steps": report.steps, "before": made.before, "after": made.after, "notes": report.notes,
+        "stopped": report.stopped,
+    }  # fmt: skip
+    customers = {line: customer for customer, lines, _ in notes.failures() for line in lines}
+    rejected = source.customers_of_rejected() if isinstance(source, Table) else {}
+    rows = [(line, rejected.get(line), "rejected", reason) for line, reason in report.rejected.items()]
+    rows += [
+        (line, customers.get(line) or made.customer_of.get(line), "failed", reason)
+        for line, reason in report.failed.items()
+    ]
+    notes.end(ending, numbers, rows)
 
 
 class _ApplyPlan:
@@ -218,7 +247,7 @@ class _ApplyPlan:
         self._source = source
         self._billing = billing
         self.identity = source.customers.digest
-        self.is_part = source.is_part
+        self.is_part = source.is_part or source.undoes is not None
 
     async def plan(self, run: Run, *, resumed: bool, fresh: bool) -> Plan:
         """Return the plan, if no customer has changed since it was made.
@@ -231,14 +260,18 @@ class _ApplyPlan:
         return self._source
 
     def keep(self, made: Plan, notes: Journal) -> None:
-        """Do nothing: the plan has its own file."""
+        """Save the plan of an undo in case the run is interrupted. Any other plan has its own file."""
+        if made.undoes is not None and made.file != str(notes.plan_path):
+            made.write(notes.plan_path)
 
     def interrupted(self, made: Plan) -> Report:
         """The report of a run that was stopped before the first write."""
         return Report(rows=made.rows, rejected=dict(made.rejected), interrupted=True)
 
     def end(self, made: Plan, report: Report, notes: Journal) -> None:
-        """Do nothing: a plan needs no work after the run."""
+        """Remove the saved plan of an undo."""
+        if made.undoes is not None and not (report.interrupted or report.stopped):
+            notes.plan_path.unlink(missing_ok=True)
 
 
 class _ApplyTable:
@@ -246,7 +279,7 @@ class _ApplyTable:
 
     def __init__(
         self, source: Table, billing: AsyncBilling, cache: State | None, *, prune: bool, refresh: bool,
-        shard: Shard | None,
+        shard: Shard | None, rows: list[UnappliedRow] | None = None,
     ) -> None:  # fmt: skip
         self._source = source
         self._billing = billing
@@ -256,8 +289,14 @@ class _ApplyTable:
         self._shard = shard
         self._made: Plan | None = None
         self._is_kept = False
-        self.identity = f"{source.digest} {prune} {shard or ''}"
-        self.is_part = source.is_rejects_file
+        self._only = rows is not None
+        if rows is not None:
+            source.choose(
+                {row.customer_no for row in rows if row.customer_no is not None},
+                {row.line for row in rows if row.customer_no is None},
+            )
+        self.identity = f"{source.digest} {prune} {shard or ''}" + (" retried" if self._only else "")
+        self.is_part = source.is_rejects_file or self._only
 
     async def plan(self, run: Run, *, resumed: bool, fresh: bool) -> Plan:
         """Return the plan of the interrupted run if it is fresh, else a new plan."""
@@ -270,7 +309,7 @@ class _ApplyTable:
             )  # fmt: skip
             self._made = await _planned(
                 planner, self._source, self._cache, refresh=self._refresh, shard=self._shard,
-                concurrency=run.concurrency, stop=run.stopping,
+                concurrency=run.concurrency, stop=run.stopping, chosen_only=self._only,
             )  # fmt: skip
         return self._made
 

@@ -41,14 +41,17 @@ class Shard:
         return f"{self.index}/{self.count}"
 
 
-def selection(shard: Shard | None, *, changed_only: bool = False) -> str:
+def selection(shard: Shard | None, *, changed_only: bool = False, chosen_only: bool = False) -> str:
     """Return the SQL condition on the table `good` that selects the rows of a run; empty if every row is selected.
 
     Args:
         shard: the part of the customers; None for all.
         changed_only: whether only customers whose rows changed since they were last applied are read.
+        chosen_only: whether only customers are read that were chosen with `Table.choose`.
     """
     conditions = [shard.condition()] if shard else []
     if changed_only:
         conditions.append("customer_no IN (SELECT customer_no FROM changed)")
+    if chosen_only:
+        conditions.append("customer_no IN (SELECT customer_no FROM chosen)")
     return " AND ".join(conditions)

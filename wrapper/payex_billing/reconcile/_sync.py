@@ -1,4 +1,4 @@
-"""`plan` and `apply` for scripts: the same functions with a blocking client."""
+"""`plan`, `apply` and `plan_undo` for scripts: the same functions with a blocking client."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .._async.runner import AsyncRunner
 from .._sync.client import Billing
 from ..errors import ConfigurationError, InvalidArgument
 from ._run import apply, plan
+from ._undoing import plan_undo
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -68,3 +69,4 @@ def _asynchronous(billing: Billing) -> AsyncBilling:
 
 plan_sync = _blocking(plan)
 apply_sync = _blocking(apply)
+plan_undo_sync = _blocking(plan_undo)

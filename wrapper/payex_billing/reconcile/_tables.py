@@ -81,6 +81,7 @@ class Table:
         total: its rows, rejected ones included. Empty ones do not count.
         source_modified: when the file was last written, in seconds since 1970; None if the rows are Python's.
         notes: sentences that a user must see: how the table was read where somebody may have meant it otherwise.
+        reading: the arguments of `read` that are not the defaults.
         is_rejects_file: whether `write_rejects` wrote the table. It then has only a part of the rows of its customers.
     """
 
@@ -94,6 +95,7 @@ class Table:
         self.source_modified = source.modified
         self.managed = frozenset(header.places)
         self.is_rejects_file = header.is_rejects_file
+        self.reading: dict[str, Any] = {}
         self._source = source
         self._header = header
         self.total = int(one(self.database, "SELECT (SELECT count(*) FROM raw) + (SELECT count(*) FROM broken)"))
@@ -168,6 +170,27 @@ class Table:
             f"SELECT DISTINCT customer_no FROM cells WHERE customer_no IS NOT NULL {where}"
         ).fetchall()
         return {str(number) for (number,) in found}
+
+    def customers_of_rejected(self) -> dict[int, str]:
+        """Return the customer of each rejected row whose customer is certain, by line number."""
+        rejected = "SELECT line FROM bad EXCEPT SELECT line FROM bad WHERE name = 'customer_no'"
+        found = self.database.execute(
+            f"SELECT line, customer_no FROM cells WHERE customer_no IS NOT NULL AND line IN ({rejected})"
+        ).fetchall()
+        return {int(line): str(number) for line, number in found}
+
+    def choose(self, customers: Iterable[str], lines: Iterable[int]) -> None:
+        """Choose these customers, and those of the rows at these lines, for a run of them alone."""
+        self.database.execute(
+            "CREATE OR REPLACE TABLE chosen AS SELECT DISTINCT customer_no FROM good "
+            "WHERE customer_no IN (SELECT unnest($customers::VARCHAR[])) OR line IN (SELECT unnest($lines::BIGINT[]))",
+            {"customers": list(customers), "lines": list(lines)},
+        )
+
+    @property
+    def file(self) -> str:
+        """The path of the file; empty if the rows are Python's."""
+        return "" if self.path is None else str(self.path)
 
     def rows(self, where: str = "") -> Iterator[tuple[str, list[Row]]]:
         """The good rows, customer by customer. `where` is a condition of SQL on `good`."""
@@ -302,7 +325,13 @@ def read(
         if header.is_rejects_file:
             notes.append(f"The table has the column {REASON}: it is a part of another table, so nothing is removed.")
         validate(database.connection, header, sign, allow_duplicates=allow_duplicates)
-        return Table(path, database, found, header, filter(None, notes))
+        table = Table(path, database, found, header, filter(None, notes))
     except BaseException:
         database.close()
         raise
+    reading = {
+        "columns": columns, "ignore": ignore, "sheet": sheet, "delimiter": delimiter, "encoding": encoding,
+        "decimal_comma": decimal_comma, "allow_duplicates": allow_duplicates or None,
+    }  # fmt: skip
+    table.reading = {name: value for name, value in reading.items() if value is not None and value != ()}
+    return table

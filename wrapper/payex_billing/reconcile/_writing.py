@@ -12,7 +12,8 @@ from ._apply import Applier
 from ._journal import Journal
 from ._ledger import Memory
 from ._match import Step
-from ._plan import Plan, PlannedCustomer
+from ._plan import Plan
+from ._planned import PlannedCustomer
 from ._planning import Progress, said
 from ._pool import Brake, Pool, Stopped
 from ._report import Report
@@ -95,6 +96,7 @@ class Writer:
     def _report(self, stopped: str) -> Report:
         made, totals = self._made, self._notes.totals()
         report = Report(
+            run=self._notes.run,
             rows=made.rows,
             unchanged=made.at_rest + totals.unchanged,
             applied=made.applied_before + totals.applied,

@@ -1,0 +1,126 @@
+"""`payex-billing history`: every write to a customer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..models import CONTENT
+from ..reconcile._history import forget as forget_values
+from ..reconcile._history import reading
+from ..reconcile._match import Content
+from ..reconcile._records import Intent
+from ._applying import sentences
+from ._common import DONE, ERROR, client_options, journal_of, journal_option, json_option, price, say_json, table
+
+
+@click.command(
+    epilog="\b\nExamples:\n  payex-billing history 15615616\n  payex-billing history 15615616 --subscription 46\n"
+    "  payex-billing history 15615616 --charge 7f3a --json"
+)
+@click.argument("customer_no", metavar="CUSTOMER")
+@click.option("--subscription", help="Only writes to this subscription.")
+@click.option("--charge", metavar="CHARGE_ID", help="Only writes to this charge.")
+@click.option("--forget", is_flag=True, help="Take the values of these writes out of the journal; asks first.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@journal_option
+@client_options
+@json_option
+def history(
+    customer_no: str, subscription: str | None, charge: str | None, forget: bool, yes: bool, journal: Path | None,
+    client: dict[str, Any], as_json: bool,
+) -> int:  # fmt: skip
+    """Show every write to a customer: when, by which run, what was there before and after.
+
+    The journal knows the writes of `apply`, `retry` and `undo`. Times are those of this machine.
+    """
+    with sentences():
+        name, ledger = journal_of(journal, client)
+        if forget:
+            if subscription or charge:
+                raise click.UsageError("--forget is for a whole customer")
+            return _forget(name, ledger, customer_no, yes=yes)
+        with reading(name, ledger) as found:
+            writes = list(found.to_customer(customer_no, level=subscription, charge_id=charge))
+        if as_json:
+            say_json({"customer_no": customer_no, "writes": [plain(intent) for intent in writes]})
+        elif not writes:
+            click.echo(f"The journal has no write to customer {customer_no}.")
+        else:
+            headers = ["run", "time", "step", "subscription", "charge", "product", "was", "became", "result"]
+            table(headers, [_row(intent) for intent in writes], right=frozenset({"run"}))
+    return DONE
+
+
+def _forget(name: Path, ledger: str | None, customer_no: str, *, yes: bool) -> int:
+    question = f"Take the values of all writes to customer {customer_no} out of {name}? They cannot be undone then."
+    if not (yes or click.confirm(question, err=True)):
+        click.echo("Nothing was changed.", err=True)
+        return ERROR
+    count = forget_values(name, ledger, customer_no)
+    click.echo(f"Forgotten: the values of {count} writes.")
+    return DONE
+
+
+def plain(intent: Intent) -> dict[str, Any]:
+    """Return a write as plain JSON."""
+    step = intent.step
+    return {
+        "write": intent.id,
+        "run": intent.run,
+        "customer_no": step.customer_no,
+        "subscription_no": step.subscription_no,
+        "charge_id": intent.charge_id or step.charge_id,
+        "kind": step.kind.value,
+        "line": step.line,
+        "before": _content(step.before),
+        "after": _content(intent.after or step.charge),
+        "noted_at": when(intent.noted),
+        "result": None if intent.result is None else intent.result.value,
+        "status": intent.status,
+        "instance": intent.instance,
+    }
+
+
+def when(seconds: float) -> str:
+    """Return a time in seconds since 1970 as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def local(seconds: float) -> str:
+    """Return a time in seconds since 1970 for people, in the time of this machine."""
+    return f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M:%S}"
+
+
+def _content(content: Content | None) -> dict[str, Any] | None:
+    return None if content is None else {name: getattr(content, name) for name in CONTENT}
+
+
+def _row(intent: Intent) -> list[str]:
+    step = intent.step
+    content = step.charge or step.before
+    before, after = step.before, step.charge
+    names = [name for name in CONTENT if getattr(before, name, None) != getattr(after, name, None)]
+    result = "open" if intent.result is None else intent.result.value
+    return [
+        str(intent.run), local(intent.noted), step.kind.value, step.subscription_no or "",
+        intent.charge_id or step.charge_id or "", "" if content is None else content.product_code,
+        _said(before, names), _said(after, names), f"{result} {intent.status or ''}".strip(),
+    ]  # fmt: skip
+
+
+def _said(content: Content | None, names: list[str]) -> str:
+    if content is None:
+        return ""
+    words = []
+    for name in names:
+        value = getattr(content, name)
+        if name == "product_code":
+            continue
+        text = "none" if value is None else price(value) if name in {"unit_price", "vat_rate"} else str(value)
+        if value is not None or len(names) < 4:
+            words.append(f"{name.replace('_', ' ')} {text}")
+    return ", ".join(words)

@@ -1,0 +1,148 @@
+"""`payex-billing undo`: take the writes of a run back."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .._async.client import AsyncBilling
+from .._text import counted, printable
+from ..reconcile import LeftAlone, Limits, Plan, plan_undo
+from ..reconcile._apply import SETTLE
+from ..reconcile._before import stops_of
+from ._applying import carry_out, notice, run, sentences
+from ._common import (
+    DONE,
+    ERROR,
+    EXIT_CODES,
+    ROWS_FAILED,
+    client_options,
+    journal_of,
+    journal_option,
+    json_option,
+    say_json,
+)
+from ._outputs import check_outputs, writing
+from ._progress import Show
+from ._reconcile import plan_as_json
+from ._show import SHOWN, show_failures, show_plan, show_stop
+
+
+@click.command(
+    epilog="\b\nExamples:\n  payex-billing undo 17 --plan-only\n  payex-billing undo 17 --customer 15615616\n\n"
+    + EXIT_CODES
+)
+@click.argument("run_number", metavar="RUN", type=int)
+@click.option("--customer", "customers", multiple=True, help="Only the writes to this customer; may be given again.")
+@click.option("--plan-only", is_flag=True, help="Show what would be written, and write nothing.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the plan there, for apply.")
+@click.option("--yes", is_flag=True, help="Do not ask. A guard can still stop it.")
+@click.option("--approve", metavar="DIGEST", help="Write the plan with this digest, although a guard stops it.")
+@journal_option
+@click.option("--report", "report_file", type=click.Path(path_type=Path), help="Write the report there as JSON.")
+@click.option("--guards", type=click.Path(path_type=Path), help="Limits of the guards, a TOML file.")
+@click.option(
+    "--settle",
+    type=click.FloatRange(min=0),
+    default=SETTLE,
+    show_default=True,
+    metavar="SECONDS",
+    help="Treat a request that was sent as finished after this many seconds.",
+)
+@click.option("--details", is_flag=True, help="A table for every customer.")
+@client_options
+@json_option
+def undo(
+    run_number: int,
+    customers: tuple[str, ...],
+    plan_only: bool,
+    out: Path | None,
+    yes: bool,
+    approve: str | None,
+    journal: Path | None,
+    report_file: Path | None,
+    guards: Path | None,
+    settle: float,
+    details: bool,
+    client: dict[str, Any],
+    as_json: bool,
+) -> int:
+    """Take the writes of a run back.
+
+    Charges that the run created are removed, changed ones get their former values, removed ones are created again and
+    get new ids. What somebody else has changed since stays, and is listed. So is what cannot be taken back.
+    `payex-billing runs` shows the numbers of the runs.
+    """
+    with sentences():
+        name, _ = journal_of(journal, client)
+        check_outputs({"--journal": name, "--guards": guards}, {"--report": report_file, "--out": out})
+        limits = Limits() if guards is None else Limits.load(guards)
+
+        async def work(stop: asyncio.Event, show: Show) -> Plan:
+            async with AsyncBilling(**client) as billing:
+                return await plan_undo(
+                    billing, run_number, customers=customers, journal=name, settle=settle, on_progress=show,
+                    on_notice=notice,
+                )  # fmt: skip
+
+        made: Plan = run(work, can_stop=False)
+        with closing(made):
+            label = Path(f"run {run_number}")
+            if out is not None:
+                with writing("--out", out):
+                    made.write(out)
+            if plan_only and as_json:
+                say_json(plan_as_json(made))
+            elif not as_json or not yes:
+                _show(made, label, details=details)
+            if plan_only or not made.changes:
+                return ROWS_FAILED if made.failed else DONE
+            if not yes and approve is None:
+                approve = _asked(made, limits)
+                if approve is None:
+                    return ERROR
+            return carry_out(
+                made,
+                label,
+                client=client,
+                options={"journal": name, "limits": limits, "approve": approve, "settle": settle},
+                report_file=report_file,
+                as_json=as_json,
+            )
+
+
+def _asked(made: Plan, limits: Limits) -> str | None:
+    """Ask whether the plan is to be written. Return its digest, which also answers the guards; None for no."""
+    if not sys.stdin.isatty():
+        raise click.ClickException(f"nothing was written. Without a terminal, add --yes, or --approve {made.digest}")
+    for stop in stops_of(made, limits):
+        show_stop(stop)
+    if click.confirm(f"Write these {counted(made.changes, 'change')}?", err=True):
+        return made.digest
+    click.echo("Nothing was written.", err=True)
+    return None
+
+
+def _show(made: Plan, label: Path, *, details: bool) -> None:
+    show_failures(label, made.failed)
+    show_plan(made, details=details)
+    _show_left(made.left)
+
+
+def _show_left(left: Iterable[LeftAlone]) -> None:
+    """Show what is left as it is: the first in full, the others counted by reason."""
+    found = list(left)
+    if not found:
+        return
+    click.echo(f"{counted(len(found), 'write')} left as {'it is' if len(found) == 1 else 'they are'}:")
+    for each in found[:SHOWN]:
+        click.echo(printable(f"  {each}"))
+    for reason, count in Counter(each.reason for each in found[SHOWN:]).most_common(SHOWN):
+        click.echo(printable(f"  {count:,} more: {reason}"))

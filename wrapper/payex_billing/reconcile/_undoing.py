@@ -1,0 +1,156 @@
+"""Make the plan that takes the writes of a run back: read the customers of the run, many at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack
+from datetime import date
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import attrs
+
+from ..errors import BillingError
+from ._apply import SETTLE, Applier
+from ._journal import Journal
+from ._ledger import Memory, lock
+from ._plan import Plan
+from ._planning import Notice, Progress, said
+from ._pool import PATIENCE, Brake, Pool
+from ._reading import held
+from ._records import Intent
+from ._sources import TableError
+from ._store import default_journal
+from ._undo import inverse, levels_of
+
+if TYPE_CHECKING:
+    from .._async.client import AsyncBilling
+
+_Customer: TypeAlias = tuple[str, list[Intent]]
+
+
+async def plan_undo(
+    billing: AsyncBilling,
+    run: int,
+    *,
+    customers: Collection[str] = (),
+    journal: Path | None = None,
+    concurrency: int = 16,
+    settle: float = SETTLE,
+    patience: float = PATIENCE,
+    locked: bool = True,
+    on_progress: Progress | None = None,
+    on_notice: Notice | None = None,
+) -> Plan:
+    """Return the plan that takes the writes of a run back. Write it with `apply`. Nothing is written here.
+
+    Charges that the run created are removed, changed ones get their former values, removed ones are created again and
+    get new ids. Subscriptions that the run created are removed when nothing is left in them. What somebody else has
+    changed since stays as it is, and so does what the API cannot take back: `Plan.left` names it, with the reason.
+
+    If an undo of the same run was interrupted, its plan is returned, so that `apply` continues it.
+
+    Args:
+        billing: the client.
+        run: the number of the run.
+        customers: take back only the writes to these customers; empty for all.
+        journal: the journal of the run; None for that of the ledger in the user's state directory.
+        concurrency: customers read at once.
+        settle: seconds after which a request that was sent is treated as finished.
+        patience: seconds to wait for a server that cannot be reached.
+        locked: whether to keep other runs of this user for the same ledger away.
+        on_progress: called with `planning`, the writes that are planned, and 0.
+        on_notice: called with a sentence when it must wait.
+
+    Raises:
+        JournalError: the journal has no such run, or another run is using it.
+        Refused: another run has the ledger.
+        Stopped: the customers cannot be read.
+    """
+    ledger = billing.settings.ledger
+    only = tuple(sorted(set(customers)))
+    with ExitStack() as stack:
+        if locked:
+            stack.enter_context(lock(ledger, None))
+        notes = stack.enter_context(
+            Journal(journal or default_journal(ledger), ledger, limit=billing._runner.options.timeout)
+        )
+        notes.history.run(run)
+        kept = _kept(notes, run, only)
+        if kept is not None:
+            return kept
+        memory = stack.enter_context(Memory(ledger))
+        brake = Brake(patience, notice=on_notice)
+        never = asyncio.Event()
+        applier = Applier(billing, notes, memory, brake, is_stopping=never.is_set, settle=settle)
+        planner = _Planner(billing, notes, applier, brake, run, only, on_progress)
+        await Pool[_Customer](concurrency, never, brake).run(planner.customers(), planner.one)
+        return planner.result
+
+
+def _kept(notes: Journal, run: int, only: tuple[str, ...]) -> Plan | None:
+    """Return the plan of the interrupted undo of the same run, if the last run is one."""
+    try:
+        kept = Plan.load(notes.plan_path)
+    except TableError:
+        return None
+    if (kept.undoes, kept.only) == (run, only) and notes.run_for(
+        kept.customers.digest, also_finished=False
+    ) is not None:
+        return kept
+    kept.close()
+    return None
+
+
+@attrs.define(eq=False)
+class _Planner:
+    """Planner of the customers that a run has written to."""
+
+    billing: AsyncBilling
+    notes: Journal
+    applier: Applier
+    brake: Brake
+    run: int
+    only: tuple[str, ...]
+    on_progress: Progress | None
+    result: Plan = attrs.field(init=False)
+    undone: dict[int, str | None] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.result = Plan(ledger=self.billing.settings.ledger, undoes=self.run, only=self.only)
+        self.undone = {
+            intent.step.line: intent.charge_id
+            for intent in self.notes.history.undoing(self.run)
+            if intent.is_written and intent.step.line is not None
+        }
+
+    def customers(self) -> Iterator[_Customer]:
+        """Yield each customer with the writes of the run to it."""
+        for number, writes in groupby(self.notes.history.of_run(self.run), key=lambda intent: intent.step.customer_no):
+            if not self.only or number in self.only:
+                yield number, list(writes)
+
+    async def one(self, customer: _Customer) -> None:
+        """Plan one customer.
+
+        Raises:
+            Later: it must wait.
+        """
+        number, writes = customer
+        resolved = await self.applier.resolve(number)
+        if resolved.blocked:
+            self.result.failed |= {each.id: reason for each in writes for reason in resolved.blocked.values()}
+            self.result.rows += len(writes)
+            return
+        writes = list(self.notes.history.to_customer(number, run=self.run))  # with what the look-up found
+        state = await self.brake.judged(number, held(self.billing, number, levels_of(writes), everything=False))
+        if isinstance(state, BillingError):
+            self.result.failed |= {each.id: said(state) for each in writes}
+            self.result.rows += len(writes)
+            return
+        found = inverse(writes, state, self.undone)
+        self.result.take_back(number, state, found, today=date.today())
+        if self.on_progress is not None:
+            self.on_progress("planning", self.result.rows, 0)
