@@ -1,24 +1,21 @@
-"""`make contract-diff`: print the differences between openapi.yaml and another description of the API.
-
-Exit codes: 0 no difference, 2 differences that break no caller, 3 differences that do, 1 a file cannot be read.
-"""
+"""`make contract-diff`: print the differences between openapi.yaml and another file about the API."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
-import yaml
 
-from .differ import Difference, NotADescription, base_path, compare
+from .differ import Report, report
+from .document import Document
+from .reading import UnreadableFile, read
+from .text import lines_of
 
 ROOT = Path(__file__).parent.parent.parent
-SAME, HARMLESS, BREAKING = 0, 2, 3
+SAME, UNREADABLE, HARMLESS, BREAKING = 0, 1, 2, 3
 
 
 @click.command()
@@ -34,55 +31,50 @@ SAME, HARMLESS, BREAKING = 0, 2, 3
 def diff(other: Path, ours: Path, as_json: bool) -> None:
     """Compare our contract with OTHER: Swagger 2.0 or OpenAPI 3.x, YAML or JSON.
 
-    Each difference says how well our side is known (documented, sibling, inferred), and whether it breaks callers.
+    Each difference says whether it breaks callers, how well our side is known (documented, sibling, inferred), and on
+    which line it stands. A difference breaks if a request that our client may send would fail, or if our client would
+    misread a response. Nothing is fetched.
 
-    Exit codes: 0 no difference, 2 differences that break no caller, 3 differences that do, 1 a file cannot be read.
+    Exit codes: 0 no difference, 2 differences that break no caller, 3 differences that do, 1 a file cannot be compared
+    or an argument is wrong.
     """
-    mine, theirs = _read(ours), _read(other)
-    try:
-        found = compare(mine, theirs)
-    except NotADescription as error:
-        raise click.ClickException(f"{other} cannot be compared: {error}") from None
-    bases = base_path(mine), base_path(theirs)
-    breaking = sum(each.breaks for each in found)
+    found = report(_document(ours), _document(other))
     if as_json:
-        click.echo(
-            json.dumps(
-                {"base_paths": bases, "breaking": breaking, "differences": [asdict(each) for each in found]}, indent=2
-            )
-        )
+        click.echo(_json(found))
     else:
-        _print(found, bases, breaking)
-    sys.exit(BREAKING if breaking else HARMLESS if found else SAME)
+        for line in lines_of(found, ours.name, other.name):
+            click.echo(line)
+    breaking = any(difference.breaks for difference in found.differences)
+    sys.exit(BREAKING if breaking else HARMLESS if found.differences else SAME)
 
 
-def _print(found: list[Difference], bases: tuple[str, str], breaking: int) -> None:
-    if bases[1] and bases[0] != bases[1]:
-        click.echo(f"Base path: ours {bases[0]}, theirs {bases[1]}")
-    where = ""
-    for each in found:
-        if each.where != where:
-            where = each.where
-            click.secho(f"\n{where}", bold=True)
-        mark = click.style("breaks ", fg="red") if each.breaks else "       "
-        name = f" {each.name}" if each.name else ""
-        click.echo(f"  {mark}{each.kind:8}{each.what}{name}: {each.detail}  [{each.provenance}]")
-    if found:
-        click.echo()
-    click.echo(f"{len(found)} differences, {breaking} of which break callers." if found else "No difference.")
+def _json(found: Report) -> str:
+    breaking = sum(difference.breaks for difference in found.differences)
+    differences = [asdict(difference) for difference in found.differences]
+    whole = {"breaking": breaking, "not_compared": found.not_compared, "differences": differences}
+    return json.dumps(whole, indent=2, ensure_ascii=False)
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def _document(path: Path) -> Document:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8-sig"))  # JSON is YAML
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.ClickException(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    except yaml.YAMLError as error:
-        raise click.ClickException(f"{path} is neither YAML nor JSON: {str(error).splitlines()[0]}") from None
-    if not isinstance(document, dict):
-        raise click.ClickException(f"{path} is not a description of an API")
+        document = Document(read(path))
+        document.check()
+    except (UnreadableFile, RecursionError) as error:
+        reason = error if isinstance(error, UnreadableFile) else "is nested too deeply"
+        raise click.ClickException(f"{path} {reason}.") from None
     return document
 
 
+def main() -> None:
+    """Run the command. A wrong argument ends with 1, because 2 means a difference."""
+    try:
+        diff.main(prog_name="python -m tools.contract_diff", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(UNREADABLE)
+    except click.Abort:
+        sys.exit(UNREADABLE)
+
+
 if __name__ == "__main__":
-    diff(prog_name="python -m tools.contract_diff")
+    main()

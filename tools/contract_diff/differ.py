@@ -1,24 +1,22 @@
-"""How two descriptions of the API differ: ours, and another such as the vendor's own when it comes.
+"""How two files about the API differ: openapi.yaml, and another such as the vendor's own when it comes.
 
-Reads Swagger 2.0 and OpenAPI 3.x, as plain documents; pure, nothing is printed here.
+Pure: nothing is read or printed here.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-# A limit, and whether a greater value takes more.
-LIMITS = {"maxLength": True, "minLength": False, "maximum": True, "minimum": False, "maxItems": True, "minItems": False}
-RULES = (*LIMITS, "pattern", "multipleOf", "enum", "format")
+from .document import Body, Document, Operation, is_json
+from .reading import line_of
+from .schemas import Part
+from .security import in_words, suffices, without_certificate
+from .servers import Base, Segments, base_of, plain, servers_of
+from .values import NEEDED, REFUSED, UNKNOWN, Change, Comparison, Place
 
-
-class NotADescription(ValueError):
-    """The document is neither Swagger 2.0 nor OpenAPI 3.x; the text says why."""
+_UNREAD = "The generated client does not read a success of this status."
 
 
 @dataclass(frozen=True, order=True)
@@ -26,13 +24,16 @@ class Difference:
     """One difference.
 
     Attributes:
-        where: the operation, such as `POST /{ownerNo}/customers`.
+        where: the operation, such as `POST /{ownerNo}/customers`, or `server`.
+        what: `server`, `security`, `operation`, `parameter`, `request`, `status`, `response`.
         kind: `added`, `removed` or `changed`, seen from our contract.
-        what: `operation`, `parameter`, `request`, `status`, `answer`.
         name: of the parameter, property or status.
-        detail: in words, what it is in each.
+        detail: in words, what it is in both files.
         breaks: whether a caller built on our contract breaks.
+        why: what happens then; empty if nothing breaks.
         provenance: how well ours is known: `documented`, `sibling`, `inferred`, or `-` if it is not in ours.
+        ours_line: the line in our contract; None if it was not read from a file.
+        theirs_line: the line in the other file.
     """
 
     where: str
@@ -41,261 +42,275 @@ class Difference:
     name: str
     detail: str
     breaks: bool
+    why: str
     provenance: str
+    ours_line: int | None
+    theirs_line: int | None
 
 
-@dataclass
-class _Value:
-    """A property, parameter or body, without the ways of writing it."""
+@dataclass(frozen=True)
+class Report:
+    """What was found.
 
-    type: str
-    required: bool
-    nullable: bool
-    rules: Mapping[str, Any]
-    provenance: str
+    Attributes:
+        differences: by operation.
+        not_compared: what the other file cannot say, in sentences.
+    """
 
-    def __str__(self) -> str:
-        rules = ", ".join(f"{name} {value}" for name, value in self.rules.items())
-        return f"{self.type}{' or null' if self.nullable else ''}" + (f" ({rules})" if rules else "")
-
-
-@dataclass
-class _Operation:
-    """An operation, flattened."""
-
-    where: str
-    provenance: str
-    parameters: dict[str, _Value] = field(default_factory=dict)
-    request: dict[str, _Value] = field(default_factory=dict)
-    statuses: dict[str, str] = field(default_factory=dict)
-    answers: dict[str, dict[str, _Value]] = field(default_factory=dict)
+    differences: list[Difference]
+    not_compared: list[str]
 
 
 def compare(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[Difference]:
     """All differences, by operation.
 
     Raises:
-        NotADescription: one of the two cannot be read.
+        UnreadableFile: one of the two cannot be read.
     """
-    mine, other = _Reader(ours).operations(), _Reader(theirs).operations()
-    found: list[Difference] = []
-    for key in sorted({*mine, *other}, key=lambda key: (key[1], key[0])):
-        if key not in other:
-            found.append(
-                Difference(mine[key].where, "operation", "removed", "", "not in the other", True, mine[key].provenance)
-            )
-        elif key not in mine:
-            found.append(Difference(other[key].where, "operation", "added", "", "not in ours", False, "-"))
-        else:
-            found += _of_operation(mine[key], other[key])
-    return found
+    return report(Document(ours), Document(theirs)).differences
 
 
-def _of_operation(mine: _Operation, other: _Operation) -> Iterator[Difference]:
-    yield from _of_values(mine.where, "parameter", mine.parameters, other.parameters, sent=True)
-    yield from _of_values(mine.where, "request", mine.request, other.request, sent=True)
-    for status in sorted({*mine.statuses, *other.statuses}):
-        level = mine.statuses.get(status, "-")
-        success = status.startswith("2")
-        if status not in other.statuses:
-            yield Difference(mine.where, "status", "removed", status, "not in the other", success, level)
-        elif status not in mine.statuses:
-            yield Difference(mine.where, "status", "added", status, "not in ours", success, "-")
-        else:
-            answers = mine.answers.get(status, {}), other.answers.get(status, {})
-            for each in _of_values(mine.where, "answer", *answers, sent=False):
+def report(ours: Document, theirs: Document) -> Report:
+    """All differences, and what could not be compared.
+
+    Raises:
+        UnreadableFile: one of the two cannot be read.
+    """
+    differ = _Differ(ours, theirs)
+    return Report(list(differ.differences()), list(differ.not_compared()))
+
+
+class _Differ:
+    """Compares two documents."""
+
+    def __init__(self, ours: Document, theirs: Document) -> None:
+        self._ours = ours
+        self._theirs = theirs
+        known = [plain(segment for segment in path.split("/") if segment) for path in ours.paths]
+        self._our_base = Base(servers_of(ours.content))
+        self._base = base_of(theirs.content, theirs.paths, known)
+        self._values = Comparison(
+            ours.schemas, theirs.schemas, theirs_has_null=theirs.has_null, theirs_has_not=not theirs.is_swagger
+        )
+
+    def differences(self) -> Iterator[Difference]:
+        yield from self._servers()
+        mine, other = self._keyed(self._ours, self._our_base), self._keyed(self._theirs, self._base)
+        for key in sorted({*mine, *other}, key=lambda key: (key[1], key[0])):
+            if key not in other:
+                verbs = [method for method, path in other.keys() - mine.keys() if path == key[1]]
+                hint = f"; perhaps now {verbs[0]}" if len(verbs) == 1 else ""
+                operation = mine[key]
                 yield Difference(
-                    each.where, each.what, each.kind, f"{status} {each.name}", each.detail, each.breaks, each.provenance
+                    operation.where, "operation", "removed", "", f"not in the other file{hint}", True,
+                    "Our client calls it: the call fails.", operation.level, operation.line, None,
+                )  # fmt: skip
+            elif key not in mine:
+                yield Difference(
+                    other[key].where, "operation", "added", "", "not in ours", False, "", "-", None, other[key].line
                 )
+            else:
+                yield from self._operation(mine[key], other[key])
 
+    def not_compared(self) -> Iterator[str]:
+        name = self._theirs.name
+        if not self._theirs.has_null:
+            yield f"whether a value may be null: {name} has no word for it"
+        if not self._theirs.security.has_certificates:
+            yield f"client certificates: {name} has no word for them"
+        if not self._base.servers:
+            yield "hosts and base path: the other file names no server"
+        items = [item for item in self._theirs.paths.values() if isinstance(item, Mapping)]
+        if any("servers" in node for item in items for node in (item, *item.values()) if isinstance(node, Mapping)):
+            yield "servers of single paths and operations"
 
-def _of_values(
-    where: str, what: str, mine: Mapping[str, _Value], other: Mapping[str, _Value], *, sent: bool
-) -> Iterator[Difference]:
-    for name in sorted({*mine, *other}):
-        if name not in other:
-            # What we send and they do not know, and what we read and they do not answer.
-            breaks = sent or mine[name].required
-            yield Difference(where, what, "removed", name, f"ours: {mine[name]}", breaks, mine[name].provenance)
-        elif name not in mine:
-            breaks = sent and other[name].required
-            needed = " and required" if other[name].required else ""
-            yield Difference(where, what, "added", name, f"theirs: {other[name]}{needed}", breaks, "-")
-        else:
-            for detail, breaks in _of_value(mine[name], other[name], sent=sent):
-                yield Difference(where, what, "changed", name, detail, breaks, mine[name].provenance)
-
-
-def _of_value(mine: _Value, other: _Value, *, sent: bool) -> Iterator[tuple[str, bool]]:
-    """What changed of one value; for what is sent a narrower rule breaks, for what is read a wider one."""
-    if mine.type != other.type:
-        takes = {mine.type, other.type} == {"integer", "number"} and (other.type == "number") == sent
-        yield f"type {mine.type} → {other.type}", not takes
-    if mine.required != other.required:
-        words = "required" if other.required else "optional"
-        yield f"now {words}", other.required is sent
-    if mine.nullable != other.nullable:
-        yield ("may be null" if other.nullable else "may not be null"), other.nullable is not sent
-    for rule in RULES:
-        before, after = mine.rules.get(rule), other.rules.get(rule)
-        if before != after:
-            yield f"{rule} {_said(before)} → {_said(after)}", sent and _is_narrower(rule, before, after)
-
-
-def _said(value: Any) -> str:
-    return "none" if value is None else str(value)
-
-
-def _is_narrower(rule: str, before: Any, after: Any) -> bool:
-    if after is None:
-        return False
-    if before is None:
-        return True
-    if rule in LIMITS:
-        return bool(after < before) if LIMITS[rule] else bool(after > before)
-    if rule == "enum":
-        return not set(map(str, before)) <= set(map(str, after))
-    return True  # of two patterns nobody can tell
-
-
-class _Reader:
-    """Flattens one document."""
-
-    def __init__(self, document: Mapping[str, Any]) -> None:
-        self._document = document
-        version = str(document.get("swagger") or document.get("openapi") or "") if isinstance(document, Mapping) else ""
-        self._is_swagger = version.startswith("2.")
-        if not self._is_swagger and not version.startswith("3."):
-            raise NotADescription('it says neither `swagger: "2.0"` nor `openapi: 3.x`')
-        if not isinstance(document.get("paths"), Mapping):
-            raise NotADescription("it has no paths")
-
-    def operations(self) -> dict[tuple[str, str], _Operation]:
-        found = {}
-        for path, item in self._document["paths"].items():
-            resolved = self._resolved(item)
-            for method in METHODS:
-                if isinstance(resolved.get(method), Mapping):
-                    key = method.upper(), self._key_of(path)
-                    found[key] = self._operation(f"{method.upper()} {path}", resolved, resolved[method])
+    def _keyed(self, document: Document, base: Base) -> dict[tuple[str, Segments], Operation]:
+        found: dict[tuple[str, Segments], Operation] = {}
+        for operation in document.operations():
+            segments = base.path(operation.path)
+            key = operation.method, plain(segments if segments is not None else (operation.path,))
+            if key not in found or not operation.path.endswith("/"):  # the same path may stand with and without a slash
+                found[key] = operation
         return found
 
-    def _key_of(self, path: str) -> str:
-        """The path below the API's base path, its parameters without names; the base may stand in it, or apart."""
-        return re.sub(r"\{[^}]*\}", "{}", re.sub(r"^/billing/[^/]+/v\d+(?=/)", "", path)).rstrip("/")
-
-    def _operation(self, where: str, item: Mapping[str, Any], definition: Mapping[str, Any]) -> _Operation:
-        operation = _Operation(where, _level(definition))
-        for each in [*item.get("parameters", ()), *definition.get("parameters", ())]:
-            parameter = self._resolved(each)
-            if parameter.get("in") == "body":
-                self._flatten(parameter.get("schema", {}), "", operation.request, _level(parameter))
-            elif str(parameter.get("name", "")).lower() not in {"authorization", "accept", "content-type"}:
-                # A path parameter is its place: its name is the writer's own.
-                places = re.findall(r"\{([^}]*)\}", where)
-                name = parameter.get("name", "")
-                key = f"path parameter {places.index(name) + 1}" if name in places else f"{parameter.get('in')} {name}"
-                schema = parameter.get("schema", parameter)
-                needed = bool(parameter.get("required"))
-                operation.parameters[key] = self._value(schema, required=needed, provenance=_level(parameter))
-        body = self._resolved(definition.get("requestBody", {}))
-        self._flatten(_schema_of(body), "", operation.request, _level(body))
-        for status, each in definition.get("responses", {}).items():
-            response = self._resolved(each)
-            operation.statuses[str(status)] = _level(response)
-            schema = response.get("schema") if self._is_swagger else _schema_of(response)
-            self._flatten(schema or {}, "", operation.answers.setdefault(str(status), {}), _level(response))
-        return operation
-
-    def _flatten(
-        self, schema: Mapping[str, Any], path: str, into: dict[str, _Value], provenance: str, depth: int = 0
-    ) -> None:
-        """The properties of a schema and of what is in it, by their path, such as `items[].unitPrice`."""
-        schema, _ = self._plain(schema)
-        if depth > 6:  # a schema that contains itself
+    def _servers(self) -> Iterator[Difference]:
+        mine, other = [server.default for server in self._our_base.servers], self._base.servers
+        if not mine or not other:
             return
-        if "items" in schema:
-            self._flatten(schema["items"], f"{path}[]", into, provenance, depth + 1)
-        required = set(schema.get("required", ()))
-        for name, each in schema.get("properties", {}).items():
-            key = f"{path}.{name}" if path else name
-            level = _level(each, provenance)
-            into[key] = self._value(each, required=name in required, provenance=level)
-            self._flatten(each, key, into, level, depth + 1)
+        common = [address for address in mine if any(server.has(address) for server in other)]
+        names = [", ".join(sorted({str(server.default) for server in servers})) for servers in (mine, other)]
+        lines = mine[0].line, other[0].line
+        if not common:
+            detail, why = f"{names[0]} → {names[1]}", "Calls go to an address that the other file does not have."
+            yield Difference("server", "server", "changed", "", detail, True, why, mine[0].level, *lines)
+            return
+        if not any(server.default.has(address) for server in other for address in mine):
+            detail = f"default {names[0]} → {names[1]}; ours stays allowed"
+            yield Difference("server", "server", "changed", "", detail, False, "", mine[0].level, *lines)
+        for address in mine:
+            if address not in common and not self._theirs.is_swagger:  # Swagger 2.0 has room for one host
+                detail = f"{address} is not in the other file"
+                yield Difference(
+                    "server", "server", "removed", "", detail, False, "", address.level, address.line, lines[1]
+                )
+        for server in other:
+            if not any(server.has(address) for address in mine):
+                detail = f"{server.default} is not in ours"
+                yield Difference("server", "server", "added", "", detail, False, "", "-", lines[0], server.line)
 
-    def _value(self, schema: Mapping[str, Any], *, required: bool, provenance: str) -> _Value:
-        plain, nullable = self._plain(schema)
-        kind = plain.get("type", "object" if "properties" in plain else "anything")
-        rules = {name: plain[name] for name in RULES if name in plain}
-        return _Value(str(kind), required, nullable, rules, provenance)
+    def _operation(self, mine: Operation, other: Operation) -> Iterator[Difference]:
+        def at(what: str, change: Change) -> Difference:
+            return Difference(
+                mine.where, what, change.kind, change.name, change.detail, bool(change.why), change.why, change.level,
+                change.ours_line, change.theirs_line,
+            )  # fmt: skip
 
-    def _plain(self, schema: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-        """A schema without references, allOf and ways to say null; and whether it may be null."""
-        schema = self._resolved(schema)
-        nullable = bool(schema.get("nullable") or schema.get("x-nullable"))
-        merged = {key: value for key, value in schema.items() if key not in {"allOf", "anyOf", "oneOf"}}
-        for part in schema.get("allOf", ()):
-            plain, may = self._plain(part)
-            nullable = nullable or may
-            properties: dict[str, Any] = dict(merged.get("properties", {}))
-            properties.update(plain.get("properties", {}))
-            needed = [*merged.get("required", ()), *plain.get("required", ())]
-            merged = (
-                {**plain, **merged}
-                | ({"properties": properties} if properties else {})
-                | ({"required": needed} if needed else {})
-            )
-        branches = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
-        values = [each for each in branches if each.get("type") != "null"]
-        nullable = nullable or len(values) < len(branches)
-        if len(values) == 1:
-            plain, may = self._plain(values[0])
-            merged, nullable = {**plain, **merged}, nullable or may
-        if isinstance(merged.get("type"), list):
-            kinds = [each for each in merged["type"] if each != "null"]
-            nullable = nullable or len(kinds) < len(merged["type"])
-            merged["type"] = " or ".join(kinds)
-        return merged, nullable
+        lines = mine.line, other.line
+        if mine.path.endswith("/") is not other.path.endswith("/"):
+            detail = f"the path {'ends' if other.path.endswith('/') else 'does not end'} in a slash in the other file"
+            why = "The server may redirect or respond with 404; our client follows no redirect."
+            yield at("operation", Change("changed", "", detail, why, mine.level, *lines))
+        for change in self._security(mine, other):
+            yield at("security", change)
+        for change in self._parameters(mine, other):
+            yield at("parameter", change)
+        for change in self._request(mine, other):
+            yield at("request", change)
+        yield from (at(what, change) for what, change in self._responses(mine, other))
 
-    def _resolved(self, node: Any) -> Mapping[str, Any]:
-        """Follow references inside the document; what stands beside one is kept."""
-        for _ in range(20):
-            if not isinstance(node, Mapping):
-                return {}
-            if "$ref" not in node:
-                return node
-            target: Any = self._document
-            for step in str(node["$ref"]).removeprefix("#/").split("/"):
-                target = target.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(target, Mapping) else None
-            if target is None:
-                raise NotADescription(f"the reference {node['$ref']} leads nowhere")
-            beside = {key: value for key, value in node.items() if key != "$ref"}
-            merged: dict[str, Any] = dict(target) if isinstance(target, Mapping) else {}
-            merged.update(beside)
-            node = merged
-        raise NotADescription(f"the reference {node['$ref']} leads to itself")
+    def _security(self, mine: Operation, other: Operation) -> Iterator[Change]:
+        before, after = self._ours.security.of(mine.definition), self._theirs.security.of(other.definition)
+        if not self._theirs.security.has_certificates:
+            before = without_certificate(before)
+        if before != after:
+            why = "" if suffices(before, after) else "The server rejects our credentials (401 or 403)."
+            lines = (line_of(side.definition, "security") or side.line for side in (mine, other))
+            yield Change("changed", "", f"{in_words(before)} → {in_words(after)}", why, mine.level, *lines)
+
+    def _parameters(self, mine: Operation, other: Operation) -> Iterator[Change]:
+        for key in sorted(mine.parameters.keys() | other.parameters.keys()):
+            before, after = mine.parameters.get(key), other.parameters.get(key)
+            if before is None and after is not None:
+                if not key.startswith("path"):
+                    why = NEEDED if after.required else ""
+                    detail = f"theirs: {'required' if after.required else 'optional'}"
+                    yield Change("added", after.name, detail, why, "-", mine.line, after.line)
+            elif before is not None and after is None:
+                if not key.startswith("path"):
+                    why = UNKNOWN
+                    yield Change(
+                        "removed", before.name, "not in the other file", why, before.level, before.line, other.line
+                    )
+            elif before is not None and after is not None:
+                place = Place(before.level, before.line, after.line)
+                if before.required is not after.required:
+                    why = NEEDED if after.required else ""
+                    detail = f"now {'required' if after.required else 'optional'}"
+                    yield Change("changed", before.name, detail, why, before.level, before.line, after.line)
+                if before.style != after.style:
+                    detail = f"style {before.style} → {after.style}"
+                    yield Change("changed", before.name, detail, REFUSED, before.level, before.line, after.line)
+                yield from self._values.changes(before.part, after.part, before.name, sent=True, at=place)
+
+    def _request(self, mine: Operation, other: Operation) -> Iterator[Change]:
+        before, after = mine.request, other.request
+        lines = before.line or mine.line, after.line or other.line
+        if before.media and not after.media:
+            why = UNKNOWN
+            yield Change("removed", "body", "the other file has no body", why, before.level, *lines)
+        elif after.media and not before.media:
+            why = NEEDED if after.required else ""
+            yield Change("added", "body", f"theirs: {_media(after)}", why, "-", *lines)
+        elif before.media:
+            if after.is_said and set(before.media) != set(after.media):
+                why = "" if _takes(after, before) else "The server rejects the body (415)."
+                yield Change("changed", "media type", f"{_media(before)} → {_media(after)}", why, before.level, *lines)
+            if before.required is not after.required:
+                why = NEEDED if after.required else ""
+                yield Change(
+                    "changed", "body", f"now {'required' if after.required else 'optional'}", why, before.level, *lines
+                )
+            yield from self._bodies(before, after, lines, sent=True)
+
+    def _responses(self, mine: Operation, other: Operation) -> Iterator[tuple[str, Change]]:
+        used = set()
+        for status, before in sorted(mine.responses.items()):
+            success = status.startswith("2")
+            match = _status(status, other.responses)
+            used.add(match)
+            if match is None:
+                why = "The generated client expects this status." if success else ""
+                lines = before.line, other.line
+                yield "status", Change("removed", status, "not in the other file", why, before.level, *lines)
+            else:
+                for change in self._response(before, other.responses[match], mine, other):
+                    yield "response", _named(change, status)
+        for status, after in sorted(other.responses.items()):
+            if status not in used:
+                why = _UNREAD if status.startswith("2") else ""
+                yield "status", Change("added", status, "not in ours", why, "-", mine.line, after.line or other.line)
+
+    def _response(self, before: Body, after: Body, mine: Operation, other: Operation) -> Iterator[Change]:
+        lines = before.line or mine.line, after.line or other.line
+        if not before.media:
+            if after.media:  # our client does not look at the body
+                yield Change("added", "body", f"theirs: {_media(after)}", "", "-", *lines)
+        elif not after.media:
+            why = "The generated client fails to read a response without a body."
+            yield Change("removed", "body", "the other file has no body", why, before.level, *lines)
+        else:
+            readable = any(is_json(media) for media in after.media)
+            ours = set(before.media)
+            if self._theirs.is_swagger and readable:  # it names the media types of all statuses at once
+                differs = not ours - {"application/problem+json"} <= set(after.media)
+            else:
+                differs = ours != set(after.media)
+            if after.is_said and differs:
+                why = "" if readable else "Our client reads JSON only."
+                yield Change("changed", "media type", f"{_media(before)} → {_media(after)}", why, before.level, *lines)
+            if readable:
+                yield from self._bodies(before, after, lines, sent=False)
+
+    def _bodies(
+        self, before: Body, after: Body, lines: tuple[int | None, int | None], *, sent: bool
+    ) -> Iterator[Change]:
+        mine, other = _schema(before), _schema(after)
+        if mine is None or other is None:
+            return
+        place = Place(before.level, *lines)
+        for change in self._values.changes(mine, other, "", sent=sent, at=place):
+            yield _renamed(change, change.name or "body")
 
 
-def _schema_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The schema of the JSON content of a body or an answer."""
-    content = node.get("content", {})
-    for media_type, each in content.items():
-        if "json" in media_type or media_type == "*/*":
-            return dict(each.get("schema", {}))
-    return {}
+def _renamed(change: Change, name: str) -> Change:
+    return Change(change.kind, name, change.detail, change.why, change.level, change.ours_line, change.theirs_line)
 
 
-def _level(node: Mapping[str, Any], default: str = "-") -> str:
-    return str((node.get("x-provenance") or {}).get("level", default)) if isinstance(node, Mapping) else default
+def _named(change: Change, status: str) -> Change:
+    return _renamed(change, f"{status} {change.name}")
 
 
-def base_path(document: Mapping[str, Any]) -> str:
-    """The base path that a document names, with its variables at their defaults; empty if it names none."""
-    if "swagger" in document:
-        return str(document.get("basePath", "")).rstrip("/")
-    for server in document.get("servers", ())[:1]:
-        url = str(server.get("url", ""))
-        for name, variable in server.get("variables", {}).items():
-            url = url.replace(f"{{{name}}}", str(variable.get("default", "")))
-        return urlsplit(url).path.rstrip("/")
-    return ""
+def _status(status: str, among: Mapping[str, Body]) -> str | None:
+    """The response that stands for a status: its own, its range, or `default`, which is for errors if it can be."""
+    for name in (status, f"{status[:1]}XX"):
+        if name in among:
+            return name
+    is_open = not status.startswith("2") or not any(name.startswith("2") for name in among)
+    return "DEFAULT" if "DEFAULT" in among and is_open else None
+
+
+def _takes(after: Body, before: Body) -> bool:
+    """Whether a server takes at least one of the media types that our client sends."""
+    sent = {media.partition(";")[0] for media in before.media}
+    taken = {media.partition(";")[0] for media in after.media}
+    return bool(sent & taken) or "*/*" in taken or any(f"{kind.partition('/')[0]}/*" in taken for kind in sent)
+
+
+def _schema(body: Body) -> Part | None:
+    """The schema of a body: that of JSON if there is one."""
+    chosen = [part for media, part in body.media.items() if is_json(media)] or list(body.media.values())
+    return chosen[0] if chosen else None
+
+
+def _media(body: Body) -> str:
+    return ", ".join(sorted(body.media))
