@@ -59,7 +59,7 @@ check-generated: $(DEV_STAMP) ## Fail when a generated file differs from its sou
 contract: $(DEV_STAMP) ## Hold the mock against the contract; TARGET=https://... a real endpoint (ARGS="--report DIR --dry-run")
 	@$(PY) -m contract_tests $(if $(TARGET),--target "$(TARGET)") $(ARGS)
 
-contract-diff: $(DEV_STAMP) ## Compare openapi.yaml with another description: OTHER=swagger.json
+contract-diff: $(DEV_STAMP) ## Compare openapi.yaml with another OpenAPI or Swagger file: OTHER=swagger.json
 	@$(PY) -m tools.contract_diff "$(OTHER)" $(ARGS)
 
 contract-score: $(DEV_STAMP) ## Plant every fault, see which our suite and stock Schemathesis catch; writes docs/contract-score.md
