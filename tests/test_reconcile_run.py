@@ -412,7 +412,8 @@ def test_the_shards_together_do_the_whole(place: Place) -> None:
 
 
 def test_two_runs_on_one_journal_at_once_are_refused(place: Place) -> None:
-    with reconcile._journal.Journal(place.journal, LEDGER), pytest.raises(JournalError, match="another run is using"):
+    ledger = f"{place.mock.url}/billing/customer/v1/{LEDGER}"
+    with reconcile._journal.Journal(place.journal, ledger), pytest.raises(JournalError, match="another run is using"):
         place.apply()
     assert place.held() == Counter()
 

@@ -231,7 +231,7 @@ def _row(run: Run) -> list[str]:
     change = ""
     if run.report:
         money = Decimal(run.report["after"]) - Decimal(run.report["before"])
-        change = ("+" if money >= 0 else "") + price(money)
+        change = f"{money:+,.2f}"
     what = f"undo {run.undoes}" if run.undoes is not None else run.command
     numbers = [str(told(name, "")) for name in ("rows", "applied", "rejected", "failed")]
     return [str(run.id), local(run.started), what, run.file, *numbers, change, _ended(run)]

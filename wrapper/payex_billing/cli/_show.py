@@ -211,13 +211,17 @@ def _said(charge: object, names: list[str]) -> str:
 
 def report_text(report: Report) -> str:
     """What a run came to, in lines."""
-    lines = [
-        f"{counted(report.rows, 'row')}: {report.unchanged} unchanged, {report.applied} applied, "
-        f"{len(report.rejected)} rejected, {len(report.failed)} failed"
-    ]
+    if report.undoes is None:
+        first = f"{counted(report.rows, 'row')}: {report.unchanged} unchanged, {report.applied} applied, "
+        lines = [f"{first}{len(report.rejected)} rejected, {len(report.failed)} failed"]
+    else:
+        what = f"{counted(report.rows, 'write')} of run {report.undoes}"
+        lines = [f"{what}: {report.applied} taken back, {len(report.failed)} failed"]
     lines += [f"{report.steps[kind.value]:>10} × {kind.value}" for kind in Kind if report.steps.get(kind.value)]
     if report.not_in_file:
         lines.append(not_in_file(report.not_in_file))
     if report.is_complete and not report.steps and not report.failed:
         lines.append("Nothing to do.")
+    if report.steps and report.run:
+        lines.append(f"Run {report.run}. To take it back: payex-billing undo {report.run}")
     return "\n".join(lines)

@@ -52,6 +52,14 @@ def table_options(command: Any) -> Any:
             type=click.Path(path_type=Path),
             help="Cache of what was last applied: only changed customers are read.",
         ),
+        click.option(
+            "--verify",
+            callback=_share,
+            default="0%",
+            show_default=True,
+            metavar="P%",
+            help="Read this share of the unchanged customers anyway, and say how many have changed.",
+        ),
         click.option("--refresh", is_flag=True, help="Read all customers, whatever the cache says."),
         click.option(
             "--patience",
@@ -94,6 +102,16 @@ def _delimiter(_context: click.Context, _option: click.Parameter, text: str | No
     return delimiter
 
 
+def _share(_context: click.Context, _option: click.Parameter, text: str) -> float:
+    try:
+        share = float(text.removesuffix("%")) / 100
+    except ValueError:
+        share = -1.0
+    if not (text.endswith("%") and 0 <= share <= 1):
+        raise click.UsageError("--verify takes a percentage of the customers, such as 1%")
+    return share
+
+
 def _shard(_context: click.Context, _option: click.Parameter, text: str | None) -> Shard | None:
     try:
         shard = Shard.parse(text or "1/1")
@@ -103,7 +121,7 @@ def _shard(_context: click.Context, _option: click.Parameter, text: str | None) 
 
 
 _READING = ("columns", "ignore", "sheet", "delimiter", "encoding", "decimal_comma", "allow_duplicates")
-_RUNNING = ("prune", "state", "refresh", "shard", "concurrency", "patience")
+_RUNNING = ("prune", "state", "refresh", "verify", "shard", "concurrency", "patience")
 
 
 @attrs.frozen(kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import Counter
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
@@ -33,6 +32,8 @@ from ._outputs import check_outputs, writing
 from ._progress import Show
 from ._reconcile import plan_as_json
 from ._show import SHOWN, show_failures, show_plan, show_stop
+
+_OF_REASON = 3  # writes of one reason that are shown in full
 
 
 @click.command(
@@ -137,12 +138,18 @@ def _show(made: Plan, label: Path, *, details: bool) -> None:
 
 
 def _show_left(left: Iterable[LeftAlone]) -> None:
-    """Show what is left as it is: the first in full, the others counted by reason."""
-    found = list(left)
-    if not found:
+    """Show what is left as it is: of each reason a few in full, the others counted."""
+    by_reason: dict[str, list[LeftAlone]] = {}
+    for each in left:
+        by_reason.setdefault(each.reason, []).append(each)
+    if not by_reason:
         return
-    click.echo(f"{counted(len(found), 'write')} left as {'it is' if len(found) == 1 else 'they are'}:")
-    for each in found[:SHOWN]:
-        click.echo(printable(f"  {each}"))
-    for reason, count in Counter(each.reason for each in found[SHOWN:]).most_common(SHOWN):
-        click.echo(printable(f"  {count:,} more: {reason}"))
+    count = sum(map(len, by_reason.values()))
+    click.echo(f"{counted(count, 'write')} left as {'it is' if count == 1 else 'they are'}:")
+    for reason, found in list(by_reason.items())[:SHOWN]:
+        for each in found[:_OF_REASON]:
+            click.echo(printable(f"  {each}"))
+        if len(found) > _OF_REASON:
+            click.echo(printable(f"  {len(found) - _OF_REASON:,} more: {reason}"))
+    if rest := sum(map(len, list(by_reason.values())[SHOWN:])):
+        click.echo(f"  {rest:,} more for other reasons; --out writes all to a file")

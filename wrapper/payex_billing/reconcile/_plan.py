@@ -55,6 +55,8 @@ class Plan:
         unfinished: customers with a row that failed.
         undoes: the number of the run that the plan takes back; None for a plan of a table. The lines of its steps are
             the numbers of the writes that they take back.
+        verified: how many customers were read to verify the state cache.
+        stale: those of them that do not hold what was last applied.
         customer_of: the customer of each row that failed, by line number.
         file: the file that the plan was read from; empty without one.
         only: the customers that it is limited to; empty for all.
@@ -81,6 +83,8 @@ class Plan:
     undoes: int | None = None
     only: tuple[str, ...] = ()
     left: list[LeftAlone] = attrs.field(factory=list)
+    verified: int = 0
+    stale: tuple[str, ...] = ()
     customer_of: dict[int, str] = attrs.field(factory=dict, eq=False)
     file: str = attrs.field(default="", eq=False)
     figures: Figures = attrs.field(factory=Figures, eq=False)

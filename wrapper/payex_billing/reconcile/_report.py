@@ -13,6 +13,7 @@ class Report:
 
     Attributes:
         run: the number of the run in the journal; 0 if nothing was noted.
+        undoes: the number of the run that it took back; None if it applied a table or its plan.
         rows: rows of the table, in this shard. In an undo, the writes that are taken back.
         unchanged: rows that needed no write.
         applied: rows that were written.
@@ -27,6 +28,7 @@ class Report:
     """
 
     run: int = 0
+    undoes: int | None = None
     rows: int = 0
     unchanged: int = 0
     applied: int = 0

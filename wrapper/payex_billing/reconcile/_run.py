@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+from .._text import counted
 from ._apply import SETTLE, Applier
 from ._before import guard, refuse_changed, refuse_removals
-from ._history import UnappliedRow
+from ._history import UnappliedRow, reading
 from ._journal import Journal, Started
 from ._ledger import Memory, Refused, lock
 from ._limits import Limits
@@ -31,6 +33,7 @@ from ._writing import Run, Writer
 if TYPE_CHECKING:
     from .._async.client import AsyncBilling
 
+Written: TypeAlias = Callable[[int], set[str]]  # the customers that were written after a write
 MAX_REMOVALS = "5%"
 RECHECK = 600.0  # seconds
 
@@ -42,6 +45,8 @@ async def plan(
     prune: bool = False,
     state: Path | None = None,
     refresh: bool = False,
+    verify: float = 0.0,
+    journal: Path | None = None,
     shard: Shard | None = None,
     concurrency: int = 16,
     patience: float = PATIENCE,
@@ -57,6 +62,8 @@ async def plan(
             with a rejected row, and none at all if the customer of a rejected row is not certain.
         state: the cache of what was last applied; customers whose rows are still the same are not read.
         refresh: whether to read these customers anyway.
+        verify: a share of these customers, 0 to 1, that is read anyway. `Plan.stale` names those that have changed.
+        journal: as for `apply`. Customers that an undo or another table has written to since are read.
         shard: a part of the customers.
         concurrency: customers read at once.
         patience: seconds to wait for a server that cannot be reached.
@@ -76,21 +83,38 @@ async def plan(
         planner = Planner(
             billing, table, prune=prune, brake=Brake(patience, notice=on_notice), shown=shown, on_progress=on_progress
         )
+        path = journal or default_journal(ledger)
+        written: Written = nothing_written
+        if cache is not None and path.exists():
+            written = stack.enter_context(reading(path, ledger)).written_after
         return await _planned(
-            planner, table, cache, refresh=refresh, shard=shard, concurrency=concurrency, stop=asyncio.Event()
-        )
+            planner, table, cache, path, written, refresh=refresh, verify=verify, shard=shard, concurrency=concurrency,
+            stop=asyncio.Event(),
+        )  # fmt: skip
+
+
+def nothing_written(write: int) -> set[str]:
+    """Return that no customer was written."""
+    return set()
 
 
 async def _planned(
-    planner: Planner, table: Table, cache: State | None, *, refresh: bool, shard: Shard | None, concurrency: int,
-    stop: asyncio.Event, chosen_only: bool = False,
+    planner: Planner, table: Table, cache: State | None, journal: Path, written: Written, *, refresh: bool,
+    verify: float, shard: Shard | None, concurrency: int, stop: asyncio.Event, chosen_only: bool = False,
 ) -> Plan:  # fmt: skip
     changed_only = cache is not None and not (refresh or chosen_only)
+    verified: list[str] = []
     if cache is not None and changed_only:
-        cache.mark_changed(prune=planner.result.prune)
+        seen = cache.seen(journal)
+        others = set() if seen is None else written(seen)
+        verified = cache.mark_changed(prune=planner.result.prune, written=others, verify=verify)
         for number, rows in cache.unchanged(shard):
             planner.result.skip(number, rows)
     result = await planner.run(selection(shard, changed_only=changed_only, chosen_only=chosen_only), concurrency, stop)
+    if verified:
+        result.verified = len(verified)
+        touched = {planned.customer_no for planned in result.customers.with_steps()}
+        result.stale = tuple(sorted(touched.intersection(verified)))
     result.rejected = table.reasons(shard.condition if shard else None)
     result.rows += len(result.rejected)
     result.figures.rejected = len(result.rejected)
@@ -114,6 +138,7 @@ async def apply(
     approve: str | None = None,
     state: Path | None = None,
     refresh: bool = False,
+    verify: float = 0.0,
     shard: Shard | None = None,
     retry: int | None = None,
     concurrency: int = 16,
@@ -145,6 +170,7 @@ async def apply(
         approve: the digest of a plan that may be written although a guard stops it.
         state: as for `plan`, and brought up to date.
         refresh: as for `plan`.
+        verify: as for `plan`; the report says how many customers have changed.
         shard: as for `plan`.
         retry: the number of an earlier run: only customers with rows that it did not apply are compared and written.
         concurrency: customers written to at once.
@@ -180,7 +206,9 @@ async def apply(
         else:
             cache = stack.enter_context(State(state, source, ledger)) if state is not None else None
             rows = None if retry is None else notes.history.rows(retry)
-            applying = _ApplyTable(source, billing, cache, prune=prune, refresh=refresh, shard=shard, rows=rows)
+            applying = _ApplyTable(
+                source, billing, cache, prune=prune, refresh=refresh, verify=verify, shard=shard, rows=rows
+            )
             stack.callback(applying.close)
         # The same plan again means the same writes, so its run continues even if it was finished.
         since = notes.run_for(applying.identity, also_finished=isinstance(source, Plan))
@@ -279,13 +307,14 @@ class _ApplyTable:
 
     def __init__(
         self, source: Table, billing: AsyncBilling, cache: State | None, *, prune: bool, refresh: bool,
-        shard: Shard | None, rows: list[UnappliedRow] | None = None,
+        verify: float, shard: Shard | None, rows: list[UnappliedRow] | None = None,
     ) -> None:  # fmt: skip
         self._source = source
         self._billing = billing
         self._cache = cache
         self._prune = prune
         self._refresh = refresh
+        self._verify = verify
         self._shard = shard
         self._made: Plan | None = None
         self._is_kept = False
@@ -308,7 +337,8 @@ class _ApplyTable:
                 resolve=run.applier.resolve, on_progress=run.on_progress,
             )  # fmt: skip
             self._made = await _planned(
-                planner, self._source, self._cache, refresh=self._refresh, shard=self._shard,
+                planner, self._source, self._cache, run.notes.path, run.notes.history.written_after,
+                refresh=self._refresh, verify=self._verify, shard=self._shard,
                 concurrency=run.concurrency, stop=run.stopping, chosen_only=self._only,
             )  # fmt: skip
         return self._made
@@ -337,8 +367,15 @@ class _ApplyTable:
             try:
                 while chunk := list(islice(done, 10_000)):
                     self._cache.update(chunk, prune=self._prune)
+                self._cache.note(notes.path, notes.history.last_write())
             except TableError as error:
                 report.notes.append(f"The next run reads more customers: {error}")
+        if made.stale:
+            names = ", ".join(made.stale[:5]) + (" and more" if len(made.stale) > 5 else "")
+            report.notes.append(
+                f"{len(made.stale)} of {counted(made.verified, 'customer')} that were read to verify the state cache "
+                f"had been changed by somebody else: {names}. To read all customers: --refresh"
+            )
         if self._prune and self._source.rejected_without_customer and not self.is_part:
             report.notes.append(
                 "Nothing was removed: the customer of a rejected row is not certain, so the row may ask for any charge."

@@ -6,7 +6,7 @@ because a customer is read again before it is written to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -58,15 +58,47 @@ class State:
         if found != origin:
             self._database.execute("DELETE FROM state.customers; DELETE FROM state.origin")
             self._database.execute("INSERT INTO state.origin VALUES (?, ?)", origin)
+        self._database.execute("CREATE TABLE IF NOT EXISTS state.seen (journal VARCHAR, write BIGINT)")
         self._database.execute(f"CREATE TABLE digests AS {_DIGESTS}")
 
-    def mark_changed(self, *, prune: bool) -> None:
-        """Make the table `changed`: the customers whose rows are not those last applied."""
+    def seen(self, journal: Path) -> int | None:
+        """Return the last write in a journal that the cache knows of; None if it was brought up to date with another.
+
+        What was written later, such as by an undo, has changed customers since.
+        """
+        query = "SELECT write FROM state.seen WHERE journal = ?"
+        found = self._database.execute(query, (str(journal.resolve()),)).fetchone()
+        return None if found is None else int(found[0])
+
+    def mark_changed(self, *, prune: bool, written: Iterable[str] = (), verify: float = 0.0) -> list[str]:
+        """Make the table `changed`: the customers whose rows are not those last applied.
+
+        Args:
+            prune: whether the run removes charges that are in no row.
+            written: customers that were written since; they count as changed.
+            verify: a share of the other customers, 0 to 1, that is read all the same.
+
+        Returns:
+            The customers that are read to verify the cache.
+        """
         same = " AND pruned" if prune else ""
         self._database.execute(
-            "CREATE OR REPLACE TABLE changed AS SELECT customer_no FROM digests ANTI JOIN "
-            f"(SELECT * FROM state.customers WHERE true{same}) USING (customer_no, rows, digest)"
+            "CREATE OR REPLACE TABLE changed AS SELECT customer_no FROM digests ANTI JOIN (SELECT * FROM "
+            f"state.customers WHERE customer_no NOT IN (SELECT unnest($written::VARCHAR[])){same}) "
+            "USING (customer_no, rows, digest)",
+            {"written": list(written)},
         )
+        if not verify:
+            return []
+        # The same customers all day, so that a run that goes on reads the same ones.
+        chosen = self._database.execute(
+            "SELECT customer_no FROM digests ANTI JOIN changed USING (customer_no) "
+            "WHERE md5_number(customer_no || current_date::VARCHAR) % 1000000 < $share",
+            {"share": round(verify * 1_000_000)},
+        ).fetchall()
+        numbers = [str(number) for (number,) in chosen]
+        self._database.execute("INSERT INTO changed SELECT unnest($numbers::VARCHAR[])", {"numbers": numbers})
+        return numbers
 
     def unchanged(self, shard: Shard | None) -> Iterator[tuple[str, int]]:
         """The customers that need not be read, with their number of rows."""
@@ -93,6 +125,20 @@ class State:
                 "SEMI JOIN (SELECT unnest($numbers::VARCHAR[]) AS customer_no) USING (customer_no)",
                 {"pruned": prune, "numbers": customers},
             )
+        except duckdb.Error as error:
+            raise TableError(f"the state cache cannot be written: {str(error).splitlines()[0]}") from None
+
+    def note(self, journal: Path, write: int) -> None:
+        """Remember the last write in the journal, so that later ones are noticed.
+
+        Raises:
+            TableError: the cache cannot be written.
+        """
+        import duckdb  # noqa: PLC0415 - an extra
+
+        try:
+            self._database.execute("DELETE FROM state.seen")
+            self._database.execute("INSERT INTO state.seen VALUES (?, ?)", (str(journal.resolve()), write))
         except duckdb.Error as error:
             raise TableError(f"the state cache cannot be written: {str(error).splitlines()[0]}") from None
 

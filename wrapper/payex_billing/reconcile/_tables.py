@@ -333,5 +333,5 @@ def read(
         "columns": columns, "ignore": ignore, "sheet": sheet, "delimiter": delimiter, "encoding": encoding,
         "decimal_comma": decimal_comma, "allow_duplicates": allow_duplicates or None,
     }  # fmt: skip
-    table.reading = {name: value for name, value in reading.items() if value is not None and value != ()}
+    table.reading = {name: value for name, value in reading.items() if value is not None and value not in ((), {})}
     return table

@@ -97,6 +97,7 @@ class Writer:
         made, totals = self._made, self._notes.totals()
         report = Report(
             run=self._notes.run,
+            undoes=made.undoes,
             rows=made.rows,
             unchanged=made.at_rest + totals.unchanged,
             applied=made.applied_before + totals.applied,
