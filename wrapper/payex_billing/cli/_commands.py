@@ -34,6 +34,8 @@ COMMANDS = {
     "charges": ("._charges", "List, add, update, end and remove charges."),
     "customer": ("._charges", "Read and create customers."),
     "doctor": ("._doctor", "Check settings, certificate, TLS, token and ledger."),
+    "drift": ("._ledger", "Show what others have changed since the runs."),
+    "export": ("._ledger", "Write what the ledger holds to a table."),
     "history": ("._history", "Show every write to a customer."),
     "plan": ("._reconcile", "Show what apply would change."),
     "problems": ("._problems", "Explain a problem type."),

@@ -11,10 +11,10 @@ import click
 from ..models import CONTENT
 from ..reconcile._history import forget as forget_values
 from ..reconcile._history import reading
-from ..reconcile._match import Content
 from ..reconcile._records import Intent
 from ._applying import sentences
-from ._common import DONE, ERROR, client_options, journal_of, journal_option, json_option, price, say_json, table
+from ._common import DONE, ERROR, client_options, journal_of, journal_option, json_option, say_json, table
+from ._show import plain_content, said
 
 
 @click.command(
@@ -76,8 +76,8 @@ def plain(intent: Intent) -> dict[str, Any]:
         "charge_id": intent.charge_id or step.charge_id,
         "kind": step.kind.value,
         "line": step.line,
-        "before": _content(step.before),
-        "after": _content(intent.after or step.charge),
+        "before": plain_content(step.before),
+        "after": plain_content(intent.after or step.charge),
         "noted_at": when(intent.noted),
         "result": None if intent.result is None else intent.result.value,
         "status": intent.status,
@@ -95,32 +95,16 @@ def local(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M:%S}"
 
 
-def _content(content: Content | None) -> dict[str, Any] | None:
-    return None if content is None else {name: getattr(content, name) for name in CONTENT}
-
-
 def _row(intent: Intent) -> list[str]:
     step = intent.step
     content = step.charge or step.before
     before, after = step.before, step.charge
-    names = [name for name in CONTENT if getattr(before, name, None) != getattr(after, name, None)]
+    names = [
+        name for name in CONTENT if name != "product_code" and getattr(before, name, None) != getattr(after, name, None)
+    ]
     result = "open" if intent.result is None else intent.result.value
     return [
         str(intent.run), local(intent.noted), step.kind.value, step.subscription_no or "",
         intent.charge_id or step.charge_id or "", "" if content is None else content.product_code,
-        _said(before, names), _said(after, names), f"{result} {intent.status or ''}".strip(),
+        said(before, names), said(after, names), f"{result} {intent.status or ''}".strip(),
     ]  # fmt: skip
-
-
-def _said(content: Content | None, names: list[str]) -> str:
-    if content is None:
-        return ""
-    words = []
-    for name in names:
-        value = getattr(content, name)
-        if name == "product_code":
-            continue
-        text = "none" if value is None else price(value) if name in {"unit_price", "vat_rate"} else str(value)
-        if value is not None or len(names) < 4:
-            words.append(f"{name.replace('_', ' ')} {text}")
-    return ", ".join(words)

@@ -105,7 +105,7 @@ def show(number: int, journal: Path | None, client: dict[str, Any], as_json: boo
 @client_options
 def export(target: Path, number: int | None, journal: Path | None, client: dict[str, Any]) -> int:
     """Write every write of the journal to a table, for other tools."""
-    from ..reconcile._export import export_writes  # noqa: PLC0415 - needs the extra `tables`
+    from ..reconcile._write_tables import export_writes  # noqa: PLC0415 - needs the extra `tables`
 
     with sentences():
         name, ledger = journal_of(journal, client)

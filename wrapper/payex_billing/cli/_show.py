@@ -11,7 +11,8 @@ from pathlib import Path
 import click
 
 from .._text import counted, printable
-from ..reconcile import GuardStopped, Kind, Plan, PlannedCustomer, RemovalFailed, Report, Step, Stop, Table
+from ..models import CONTENT
+from ..reconcile import Content, GuardStopped, Kind, Plan, PlannedCustomer, RemovalFailed, Report, Step, Stop, Table
 from ..reconcile._match import monthly
 from ._common import price, table
 
@@ -193,10 +194,15 @@ def _row(step: Step) -> list[str]:
         if step.before is not None and step.charge is not None
         else ["quantity", "unit_price", "start_date", "end_date"]
     )
-    return [step.kind.value, step.subscription_no or "", product, _said(step.before, names), _said(step.charge, names)]
+    return [step.kind.value, step.subscription_no or "", product, said(step.before, names), said(step.charge, names)]
 
 
-def _said(charge: object, names: list[str]) -> str:
+def plain_content(content: Content | None) -> dict[str, object] | None:
+    """Return the content of a charge as plain JSON."""
+    return None if content is None else {name: getattr(content, name) for name in CONTENT}
+
+
+def said(charge: object, names: list[str]) -> str:
     """Values of a charge in words; what is cleared is said to be none."""
     if charge is None:
         return ""

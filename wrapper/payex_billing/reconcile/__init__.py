@@ -12,6 +12,9 @@ Needs the extra `payex-billing[tables]`. On the command line it is `payex-billin
 """
 
 from ._before import GuardStopped
+from ._customers import read_customers
+from ._drift import Drift, DriftReport, drift
+from ._export import Export, export
 from ._ledger import Refused
 from ._limits import Limits
 from ._match import Content, Held, Kind, Level, Step, difference
@@ -25,13 +28,16 @@ from ._selection import Shard
 from ._sources import TableError
 from ._stops import Stop
 from ._store import JournalError, default_journal
-from ._sync import apply_sync, plan_sync, plan_undo_sync
+from ._sync import apply_sync, drift_sync, export_sync, plan_sync, plan_undo_sync
 from ._tables import Rejection, Row, Table, read
 from ._undo import LeftAlone
 from ._undoing import plan_undo
 
 __all__ = [
     "Content",
+    "Drift",
+    "DriftReport",
+    "Export",
     "GuardStopped",
     "Held",
     "JournalError",
@@ -56,9 +62,14 @@ __all__ = [
     "apply_sync",
     "default_journal",
     "difference",
+    "drift",
+    "drift_sync",
+    "export",
+    "export_sync",
     "plan",
     "plan_sync",
     "plan_undo",
     "plan_undo_sync",
     "read",
+    "read_customers",
 ]

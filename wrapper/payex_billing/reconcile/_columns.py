@@ -26,6 +26,8 @@ REQUIRED = ("customer_no", *(name for name in CONTENT if name in _NEEDED))
 VALUES = tuple(COLUMNS)
 # The column that `write_rejects` adds. `read` ignores this column, so that it can read a rejects file unchanged.
 REASON = "payex_reason"
+# The column of `export` with the exact text of cells that have characters nobody can see; see `_exact`.
+EXACT = "payex_exact"
 
 
 class TableError(BillingError):
@@ -56,6 +58,7 @@ class Header:
         columns: the names of the columns in the table.
         kinds: the kind of the cells in each column; None if the column is ignored.
         places: the place of each known column that the table has.
+        exact: the place of the column with exact texts; None without one.
     """
 
     source: str
@@ -64,6 +67,7 @@ class Header:
     columns: list[str] = attrs.field(factory=list)
     kinds: list[CellKind | None] = attrs.field(factory=list)
     places: dict[str, int] = attrs.field(factory=dict)
+    exact: int | None = None
 
     def __attrs_post_init__(self) -> None:
         """Refuse a mapping to a column that does not exist."""
@@ -76,7 +80,7 @@ class Header:
     @property
     def width(self) -> int:
         """The highest number of columns that the table can have without an error."""
-        return len(COLUMNS) + len(self.ignore) + 1
+        return len(COLUMNS) + len(self.ignore) + 2
 
     @property
     def is_rejects_file(self) -> bool:
@@ -97,12 +101,14 @@ class Header:
         if column in self.columns:
             raise TableError(f"{self.source}: the column {column!r} is there twice")
         name = None if column in self.ignore else _OURS.get(self.theirs.get(column, column))
-        if name is None and column not in self.ignore and column != REASON:
+        if name is None and column not in {*self.ignore, REASON, EXACT}:
             raise TableError(f"{self.source}: the column {column!r} is not known; {_hint(column)}")
         if name in self.places:
             raise TableError(f"{self.source}: {column!r} and {self.columns[self.places[name]]!r} are the same column")
         if name is not None:
             self.places[name] = place
+        if column == EXACT and column not in self.ignore:
+            self.exact = place
         self.columns.append(column)
         self.kinds.append(None if name is None else _KINDS.get(PROPERTIES[name].kind, CellKind.TEXT))
         return place

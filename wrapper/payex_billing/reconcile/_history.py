@@ -157,6 +157,11 @@ class History:
             ):
                 yield intent
 
+    def customers(self, since: int = 0) -> Iterator[str]:
+        """Yield the customers that a run, or a later one, has written to."""
+        query = "SELECT DISTINCT customer FROM write WHERE run >= ?"
+        return (str(customer) for (customer,) in self._db.execute(query, (since,)))
+
     def rows(self, number: int) -> list[UnappliedRow]:
         """Return the rows that a run did not apply, by line."""
         query = "SELECT line, customer, result, reason FROM row WHERE run = ? ORDER BY line"

@@ -284,6 +284,12 @@ def has_values(charge: RecurringProduct, content: Content) -> bool:
     return all(getattr(charge, name) == wanted for name, wanted in given(content).items())
 
 
+def value_of(charge: AnyCharge, name: str) -> object:
+    """Return the value of a field; an empty text becomes None."""
+    value: object = getattr(charge, name)
+    return None if name == "text" and value == "" else value
+
+
 def has_ended(charge: AnyCharge, today: date) -> bool:
     """Return whether the last day of a charge is before `today`."""
     return charge.end_date is not None and charge.end_date < today

@@ -11,6 +11,8 @@ from .._async.client import AsyncBilling
 from .._async.runner import AsyncRunner
 from .._sync.client import Billing
 from ..errors import ConfigurationError, InvalidArgument
+from ._drift import drift
+from ._export import export
 from ._run import apply, plan
 from ._undoing import plan_undo
 
@@ -69,4 +71,6 @@ def _asynchronous(billing: Billing) -> AsyncBilling:
 
 plan_sync = _blocking(plan)
 apply_sync = _blocking(apply)
+drift_sync = _blocking(drift)
+export_sync = _blocking(export)
 plan_undo_sync = _blocking(plan_undo)

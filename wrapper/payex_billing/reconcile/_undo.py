@@ -13,7 +13,7 @@ from typing import TypeAlias
 import attrs
 
 from ..models import RecurringProduct
-from ._match import CHANGEABLE, AnyCharge, Content, Held, Kind, Level, Step, content_of, has_values
+from ._match import CHANGEABLE, Content, Held, Kind, Level, Step, content_of, has_values, value_of
 from ._records import Intent, Result
 
 # The step that takes a write back, or why it is left, or None if there is nothing to do.
@@ -188,10 +188,10 @@ class _Undoing:
         shown = chain.last.after or after
         back = {}
         for name in CHANGEABLE:
-            was, now = _value(before, name), _value(charge, name)
-            if was == _value(after, name) or now == was:
+            was, now = value_of(before, name), value_of(charge, name)
+            if was == value_of(after, name) or now == was:
                 continue
-            if now not in {_value(after, name), _value(shown, name)}:
+            if now not in {value_of(after, name), value_of(shown, name)}:
                 return f"somebody has changed its {name} since"
             back[name] = getattr(before, name)
         if not back:
@@ -238,8 +238,3 @@ class _Undoing:
             )  # fmt: skip
         elif found is not None:
             steps.append(found)
-
-
-def _value(charge: AnyCharge, name: str) -> object:
-    value: object = getattr(charge, name)
-    return None if name == "text" and value == "" else value

@@ -15,21 +15,15 @@ import attrs
 from .._schema import Kind, Property
 from .._values import checks as _checks
 from ._cells import UNREADABLE
+from ._characters import INVISIBLE, OTHER_SPACES, SPACES
 from ._columns import COLUMNS, PROPERTIES, REQUIRED, VALUES, Header
+from ._exact import cell_of, is_copy, is_exact, refuse_edited
 
 if TYPE_CHECKING:
     import duckdb
 
 __all__ = ["COLUMNS", "REQUIRED", "VALUES", "DecimalSign", "one", "validate"]
 
-# The spaces of Unicode, which look alike. Those around a cell are removed.
-_SPACES = "".join(map(chr, (0x20, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000)))
-_OTHER_SPACES = rf"[{_SPACES[1:]}]"
-# Control characters, characters that show nothing or change the direction of a text, and what could not be read.
-_INVISIBLE = (
-    r"[\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}\x{034F}\x{115F}\x{1160}\x{17B4}\x{17B5}\x{180B}-\x{180F}\x{2065}\x{3164}"
-    r"\x{FE00}-\x{FE0F}\x{FFA0}\x{FFF0}-\x{FFF8}\x{FFFD}-\x{FFFF}\x{E0000}-\x{E0FFF}]"
-)
 _DECIMALS = tuple(name for name, known in PROPERTIES.items() if known.kind is Kind.DECIMAL)
 _MOST_DIGITS = 15  # before and behind the point, where the contract has no limit
 _THOUSANDS = "[-+]?[0-9]+[.,][0-9]{3}"  # one, or a thousand
@@ -58,18 +52,28 @@ def validate(database: duckdb.DuckDBPyConnection, header: Header, sign: DecimalS
     `bad` has the line of a row, our name of the column, or an empty one for the row as a whole, the cell and the rule.
     """
     places = header.places
+    exact = set(places) if header.exact is not None else set()
+    if header.exact is not None:
+        refuse_edited(database, header, header.exact)
     cells = ", ".join(
-        f"nullif(c{places[name]}, '') AS {name}" if name in places else f"NULL::VARCHAR AS {name}" for name in VALUES
+        f"{cell_of(name, places[name], header.exact)} AS {name}" if name in places else f"NULL::VARCHAR AS {name}"
+        for name in VALUES
     )
-    database.execute(f"CREATE VIEW cells AS SELECT line, {cells} FROM raw")
+    flags = "".join(f", {is_exact(name, header.exact)} AS exact_{name}" for name in places if name in exact)
+    database.execute(f"CREATE VIEW cells AS SELECT line, {cells}{flags} FROM raw")
     if sign.decide and _has_commas(database):
         sign = attrs.evolve(sign, point=False)
-    rules = {name: _rule(name, sign) for name in places}
+    rules = {name: _rule(name, sign, is_exact=name in exact) for name in places}
     # Most rows are right: what is wrong is written out only of those that are not.
-    odd = f"regexp_matches(concat({', '.join(places)}), '{_INVISIBLE}')"
+    odd = f"regexp_matches(concat({', '.join(places)}), '{INVISIBLE}')"
     wrong = " OR ".join(f"({rule}) IS NOT NULL" for rule in rules.values())
-    verdicts = ", ".join(f"coalesce({_invisible(name)}, {rule}) AS {name}_rule" for name, rule in rules.items())
-    database.execute(f"CREATE TABLE wrong AS SELECT line, {verdicts} FROM cells WHERE {odd} OR {wrong}")
+    verdicts = ", ".join(
+        f"coalesce({_invisible(name, is_exact=name in exact)}, {rule}) AS {name}_rule" for name, rule in rules.items()
+    )
+    found = " OR ".join(f"{name}_rule IS NOT NULL" for name in rules)
+    database.execute(
+        f"CREATE TABLE wrong AS SELECT * FROM (SELECT line, {verdicts} FROM cells WHERE {odd} OR {wrong}) WHERE {found}"
+    )
     database.execute("CREATE TABLE bad (line BIGINT, place INTEGER, name VARCHAR, value VARCHAR, rule VARCHAR)")
     for name, place in places.items():
         database.execute(
@@ -88,7 +92,7 @@ def validate(database: duckdb.DuckDBPyConnection, header: Header, sign: DecimalS
     )
     database.execute("INSERT INTO bad SELECT line, NULL, '', NULL, rule FROM broken")
     if not allow_duplicates:
-        _reject_duplicates(database)
+        _reject_duplicates(database, "" if header.exact is None else f"WHERE NOT {is_copy(header.exact)}")
 
 
 def trim(database: duckdb.DuckDBPyConnection, header: Header, *, is_csv: bool) -> str:
@@ -97,24 +101,23 @@ def trim(database: duckdb.DuckDBPyConnection, header: Header, *, is_csv: bool) -
     joined = "concat_ws(chr(31), '', " + ", ".join(cells) + ", '')"
     # Few rows have any, and this is faster than to trim all.
     database.execute(
-        "CREATE TABLE padded AS SELECT line FROM raw "
-        f"WHERE regexp_matches({joined}, '\\x1f[{_SPACES}]|[{_SPACES}]\\x1f')"
+        f"CREATE TABLE padded AS SELECT line FROM raw WHERE regexp_matches({joined}, '\\x1f[{SPACES}]|[{SPACES}]\\x1f')"
     )
     first = one(database, "SELECT min(line) FROM padded")
     if first is None:
         return ""
     is_padded = "line IN (SELECT line FROM padded)"
     every = ", ".join(f"c{place}" for place in range(len(header.columns)))
-    database.execute(f"DELETE FROM raw WHERE {is_padded} AND trim(concat({every}), '{_SPACES}') = ''")
+    database.execute(f"DELETE FROM raw WHERE {is_padded} AND trim(concat({every}), '{SPACES}') = ''")
     for place in (
         header.places.values() if is_csv else ()
     ):  # `, "P"` is no quoted cell, and was not meant as P with quotes
-        quoted = f"{is_padded} AND regexp_matches(c{place}, '^[{_SPACES}]+\"')"
+        quoted = f"{is_padded} AND regexp_matches(c{place}, '^[{SPACES}]+\"')"
         database.execute(
             f"INSERT INTO faults SELECT line, {place}, 'has a space before its quotes' FROM raw WHERE {quoted}"
         )
         database.execute(f"UPDATE raw SET c{place} = '{UNREADABLE}' || c{place} WHERE {quoted}")
-    trimmed = {cell: f"trim({cell}, '{_SPACES}')" for cell in cells}
+    trimmed = {cell: f"trim({cell}, '{SPACES}')" for cell in cells}
     count = " + ".join(f"coalesce({cell} <> {text}, false)::INTEGER" for cell, text in trimmed.items())
     number = one(database, f"SELECT sum({count}) FROM raw WHERE {is_padded}")
     changes = ", ".join(f"{cell} = {text}" for cell, text in trimmed.items())
@@ -131,8 +134,8 @@ def _has_commas(database: duckdb.DuckDBPyConnection) -> bool:
     return bool(one(database, f"SELECT count(*) FROM cells WHERE {' OR '.join(conditions)}"))
 
 
-def _reject_duplicates(database: duckdb.DuckDBPyConnection) -> None:
-    """Reject a row that is there already, value for value; the first of them stays."""
+def _reject_duplicates(database: duckdb.DuckDBPyConnection, where: str) -> None:
+    """Reject a row that is there already, value for value; the first of them stays. `where` selects from `raw`."""
     values = ", ".join(VALUES)
     database.execute(
         "CREATE TEMP TABLE twice AS SELECT * FROM (SELECT line, "
@@ -140,23 +143,26 @@ def _reject_duplicates(database: duckdb.DuckDBPyConnection) -> None:
         "FROM good SEMI JOIN (SELECT digest FROM good GROUP BY digest HAVING count(*) > 1) USING (digest)) "
         "WHERE line > first"
     )
+    if where:
+        database.execute(f"DELETE FROM twice WHERE line NOT IN (SELECT line FROM raw {where})")
     database.execute("INSERT INTO bad SELECT line, NULL, '', NULL, 'is the same row as line ' || first FROM twice")
     database.execute("DELETE FROM good WHERE line IN (SELECT line FROM twice)")
     database.execute("DROP TABLE twice")
 
 
-def _invisible(name: str) -> str:
-    """An expression that is what is wrong with the characters of a cell, or NULL."""
-    character = f"regexp_extract({name}, '{_INVISIBLE}')"
+def _invisible(name: str, *, is_exact: bool) -> str:
+    """An expression that is what is wrong with the characters of a cell, or NULL. An exact cell may have any."""
+    character = f"regexp_extract({name}, '{INVISIBLE}')"
     return (
-        f"CASE WHEN NOT regexp_matches({name}, '{_INVISIBLE}') OR {name} IS NULL THEN NULL "
+        f"CASE {f'WHEN exact_{name} THEN NULL ' if is_exact else ''}"
+        f"WHEN NOT regexp_matches({name}, '{INVISIBLE}') OR {name} IS NULL THEN NULL "
         f"WHEN {character} = '{UNREADABLE}' THEN 'has a character that could not be read' "
         f"WHEN {character} IN (chr(10), chr(13)) THEN 'has a line break' "
         f"ELSE 'has the invisible character U+' || format('{{:04X}}', unicode({character})) END"
     )
 
 
-def _rule(name: str, sign: DecimalSign) -> str:
+def _rule(name: str, sign: DecimalSign, *, is_exact: bool) -> str:
     """An expression that is the rule a cell breaks, or NULL."""
     checks: list[tuple[str, str]] = []
     optional = name not in REQUIRED
@@ -174,12 +180,12 @@ def _rule(name: str, sign: DecimalSign) -> str:
             if name == "end_date":
                 checks.append(("try_cast(end_date AS DATE) < try_cast(start_date AS DATE)", "is before the start"))
         case _:
-            checks = _text(name, known)
+            checks = _text(name, known, is_exact=is_exact)
     whens = " ".join(f"WHEN {condition} THEN '{rule}'" for condition, rule in checks)
     return f"CASE {f'WHEN {name} IS NULL THEN NULL ' if optional else ''}{whens} END"
 
 
-def _text(name: str, known: Property) -> list[tuple[str, str]]:
+def _text(name: str, known: Property, *, is_exact: bool) -> list[tuple[str, str]]:
     checks = []
     if name in REQUIRED:
         checks.append((f"{name} IS NULL", "is missing"))
@@ -200,7 +206,8 @@ def _text(name: str, known: Property) -> list[tuple[str, str]]:
         rule = f"cannot be a {what}: only the characters {_checks.characters(known)} may be in one"
         checks.append((f"NOT regexp_full_match({name}, {pattern})", rule.replace("'", "''")))
     elif known.kind is Kind.ID or known.required:
-        checks.append(_other_space(name))
+        condition, rule = _other_space(name)
+        checks.append((f"NOT exact_{name} AND {condition}" if is_exact else condition, rule))
     return checks
 
 
@@ -261,7 +268,7 @@ def _number(name: str, sign: DecimalSign, known: Property) -> list[tuple[str, st
         checks.append((f"contains({name}, ',')", "has a comma, and the decimal sign is a point"))
     return [
         *checks,
-        (f"regexp_matches({number}, '[{_SPACES}]')", "is not a number: it has a space in it"),
+        (f"regexp_matches({number}, '[{SPACES}]')", "is not a number: it has a space in it"),
         (
             f"NOT regexp_full_match({number}, '{minus}[0-9]+(\\.[0-9]+)?')",
             "is not a number" + ("" if minus else ", or below 0"),
@@ -293,13 +300,13 @@ def _bounds(number: str, known: Property) -> Iterator[tuple[str, str]]:
 def _number_of(name: str, sign: DecimalSign) -> str:
     """A number with a decimal point."""
     if name == "vat_rate":  # 25 % is 25
-        name = f"CASE WHEN ends_with({name}, '%') THEN rtrim({name}[:-2], '{_SPACES}') ELSE {name} END"
+        name = f"CASE WHEN ends_with({name}, '%') THEN rtrim({name}[:-2], '{SPACES}') ELSE {name} END"
     return f"replace({name}, ',', '.')" if sign.comma else name
 
 
 def _other_space(name: str) -> tuple[str, str]:
     """The check for spaces that look like a plain one, which would make another id. Most ids are ASCII."""
-    condition = f"strlen({name}) > length({name}) AND regexp_matches({name}, '{_OTHER_SPACES}')"
+    condition = f"strlen({name}) > length({name}) AND regexp_matches({name}, '{OTHER_SPACES}')"
     return condition, "has a space that is not the plain one, such as a no-break space"
 
 

@@ -1,0 +1,190 @@
+"""`payex-billing export` and `drift`: what a ledger holds, and what others have changed in it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .._async.client import AsyncBilling
+from .._text import counted, printable
+from ..reconcile import Drift, DriftReport, Export, read_customers
+from ..reconcile import drift as find_drift
+from ..reconcile import export as export_table
+from ..reconcile._history import reading
+from ..reconcile._pool import PATIENCE
+from ._applying import notice, run, sentences
+from ._common import (
+    DONE,
+    INTERRUPTED,
+    PENDING,
+    ROWS_FAILED,
+    client_options,
+    journal_of,
+    journal_option,
+    json_option,
+    say_json,
+    table,
+)
+from ._outputs import check_outputs
+from ._progress import Show
+from ._show import SHOWN, plain_content, said
+
+_READING = (
+    click.option(
+        "--patience",
+        type=click.FloatRange(min=0),
+        default=PATIENCE,
+        show_default=True,
+        metavar="SECONDS",
+        help="Wait this long for a server that cannot be reached.",
+    ),
+    click.option(
+        "--concurrency", type=click.IntRange(1, 256), default=16, show_default=True, help="Customers at once."
+    ),
+    click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Requests a second at most."),
+)
+
+
+def reading_options(command: Any) -> Any:
+    """Add the options of commands that only read to a command."""
+    for option in reversed(_READING):
+        command = option(command)
+    return command
+
+
+@click.command(
+    epilog="\b\nExamples:\n  payex-billing export --to charges.parquet\n"
+    "  payex-billing export --customers customers.txt --to charges.xlsx\n"
+    "  payex-billing export --customers crm.csv --column kund --to charges.csv"
+)
+@click.option("--to", "target", required=True, type=click.Path(path_type=Path), help="A .parquet, .csv or .xlsx file.")
+@click.option(
+    "--customers",
+    "source",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Numbers of customers: a text file with one on each line, or a table. Default: those that the journal knows.",
+)
+@click.option("--column", default="customer_no", show_default=True, help="The column of the table with the numbers.")
+@reading_options
+@journal_option
+@client_options
+@json_option
+def export(
+    target: Path, source: Path | None, column: str, patience: float, concurrency: int, rate: float | None,
+    journal: Path | None, client: dict[str, Any], as_json: bool,
+) -> int:  # fmt: skip
+    """Write everything that the ledger holds for some customers to a table.
+
+    `apply` of that table has nothing to do. An interrupted export goes on where it stopped.
+    """
+    with sentences():
+        check_outputs({"--customers": source}, {"--to": target})
+        if source is not None:
+            numbers = read_customers(source, column)
+        else:
+            name, ledger = journal_of(journal, client)
+            with reading(name, ledger) as history:
+                numbers = sorted(history.customers())
+
+        async def work(stop: asyncio.Event, show: Show) -> Export:
+            async with AsyncBilling(max_rate=rate, **client) as billing:
+                return await export_table(
+                    billing, numbers, target, concurrency=concurrency, patience=patience, stop=stop, on_progress=show,
+                    on_notice=notice,
+                )  # fmt: skip
+
+        result: Export = run(work, can_stop=True)
+    if as_json:
+        say_json(
+            {
+                "customers": result.customers, "charges": result.charges, "missing": result.missing,
+                "failed": result.failed, "resumed": result.resumed, "interrupted": result.interrupted,
+            }
+        )  # fmt: skip
+    else:
+        _tell(result, target)
+    if result.interrupted:
+        click.echo("Interrupted. The same command goes on where it stopped.", err=True)
+        return INTERRUPTED
+    return ROWS_FAILED if result.failed else DONE
+
+
+def _tell(result: Export, target: Path) -> None:
+    if result.resumed:
+        click.echo(f"{counted(result.resumed, 'customer')} had been read before.")
+    for number, reason in list(result.failed.items())[:SHOWN]:
+        click.echo(printable(f"customer {number} could not be read: {reason}"), err=True)
+    if len(result.failed) > SHOWN:
+        click.echo(f"{len(result.failed) - SHOWN:,} more could not be read", err=True)
+    if result.missing:
+        shown = ", ".join(result.missing[:5]) + (" and more" if len(result.missing) > 5 else "")
+        click.echo(printable(f"{counted(len(result.missing), 'customer')} not in the ledger: {shown}"))
+    if not result.interrupted:
+        click.echo(f"{counted(result.charges, 'charge')} of {counted(result.customers, 'customer')} in {target}")
+
+
+@click.command(
+    epilog="\b\nExamples:\n  payex-billing drift\n  payex-billing drift --since 17 --json\n\n"
+    "Exit codes: 0 no drift, 1 error, 2 drift, 3 some customers could not be read."
+)
+@click.option("--since", type=int, metavar="RUN", help="Only what this run and later ones wrote.")
+@click.option("--customer", "customers", multiple=True, help="Only this customer; may be given again.")
+@reading_options
+@journal_option
+@client_options
+@json_option
+def drift(
+    since: int | None, customers: tuple[str, ...], patience: float, concurrency: int, rate: float | None,
+    journal: Path | None, client: dict[str, Any], as_json: bool,
+) -> int:  # fmt: skip
+    """Show what others have changed since the runs of apply, retry and undo."""
+    with sentences():
+        name, _ = journal_of(journal, client)
+
+        async def work(stop: asyncio.Event, show: Show) -> DriftReport:
+            async with AsyncBilling(max_rate=rate, **client) as billing:
+                return await find_drift(
+                    billing, since=since, customers=customers, journal=name, concurrency=concurrency,
+                    patience=patience, on_progress=show, on_notice=notice,
+                )  # fmt: skip
+
+        report: DriftReport = run(work, can_stop=False)
+    if as_json:
+        say_json(
+            {
+                "customers": report.customers, "charges": report.charges, "failed": report.failed,
+                "drift": [_plain(each) for each in report.found],
+            }
+        )  # fmt: skip
+    else:
+        for number, reason in list(report.failed.items())[:SHOWN]:
+            click.echo(printable(f"customer {number} could not be read: {reason}"), err=True)
+        if report.found:
+            headers = ["customer", "subscription", "charge", "what", "run", "left by the run", "now"]
+            table(headers, [_row(each) for each in report.found], right=frozenset({"run"}))
+        compared = f"{counted(report.charges, 'charge')} of {counted(report.customers, 'customer')}"
+        click.echo(f"{compared} compared: {len(report.found) or 'no'} drift")
+    return PENDING if report.found else ROWS_FAILED if report.failed else DONE
+
+
+def _plain(each: Drift) -> dict[str, Any]:
+    return {
+        "kind": each.kind,
+        "customer_no": each.customer_no,
+        "subscription_no": each.subscription_no,
+        "charge_id": each.charge_id,
+        "run": each.run,
+        "left": plain_content(each.left),
+        "now": plain_content(each.now),
+        "fields": list(each.fields),
+    }
+
+
+def _row(each: Drift) -> list[str]:
+    names = list(each.fields) or ["product_code", "quantity", "unit_price", "start_date", "end_date"]
+    run_number = "" if each.run is None else str(each.run)
+    what = [each.customer_no, each.subscription_no or "", each.charge_id, each.kind, run_number]
+    return [*what, said(each.left, names), said(each.now, names)]

@@ -1,0 +1,119 @@
+"""Tables of what a journal holds: Parquet, CSV or JSON Lines."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from ..errors import InvalidArgument
+from ..models import CONTENT
+from ._database import Database
+from ._history import History
+from ._private import make_private, open_private
+from ._records import Intent
+
+# The columns of a write, with their types in a Parquet file. Money is text, so that no digit is lost.
+_COLUMNS: Final = {
+    "write": "BIGINT",
+    "run": "BIGINT",
+    "customer_no": "VARCHAR",
+    "subscription_no": "VARCHAR",
+    "charge_id": "VARCHAR",
+    "kind": "VARCHAR",
+    "line": "BIGINT",
+    **{f"{side}_{name}": "VARCHAR" for side in ("before", "after") for name in CONTENT},
+    "noted_at": "TIMESTAMPTZ",
+    "result": "VARCHAR",
+    "status": "INTEGER",
+    "instance": "VARCHAR",
+}
+
+
+def export_writes(history: History, target: Path, run: int | None = None) -> int:
+    """Write the writes of a journal to a file: `.parquet`, `.csv` or `.jsonl`.
+
+    Args:
+        history: the journal.
+        target: the file; overwritten.
+        run: only the writes of this run.
+
+    Returns:
+        How many writes there are.
+
+    Raises:
+        InvalidArgument: the name of the file has another ending.
+    """
+    writes = history.writes() if run is None else history.of_run(run)
+    match target.suffix.lower():
+        case ".jsonl":
+            return _json_lines(writes, target)
+        case ".csv":
+            return _csv(writes, target)
+        case ".parquet":
+            with TemporaryDirectory() as folder:
+                lines = Path(folder) / "writes.jsonl"
+                count = _json_lines(writes, lines)
+                make_private(target)
+                database = Database()
+                try:
+                    database.connection.execute(
+                        f"COPY (SELECT * FROM read_json({_quoted(lines)}, columns = {_COLUMNS!r}, "
+                        f"format = 'newline_delimited')) TO {_quoted(target)} (FORMAT parquet)"
+                    )
+                finally:
+                    database.close()
+                return count
+        case _:
+            raise InvalidArgument("to", "is the name of a .parquet, .csv or .jsonl file")
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _json_lines(writes: Iterable[Intent], target: Path) -> int:
+    count = 0
+    with open_private(target) as file:
+        for intent in writes:
+            file.write(json.dumps(_row(intent), ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def _csv(writes: Iterable[Intent], target: Path) -> int:
+    count = 0
+    with open_private(target, newline="") as file:
+        writer = csv.DictWriter(file, _COLUMNS)
+        writer.writeheader()
+        for intent in writes:
+            writer.writerow(_row(intent))
+            count += 1
+    return count
+
+
+def _row(intent: Intent) -> dict[str, Any]:
+    step = intent.step
+    row: dict[str, Any] = {
+        "write": intent.id,
+        "run": intent.run,
+        "customer_no": step.customer_no,
+        "subscription_no": step.subscription_no,
+        "charge_id": intent.charge_id or step.charge_id,
+        "kind": step.kind.value,
+        "line": step.line,
+    }
+    for side, content in (("before", step.before), ("after", intent.after or step.charge)):
+        for name in CONTENT:
+            value = getattr(content, name, None)
+            row[f"{side}_{name}"] = None if value is None else str(value)
+    return row | {
+        "noted_at": datetime.fromtimestamp(intent.noted, UTC).isoformat(),
+        "result": None if intent.result is None else intent.result.value,
+        "status": intent.status,
+        "instance": intent.instance,
+    }
