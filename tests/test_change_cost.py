@@ -26,7 +26,7 @@ CONTRACT = ROOT / "openapi.yaml"
 def test_without_a_correction_the_contract_stays_as_it_is() -> None:
     text = Contract(CONTRACT).text()
     assert yaml.safe_load(text) == yaml.safe_load(CONTRACT.read_text(encoding="utf-8"))
-    assert "multipleOf: 0.000001" in text
+    assert "minimum: -9999999.999999" in text
     assert contract_faults(text) == []
 
 
