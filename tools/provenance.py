@@ -55,7 +55,7 @@ class Part:
 
 
 def parts(contract: dict[str, Any]) -> Iterator[Part]:
-    """Every server, operation, parameter, request body, status, header, property and problem type."""
+    """Every server, operation, parameter, request body, status, header, property, problem type and rule."""
     for server in contract.get("servers", []):
         yield Part("server", server["url"], server)
         for name, variable in server.get("x-variables", {}).items():
@@ -74,6 +74,8 @@ def parts(contract: dict[str, Any]) -> Iterator[Part]:
             yield Part("property", f"{name}.{key}", value, decimals(contract, value, name))
     for code, problem_type in contract["x-problem-types"].items():
         yield Part("problem type", code, problem_type)
+    for name, rule in contract.get("x-rules", {}).items():
+        yield Part("rule", name, rule)
 
 
 def _operation_parts(
@@ -152,8 +154,9 @@ def _table(chosen: list[Part]) -> list[str]:
     rows: dict[tuple[str, str, str], list[str]] = {}
     for part in chosen:
         mark = part.node["x-provenance"]
-        digits = "" if part.decimals is None else f" ({part.decimals} decimals)"
-        rows.setdefault((part.kind, mark["source"], mark.get("reason", "")), []).append(f"`{part.name}`{digits}")
+        more = "" if part.decimals is None else f" ({part.decimals} decimals)"
+        more = f": {part.node['description']}" if part.kind == "rule" else more
+        rows.setdefault((part.kind, mark["source"], mark.get("reason", "")), []).append(f"`{part.name}`{more}")
     lines = ["| what | source | which | reason |", "| --- | --- | --- | --- |"]
     for (kind, source, reason), names in rows.items():
         lines.append(f"| {kind} | `{source}` | {_joined(kind, names)} | {_cell(reason)} |")
