@@ -149,6 +149,15 @@ def _is_annotation(keyword: str) -> bool:
 
 JUDGE = Judge(DOCUMENT)
 resolve = CONTRACT.resolve
+_SENT = CONTRACT.creations["charge"]["properties"] | CONTRACT.change["properties"]
+# What a server may show of a charge although the client did not give it: see x-rules, values-not-given.
+FILLED = {
+    name
+    for name, node in _SENT.items()
+    if name in CONTRACT.resources["charge"]["properties"]
+    and name not in CONTRACT.creations["charge"].get("required", ())
+    and not any(resolve(branch).get("format") == "date" for branch in resolve(node).get("anyOf", [node]))
+}
 
 
 def errors_of(schema: Mapping[str, Any], value: Any) -> list[str]:

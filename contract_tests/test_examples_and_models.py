@@ -30,8 +30,8 @@ def examples() -> Iterator[tuple[str, str, Any]]:
     components = DOCUMENT["components"]
     for where in ("requestBodies", "responses"):
         for name, node in components[where].items():
-            for content in node.get("content", {}).values():
-                for key, example in content["examples"].items():
+            for media_type, content in node.get("content", {}).items():
+                for key, example in content["examples"].items() if "json" in media_type else ():
                     yield f"{name}.{key}", schema_name(content), resolve(example)["value"]
 
 
