@@ -75,7 +75,7 @@ JSON = {"Content-Type": "application/json"}
         ("POST", CHARGES.replace("recurring-products", "charges"), '{"productCode": "P01"}', "no such path"),
         ("PUT", f"{CHARGES}/5f0c", '{"productCode": "P01"}', "the method is not allowed"),
         ("POST", CHARGES, '{"productCode": "P01", "price": 1}', "undeclared property price"),
-        ("POST", CHARGES, '{"productCode": "P01", "unitPrice": 499.1000000001}', "is not a multiple of"),
+        ("POST", CHARGES, '{"productCode": "P01", "unitPrice": 499.1000000001}', "has more than 6 decimals"),
         ("POST", CHARGES, '{"quantity": 1}', "'productCode' is a required property"),
         ("POST", CHARGES, '{"productCode": "P01", "startDate": "2026-02-30"}', "is not a 'date'"),
         ("GET", f"{CHARGES}?page=1", "", "undeclared query parameter page"),
