@@ -120,7 +120,7 @@ class Bodies:
                 yield from self._texts(node)
             case "integer" | "number":
                 low, high = node.get("minimum"), node.get("maximum")
-                step = Decimal(str(node.get("multipleOf", 1)))
+                step = exact(dict(node)).get("multipleOf", 1)
                 yield from (1, 0, 10, 100, *(value for value in (low, high, step) if value is not None))
             case "boolean":
                 yield from (False, True)

@@ -193,6 +193,12 @@ class Contract:
         return next((each[PROBLEM]["schema"] for each in content if PROBLEM in each), {})
 
     @cached_property
+    def ingress_statuses(self) -> set[int]:
+        """The statuses that the contract also has as a page, because an ingress may send them."""
+        shown = [each for operation in self.operations.values() for each in operation.responses.items()]
+        return {status for status, response in shown if {PROBLEM, "text/html"} <= set(response.get("content", {}))}
+
+    @cached_property
     def problem_names(self) -> dict[str, str]:
         """The JSON names of a problem's properties by role. The role `type` may have the JSON name `Type`."""
         usual = ("type", "title", "status", "detail", "instance", "problems")

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from .curl import curl
 from .description import load
-from .routes import Match, Operation, plain
+from .routes import PROBLEM, Match, Operation, plain
 
 CONTRACT = load()
 DOCUMENT: Any = CONTRACT.document
@@ -128,14 +128,29 @@ class Exchange:
         return self.json if isinstance(self.json, dict) else {}
 
     @property
+    def spelled(self) -> Any:
+        """The body, with the keys of a problem as the contract spells them: a server may spell them in any case."""
+        if self.media_type != PROBLEM or not isinstance(self.json, dict):
+            return self.json
+        names = {name.lower(): name for name in CONTRACT.problem_names.values() if name not in self.json}
+        return {names.get(name.lower(), name): value for name, value in self.json.items()}
+
+    @property
     def problem(self) -> dict[str, Any]:
         """The properties of a problem by role. The role is `type` also if the JSON name is `Type`."""
-        names = CONTRACT.problem_names
-        return {role: self.object[name] for role, name in names.items() if name in self.object} if self.is_json else {}
+        names, shown = CONTRACT.problem_names, self.spelled if self.is_json else {}
+        return {role: shown[name] for role, name in names.items() if name in shown} if isinstance(shown, dict) else {}
+
+    @property
+    def is_from_ingress(self) -> bool:
+        """Whether an ingress may have sent the response: no body, or a page, with a status that the contract allows."""
+        return self.status in CONTRACT.ingress_statuses and (not self.body or self.media_type == "text/html")
 
     @property
     def code(self) -> str:
-        """The last segment of the problem type."""
+        """The last segment of the problem type. For a response of an ingress, the problem type of its status."""
+        if self.is_from_ingress:
+            return next((each.code for each in CONTRACT.problem_types.values() if each.status == self.status), "")
         return str(self.problem.get("type", "")).rstrip("/").rpartition("/")[2]
 
     @property
@@ -168,7 +183,9 @@ class Exchange:
 def parameter_of(path: str) -> str:
     """Return the parameter, as `plain` returns it, that a path such as `body.unitPrice` or `$.unitPrice` names."""
     names = [name for name in re.split(r"[./\[\]]", path) if name not in {"", "$", "#"}]
-    return plain(names[1] if len(names) > 1 and names[0] in {"body", "path"} else names[0] if names else path)
+    return plain(
+        names[1] if len(names) > 1 and names[0].lower() in {"body", "path", "query"} else names[0] if names else path
+    )
 
 
 def items_of(exchange: Exchange) -> list[dict[str, Any]]:

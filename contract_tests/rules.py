@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from .exchange import CONTRACT, Exchange, fail, items_of, link_of, parse_strictly
-from .schemas import errors_of, resolve
+from .schemas import FILLED, errors_of, resolve
 
 SELF = CONTRACT.self_link
 PROBLEM_TYPES = CONTRACT.problem_types
@@ -41,7 +41,7 @@ def strict_json(exchange: Exchange) -> None:
         if exchange.body:
             fail(f"the answer {exchange.status} to {exchange.method} has a body")
         return
-    if not exchange.media_type:
+    if exchange.body and not exchange.media_type:
         fail("the answer has a body, but no Content-Type")
     if exchange.is_json:
         charset = exchange.headers["content-type"].lower().partition("charset=")[2].strip('" ')
@@ -65,11 +65,11 @@ def documented(exchange: Exchange) -> None:
         if resolve(header).get("required") and name.lower() not in exchange.headers:
             fail(f"a {exchange.status} has no {name}")
     content = response.get("content", {})
-    if not content:
+    if not content or exchange.is_from_ingress:
         return
     if exchange.media_type not in content:
         fail(f"a {exchange.status} is {exchange.media_type or 'of no media type'}, not {' or '.join(content)}")
-    errors = errors_of(content[exchange.media_type]["schema"], exchange.json)
+    errors = errors_of(content[exchange.media_type]["schema"], exchange.spelled)
     if errors:
         fail(f"the body breaks its schema: {errors[0]}")
 
@@ -79,13 +79,13 @@ _seen_instances: OrderedDict[str, Exchange] = OrderedDict()
 
 def problem_tells_the_truth(exchange: Exchange) -> None:
     """An error is a problem whose type and status are in the contract, with an instance id that no other error has."""
-    if exchange.status < 400 or exchange.method == "HEAD":
+    if exchange.status < 400 or exchange.method == "HEAD" or exchange.is_from_ingress:
         return
     if exchange.media_type != "application/problem+json":
         fail(f"a {exchange.status} is not application/problem+json but {exchange.media_type or 'nothing'}")
     if not isinstance(exchange.json, dict):
         fail("a problem is not an object")
-    if errors := errors_of(CONTRACT.problem_schema, exchange.json):
+    if errors := errors_of(CONTRACT.problem_schema, exchange.spelled):
         fail(f"the problem breaks its schema: {errors[0]}")
     problem = exchange.problem
     if problem.get("status") != exchange.status:
@@ -107,7 +107,7 @@ def problem_tells_the_truth(exchange: Exchange) -> None:
         fail("the instance is that of an earlier problem")
     while len(_seen_instances) > 10_000:
         _seen_instances.popitem(last=False)
-    if known.code == "validation":
+    if known.code == "validation" and (problem.get("problems") or _is_json_object(exchange.sent)):
         _names_parameters(problem.get("problems"))
 
 
@@ -134,7 +134,7 @@ def headers_mean_what_they_say(exchange: Exchange) -> None:
         # An absolute URL of the host that was asked shows nothing new.
         if INTERNALS.search(value.replace(exchange.url, "") if exchange.url else value):
             fail(f"{name} shows how the server is made")
-    if "location" in headers and not _locates_the_creation(exchange):
+    if "location" in headers and not (is_slash_redirect(exchange) or _locates_the_creation(exchange)):
         fail(f"Location is not the resource's {SELF}")
 
 
@@ -166,8 +166,8 @@ def links_are_the_resources_own(exchange: Exchange) -> None:
     body, here, (role, kind) = exchange.object, exchange.path, exchange.role
     if role == "list":
         link = link_of(exchange, "self")
-        if exchange.defined and exchange.defined.takes_query and isinstance(link, str):
-            link = link.partition("?")[0]  # a list with pages may name the current page
+        if isinstance(link, str):
+            link = link.partition("?")[0]  # the link of a page may have the query of the page
         declared = CONTRACT.list_links[exchange.operation or ""].get("self")
         if declared and not same_path(link, here):
             fail(f"{'.'.join(declared)} is not the list's own URI")
@@ -183,7 +183,8 @@ def links_are_the_resources_own(exchange: Exchange) -> None:
 def what_was_sent_is_what_is_held(exchange: Exchange) -> None:
     """The response to a write has every value that was sent, with all digits.
 
-    The contract does not say whether a server holds properties that the contract does not have.
+    In place of a value that was cleared, a server may show the value that holds now. Only properties of the contract
+    are compared here; a probe tries those that the contract does not have.
     """
     role, kind = exchange.role
     if not exchange.succeeded or role not in {"create", "update"} or not exchange.sent or exchange.has_no_body:
@@ -195,7 +196,7 @@ def what_was_sent_is_what_is_held(exchange: Exchange) -> None:
     for name, value in wanted.items() if isinstance(wanted, dict) else ():
         if name in CONTRACT.server_set[kind] or name not in CONTRACT.resources[kind]["properties"]:
             continue
-        if value is None and held.get(name) is not None:
+        if value is None and held.get(name) is not None and name not in FILLED:
             fail(f"{name} was cleared, but is still there")
         elif value is not None and not _same(held.get(name), value):
             fail(f"{name} was sent, but another value is held")
@@ -224,6 +225,8 @@ def _types_of(exchange: Exchange) -> set[str]:
 def _statuses_without_operation(exchange: Exchange) -> set[int]:
     """Return the statuses of a request for which the contract has no operation."""
     validation = PROBLEM_TYPES["validation"].status
+    if is_slash_redirect(exchange):
+        return ANYWHERE | {exchange.status}
     if not exchange.known_route:
         # RFC 9110, section 15.6.2: a server answers 501 to a method that it does not know, whatever the path is.
         return ANYWHERE | {404, validation} | ({405, 501, 200, 204} if exchange.method not in USUAL_METHODS else {405})
@@ -237,6 +240,13 @@ def _statuses_without_operation(exchange: Exchange) -> set[int]:
         return ANYWHERE | {405, 501, validation, 404}
     # A resource that does not exist is a reason for a refusal, too, and the contract has no order of refusals.
     return ANYWHERE | {405, validation, 404}
+
+
+def is_slash_redirect(exchange: Exchange) -> bool:
+    """Return whether a path with a slash at its end is redirected to the path without it."""
+    location = urlsplit(exchange.headers.get("location", "")).path
+    is_redirect = exchange.status in {301, 307, 308} and exchange.path.endswith("/")
+    return is_redirect and same_path(location, exchange.path.rstrip("/"))
 
 
 def _locates_the_creation(exchange: Exchange) -> bool:
@@ -253,6 +263,14 @@ def _locates_the_creation(exchange: Exchange) -> bool:
 
 def _usable_wait(exchange: Exchange) -> bool:
     return exchange.wait is not None and exchange.wait <= 86_400
+
+
+def _is_json_object(sent: bytes) -> bool:
+    """Return whether a request has no body, or one with parameters: a body that is no object has none to name."""
+    try:
+        return not sent or isinstance(parse_strictly(sent), dict)
+    except AssertionError:
+        return False
 
 
 def _names_parameters(problems: object) -> None:
@@ -299,7 +317,7 @@ def _check_resource(resource: Mapping[str, Any], kind: str, uri: str) -> None:
         if rel.startswith("add-") and (operation.get("method") != "POST" or not _adds_to(rel, href, kind)):
             fail(f"the operation {rel} does not add what it says")
     key = resource.get(CONTRACT.keys[kind])
-    if kind == "charge" and key is not None and own is not None and own.rpartition("/")[2] != quote(str(key), safe=""):
+    if kind == "charge" and key is not None and own is not None and unquote(own.rpartition("/")[2]) != str(key):
         fail(f"{CONTRACT.keys[kind]} is not the last segment of {SELF}")
 
 

@@ -38,12 +38,29 @@ FORMATS = {
 OTHER_TYPES: list[Any] = [None, True, 1, Decimal("1.5"), "text", "1", [], ["x"], {}, {"a": 1}]
 
 
-def exact(node: Any) -> Any:
-    """Return a copy of a schema whose numbers are exact decimals."""
-    if isinstance(node, dict):
-        return {key: exact(each) for key, each in node.items()}
+def with_steps(node: Any) -> Any:
+    """Return a copy of a schema with the step of each `x-decimals`: libraries know only `multipleOf`."""
     if isinstance(node, list):
-        return [exact(each) for each in node]
+        return [with_steps(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    found = {key: with_steps(each) for key, each in node.items()}
+    if isinstance(found.get("x-decimals"), int):
+        step = {"multipleOf": float(f"1e-{found['x-decimals']}")}
+        found |= {"allOf": [*found.get("allOf", ()), step]} if "multipleOf" in found else step
+    return found
+
+
+def exact(node: Any) -> Any:
+    """Return a copy of a schema whose numbers are exact decimals, with a step for each `x-decimals`."""
+    return _with_decimals(with_steps(node))
+
+
+def _with_decimals(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _with_decimals(each) for key, each in node.items()}
+    if isinstance(node, list):
+        return [_with_decimals(each) for each in node]
     return Decimal(repr(node)) if isinstance(node, float) else node
 
 
@@ -132,6 +149,15 @@ def _is_annotation(keyword: str) -> bool:
 
 JUDGE = Judge(DOCUMENT)
 resolve = CONTRACT.resolve
+_SENT = CONTRACT.creations["charge"]["properties"] | CONTRACT.change["properties"]
+# What a server may show of a charge although the client did not give it: see x-rules, values-not-given.
+FILLED = {
+    name
+    for name, node in _SENT.items()
+    if name in CONTRACT.resources["charge"]["properties"]
+    and name not in CONTRACT.creations["charge"].get("required", ())
+    and not any(resolve(branch).get("format") == "date" for branch in resolve(node).get("anyOf", [node]))
+}
 
 
 def errors_of(schema: Mapping[str, Any], value: Any) -> list[str]:

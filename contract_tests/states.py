@@ -23,7 +23,7 @@ from .api import (
 )
 from .bodies import BODIES
 from .exchange import CONTRACT, render
-from .schemas import JUDGE
+from .schemas import FILLED, JUDGE
 from .transports import InProcess
 
 CLIENT_SET = {kind: set(CONTRACT.creations[kind]["properties"]) for kind in CONTRACT.creations}
@@ -35,6 +35,27 @@ Tree = dict[str, list[dict[str, Any]]]
 def held(charge: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of a charge that a client may set. A value that is null counts as absent."""
     return {name: value for name, value in charge.items() if name in CLIENT_SET["charge"] and value is not None}
+
+
+def as_sent(api: Api, charge: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `held` returns, without the values that a server may show because `values` does not have them.
+
+    The server shows the same values of every charge of the product that was created with its product code only.
+    """
+    found = held(charge)
+    shown = {name for name in found if name in FILLED and values.get(name) is None}
+    usual = shown_of(api, found) if shown else {}
+    return {name: value for name, value in found.items() if name not in shown or value != usual.get(name)}
+
+
+def shown_of(api: Api, charge: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a server shows of a charge of which only the product code was given, for the product of a charge."""
+    name = wire("product_code")
+    code = charge.get(name)
+    if code not in api.bare:
+        made = held(api.charge(api.customer(), wire={} if code is None else {name: code}))
+        api.bare[code] = {name: value for name, value in made.items() if name in FILLED}
+    return api.bare[code]
 
 
 def stable(kind: str, resource: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from .api import (
 from .bodies import BODIES
 from .exchange import CONTRACT, DOCUMENT
 from .faults import plant
-from .schemas import takes_parameter
+from .schemas import takes_parameter, with_steps
 from .transports import InProcess
 
 ROOT = Path(__file__).parent.parent
@@ -82,9 +82,10 @@ def make_app(*, seeded: bool = False) -> MockApp:
 
 
 def document_of(ledger: str) -> dict[str, Any]:
-    """Return a copy of the contract with a fixed ledger number.
+    """Return a copy of the contract for Schemathesis: a fixed ledger number, and `multipleOf` for each `x-decimals`.
 
     With random ledger numbers, nearly every generated request would get a 401, because the token is for another ledger.
+    Schemathesis does not know `x-decimals`, and would generate prices with too many decimals.
     """
     document = copy.deepcopy(DOCUMENT)
     nodes = list(document["components"].get("parameters", {}).values())
@@ -93,6 +94,7 @@ def document_of(ledger: str) -> dict[str, Any]:
     for node in nodes:
         if node.get("name") == CONTRACT.ledger_parameter:
             node["schema"] = {**CONTRACT.resolve(node["schema"]), "enum": [ledger]}
+    document["components"]["schemas"] = with_steps(document["components"]["schemas"])
     return document  # type: ignore[no-any-return]
 
 

@@ -33,6 +33,29 @@ def test_a_decimal_quantity() -> None:
     assert not judge.takes(charge, bodies.new_charge(quantity=Decimal("2.1255")))
 
 
+DIGITS: list[dict[str, Any]] = [
+    {"multipleOf": 0.01},
+    {"x-decimals": 2},
+    {"x-decimals": 6, "multipleOf": 0.01},
+    {"x-decimals": 2, "multipleOf": 0.000001},
+]
+
+
+@pytest.mark.parametrize("digits", DIGITS, ids=str)
+def test_two_decimals_mean_the_same_in_both_keywords(digits: dict[str, Any]) -> None:
+    def change(document: Any) -> None:
+        price = document["components"]["schemas"]["UnitPrice"]
+        del price["x-decimals"]
+        price.update(digits)
+
+    contract, bodies, judge = corrected(change)
+    every_body_is_valid(contract, bodies, judge)
+    price = {"$ref": "#/components/schemas/UnitPrice"}
+    amounts = [Decimal(cents) / 100 for cents in range(100_001)]
+    assert [amount for amount in amounts if not judge.takes(price, amount)] == []
+    assert not judge.takes(price, Decimal("1.001"))
+
+
 @pytest.mark.parametrize(
     "schema",
     [

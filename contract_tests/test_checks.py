@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +11,10 @@ import pytest
 from payex_billing_mock import Store
 from schemathesis import Case, Response
 
-from contract_tests import checks
-from contract_tests.api import CHARGE_ID, CUSTOMER_NO, new_charge, wire
-from contract_tests.exchange import CONTRACT
-from contract_tests.faults._planting import Answer, Fault, MockWithFault, Next, Request, with_body, with_header
+from contract_tests import checks, rules
+from contract_tests.api import CHARGE_ID, CUSTOMER_NO, Api, NotTried, charge_path, charges_path, new_charge, wire
+from contract_tests.exchange import CONTRACT, Broken, Exchange, parameter_of
+from contract_tests.faults._planting import Answer, Fault, MockWithFault, Next, Request, refusal, with_body, with_header
 from contract_tests.support import BASE_PATH, LEDGER, TOKEN, bearer, load_schema, seed
 
 CUSTOMER = "15615616"
@@ -129,6 +129,66 @@ def test_an_honest_answer_is_not(check: Any, operation: dict[str, Any]) -> None:
     check(CONTEXT, response, case)
 
 
+def pascal(answer: Answer) -> Answer:
+    """Begin the keys of a body with a capital letter."""
+    return text(json.dumps({name.capitalize(): value for name, value in json.loads(answer.body).items()}))(answer)
+
+
+def page(status: int, content: str) -> Change:
+    """Replace a response by that of an ingress: a page, or no body if `content` is empty."""
+    kind = "text/html" if content else None
+    return lambda answer: replace(header("Content-Type", kind)(text(content)(answer)), status=status)
+
+
+CHARGES = f"{BASE_PATH}/{LEDGER}/" + "/".join(charges_path(CUSTOMER))
+ALLOWED: list[tuple[str, dict[str, Any], Change]] = [
+    ("a problem in PascalCase", GET_NOBODY, pascal),
+    ("a validation problem in PascalCase", BAD, pascal),
+    ("403 as a page", GET_CUSTOMER, page(403, "<html>")),
+    ("413 as a page", ADD, page(413, "<html>")),
+    ("503 as a page", GET_CUSTOMER, page(503, "<html>")),
+    ("503 without a body", GET_CUSTOMER, page(503, "")),
+    ("a page of a list", LIST, body(navigation={"@id": f"{CHARGES}?p=2"})),
+    ("an id that is encoded no more than needed", ADD, body(**{
+        CHARGE_ID: "a=b", "@id": f"{CHARGES}/a=b",
+    })),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("check", checks.ALL, ids=lambda check: check.__name__)
+@pytest.mark.parametrize(("operation", "change"), [pytest.param(*each[1:], id=each[0]) for each in ALLOWED])
+def test_an_allowed_answer_is_not(check: Any, operation: dict[str, Any], change: Change) -> None:
+    case, response = call(change=change, **operation)
+    check(CONTEXT, response, case)
+
+
+@pytest.mark.parametrize(("status", "content"), [(404, "<html>"), (500, "<html>"), (404, "")])
+def test_only_an_ingress_may_answer_without_a_problem(status: int, content: str) -> None:
+    case, response = call(change=page(status, content), **GET_NOBODY)
+    with pytest.raises(AssertionError):
+        checks.problem_tells_the_truth(CONTEXT, response, case)
+
+
+@pytest.mark.parametrize(
+    ("path", "location", "is_redirect"),
+    [("/a/", "/a", True), ("/a/", "https://b.example/a", True), ("/a/", "/b", False), ("/a", "/a/", False)],
+)
+def test_only_the_redirect_to_the_path_without_its_slash_is_one(path: str, location: str, is_redirect: bool) -> None:
+    exchange = Exchange("GET", path, {}, b"", 308, {"location": location}, b"")
+    assert rules.is_slash_redirect(exchange) is is_redirect
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "quantity", "Quantity", "/quantity", "$.quantity", "#/quantity", "body.quantity", "/body/quantity",
+        "Body.Quantity", "$.body.quantity", "body[quantity]",
+    ],
+)  # fmt: skip
+def test_each_form_of_a_path_names_the_parameter(path: str) -> None:
+    assert parameter_of(path) == "quantity"
+
+
 @pytest.mark.parametrize(("status", "name"), [(401, "WWW-Authenticate"), (405, "Allow"), (429, "Retry-After")])
 def test_a_refusal_must_have_its_header(status: int, name: str) -> None:
     def change(answer: Answer) -> Answer:
@@ -137,3 +197,31 @@ def test_a_refusal_must_have_its_header(status: int, name: str) -> None:
     case, response = call(change=change, **GET_CUSTOMER)
     with pytest.raises(AssertionError, match=f"a {status} "):
         checks.headers_mean_what_they_say(CONTEXT, response, case)
+
+
+class Scripted:
+    """A transport that returns prepared responses."""
+
+    origin = "http://testserver"
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+
+    def __call__(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
+        answer = self.answers.pop(0)
+        return answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.body
+
+    def close(self) -> None: ...
+
+
+def test_a_ledger_is_configured_for_a_deletion_or_it_is_not() -> None:
+    route = charge_path((CUSTOMER,), {CHARGE_ID: "1"})
+    api = Api(Scripted(refusal("not-implemented"), Answer(204, {}, b"")), BASE_PATH, LEDGER, TOKEN)
+    refused = api.delete(*route)
+    with pytest.raises(NotTried, match="not configured"):
+        api.succeeds(refused)
+    assert not api.can_delete(*route)
+    with pytest.raises(Broken, match="501 before"):
+        api.succeeds(api.send("DELETE", *route))

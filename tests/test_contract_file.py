@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from payex_billing import Charge, InvalidArgument
 from payex_billing._values import checks as _checks
@@ -102,7 +104,8 @@ def test_every_error_is_a_problem(path: str, method: str, operation: dict[str, A
     for status, response in operation["responses"].items():
         content = provenance.resolve(CONTRACT, response).get("content", {})
         if int(status) >= 400:
-            assert list(content) == ["application/problem+json"], status
+            pages = ["text/html"] if status in {"403", "413", "429", "503"} else []
+            assert list(content) == ["application/problem+json", *pages], status
             assert content["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
 
 
@@ -193,6 +196,30 @@ def test_the_wrapper_has_the_contracts_decimals(name: str, decimals: int) -> Non
     Charge(product_code="P", **{name: Decimal(10) ** -decimals})
     with pytest.raises(InvalidArgument, match=f"at most {decimals} decimals"):
         Charge(product_code="P", **{name: Decimal(10) ** -(decimals + 1)})
+
+
+def test_a_validator_that_counts_in_floats_refuses_no_price_of_two_decimals_up_to_1000() -> None:
+    price = Draft202012Validator(SCHEMAS["UnitPrice"])
+    amounts = [json.loads(f"{cents // 100}.{cents % 100:02}") for cents in range(100_001)]
+    assert len(set(amounts)) == 100_001
+    assert [amount for amount in amounts if not price.is_valid(amount)] == []
+
+
+def test_a_validator_that_counts_in_floats_refuses_no_percent_of_two_decimals() -> None:
+    percent = Draft202012Validator(SCHEMAS["VatRate"])
+    rates = [json.loads(f"{rate // 100}.{rate % 100:02}") for rate in range(10_001)]
+    assert [rate for rate in rates if not percent.is_valid(rate)] == []
+
+
+def test_no_limit_of_the_contract_needs_a_division_of_floats() -> None:
+    assert [path for path, node in walk(CONTRACT) if isinstance(node, dict) and "multipleOf" in node] == []
+
+
+@pytest.mark.parametrize(("name", "decimals"), [("unitPrice", 6), ("vatRate", 2)])
+@pytest.mark.parametrize("schema", ["NewRecurringProduct", "RecurringProductChange", "RecurringProduct"])
+def test_the_provenance_page_shows_how_many_decimals_a_property_has(schema: str, name: str, decimals: int) -> None:
+    page = (ROOT / "docs/provenance.md").read_text(encoding="utf-8")
+    assert f"`{schema}.{name}` ({decimals} decimals)" in page
 
 
 @pytest.mark.parametrize("new", [False, True])

@@ -305,11 +305,43 @@ def test_ensure_raises_if_the_server_rejects_a_customer_that_does_not_exist(
     assert result == "ValidationFailed"
 
 
+TWO_DECIMALS: list[dict[str, Any]] = [
+    {"x-decimals": 2}, {"multipleOf": 0.01}, {"x-decimals": 2, "multipleOf": 0.000001},
+    {"x-decimals": 6, "multipleOf": 0.01},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("digits", TWO_DECIMALS, ids=str)
+def test_both_keywords_for_decimals_give_the_same_table(contract: dict[str, Any], digits: dict[str, Any]) -> None:
+    price = contract["components"]["schemas"]["UnitPrice"]
+    price["x-decimals"] = 2
+    expected = contract_table.render(contract)
+    assert "decimals=2" in expected
+    del price["x-decimals"]
+    price.update(digits)
+    assert contract_table.render(contract) == expected
+
+
+@pytest.mark.parametrize("digits", [{"x-decimals": 0}, {"multipleOf": 1}], ids=str)
+def test_a_price_without_decimals_is_refused_before_it_is_sent(
+    run: Program, contract: dict[str, Any], digits: dict[str, Any]
+) -> None:
+    price = contract["components"]["schemas"]["UnitPrice"]
+    del price["x-decimals"]
+    price.update(digits)
+    result, sent = run(contract, "charges.create(Charge(product_code='P01', unit_price=Decimal('1.5'))).id")
+    assert (result, sent) == ("InvalidArgument", [])
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (lambda each: each["Date"].update(format="duration"), "format 'duration'"),
         (lambda each: each["UnitPrice"].update(multipleOf=0.05), "multipleOf"),
+        (lambda each: each["UnitPrice"].update({"x-decimals": -1}), "x-decimals must be a whole number"),
+        (lambda each: each["UnitPrice"].update({"x-decimals": 2.5}), "x-decimals must be a whole number"),
+        (lambda each: each["UnitPrice"].update({"x-decimals": "two"}), "x-decimals must be a whole number"),
+        (lambda each: each["UnitPrice"].update({"x-decimals": True}), "x-decimals must be a whole number"),
         (lambda each: each["RecurringProductList"]["properties"].update(more={"type": "array"}), "which has"),
         (lambda each: each["Navigation"]["properties"].update(next={"type": "integer"}), "neither a link"),
         (lambda each: each["Navigation"]["properties"].update(next=OBJECT_WITHOUT_LINK), "neither a link"),

@@ -836,3 +836,31 @@ def undeclared_parameter(document: Document) -> None:
 def test_a_contract_that_cannot_be_served_is_refused_with_the_place(correction: Correction, message: str) -> None:
     with pytest.raises(ContractError, match=message):
         build_contract(corrected(correction))
+
+
+@pytest.mark.parametrize(
+    "digits", [{"x-decimals": 2}, {"multipleOf": 0.01}, {"x-decimals": 6, "multipleOf": 0.01}], ids=str
+)
+def test_two_decimals_in_either_keyword(digits: Document) -> None:
+    def correct(document: Document) -> None:
+        price = schemas(document)["UnitPrice"]
+        del price["x-decimals"]
+        price.update(digits)
+
+    client = Client(corrected(correct))
+    client.fill()
+    for cents in range(0, 100_001, 37):
+        amount = f"{cents // 100}.{cents % 100:02}"
+        sent = f'{{"productCode": "P01", "unitPrice": {amount}}}'.encode()
+        assert client("POST", CHARGES, sent, 201).json["unitPrice"] == float(amount)
+    problem = client("POST", CHARGES, {"productCode": "P01", "unitPrice": 19.999}, 400).json
+    assert [list(each) for each in problem["problems"]] == [["unitPrice"]]
+
+
+def test_a_property_called_like_the_keyword_for_decimals() -> None:
+    def correct(document: Document) -> None:
+        for name in ("NewRecurringProduct", "RecurringProduct"):
+            schemas(document)[name]["properties"]["x-decimals"] = {"type": "integer"}
+
+    client = Client(corrected(correct))
+    assert client.fill({"productCode": "P01", "x-decimals": 3})["x-decimals"] == 3

@@ -216,9 +216,7 @@ class _Table:
         limits["whole"] = kind == "ID" and plain.get("type") == "integer"
         if kind in {"WHOLE", "DECIMAL"}:
             limits |= {name: _number(plain[name]) for name in ("minimum", "maximum") if name in plain}
-            step = plain.get("x-decimals", plain.get("multipleOf"))
-            if step is not None:
-                limits["decimals"] = step if "x-decimals" in plain else _decimals(step, where)
+            limits["decimals"] = decimals_of(plain, where)
         limits["min_length"], limits["max_length"] = plain.get("minLength"), plain.get("maxLength")
         limits["pattern"] = plain.get("pattern")
         limits["excluded"] = tuple(plain.get("not", {}).get("enum", ()))
@@ -228,7 +226,11 @@ class _Table:
         code = [f"{key}={value!r}" for key, value in given.items()]
         code.append(f"kind=Kind.{kind}")
         code += [f"{key}={value!r}" for key, value in limits.items() if value]
-        code += [f"{key}={value!r}" for key, value in limits.items() if value == 0 and isinstance(value, Decimal)]
+        code += [
+            f"{key}={value!r}"
+            for key, value in limits.items()
+            if value == 0 and (isinstance(value, Decimal) or key == "decimals")
+        ]
         return f"Property({', '.join(code)})"
 
     def _kind(self, schema: Schema, where: str, *, is_id: bool) -> str:
@@ -333,8 +335,20 @@ def _number(value: float) -> Decimal:
     return Decimal(repr(value))
 
 
-def _decimals(step: float, where: str) -> int:
-    sign, digits, exponent = _number(step).normalize().as_tuple()
-    if sign or digits != (1,) or not isinstance(exponent, int) or exponent > 0:
-        raise TableError(f"{where}: multipleOf must be 1 or a power of ten below 1, not {step}")
-    return -exponent
+def decimals_of(schema: Schema, where: str) -> int | None:
+    """Return how many decimals `x-decimals` and `multipleOf` allow; None if the schema has neither.
+
+    Raises:
+        TableError: one of them is not a number of decimals.
+    """
+    found = []
+    if "x-decimals" in schema:
+        found.append(schema["x-decimals"])
+        if type(found[0]) is not int or found[0] < 0:
+            raise TableError(f"{where}: x-decimals must be a whole number from 0, not {found[0]!r}")
+    if "multipleOf" in schema:
+        sign, digits, exponent = _number(schema["multipleOf"]).normalize().as_tuple()
+        if sign or digits != (1,) or not isinstance(exponent, int) or exponent > 0:
+            raise TableError(f"{where}: multipleOf must be 1 or a power of ten below 1, not {schema['multipleOf']}")
+        found.append(-exponent)
+    return min(found, default=None)

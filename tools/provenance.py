@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from contract_table import decimals_of
+
 LEVELS = ("documented", "sibling", "inferred")
 SOURCES = {
     "customer": "Billing API/Customer, revisions 8.1, 11.1 and 12.1",
@@ -26,11 +28,16 @@ class ProvenanceError(Exception):
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the contract that must carry `x-provenance`."""
+    """A part of the contract that must carry `x-provenance`.
+
+    Attributes:
+        decimals: the most decimals of a property that is a number; None if they have no limit.
+    """
 
     kind: str
     name: str
     node: dict[str, Any]
+    decimals: int | None = None
 
     @property
     def fault(self) -> str | None:
@@ -48,7 +55,7 @@ class Part:
 
 
 def parts(contract: dict[str, Any]) -> Iterator[Part]:
-    """Every server, operation, parameter, request body, status, header, property and problem type."""
+    """Every server, operation, parameter, request body, status, header, property, problem type and rule."""
     for server in contract.get("servers", []):
         yield Part("server", server["url"], server)
         for name, variable in server.get("x-variables", {}).items():
@@ -64,9 +71,11 @@ def parts(contract: dict[str, Any]) -> Iterator[Part]:
         yield Part("header", name, header)
     for name, schema in components["schemas"].items():
         for key, value in schema.get("properties", {}).items():
-            yield Part("property", f"{name}.{key}", value)
+            yield Part("property", f"{name}.{key}", value, decimals(contract, value, name))
     for code, problem_type in contract["x-problem-types"].items():
         yield Part("problem type", code, problem_type)
+    for name, rule in contract.get("x-rules", {}).items():
+        yield Part("rule", name, rule)
 
 
 def _operation_parts(
@@ -90,6 +99,14 @@ def resolve(contract: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
             target = target[key]
         node = target
     return node
+
+
+def decimals(contract: dict[str, Any], schema: dict[str, Any], where: str) -> int | None:
+    """Return how many decimals a property may have: by its schema, or by a schema that its schema refers to."""
+    whole = {**resolve(contract, schema), **schema}
+    branches = [each for keyword in ("allOf", "anyOf", "oneOf") for each in whole.get(keyword, ())]
+    found = [decimals_of(whole, where), *(decimals(contract, branch, where) for branch in branches)]
+    return min((each for each in found if each is not None), default=None)
 
 
 def render(contract: dict[str, Any]) -> str:
@@ -137,7 +154,9 @@ def _table(chosen: list[Part]) -> list[str]:
     rows: dict[tuple[str, str, str], list[str]] = {}
     for part in chosen:
         mark = part.node["x-provenance"]
-        rows.setdefault((part.kind, mark["source"], mark.get("reason", "")), []).append(f"`{part.name}`")
+        more = "" if part.decimals is None else f" ({part.decimals} decimals)"
+        more = f": {part.node['description']}" if part.kind == "rule" else more
+        rows.setdefault((part.kind, mark["source"], mark.get("reason", "")), []).append(f"`{part.name}`{more}")
     lines = ["| what | source | which | reason |", "| --- | --- | --- | --- |"]
     for (kind, source, reason), names in rows.items():
         lines.append(f"| {kind} | `{source}` | {_joined(kind, names)} | {_cell(reason)} |")

@@ -235,7 +235,7 @@ created(
     "characters beyond Latin-1 are held as question marks",
     _text(lambda text: text.encode("latin-1", "replace").decode("latin-1")),
 )
-created("DefaultInvented", "a charge without a quantity gets one", lambda content: {QUANTITY: 1, **content})
+created("DefaultInvented", "a charge without an end gets one", lambda content: {END: "2099-12-31", **content})
 created(
     "EndADayEarly",
     "an end is held a day early",

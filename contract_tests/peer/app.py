@@ -1,6 +1,5 @@
 """The routes of the contract, on FastAPI."""
 
-import datetime
 import hmac
 import secrets
 import uuid
@@ -27,7 +26,7 @@ STATUS = {
     "validation": 400, "unauthorized": 401, "customer-not-found": 404, "subscription-not-found": 404,
     "recurring-product-not-found": 404, "not-found": 404, "method-not-allowed": 405, "customer-already-exists": 409,
     "subscription-already-exists": 409, "content-too-large": 413, "unsupported-media-type": 415, "unprocessable": 422,
-    "too-many-requests": 429, "internal-server-error": 500,
+    "too-many-requests": 429, "internal-server-error": 500, "not-implemented": 501,
 }  # fmt: skip
 Body = dict[str, Any]
 Problems = Sequence[dict[str, str]]
@@ -59,12 +58,10 @@ class Peer:
         """Authorize, and return the decoded parameters of the path."""
         if request.scope["throttled"]:
             raise Rejection("too-many-requests", Retry_After="1")
-        if "path-first" not in self.variants:
-            self.authorize(request)
+        self.authorize(request)
         decoded = {name: rules.decode_segment(segment) for name, segment in request.path_params.items()}
         if problems := rules.judge(decoded, rules.PATH, set()):
             raise Rejection("validation", problems=problems)
-        self.authorize(request)
         return decoded
 
     async def body(self, request: Request) -> Body:
@@ -78,8 +75,7 @@ class Peer:
                 raise Rejection("content-too-large", f"The body has more than {limit} bytes")
         if not raw:
             raise Rejection("validation", problems=[{"body": "is required"}])
-        default = "application/json" if "no-content-type" in self.variants else ""
-        media_type, *parameters = request.headers.get("content-type", default).lower().split(";")
+        media_type, *parameters = request.headers.get("content-type", "").lower().split(";")
         charset = dict(each.strip().partition("=")[::2] for each in parameters).get("charset", "utf-8").strip('"')
         encoding = request.headers.get("content-encoding", "identity").lower()
         if (media_type.strip(), charset, encoding) != ("application/json", "utf-8", "identity"):
@@ -96,21 +92,17 @@ class Peer:
         problems = rules.judge(body, checks, rules.CHARGE.keys() - {"productCode"} if is_change else {"endDate"})
         if not is_change and next(iter(checks)) not in body:
             problems.append({next(iter(checks)): "is required"})
-        if "reject-unknown" in self.variants:
-            problems += [{name: "is not known"} for name in body if name not in checks]
         if "long-paths" in self.variants:
             problems = [{f"body.{name}": message for name, message in problem.items()} for problem in problems]
         if problems:
             raise Rejection("validation", problems=problems)
-        kept = checks if "drop-unknown" in self.variants else body.keys() - rules.READ_ONLY
-        return {name: value for name, value in body.items() if name in kept}
+        return {name: value for name, value in body.items() if name not in rules.READ_ONLY}
 
     def find(self, session: Session, place: Body) -> tuple[Customer, Subscription | None]:
         """Return the customer and, if the path has one, the subscription."""
         query = select(Customer).filter_by(ledger=place["ownerNo"], number=place["customerNo"])
         if (customer := session.scalar(query)) is None:
-            number = place["customerNo"]
-            raise Rejection("customer-not-found", f"No customer {number}" if "telling-details" in self.variants else "")
+            raise Rejection("customer-not-found")
         if "subscriptionNo" not in place:
             return customer, None
         of_customer = select(Subscription).filter_by(customer_key=customer.key, number=place["subscriptionNo"])
@@ -123,6 +115,10 @@ class Peer:
         if (charge := session.scalar(query)) is None:
             raise Rejection("recurring-product-not-found")
         return charge
+
+    def check_deletion(self) -> None:
+        if "delete-501" in self.variants:
+            raise Rejection("not-implemented", "The ledger is not configured for DELETE")
 
     def uri(self, place: Body, *more: str) -> str:
         """Return the link to a customer, or to a subscription if `place` has one, or to something below."""
@@ -159,6 +155,7 @@ class Peer:
             items.reverse()
         if "paging" in self.variants:
             start = int(request.query_params.get("offset", "0"))
+            navigation["@id"] += f"?offset={start}" if start else ""
             if len(items) > start + 2:
                 navigation["next"] = f"{uri}?offset={start + 2}"
             items = items[start : start + 2]
@@ -247,6 +244,7 @@ def build(ledgers: dict[str, str], storage: Storage, variants: frozenset[str], o
     def delete_subscription(place: Body = place_of) -> Response:
         with storage.transaction() as session:
             customer, subscription = peer.find(session, place)
+            peer.check_deletion()
             session.execute(delete(Charge).filter_by(**level(customer, subscription)))
             session.delete(subscription)
         return Response(status_code=204)
@@ -263,8 +261,7 @@ def build(ledgers: dict[str, str], storage: Storage, variants: frozenset[str], o
     @app.post(SUBSCRIPTION + "/recurring-products")
     def create_charge(place: Body = place_of, body: Body = body_of) -> Response:
         if "defaults" in variants:
-            start = min(datetime.datetime.now(datetime.UTC).date().isoformat(), body.get("endDate") or "9999-12-31")
-            body = {"quantity": Decimal(1), "startDate": start} | body
+            body = {"quantity": Decimal(1)} | body
         identifier = secrets.token_hex(8) + ("å/?a=b&c #%41:+~'" if "odd-ids" in variants else "")
         with storage.transaction() as session:
             session.add(charge := Charge(**level(*peer.find(session, place)), id=identifier, body=charge_text(body)))
@@ -289,7 +286,9 @@ def build(ledgers: dict[str, str], storage: Storage, variants: frozenset[str], o
     @app.delete(SUBSCRIPTION + "/recurring-products/{recurringProductId}")
     def delete_charge(place: Body = place_of) -> Response:
         with storage.transaction() as session:
-            session.delete(peer.find_charge(session, place))
+            charge = peer.find_charge(session, place)
+            peer.check_deletion()
+            session.delete(charge)
         return Response(status_code=204)
 
     app.exception_handler(Rejection)(lambda _, rejection: peer.problem(rejection))

@@ -225,7 +225,8 @@ def the_same_read_gives_the_same_answer(api: Api) -> None:
         for before, route in zip(first, routes, strict=True):
             again = api.succeeds(api.get(*route))
             api.same("a_read_is_repeatable", again.json, before.json, again)
-            api.same("headers_are_stable", set(again.headers) - {"date"}, set(before.headers) - {"date"}, again)
+            for name in ("content-type", "location", "allow"):  # a cache may add others now and then
+                api.same("headers_are_stable", again.headers.get(name), before.headers.get(name), again)
 
 
 @probe("status and headers")

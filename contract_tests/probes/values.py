@@ -8,7 +8,7 @@ from typing import Any
 from contract_tests.api import CHARGE_ID, Api, change, charge_path, new_charge
 from contract_tests.exchange import CONTRACT
 from contract_tests.schemas import JUDGE
-from contract_tests.states import Parent, changed, held, listed, parents, read_charge, thinned
+from contract_tests.states import Parent, as_sent, changed, held, listed, parents, read_charge, thinned
 from contract_tests.values import ends_before_start, rows
 
 from ._registry import probe
@@ -93,8 +93,8 @@ def every_value_comes_back_after_it_was_cleared(api: Api) -> None:
             some = nullable if index % 2 else [name for place, name in enumerate(nullable) if index >> place + 1 & 1]
             cleared = api.shown(_update(api, route, changed(body, dict.fromkeys(some))))
             left = {name: value for name, value in change(body).items() if name not in some}
-            api.same("null_clears", held(cleared.object), left, cleared)
-            api.same("null_clears", held(read_charge(api, parent, made)), left)
+            api.same("null_clears", as_sent(api, cleared.object, left), left, cleared)
+            api.same("null_clears", as_sent(api, read_charge(api, parent, made), left), left)
             again = {name: body[name] for name in some}
             shown = api.shown(_update(api, route, changed(body, again)))
             api.same("held_as_sent", held(shown.object), held(change(body)), shown)

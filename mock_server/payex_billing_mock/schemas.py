@@ -40,7 +40,7 @@ def inline(document: Mapping[str, Any]) -> Node:
     """Return a copy of the contract that has the target of each reference in place of the reference.
 
     A key beside a reference has priority over the same key of the target. All keys become texts, because YAML reads a
-    status such as 200 as a number.
+    status such as 200 as a number. `x-decimals: 2` is also there as `multipleOf: 0.01`.
     """
     targets: dict[str, Node] = {}
 
@@ -58,6 +58,8 @@ def inline(document: Mapping[str, Any]) -> Node:
         if not isinstance(node, Mapping):
             return node
         own = {str(key): copy_of(value) for key, value in node.items() if key != "$ref"}
+        if isinstance(own.get("x-decimals"), int):  # jsonschema_rs does not know the keyword, and divides exactly
+            own["allOf"] = [*own.get("allOf", ()), {"multipleOf": float(f"1e-{own['x-decimals']}")}]
         return {**target_of(node["$ref"]), **own} if "$ref" in node else own
 
     copied: Node = copy_of(document)

@@ -99,6 +99,7 @@ def _swagger_operation(ours: Any, item: Any, operation: Any) -> Any:
     for status, reference in operation["responses"].items():
         response = components["responses"][reference["$ref"].rsplit("/", 1)[1]]
         responses[status] = {"description": response["description"]}
-        for media in response.get("content", {}).values():
-            responses[status]["schema"] = copy.deepcopy(media["schema"])
+        for name, media in response.get("content", {}).items():
+            if name != "text/html":  # Swagger 2.0 has one schema for a response
+                responses[status]["schema"] = copy.deepcopy(media["schema"])
     return {"operationId": operation["operationId"], "parameters": parameters, "responses": responses}

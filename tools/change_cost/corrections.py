@@ -81,8 +81,8 @@ def replace_id_schema(contract: Contract, schema: dict[str, Any], sample: str | 
 
 
 def decimal_quantity(contract: Contract) -> None:
-    """Allow quantities with up to 3 decimals."""
-    number = type(contract.schema("UnitPrice")["multipleOf"])
+    """Allow quantities with up to 3 decimals, in the words of a vendor's file: `multipleOf`."""
+    number = type(contract.schema("UnitPrice")["minimum"])
     step, most = number(0.001), number(99999.999)
     step.text, most.text = "0.001", "99999.999"
     contract.schema("Quantity").update(type="number", minimum=step, maximum=most, multipleOf=step)

@@ -15,12 +15,22 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import yaml
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft202012Validator, FormatChecker, ValidationError
+from jsonschema.validators import extend
 
 METHODS = ("get", "put", "post", "delete", "patch")
 
 
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times as fast as the Python loader
+
+
+def _decimals(_validator: Any, most: int, value: Any, _schema: Any) -> Iterator[ValidationError]:
+    """Check `x-decimals`."""
+    if isinstance(value, Decimal) and value % Decimal(1).scaleb(-most):
+        yield ValidationError(f"{value} has more than {most} decimals")
+
+
+_Validator: Any = extend(Draft202012Validator, {"x-decimals": _decimals})
 
 
 class _Loader(_SafeLoader):  # type: ignore[misc]
@@ -69,7 +79,7 @@ class Judge:
         if validator is None:
             # `#/components/…` in the schema must resolve, so the validated document has the components.
             whole = {"components": self.document["components"], "allOf": [schema]}
-            validator = Draft202012Validator(whole, format_checker=FormatChecker())
+            validator = _Validator(whole, format_checker=FormatChecker())
             self._validators[id(schema)] = validator
         return [
             f"{'/'.join(map(str, error.absolute_path)) or 'the body'}: {error.message[:160]}"

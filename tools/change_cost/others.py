@@ -137,12 +137,10 @@ def missing_410(contract: Contract) -> None:
 
 def vat_share(contract: Contract) -> None:
     """Make `vatRate` a share of the price with 4 decimals: 0.25 means 25 %."""
-    number = type(contract.schema("VatRate")["multipleOf"])
-    step, rate = number(0.0001), number(0.25)
-    step.text, rate.text = "0.0001", "0.25"
-    contract.schema("VatRate").update(
-        maximum=1, multipleOf=step, description="VAT as a share of the price, 4 decimals."
-    )
+    rate = type(contract.schema("UnitPrice")["minimum"])(0.25)
+    rate.text = "0.25"
+    description = "VAT as a share of the price, 4 decimals."
+    contract.schema("VatRate").update({"maximum": 1, "x-decimals": 4, "description": description})
     change_values(contract, "vatRate", lambda _: rate)
 
 
@@ -232,7 +230,7 @@ def subdomain(contract: Contract) -> None:
 def text_money(contract: Contract) -> None:
     """Make a price a text, such as "499.00"."""
     price = contract.schema("UnitPrice")
-    for key in ("minimum", "maximum", "multipleOf"):  # the other keys, such as x-sdk, stay
+    for key in ("minimum", "maximum", "x-decimals"):  # the other keys, such as x-sdk, stay
         del price[key]
     price.update(type="string", pattern=r"^-?[0-9]{1,7}(\.[0-9]{1,6})?$", description="Price of one, up to 6 decimals.")
     change_values(contract, "unitPrice", lambda value: getattr(value, "text", str(value)))

@@ -182,7 +182,7 @@ def refused(smoke: Smoke) -> None:
         {"quantity": 0},
         {"quantity": 100_000},
         {"vat_rate": Decimal(schemas["VatRate"]["maximum"]) + 1},
-        {"vat_rate": Decimal(schemas["VatRate"]["multipleOf"]) / 10},
+        {"vat_rate": Decimal(1).scaleb(-schemas["VatRate"]["x-decimals"] - 1)},
         {"vat_rate": Decimal(-1)},
         {"text": "å" * (schemas["ChargeText"]["maxLength"] + 1)},
         {"product_code": "P" * (schemas["ProductCode"]["maxLength"] + 1)},
@@ -210,7 +210,7 @@ def at_the_limits(smoke: Smoke) -> None:
     limits: tuple[dict[str, Any], ...] = (
         {"text": "å" * schemas["ChargeText"]["maxLength"], "product_code": "Å" * schemas["ProductCode"]["maxLength"]},
         {"unit_price": Decimal("9999999.999999"), "vat_rate": Decimal(schemas["VatRate"]["maximum"])},
-        {"unit_price": Decimal("-9999999.999999"), "vat_rate": Decimal(schemas["VatRate"]["multipleOf"])},
+        {"unit_price": Decimal("-9999999.999999"), "vat_rate": Decimal(1).scaleb(-schemas["VatRate"]["x-decimals"])},
         {"quantity": 99_999, "unit_price": 0},
     )
     for values in limits:

@@ -260,11 +260,12 @@ class _Differ:
             yield Change("removed", "body", "the other file has no body", why, before.level, *lines)
         else:
             readable = any(is_json(media) for media in after.media)
-            ours = set(before.media)
+            # A page of an ingress is not for programs, so no file has to name it. See `x-rules`, ingress.
+            ours, theirs = set(before.media) - {"text/html"}, set(after.media) - {"text/html"}
             if self._theirs.is_swagger and readable:  # it names the media types of all statuses at once
-                differs = not ours - {"application/problem+json"} <= set(after.media)
+                differs = not ours - {"application/problem+json"} <= theirs
             else:
-                differs = ours != set(after.media)
+                differs = ours != theirs
             if after.is_said and differs:
                 why = "" if readable else "Our client reads JSON only."
                 yield Change("changed", "media type", f"{_media(before)} → {_media(after)}", why, before.level, *lines)

@@ -16,7 +16,7 @@ T = TypeVar("T", bound="RecurringProduct")
 @_attrs_define
 class RecurringProduct:
     """A charge as Billing holds it. A value that was not given with it may be absent or null: the master product's value
-    holds then, or the charge has no such date.
+    holds then, or the charge has no such date. See `x-rules`, values-not-given.
 
         Attributes:
             id (str): A path-absolute URI. It begins with one slash.

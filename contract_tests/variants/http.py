@@ -1,69 +1,29 @@
-"""Servers that differ from the mock, and that the contract and HTTP allow. The suite must find no fault in any of them.
-
-Each variant is a behaviour in place of the mock, as a fault is, with the reason why it is allowed.
-"""
+"""Servers that differ from the mock in what HTTP, JSON and the order of refusals allow."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
-from .exchange import CONTRACT, render
-from .faults._planting import (
-    CHARGE_ID,
-    CUSTOMER_NO,
-    LEDGERS,
+from contract_tests.exchange import CONTRACT
+from contract_tests.faults._planting import (
     UPDATE,
     Answer,
-    Behaviour,
-    Fault,
     MockWithFault,
     Next,
     Request,
-    problem_rewritten,
     read,
     refusal,
-    rewritten,
     validation,
     with_body,
     with_header,
-    without,
 )
-from .routes import JSON, snake
+from contract_tests.routes import JSON
 
-VARIANTS: dict[str, Fault] = {}
+from ._registry import allowed, changes
+
 PROBLEMS = CONTRACT.problem_names
 SELF = CONTRACT.self_link
-
-
-def serve(name: str, ledgers: Mapping[str, str] = LEDGERS) -> MockWithFault:
-    """Make the variant with this name."""
-    return MockWithFault(VARIANTS[name], ledgers)
-
-
-def allowed(why: str) -> Callable[[Behaviour], Behaviour]:
-    """Register a function that responds in place of the mock, with the reason why the contract allows it."""
-
-    def decorate(function: Behaviour) -> Behaviour:
-        VARIANTS[function.__name__] = Fault(function.__name__, "allowed", why, behaviour=function)
-        return function
-
-    return decorate
-
-
-def changes(why: str) -> Callable[[Callable[[Request, Answer], Answer]], Any]:
-    """Register a function that changes the mock's response."""
-
-    def decorate(function: Callable[[Request, Answer], Answer]) -> Any:
-        def behaviour(_app: MockWithFault, request: Request, ask: Next) -> Answer:
-            return function(request, ask(request))
-
-        VARIANTS[function.__name__] = Fault(function.__name__, "allowed", why, behaviour=behaviour)
-        return function
-
-    return decorate
 
 
 # methods
@@ -166,69 +126,6 @@ def not_acceptable(_: MockWithFault, request: Request, ask: Next) -> Answer:
     return Answer(406, {"content-length": "0"}, b"")
 
 
-# problems
-
-
-def _problem(answer: Answer, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Answer:
-    """Change the problem of a response, if the response has one: a response to HEAD has no body."""
-    return problem_rewritten(answer, change) if answer.body else answer
-
-
-def _names(form: Callable[[str], str]) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    key = PROBLEMS["problems"]
-
-    def change(problem: dict[str, Any]) -> dict[str, Any]:
-        listed = [{form(name): text for name, text in each.items()} for each in problem.get(key, ())]
-        return problem | ({key: listed} if listed else {})
-
-    return change
-
-
-@changes("x-unknown of the contract: the casing of parameter names in problems is not known")
-def parameters_in_pascal_case(_: Request, answer: Answer) -> Answer:
-    return _problem(answer, _names(lambda name: name[:1].upper() + name[1:]))
-
-
-@changes("x-unknown of the contract: the casing of parameter names in problems is not known")
-def parameters_in_upper_case(_: Request, answer: Answer) -> Answer:
-    return _problem(answer, _names(str.upper))
-
-
-@changes("x-unknown of the contract: the casing of parameter names in problems is not known")
-def parameters_in_snake_case(_: Request, answer: Answer) -> Answer:
-    return _problem(answer, _names(snake))
-
-
-@changes("the contract names each failed parameter by its path")
-def parameters_by_path(_: Request, answer: Answer) -> Answer:
-    return _problem(answer, _names(lambda name: f"$.{name}"))
-
-
-@changes("an older sample has an absolute URL as the type; the last segment counts")
-def absolute_problem_types(_: Request, answer: Answer) -> Answer:
-    kind = PROBLEMS["type"]
-    return _problem(answer, lambda problem: problem | {kind: f"https://api.payex.com/{problem[kind]}"})
-
-
-@changes("RFC 9457, section 3.2: a problem may have more members, and `detail` is optional")
-def other_members_of_problems(_: Request, answer: Answer) -> Answer:
-    return _problem(answer, lambda each: without(each, PROBLEMS["detail"]) | {"traceId": "0a5b", "hint": None})
-
-
-@changes("the contract does not limit how often a parameter is named")
-def a_parameter_is_named_twice(_: Request, answer: Answer) -> Answer:
-    key = PROBLEMS["problems"]
-    return _problem(answer, lambda each: each | ({key: each[key] * 2} if key in each else {}))
-
-
-@allowed("the contract has 403 for known credentials that are not allowed to do this")
-def other_token_is_forbidden(app: MockWithFault, request: Request, ask: Next) -> Answer:
-    answer = ask(request)
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    is_known = scheme.lower() == "bearer" and token in app.tokens.values()
-    return refusal("forbidden") if answer.status == 401 and is_known else answer
-
-
 # the order of refusals
 
 
@@ -263,7 +160,7 @@ def unknown_query_refused(_: MockWithFault, request: Request, ask: Next) -> Answ
     return answer
 
 
-# bodies and values
+# bodies
 
 
 @allowed("RFC 8259, section 8.1: a parser may ignore a byte order mark")
@@ -274,32 +171,3 @@ def byte_order_mark_ignored(_: MockWithFault, request: Request, ask: Next) -> An
 @changes("RFC 8259, section 2: white space has no meaning")
 def spaced_json(_: Request, answer: Answer) -> Answer:
     return with_body(answer, b"\r\n " + answer.body + b"\n") if answer.body else answer
-
-
-@changes("`@id` of a customer is optional")
-def customer_without_id(_: Request, answer: Answer) -> Answer:
-    links = set(CONTRACT.links["customer"])
-    return rewritten(answer, lambda each: without(each, SELF) if links <= set(each) else None, of=CUSTOMER_NO)
-
-
-@changes("a value that was not given may be absent or null")
-def nulls_are_shown(_: Request, answer: Answer) -> Answer:
-    names = [name for name in CONTRACT.creations["charge"]["properties"] if name not in CONTRACT.keys.values()]
-    return rewritten(answer, lambda each: dict.fromkeys(names) | each, of=CHARGE_ID)
-
-
-@changes("a value that was not given may be absent or null")
-def nulls_are_absent(_: Request, answer: Answer) -> Answer:
-    return rewritten(
-        answer, lambda each: {name: value for name, value in each.items() if value is not None}, of=CHARGE_ID
-    )
-
-
-@changes("the contract tolerates unknown properties of `navigation`")
-def more_navigation(_: Request, answer: Answer) -> Answer:
-    if answer.status >= 300 or not answer.body:
-        return answer
-    body = read(answer)
-    if not isinstance(body, dict) or not isinstance(body.get("navigation"), dict):
-        return answer
-    return with_body(answer, render(body | {"navigation": body["navigation"] | {"count": 1, "help": None}}))
