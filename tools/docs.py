@@ -29,7 +29,7 @@ MENU = {
     "Start": ["tutorial"],
     "How to": [
         "howto/credentials", "howto/library", "howto/nightly", "howto/errors", "howto/testing", "howto/going-live",
-        "howto/customer-file",
+        "howto/bad-night", "howto/customer-file",
     ],
     "Look up": ["reference", "commands", "problems", "contract"],
     "Trust": [

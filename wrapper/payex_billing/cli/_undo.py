@@ -101,8 +101,11 @@ def undo(
                     made.write(out)
             if plan_only and as_json:
                 say_json(plan_as_json(made))
-            elif not as_json or not yes:
-                _show(made, label, details=details)
+            elif not as_json:
+                show_failures(label, made.failed)
+                if plan_only or not yes or not made.changes:
+                    show_plan(made, details=details)
+                _show_left(made.left)
             if plan_only or not made.changes:
                 return ROWS_FAILED if made.failed else DONE
             if not yes and approve is None:
@@ -129,12 +132,6 @@ def _asked(made: Plan, limits: Limits) -> str | None:
         return made.digest
     click.echo("Nothing was written.", err=True)
     return None
-
-
-def _show(made: Plan, label: Path, *, details: bool) -> None:
-    show_failures(label, made.failed)
-    show_plan(made, details=details)
-    _show_left(made.left)
 
 
 def _show_left(left: Iterable[LeftAlone]) -> None:
