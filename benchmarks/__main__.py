@@ -15,6 +15,7 @@ from benchmarks import (
     clients,
     commands,
     generation,
+    histories,
     imports,
     instructions,
     nights,
@@ -49,6 +50,7 @@ def main() -> int:
         ("Tables", tables.TEXT, tables.measure()),
         ("Apply", applying.TEXT, applying.measure()),
         ("Nights", nights.TEXT, nights.measure()),
+        ("History", histories.TEXT, histories.measure()),
         ("Generation", generation.TEXT, generation.measure()),
     ]
     page = "\n".join(_page(sections))

@@ -8,6 +8,7 @@ import pytest
 
 from contract_tests import suite
 from contract_tests.faults import FAULTS, plant
+from contract_tests.support import LONG
 
 FAMILIES = {
     "shape", "status and headers", "problems", "input accepted", "input refused", "state", "hypermedia",
@@ -17,12 +18,12 @@ SAMPLE = [
     "third_item_without_id", "ended_charge_without_link", "duplicate_keys",
     "created_is_202", "allow_lacks_delete", "too_many_without_wait",
     "one_instance", "number_repeated",
-    "unanchored_pattern", "routes_in_any_case", "changed_end_before_start",
+    "unanchored_pattern", "routes_in_any_case", "end_before_start",
     "largest_price", "no_leap_day",
     "change_is_not_kept", "list_misses_last", "children_survive",
     "advertised_in_vain",
     "refused_but_done", "other_ledger_listed",
-    "longest_number_is_slow",
+    "header_grows",
 ]  # fmt: skip
 
 
@@ -42,5 +43,6 @@ def test_a_planted_fault_is_caught(name: str) -> None:
     assert suite.first_failure(plant(name, suite.LEDGERS), seed=1) is not None
 
 
+@pytest.mark.skipif(not LONG, reason="`make contract` runs it; here each probe and the model run by themselves")
 def test_the_mock_as_it_is_passes() -> None:
     assert suite.first_failure(plant(None, suite.LEDGERS), seed=1) is None
