@@ -16,9 +16,9 @@ FAMILIES = {
 }  # fmt: skip
 SAMPLE = [
     "third_item_without_id", "ended_charge_without_link", "duplicate_keys",
-    "created_is_202", "allow_lacks_delete", "too_many_without_wait",
+    "created_is_202", "basic_challenge", "too_many_without_wait",
     "one_instance", "number_repeated",
-    "unanchored_pattern", "routes_in_any_case", "end_before_start",
+    "unanchored_pattern", "routes_in_any_case", "one_more_character",
     "largest_price", "no_leap_day",
     "change_is_not_kept", "list_misses_last", "children_survive",
     "advertised_in_vain",
