@@ -564,7 +564,7 @@ def test_an_open_intent_and_an_equal_charge_by_hand_do_not_fail_for_ever(night: 
         assert run.report is not None
         assert set(run.report["failed"]) == {"2"}, run
         assert "runs resolve" in run.output + str(run.report), run
-        resolved = night.command("runs", "resolve", night.journal, "--customer", "C", "--created", made[0])
+        resolved = night.command("runs", "resolve", "--journal", night.journal, "--customer", "C", "--created", made[0])
         assert resolved.code == 0, resolved
         run = night.apply()
     assert run.code == 0, run
@@ -582,7 +582,7 @@ def test_an_intent_that_a_person_says_was_not_created_is_sent_again(night: Night
     given(night, judge, [row])
     night.proxy.on("POST", Fate(reaches=None, answer=FIN, before=night.kill))
     assert night.apply().code == -9
-    resolved = night.command("runs", "resolve", night.journal, "--customer", "C", "--not-created")
+    resolved = night.command("runs", "resolve", "--journal", night.journal, "--customer", "C", "--not-created")
     assert resolved.code == 0, resolved
     must_be_done(night, judge, night.apply())
 

@@ -44,10 +44,14 @@ FILE = click.argument("file", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Write the plan there, for apply.")
 @click.option("--details", is_flag=True, help="A table for every customer.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes.")
+@journal_option
 @table_options
 @client_options
 @json_option
-def plan(file: Path, out: Path | None, details: bool, detailed_exitcode: bool, as_json: bool, **options: Any) -> int:
+def plan(
+    file: Path, out: Path | None, details: bool, detailed_exitcode: bool, journal: Path | None, as_json: bool,
+    **options: Any,
+) -> int:  # fmt: skip
     """Read the current charges and show what apply would change."""
     chosen = Options.of(options)
     with sentences():
@@ -58,7 +62,9 @@ def plan(file: Path, out: Path | None, details: bool, detailed_exitcode: bool, a
 
             async def work(stop: asyncio.Event, show: Show) -> Plan:
                 async with AsyncBilling(**chosen.client) as billing:
-                    return await plan_table(billing, table, on_progress=show, on_notice=notice, **chosen.running)
+                    return await plan_table(
+                        billing, table, journal=journal, on_progress=show, on_notice=notice, **chosen.running
+                    )
 
             found = run(work, can_stop=False)
             if out is not None:

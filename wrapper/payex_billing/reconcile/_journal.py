@@ -353,8 +353,9 @@ class Journal:
                 pass
 
     def _save_for(self, customer_no: object) -> None:
-        """Save the results that were noted last, if a write to this customer is among them."""
-        if any(customer_no in {None, self._customers.get(settled[-1])} for settled in self._settled):
+        """Save the results that were noted last, if one of them may be of a write to this customer; None is any."""
+        # A write of an earlier run, or one that was settled before, is of an unknown customer.
+        if any(customer_no in {None, self._customers.get(settled[-1], customer_no)} for settled in self._settled):
             self.save()
 
     @contextmanager
