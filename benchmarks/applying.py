@@ -56,7 +56,7 @@ def bare() -> float:
         Charge,
         Request,
     )
-    from payex_billing import _operations as operations  # noqa: PLC0415 - measured
+    from payex_billing._requests import operations  # noqa: PLC0415 - measured
 
     charges = [Charge(product_code=f"P{index:02d}", quantity=1) for index in range(PER_CUSTOMER)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import importlib
+import importlib.util
 import inspect
 import json
 import pickle
@@ -13,6 +14,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import payex_billing as pb
@@ -314,3 +316,17 @@ def test_no_public_annotation_is_any() -> None:
     ]
     # One exception class serves both facades, and one of them must await: `billing.look_up` has the exact types.
     assert vague == ["OutcomeUnknown.look_up(return)"]
+
+
+def test_what_the_benchmarks_and_examples_import_from_the_package_exists() -> None:
+    missing = []
+    for path in sorted([*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "examples").rglob("*.py")]):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "payex_billing":
+                module = importlib.import_module(node.module or "")
+                missing += [f"{path.name}: {name.name}" for name in node.names if not _has(module, name.name)]
+    assert missing == []
+
+
+def _has(module: ModuleType, name: str) -> bool:
+    return hasattr(module, name) or importlib.util.find_spec(f"{module.__name__}.{name}") is not None
