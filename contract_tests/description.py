@@ -32,7 +32,10 @@ from .routes import (
     snake,
 )
 
-FILE = Path(__file__).parent.parent / "openapi.yaml"
+_HERE = Path(__file__).parent
+# In the wheel, this package has another name, and the contract is beside the mock.
+IS_INSTALLED = _HERE.name == "payex_billing_contract"
+FILE = _HERE.parent / ("payex_billing_mock" if IS_INSTALLED else "") / "openapi.yaml"
 KINDS = ("customer", "subscription", "charge")
 # The possible roles of the property that identifies a resource. The first role that the contract has is used.
 _KEY_ROLES = {

@@ -13,14 +13,14 @@ from hypothesis import settings
 from schemathesis import Case
 from schemathesis.core.failures import FailureGroup
 
-from contract_tests import checks
-from contract_tests.api import Api, NotTried
-from contract_tests.clean_up import Result, clean_up, still_there
-from contract_tests.exchange import Broken
-from contract_tests.probes import PROBES, Probe
-from contract_tests.suite import run_model
-from contract_tests.support import FUZZING, MODEL, bearer, load_schema
-from contract_tests.target import Target
+from . import checks
+from .api import Api, NotTried
+from .clean_up import Result, clean_up, still_there
+from .exchange import Broken
+from .model import run_model
+from .probes import PROBES, Probe
+from .support import FUZZING, MODEL, bearer, load_schema
+from .target import Target
 
 TARGET = Target.from_environment()
 # The coverage phase also tries methods that an operation does not have. On a real endpoint a DELETE is never tried.

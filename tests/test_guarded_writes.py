@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,17 @@ def test_writes_stay_under_the_prefix_and_are_removed(mock: MockServer, asked: l
         assert OTHER_TOKEN not in file.read_text(encoding="utf-8")
 
 
-def test_an_interrupted_run_removes_what_it_made(mock: MockServer, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "interrupt",
+    [
+        # Ctrl-C in a terminal reaches every process of the group, SIGTERM of a supervisor the first process only.
+        pytest.param(lambda process: os.killpg(process, signal.SIGINT), id="Ctrl-C"),
+        pytest.param(lambda process: os.kill(process, signal.SIGTERM), id="SIGTERM"),
+    ],
+)
+def test_an_interrupted_run_removes_what_it_made(
+    interrupt: Callable[[int], None], mock: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     enough = threading.Event()
 
     def watching(request: Request, respond: Respond) -> Answer:
@@ -113,7 +124,7 @@ def test_an_interrupted_run_removes_what_it_made(mock: MockServer, monkeypatch: 
     signal.signal(signal.SIGINT, before)
     assert enough.wait(60)
 
-    os.killpg(run.pid, signal.SIGINT)  # as a terminal does it: to every process of the group
+    interrupt(run.pid)
     output, errors = run.communicate(timeout=60)
 
     assert run.returncode == 130, output + errors

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from contract_tests import malformed, refusals
-from contract_tests.api import Api
-from contract_tests.bodies import BODIES
-from contract_tests.exchange import CONTRACT, Exchange, render
-from contract_tests.routes import JSON
-from contract_tests.scene import Ask, Scene
-
+from .. import malformed, refusals
+from ..api import Api
+from ..bodies import BODIES
+from ..exchange import CONTRACT, Exchange, render
+from ..routes import JSON
+from ..scene import Ask, Scene
 from ._registry import probe
 
 NOTHING = "a_refused_request_does_nothing"

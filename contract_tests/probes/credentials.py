@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from contract_tests import refusals
-from contract_tests.api import (
+from .. import refusals
+from ..api import (
     CUSTOMER_NO,
     Api,
     charges_path,
@@ -17,9 +17,8 @@ from contract_tests.api import (
     new_customer,
     subscriptions_path,
 )
-from contract_tests.exchange import CONTRACT, Exchange
-from contract_tests.scene import Ask, Scene
-
+from ..exchange import CONTRACT, Exchange
+from ..scene import Ask, Scene
 from ._registry import probe
 
 DENIED = "a_refused_request_does_nothing"

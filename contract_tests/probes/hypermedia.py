@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from contract_tests.api import (
+from ..api import (
     CHARGE_ID,
     SUBSCRIPTION_NO,
     Api,
@@ -18,9 +18,8 @@ from contract_tests.api import (
     subscription_path,
     subscriptions_path,
 )
-from contract_tests.exchange import CONTRACT, items_of, link_of
-from contract_tests.rules import SELF
-
+from ..exchange import CONTRACT, items_of, link_of
+from ..rules import SELF
 from ._registry import probe
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from contract_tests.api import (
+from ..api import (
     CHARGE_ID,
     CUSTOMER_NO,
     LONGEST_NUMBER,
@@ -25,12 +25,11 @@ from contract_tests.api import (
     subscriptions_path,
     wire,
 )
-from contract_tests.bodies import BODIES
-from contract_tests.description import KINDS
-from contract_tests.exchange import CONTRACT, render
-from contract_tests.routes import plain
-from contract_tests.schemas import CHARACTERS, OTHER_TYPES, accepted, parameter_schema, refused, takes_parameter
-
+from ..bodies import BODIES
+from ..description import KINDS
+from ..exchange import CONTRACT, render
+from ..routes import plain
+from ..schemas import CHARACTERS, OTHER_TYPES, accepted, parameter_schema, refused, takes_parameter
 from ._registry import probe
 
 CHARGE, CHANGE = CONTRACT.creations["charge"], CONTRACT.change

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from contract_tests.api import (
+from ..api import (
     CHARGE_ID,
     SUBSCRIPTION_NO,
     Api,
@@ -14,9 +14,8 @@ from contract_tests.api import (
     new_subscription,
     subscriptions_path,
 )
-from contract_tests.exchange import CONTRACT, Exchange
-from contract_tests.scene import Scene
-
+from ..exchange import CONTRACT, Exchange
+from ..scene import Scene
 from ._registry import probe
 
 APART = "ledgers_are_apart"

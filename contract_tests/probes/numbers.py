@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from contract_tests.api import (
+from ..api import (
     CHARGE_ID,
     CUSTOMER_NO,
     SUBSCRIPTION_NO,
@@ -24,11 +24,10 @@ from contract_tests.api import (
     subscription_path,
     subscriptions_path,
 )
-from contract_tests.exchange import CONTRACT
-from contract_tests.schemas import parameter_schema
-from contract_tests.states import held, listed, parents, stable, thinned
-from contract_tests.values import rows, similar_numbers, special_numbers
-
+from ..exchange import CONTRACT
+from ..schemas import parameter_schema
+from ..states import held, listed, parents, stable, thinned
+from ..values import rows, similar_numbers, special_numbers
 from ._registry import probe
 
 

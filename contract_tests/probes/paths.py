@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from contract_tests.api import CHARGE_ID, Api, charge_path, charges_path, customer_path, subscription_path
-from contract_tests.exchange import CONTRACT, Exchange
-from contract_tests.routes import plain
-from contract_tests.scene import Scene
-from contract_tests.schemas import parameter_schema, takes_parameter
-
+from ..api import CHARGE_ID, Api, charge_path, charges_path, customer_path, subscription_path
+from ..exchange import CONTRACT, Exchange
+from ..routes import plain
+from ..scene import Scene
+from ..schemas import parameter_schema, takes_parameter
 from ._registry import probe
 
 NOTHING = "a_refused_request_does_nothing"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from contract_tests import refusals, rules
-from contract_tests.api import (
+from .. import refusals, rules
+from ..api import (
     CHARGE_ID,
     Api,
     change,
@@ -20,11 +20,10 @@ from contract_tests.api import (
     subscription_path,
     subscriptions_path,
 )
-from contract_tests.bodies import BODIES
-from contract_tests.coverage import COVERAGE
-from contract_tests.exchange import CONTRACT
-from contract_tests.scene import Ask, Scene
-
+from ..bodies import BODIES
+from ..coverage import COVERAGE
+from ..exchange import CONTRACT
+from ..scene import Ask, Scene
 from ._registry import probe
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")

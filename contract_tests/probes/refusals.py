@@ -7,15 +7,14 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
-from contract_tests import refusals
-from contract_tests.api import Api, customer_path, new_charge
-from contract_tests.bodies import BODIES
-from contract_tests.exchange import CONTRACT
-from contract_tests.refusals import combines, judge
-from contract_tests.routes import JSON, plain
-from contract_tests.scene import Ask, Scene
-from contract_tests.schemas import JUDGE, refused
-
+from .. import refusals
+from ..api import Api, customer_path, new_charge
+from ..bodies import BODIES
+from ..exchange import CONTRACT
+from ..refusals import combines, judge
+from ..routes import JSON, plain
+from ..scene import Ask, Scene
+from ..schemas import JUDGE, refused
 from ._registry import probe
 
 NOTHING = "a_refused_request_does_nothing"

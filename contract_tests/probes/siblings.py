@@ -12,7 +12,7 @@ from functools import partial
 from itertools import permutations
 from typing import Any
 
-from contract_tests.api import (
+from ..api import (
     CHARGE_ID,
     SUBSCRIPTION_NO,
     Api,
@@ -29,12 +29,11 @@ from contract_tests.api import (
     subscriptions_path,
     wire,
 )
-from contract_tests.bodies import BODIES
-from contract_tests.exchange import CONTRACT, Exchange
-from contract_tests.schemas import JUDGE, refused
-from contract_tests.states import Parent, changed, held, listed, parents, snapshot, stable, subscription_number, thinned
-from contract_tests.values import ends_before_start, rows
-
+from ..bodies import BODIES
+from ..exchange import CONTRACT, Exchange
+from ..schemas import JUDGE, refused
+from ..states import Parent, changed, held, listed, parents, snapshot, stable, subscription_number, thinned
+from ..values import ends_before_start, rows
 from ._registry import probe
 
 FIRST, SECOND = subscription_number("1"), subscription_number("1a")

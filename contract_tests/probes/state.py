@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
-from contract_tests.api import (
+from ..api import (
     CHARGE_ID,
     SUBSCRIPTION_NO,
     Api,
@@ -23,11 +23,10 @@ from contract_tests.api import (
     subscriptions_path,
     wire,
 )
-from contract_tests.bodies import BODIES
-from contract_tests.exchange import CONTRACT, Exchange
-from contract_tests.schemas import JUDGE
-from contract_tests.states import held
-
+from ..bodies import BODIES
+from ..exchange import CONTRACT, Exchange
+from ..schemas import JUDGE
+from ..states import held
 from ._registry import probe
 
 FULL = new_charge(

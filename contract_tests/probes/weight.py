@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from statistics import median
 
-from contract_tests.api import Api, charges_path, customer_path, new_charge, subscriptions_path
-from contract_tests.exchange import CONTRACT, Exchange
-from contract_tests.schemas import accepted, parameter_schema
-
+from ..api import Api, charges_path, customer_path, new_charge, subscriptions_path
+from ..exchange import CONTRACT, Exchange
+from ..schemas import accepted, parameter_schema
 from ._registry import probe
 
 SLOWER = 15.0  # times the median; on a busy machine the best of four attempts stays far below this
