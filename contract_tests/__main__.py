@@ -191,12 +191,12 @@ def _announcement(target: Target, seed: int) -> str:
         ]
     else:
         lines += ["Safe methods only: nothing but GET is sent."]
-    seconds = target.limit / target.rate
-    time_needed = f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
-    lines.append(
-        f"It sends at most {target.limit:,} requests{' before the clean-up' if target.prefix else ''}: "
-        f"{time_needed} at {target.rate:g} per second, longer if the endpoint responds more slowly."
-    )
+    seconds = target.expected / target.rate
+    needed = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{max(2, seconds):.0f} seconds"
+    lines += [
+        f"It sends about {target.expected:,} requests, which takes {needed} at {target.rate:g} per second, longer if the",
+        f"endpoint responds slowly. It stops after {target.limit:,}{', and then cleans up' if target.prefix else ''}.",
+    ]
     return "\n".join(lines)
 
 

@@ -103,4 +103,4 @@ def test_reads_are_as_the_model_has_it(api: Api, request: pytest.FixtureRequest)
     if not TARGET.prefix:
         pytest.skip("it writes, and nothing may be written here")
     seed = int(request.config.getoption("hypothesis_seed", None) or 0)
-    run_model(api, seed, settings(MODEL, max_examples=3, stateful_step_count=15))
+    run_model(api, seed, settings(MODEL, max_examples=2, stateful_step_count=15))

@@ -30,6 +30,7 @@ from contract_tests.api import (
 )
 from contract_tests.exchange import Exchange
 from contract_tests.guard import Guard, LimitReached, OutOfBounds
+from contract_tests.target import REMOVALS, WRITES
 from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, ROOT, TOKEN
 
 PREFIX = "CT-"
@@ -68,6 +69,8 @@ def test_writes_stay_under_the_prefix_and_are_removed(mock: MockServer, asked: l
     assert f"begin with {PREFIX}, and nothing else" in result.stdout
     written = [each for each in asked if each.method not in {"GET", "HEAD", "OPTIONS"}]
     assert len(written) > 500
+    # What the run announced is about what it sent.
+    assert 0.8 * (WRITES + REMOVALS) < len(asked) < WRITES + REMOVALS
     for each in written:
         path = each.raw_path.replace(OTHER_LEDGER.encode(), LEDGER.encode())
         under = path.startswith(f"{BASE}/{PREFIX}".encode())

@@ -10,6 +10,7 @@ from ..exchange import CONTRACT, Exchange
 from ..routes import plain
 from ..scene import Scene
 from ..schemas import parameter_schema, takes_parameter
+from ..states import few
 from ._registry import probe
 
 NOTHING = "a_refused_request_does_nothing"
@@ -61,7 +62,7 @@ def a_number_near_another_is_another(api: Api) -> None:
                 continue
             for index in range(len(ask.numbers)):
                 kind = ask.kind_at(index)
-                for other in _others(kind, ask.numbers[index])[:: 10 if api.real else 1]:
+                for other in few(api, _others(kind, ask.numbers[index]), 4):
                     numbers = (*ask.numbers[:index], other, *ask.numbers[index + 1 :])
                     exchange = replace(ask, numbers=numbers).send(api)
                     if takes_parameter(kind, other):
@@ -79,18 +80,8 @@ def a_wrong_percent_sign_names_nothing(api: Api) -> None:
         if api.real and ask.operation.method != "GET":
             continue
         for index, number in enumerate(ask.numbers):
-            for raw in (
-                "%",
-                "%4",
-                "%zz",
-                f"{number}%",
-                f"{number}%4",
-                f"%{number}",
-                f"{number}%FF",
-                "%C3",
-                "%ED%A0%80",
-                "%C0%AF",
-            ):
+            wrong = ("%", "%4", "%zz", f"{number}%", f"{number}%4", f"%{number}", f"{number}%FF")
+            for raw in few(api, (*wrong, "%C3", "%ED%A0%80", "%C0%AF"), 4):
                 exchange = replace(ask, raw={index: raw}).send(api)
                 api.expect(exchange, (VALIDATION, *_missing_statuses()))
     scene.is_untouched(NOTHING)
@@ -161,7 +152,7 @@ def every_route_is_exact(api: Api) -> None:
         if api.real and ask.operation.method != "GET":
             continue
         path = ask.path(api)
-        for wrong in dict.fromkeys(_wrong_paths(path, api.base_path)):
+        for wrong in few(api, list(dict.fromkeys(_wrong_paths(path, api.base_path))), 16):
             if not wrong.startswith("/") or wrong == path:
                 continue
             if CONTRACT.match(wrong) is None:
@@ -219,7 +210,7 @@ def a_query_means_nothing(api: Api) -> None:
         if ask.operation.takes_query or ask.operation.method != "GET":
             continue
         expected = api.succeeds(ask.send(api)).object
-        for query in queries:
+        for query in few(api, queries, 5):
             exchange = api.send("GET", raw_path=f"{ask.path(api)}?{query}")
             if exchange.succeeded:
                 api.same("a_query_means_nothing", exchange.object, expected, exchange)

@@ -32,7 +32,7 @@ from ..api import (
 from ..bodies import BODIES
 from ..exchange import CONTRACT, Exchange
 from ..schemas import JUDGE, refused
-from ..states import Parent, changed, held, listed, parents, snapshot, stable, subscription_number, thinned
+from ..states import Parent, changed, few, held, listed, parents, snapshot, stable, subscription_number, thinned
 from ..values import ends_before_start, rows
 from ._registry import probe
 
@@ -55,7 +55,8 @@ class World:
     """
 
     def __init__(self, api: Api) -> None:
-        self.apis = [each for each in (api, api.other) if each is not None]
+        # A real endpoint has many requests less without the second ledger, which probes of their own try.
+        self.apis = [each for each in (api, api.other) if each is not None and not (each is api.other and api.real)]
         self.customers = [api.number(), api.number()]
         self.bare = api.number()
         self.content = new_charge(rows("create", later=True)[40])
@@ -112,10 +113,10 @@ def a_write_changes_one_charge(api: Api) -> None:
     """A change, a repeated change, a clearing and a refused change of one of many equal charges touch only this one."""
     world = World(api)
     bodies = rows("update", later=True)[-3:-1]
-    for parent in world.parents_of(world.customers[0]):
+    for parent in few(api, world.parents_of(world.customers[0])[::-1], 1):
         for charge in thinned(api, world.charges[parent], 1):
             route = charge_path(parent, charge)
-            for name, schema in CONTRACT.change["properties"].items():
+            for name, schema in few(api, list(CONTRACT.change["properties"].items()), 2):
                 _changes_only(world, route, {name: bodies[0][name]})
                 _changes_only(world, route, {name: bodies[0][name]})  # the same write again
                 if JUDGE.takes(schema, None):
@@ -137,13 +138,16 @@ def _changes_only(world: World, route: Parent, values: Mapping[str, Any]) -> Non
     if not ends_before_start(after):
         write = world.apis[0].succeeds(world.apis[0].update(*route, body=body))
         world.expect("a_change_touches_what_was_sent", {_path(route): after}, write)
+        if world.apis[0].real:
+            read = world.apis[0].get(*route)
+            world.apis[0].same("a_change_touches_what_was_sent", stable("charge", read.object), after, read)
 
 
 @probe("state")
 def a_creation_adds_one_and_a_removal_takes_one(api: Api) -> None:
     """Each creation adds one resource, each removal takes one, and a refused request does nothing, among equal ones."""
     world = World(api)
-    for parent in world.parents_of(world.customers[0]):
+    for parent in few(api, world.parents_of(world.customers[0])[::-1], 1):
         collection = charges_path(*parent)
         for _ in range(2):  # the same creation twice is two charges
             before = world.of(*collection)
@@ -179,7 +183,7 @@ def a_removed_subscription_takes_only_its_own(api: Api) -> None:
     if not api.can_delete(*subscription_path(world.customers[1], FIRST)):
         raise NotTried("the contract has no DELETE of a subscription")
     _remove_and_create_again(world, EMPTY)
-    for _ in range(3):
+    for _ in range(1 if api.real else 3):
         _remove_and_create_again(world, FIRST)
 
 
@@ -261,7 +265,7 @@ def two_properties_change_together(api: Api) -> None:
     for parent in parents(api):
         made = api.charge(*parent, wire={name: bodies[0][name] for name in held(bodies[0])})
         route, values = charge_path(parent, made), held(bodies[0])
-        for index, (one, two) in enumerate(thinned(api, list(permutations(names, 2)), 4), 1):
+        for index, (one, two) in enumerate(thinned(api, list(permutations(names, 2)), 3), 1):
             first, second, third = bodies[index : index + 3]
             for sent in (
                 {one: first[one], two: first[two]},

@@ -133,9 +133,10 @@ def a_request_creates_exactly_one(api: Api) -> None:
         for count in range(1, 6):
             ids.add(api.charge(*parent, wire=FULL)[CHARGE_ID])
             api.same("one_is_created", len(api.charges(*parent)), count)
-    for _ in range(30):
+    others = 2 if api.real else 30
+    for _ in range(others):
         ids.add(api.charge(api.customer())[CHARGE_ID])
-    api.same("ids_are_unique", len(ids), 40)
+    api.same("ids_are_unique", len(ids), 10 + others)
 
 
 @probe("state")
@@ -337,7 +338,7 @@ def money_does_not_drift(api: Api) -> None:
         price = Decimal(text)
         made = api.charge(customer, wire=vat_rate, unit_price=price)
         route = charge_path((customer,), made)
-        for quantity in range(1, 11):
+        for quantity in range(1, 4 if api.real else 11):
             api.update(*route, body=change(quantity=quantity))
         for read in (made, api.get(*route).object, _listed(api, (customer,), made)):
             money = {wire("unit_price"): price} | vat_rate

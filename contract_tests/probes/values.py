@@ -20,7 +20,7 @@ def _parents_and_rows(api: Api, role: str, *, shared: bool = True) -> Iterator[t
     """
     for parent, later in zip(parents(api), (True, False), strict=True):
         found = rows(role, later=later)
-        yield parent, list(thinned(api, found[later::2] if shared else found))
+        yield parent, list(thinned(api, found[later::2] if shared else found, 8))
 
 
 @probe("state")

@@ -11,6 +11,7 @@ from statistics import median
 from ..api import Api, charges_path, customer_path, new_charge, subscriptions_path
 from ..exchange import CONTRACT, Exchange
 from ..schemas import accepted, parameter_schema
+from ..states import few
 from ._registry import probe
 
 SLOWER = 15.0  # times the median; on a busy machine the best of four attempts stays far below this
@@ -45,7 +46,7 @@ def no_value_makes_a_write_slow(api: Api) -> None:
         for name, schema in CONTRACT.creations["charge"]["properties"].items()
         for value in accepted(schema)
     ]
-    _compare(api, "a creation", asks[:: 20 if api.real else 1])
+    _compare(api, "a creation", few(api, asks, 20))
 
 
 @probe("time and weight")
@@ -53,7 +54,7 @@ def no_number_makes_a_read_slow(api: Api) -> None:
     """No customer number takes far longer to look up than another, found or not."""
     numbers = [each for each in accepted(parameter_schema("customer")) if each not in {".", ".."}]
     asks = [(number, partial(api.get, *customer_path(number))) for number in numbers]
-    _compare(api, "a read", asks[:: 10 if api.real else 1])
+    _compare(api, "a read", few(api, asks, 16))
 
 
 @probe("time and weight")
