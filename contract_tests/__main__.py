@@ -194,8 +194,8 @@ def _announcement(target: Target, seed: int) -> str:
     seconds = target.expected / target.rate
     needed = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{max(2, seconds):.0f} seconds"
     lines += [
-        f"It sends about {target.expected:,} requests, which takes {needed} at {target.rate:g} per second, longer if the",
-        f"endpoint responds slowly. It stops after {target.limit:,}{', and then cleans up' if target.prefix else ''}.",
+        f"It sends about {target.expected:,} requests: {needed} at {target.rate:g} per second, longer if the endpoint",
+        f"responds slowly. It stops after {target.limit:,}{', and then cleans up' if target.prefix else ''}.",
     ]
     return "\n".join(lines)
 

@@ -10,7 +10,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from .exchange import CONTRACT, Exchange, fail, items_of, link_of, parse_strictly
 from .schemas import errors_of, resolve
@@ -30,6 +30,7 @@ BEARER = re.compile(r"(?:^|,)\s*bearer(?:\s|,|$)", re.IGNORECASE)
 # Statuses that a server may have for every request, also where the contract has no operation.
 USUAL_METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 ANYWHERE = {401, 429, 500, 503}
+REDIRECTS = {301, 307, 308}
 
 
 def strict_json(exchange: Exchange) -> None:
@@ -41,7 +42,7 @@ def strict_json(exchange: Exchange) -> None:
         if exchange.body:
             fail(f"the answer {exchange.status} to {exchange.method} has a body")
         return
-    if not exchange.media_type:
+    if exchange.body and not exchange.media_type:
         fail("the answer has a body, but no Content-Type")
     if exchange.is_json:
         charset = exchange.headers["content-type"].lower().partition("charset=")[2].strip('" ')
@@ -54,7 +55,7 @@ def documented(exchange: Exchange) -> None:
     """The contract has the status, the media type, the headers and the body schema for the operation."""
     if exchange.operation is None:
         allowed = _statuses_without_operation(exchange)
-        if exchange.status not in allowed:
+        if exchange.status not in allowed and not redirects(exchange):
             expected = " or ".join(map(str, sorted(allowed - ANYWHERE)))
             fail(f"an operation that does not exist is answered with {exchange.status}, not {expected}")
         return
@@ -108,7 +109,7 @@ def problem_tells_the_truth(exchange: Exchange) -> None:
     while len(_seen_instances) > 10_000:
         _seen_instances.popitem(last=False)
     if known.code == "validation":
-        _names_parameters(problem.get("problems"))
+        _names_parameters(exchange)
 
 
 def headers_mean_what_they_say(exchange: Exchange) -> None:
@@ -134,7 +135,7 @@ def headers_mean_what_they_say(exchange: Exchange) -> None:
         # An absolute URL of the host that was asked shows nothing new.
         if INTERNALS.search(value.replace(exchange.url, "") if exchange.url else value):
             fail(f"{name} shows how the server is made")
-    if "location" in headers and not _locates_the_creation(exchange):
+    if "location" in headers and not redirects(exchange) and not _locates_the_creation(exchange):
         fail(f"Location is not the resource's {SELF}")
 
 
@@ -251,17 +252,37 @@ def _locates_the_creation(exchange: Exchange) -> bool:
     return same_path(path, f"{exchange.path}/{_last_segment(shown, kind)}") if shown else True
 
 
+def redirects(exchange: Exchange) -> bool:
+    """Return whether a path that the contract does not have leads to one that it has, as without a slash."""
+    if exchange.known_route or exchange.status not in REDIRECTS:
+        return False
+    return CONTRACT.match(urlsplit(urljoin(exchange.path, exchange.headers.get("location", ""))).path) is not None
+
+
 def _usable_wait(exchange: Exchange) -> bool:
     return exchange.wait is not None and exchange.wait <= 86_400
 
 
-def _names_parameters(problems: object) -> None:
-    """Check that a validation problem names each failed parameter, in one object per parameter."""
+def _names_parameters(exchange: Exchange) -> None:
+    """Check that a validation problem names each failed parameter, in one object per parameter.
+
+    No parameter fails in a body that is not a JSON object.
+    """
+    problems = exchange.problem.get("problems")
+    if problems is None and not _is_object(exchange.sent):
+        return
     if not isinstance(problems, list) or not problems:
         fail("a validation problem names no parameter")
     for each in problems:
         if not isinstance(each, dict) or len(each) != 1 or not all(each) or not all(each.values()):
             fail("a failed parameter is not an object of one name and one message")
+
+
+def _is_object(sent: bytes) -> bool:
+    try:
+        return not sent or isinstance(parse_strictly(sent), dict)
+    except AssertionError:
+        return False
 
 
 def _personal(exchange: Exchange) -> Iterator[str]:
@@ -299,7 +320,7 @@ def _check_resource(resource: Mapping[str, Any], kind: str, uri: str) -> None:
         if rel.startswith("add-") and (operation.get("method") != "POST" or not _adds_to(rel, href, kind)):
             fail(f"the operation {rel} does not add what it says")
     key = resource.get(CONTRACT.keys[kind])
-    if kind == "charge" and key is not None and own is not None and own.rpartition("/")[2] != quote(str(key), safe=""):
+    if kind == "charge" and key is not None and own is not None and unquote(own.rpartition("/")[2]) != str(key):
         fail(f"{CONTRACT.keys[kind]} is not the last segment of {SELF}")
 
 

@@ -303,3 +303,7 @@ def more_navigation(_: Request, answer: Answer) -> Answer:
     if not isinstance(body, dict) or not isinstance(body.get("navigation"), dict):
         return answer
     return with_body(answer, render(body | {"navigation": body["navigation"] | {"count": 1, "help": None}}))
+
+
+# Registers its variants. It needs the functions above, so it is imported last.
+from . import more_variants as _more_variants  # noqa: E402, F401

@@ -101,7 +101,7 @@ def test_a_target_is_sent_nothing_but_get_over_tls_with_a_client_certificate(tmp
         )  # fmt: skip
     assert result.returncode == 0, result.stdout + result.stderr
     assert "nothing but GET is sent" in result.stdout
-    assert "about 700 requests, which takes 2 seconds at 1000 per second" in result.stdout
+    assert "about 700 requests: 2 seconds at 1000 per second" in result.stdout
     assert "10 passed" in result.stdout  # the 7 reads of the contract, and the 3 probes that only read
     assert methods == {"GET"}
 

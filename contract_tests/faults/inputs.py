@@ -166,12 +166,6 @@ schema_fault(
     _property("NewRecurringProduct", wire("end_date"), {"$ref": "#/components/schemas/Date"}),
 )
 schema_fault(
-    "nothing_unknown",
-    REFUSED,
-    "unknown properties are refused",
-    _set("NewRecurringProduct", additionalProperties=False),
-)
-schema_fault(
     "no_clearing",
     REFUSED,
     "null is refused in a change",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -220,10 +219,6 @@ def _text(change: Any) -> Any:
     return lambda content: content | ({TEXT: change(content[TEXT])} if isinstance(content.get(TEXT), str) else {})
 
 
-def _only(names: Iterable[str]) -> Any:
-    return lambda content: {name: value for name, value in content.items() if name in names}
-
-
 created("TextTrimmed", "texts are trimmed", _text(str.strip))
 created(
     "CodeInUpperCase",
@@ -246,11 +241,6 @@ created(
     "a price is held with two decimals",
     lambda content: content | ({PRICE: round(content[PRICE], 2)} if isinstance(content.get(PRICE), Decimal) else {}),
 )
-created(
-    "UnknownLost",
-    "unknown properties of a charge are lost",
-    _only(CONTRACT.creations["charge"]["properties"]),
-)
 
 
 @stores(FAMILY, "a price is held in single precision")
@@ -271,13 +261,6 @@ class PriceDrifts(Store):
         if isinstance(price, Decimal) and PRICE not in changes:
             changed.document[PRICE] = price + Decimal("0.000001")
         return changed
-
-
-@stores(FAMILY, "unknown properties of a customer are lost")
-class UnknownOfCustomerLost(Store):
-    def create(self, owner: Resource, collection: Collection, content: JsonObject) -> Resource:
-        keep = _only(CONTRACT.creations["customer"]["properties"])
-        return super().create(owner, collection, keep(content) if collection.role == "customer" else content)
 
 
 @stores(FAMILY, "a read counts the quantity up")
