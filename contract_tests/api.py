@@ -287,6 +287,7 @@ class Api:
         A large body that is not valid may also be refused because it is large: the contract has no limit of a body.
         """
         if code == "validation" and len(exchange.sent) > LARGE and exchange.code == "content-too-large":
+            COVERAGE.observe("a large body that is not valid is refused as too large", exchange)
             return self.expect(exchange, CONTRACT.problem_types["content-too-large"].status)
         self.expect(exchange, CONTRACT.problem_types[code].status, code)
         for each in parameters:

@@ -218,7 +218,7 @@ def items_of(exchange: Exchange) -> list[dict[str, Any]]:
 def link_of(exchange: Exchange, role: str) -> Any:
     """Return the link `self` or `next` of a list, from where the contract declares it. None if there is none."""
     path = CONTRACT.list_links.get(exchange.operation or "", {}).get(role)
-    value: Any = exchange.object if path else None
+    value: Any = exchange.json if path else None  # a list may have links that no schema names
     for name in path or ():
         value = value.get(name) if isinstance(value, dict) else None
     return value

@@ -25,6 +25,7 @@ from .faults._planting import (
     validation,
     with_body,
     with_header,
+    without,
 )
 from .routes import Operation
 from .schemas import JUDGE
@@ -180,14 +181,11 @@ def no_parameter_of_broken_json(_: MockWithFault, request: Request, ask: Next) -
     if answer.status != CONTRACT.problem_types["validation"].status or request.method == "GET":
         return answer
     try:
-        json.loads(request.body)
-    except (ValueError, RecursionError):
-        key = PROBLEMS["problems"]
-        body = read(answer)
-        names = {name for each in body.get(key) or () for name in each}
-        if not names <= {"body"}:  # the path has a fault, too
-            return answer
-        return with_body(answer, render({name: each for name, each in body.items() if name != key}))
+        parse_strictly(request.body)
+    except AssertionError:
+        key, problem = PROBLEMS["problems"], read(answer)
+        if {name for each in problem.get(key) or () for name in each} <= {"body"}:  # the path has no fault
+            return with_body(answer, render(without(problem, key)))
     return answer
 
 

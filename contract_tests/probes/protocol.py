@@ -112,6 +112,8 @@ def head_is_like_get(api: Api) -> None:
             get, head = each.send(api), api.send("HEAD", raw_path=each.path(api), headers=each.headers)
             if head.status not in {get.status, 405}:
                 api.broke("head_is_like_get", f"HEAD is answered {head.status}, GET {get.status}", head)
+            if get.succeeded and head.status == get.status:
+                COVERAGE.observe("HEAD is answered like GET", head)
             if head.status == get.status and head.headers.get("content-type") not in {
                 None,
                 get.headers.get("content-type"),

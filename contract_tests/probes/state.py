@@ -154,6 +154,10 @@ def lists_are_complete(api: Api) -> None:
         by_id = {each[CHARGE_ID]: each for each in listed}
         api.same("lists_are_complete", sorted(by_id), sorted(each[CHARGE_ID] for each in created))
         api.same("lists_are_complete", len(listed), count)
+        if [*by_id] == [each[CHARGE_ID] for each in reversed(created)]:
+            COVERAGE.observe("a list shows the newest first", api.get(*charges_path(*parent)))
+        elif [*by_id] != [each[CHARGE_ID] for each in created]:
+            COVERAGE.observe("a list has another order than that of the creations", api.get(*charges_path(*parent)))
         for each in created:
             api.same("lists_hold_what_reads", by_id[each[CHARGE_ID]], each)
         api.same("lists_are_stable", api.charges(*parent), listed)
