@@ -1,6 +1,6 @@
-"""`make contract`: hold the mock, or with a target a real endpoint, against the contract, by a fixed seed.
+"""Hold the mock, or with a target a real endpoint, against the contract, by a fixed seed.
 
-Exit codes: 0 the contract holds, 1 it does not, or the target cannot be used, 64 wrong usage, 130 interrupted.
+In a checkout, this is `make contract`. In the wheel, it is `payex-billing contract test`, and needs a target.
 """
 
 from __future__ import annotations
@@ -13,31 +13,42 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 import httpx2
 
-from .description import ContractError, load
+from .description import IS_INSTALLED, ContractError, load
 
 if TYPE_CHECKING:  # the import reads the contract, and the contract may be broken
     from .target import Target
 
 SEED = 20_260_101
 HERE = Path(__file__).parent
+COMMAND = "payex-billing contract test" if IS_INSTALLED else "make contract"
+CODES = "Exit codes: 0 the contract holds, 1 a promise is broken or no connection, 64 wrong usage, 130 interrupted."
 INTERRUPTED = 130
+# What a run on a real endpoint must not take from the environment of another test suite.
+OF_OTHER_SUITES = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_WORKER")
+# The plugins of pytest that the suite needs. Others that are installed, such as pytest-randomly, would change the run.
+PLUGINS = ("_hypothesis_pytestplugin", "schemathesis.pytest.plugin")
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
-        print(f"make contract: {message}", file=sys.stderr)
+        print(f"{COMMAND}: {message}", file=sys.stderr)
         raise SystemExit(64)
 
 
 def _parser() -> _Parser:
-    parser = _Parser(prog="python -m contract_tests", description=__doc__)
-    parser.add_argument("--target", help="origin, or base URL, of a real endpoint; the mock if not given")
+    program = COMMAND if IS_INSTALLED else "python -m contract_tests"
+    description = (__doc__ or "").partition("\n")[0]
+    parser = _Parser(prog=program, description=description, epilog=CODES)
+    without = "" if IS_INSTALLED else "; the mock if not given"
+    parser.add_argument("--target", help=f"origin, or base URL, of a real endpoint{without}")
     parser.add_argument("--seed", type=int, default=SEED, help="seed of the generated data (default: %(default)s)")
     parser.add_argument(
         "--report", type=Path, metavar="DIR", help="write junit.xml, exchanges.har and report.html there"
@@ -58,60 +69,63 @@ def _parser() -> _Parser:
     return parser
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the suite, and return the exit code."""
     parser = _parser()
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     try:
         load()
     except ContractError as error:
-        print(f"make contract: {error}", file=sys.stderr)
+        print(f"{COMMAND}: {error}", file=sys.stderr)
         return 1
     from .target import Target, Unusable, WrongSetup  # noqa: PLC0415 - these read the contract when they are imported
 
-    environment = dict(os.environ)
-    arguments = [str(HERE), f"--hypothesis-seed={options.seed}", "--quiet", "-p", "no:cacheprovider"]
     if options.target is None:
         if options.allow_writes or options.prefix or options.ledger or options.dry_run or options.production:
             parser.error("--allow-writes, --prefix, --ledger, --production and --dry-run are for a --target")
+        if IS_INSTALLED:
+            parser.error("--target is missing; the mock is tested in a checkout, by make contract")
         print(f"Testing the mock: in process, over a socket, over TLS. Seed {options.seed}.", flush=True)
-        arguments += ["--numprocesses", "2", "--dist", "worksteal", f"--ignore={HERE / 'test_faults.py'}"]
-    else:
-        if options.allow_writes and not (options.prefix and options.ledger):
-            parser.error("--allow-writes needs --prefix and --ledger on the command line")
-        if options.prefix and not options.allow_writes:
-            parser.error("--prefix is for --allow-writes")
-        ledger = options.ledger or os.environ.get("PAYEX_OWNER_NO", "")
-        target = Target(options.target, ledger, options.prefix, options.rate, options.production)
-        try:
-            target.check(os.environ)
-            print(_announcement(target, options.seed), flush=True)
-            if options.dry_run:
-                return 0
-            _reach(target)
-        except Unusable as error:
-            print(f"make contract: {target.url} cannot be used: {error}", file=sys.stderr)
-            return 1
-        except WrongSetup as error:
-            parser.error(str(error))
-        environment |= target.to_environment()
-        arguments += ["--target", target.base_url]
-    return _run(arguments, environment, options)
+        mock = ["--numprocesses", "2", "--dist", "worksteal", f"--ignore={HERE / 'test_faults.py'}"]
+        return _run([str(HERE), *mock], os.environ, options)
+    if options.allow_writes and not (options.prefix and options.ledger):
+        parser.error("--allow-writes needs --prefix and --ledger on the command line")
+    if options.prefix and not options.allow_writes:
+        parser.error("--prefix is for --allow-writes")
+    ledger = options.ledger or os.environ.get("PAYEX_OWNER_NO", "")
+    target = Target(options.target, ledger, options.prefix, options.rate, options.production)
+    try:
+        target.check(os.environ)
+        print(_announcement(target, options.seed), flush=True)
+        if options.dry_run:
+            return 0
+        _reach(target)
+    except Unusable as error:
+        print(f"{COMMAND}: {target.url} cannot be used: {error}", file=sys.stderr)
+        return 1
+    except WrongSetup as error:
+        parser.error(str(error))
+    environment = {name: value for name, value in os.environ.items() if name not in OF_OTHER_SUITES}
+    environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **target.to_environment()}
+    settings = [f"--config-file={HERE / 'endpoint.ini'}", f"--rootdir={HERE}", f"--confcutdir={HERE}"]
+    plugins = [argument for plugin in PLUGINS for argument in ("-p", plugin)]
+    tests = str(HERE / "test_endpoint.py")
+    return _run([tests, "--target", target.base_url, *settings, *plugins], environment, options)
 
 
-def _run(arguments: list[str], environment: dict[str, str], options: argparse.Namespace) -> int:
+def _run(arguments: list[str], environment: Mapping[str, str], options: argparse.Namespace) -> int:
     """Run pytest in its own process, because pytest must be the first to import the modules of its plugins."""
+    arguments += [f"--hypothesis-seed={options.seed}", "--quiet", "-p", "no:cacheprovider"]
     with tempfile.TemporaryDirectory() as parts:
-        environment["CONTRACT_PARTS"] = parts
+        environment = {**environment, "CONTRACT_PARTS": parts, "HYPOTHESIS_STORAGE_DIRECTORY": parts}
         if options.report is not None:
             options.report.mkdir(parents=True, exist_ok=True)
-            arguments += [f"--junitxml={options.report / 'junit.xml'}"]
+            arguments += [f"--junitxml={options.report.absolute() / 'junit.xml'}"]
         started = time.monotonic()
-        suite = subprocess.Popen([sys.executable, "-m", "pytest", *arguments], env=environment, cwd=HERE.parent)
-        # Ctrl-C also reaches the child process, which then removes what it created. This process waits for the child.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        status = suite.wait()
-        signal.signal(signal.SIGINT, before)
+        # The user's folder stays the current one, because the environment may name certificates in it. -P keeps modules
+        # in the folder from being imported.
+        command, folder = ([], HERE.parent) if options.target is None else (["-P"], None)
+        status = _wait([sys.executable, *command, "-m", "pytest", *arguments], environment, folder)
         from . import report  # noqa: PLC0415 - it reads the contract when it is imported
 
         run = report.collect(Path(parts), time.monotonic() - started)
@@ -127,6 +141,28 @@ def _run(arguments: list[str], environment: dict[str, str], options: argparse.Na
     return min(status, 1)
 
 
+def _wait(command: list[str], environment: Mapping[str, str], folder: Path | None) -> int:
+    """Run a command to its end, and return its exit code.
+
+    Ctrl-C also reaches the child process, which then removes what it created. This process waits for the child.
+    SIGTERM reaches this process only, which interrupts the child in the same way.
+    """
+    child: subprocess.Popen[bytes] | None = None
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        if number == signal.SIGTERM and child is not None:
+            child.send_signal(signal.SIGINT)
+
+    # A child process does not inherit these handlers, as it would inherit SIG_IGN.
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        child = subprocess.Popen(command, env=environment, cwd=folder)
+        return child.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _again(options: argparse.Namespace) -> str:
     """Return the command that repeats this run."""
     parts = ["--seed", str(options.seed)]
@@ -137,6 +173,8 @@ def _again(options: argparse.Namespace) -> str:
         parts += ["--allow-writes", "--prefix", options.prefix, *(["--production"] if options.production else [])]
     if options.report is not None:
         parts += ["--report", str(options.report)]
+    if IS_INSTALLED:
+        return f"{COMMAND} {shlex.join(['--target', options.target, *parts])}"
     target = f" TARGET={shlex.quote(options.target)}" if options.target else ""
     return f'make contract{target} ARGS="{shlex.join(parts)}"'
 
@@ -153,12 +191,12 @@ def _announcement(target: Target, seed: int) -> str:
         ]
     else:
         lines += ["Safe methods only: nothing but GET is sent."]
-    seconds = target.limit / target.rate
-    time_needed = f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
-    lines.append(
-        f"It sends at most {target.limit:,} requests{' before the clean-up' if target.prefix else ''}: "
-        f"{time_needed} at {target.rate:g} per second, longer if the endpoint responds more slowly."
-    )
+    seconds = target.expected / target.rate
+    needed = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{max(2, seconds):.0f} seconds"
+    lines += [
+        f"It sends about {target.expected:,} requests: {needed} at {target.rate:g} per second, longer if the endpoint",
+        f"responds slowly. It stops after {target.limit:,}{', and then cleans up' if target.prefix else ''}.",
+    ]
     return "\n".join(lines)
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import requests
 
-from contract_tests import support
-from contract_tests.coverage import COVERAGE
-from contract_tests.exchange import Exchange
-from contract_tests.explain import explain
-from contract_tests.report import Recorder
+from . import support
+from .coverage import COVERAGE
+from .exchange import Exchange
+from .explain import explain
+from .report import Recorder
 
 RECORDER = pytest.StashKey[Recorder]()
 # The last exchanges of the current test.

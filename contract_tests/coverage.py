@@ -12,7 +12,18 @@ from typing import Any
 from .exchange import CONTRACT, DOCUMENT, OPERATIONS, Exchange, parse_strictly
 from .schemas import resolve
 
+SHOWN = 200  # bytes of the body of an observation
 KINDS = ("operations", "statuses", "parameters", "properties", "problem types")
+
+
+@dataclass
+class Observation:
+    """What a reader should know, although the contract is silent about it: how often, and the first exchange."""
+
+    what: str
+    count: int
+    request: str
+    response: str
 
 
 @dataclass
@@ -22,7 +33,7 @@ class Coverage:
     reached: dict[str, Counter[str]] = field(default_factory=lambda: {kind: Counter() for kind in KINDS})
     exchanges: int = 0
     checks: Counter[str] = field(default_factory=Counter)
-    observations: set[str] = field(default_factory=set)  # what the contract allows, but a reader should know
+    observations: dict[str, Observation] = field(default_factory=dict)  # by their text
     on_exchange: Callable[[Exchange], None] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -41,10 +52,12 @@ class Coverage:
         with self._lock:
             self.checks[f"{exchange.operation or '-'}|{check}|{'passed' if passed else 'failed'}"] += 1
 
-    def observe(self, what: str) -> None:
-        """Record something that is no fault."""
+    def observe(self, what: str, exchange: Exchange) -> None:
+        """Record something that is no fault, because the contract is silent about it."""
         with self._lock:
-            self.observations.add(what)
+            response = f"{exchange.status} {exchange.body[:SHOWN].decode('utf-8', 'backslashreplace')}".strip()
+            seen = self.observations.setdefault(what, Observation(what, 0, exchange.curl, response))
+            seen.count += 1
 
     def add(self, other: Mapping[str, Mapping[str, int]]) -> None:
         """Add what another process reached."""

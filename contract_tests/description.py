@@ -32,7 +32,9 @@ from .routes import (
     snake,
 )
 
-FILE = Path(__file__).parent.parent / "openapi.yaml"
+# In the wheel, this package has another name, and the contract is beside the mock.
+IS_INSTALLED = Path(__file__).parent.name == "payex_billing_contract"
+FILE = Path(__file__).parent.parent / ("payex_billing_mock" if IS_INSTALLED else "") / "openapi.yaml"
 KINDS = ("customer", "subscription", "charge")
 # The possible roles of the property that identifies a resource. The first role that the contract has is used.
 _KEY_ROLES = {
@@ -182,14 +184,13 @@ class Contract:
     @cached_property
     def self_link(self) -> str:
         """The JSON name of the link from a resource to itself, such as `@id`."""
-        found = [names[role] for names in self._names.values() for role in _SELF_ROLES if role in names]
-        return found[0] if found else "@id"
+        return next((names[role] for names in self._names.values() for role in _SELF_ROLES if role in names), "@id")
 
     @cached_property
     def problem_schema(self) -> Mapping[str, Any]:
         """The schema of a problem, as the first operation that declares a problem refers to it."""
-        shown = (response for operation in self.operations.values() for response in operation.responses.values())
-        content = (response.get("content", {}) for response in shown)
+        shown = (each for operation in self.operations.values() for each in operation.responses.values())
+        content = (each.get("content", {}) for each in shown)
         return next((each[PROBLEM]["schema"] for each in content if PROBLEM in each), {})
 
     @cached_property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,6 +19,7 @@ from .routes import PROBLEM, Match, Operation, plain
 CONTRACT = load()
 DOCUMENT: Any = CONTRACT.document
 OPERATIONS = CONTRACT.operations
+MEANINGFUL = {"allow", "content-type", "location", "retry-after", "www-authenticate"}
 
 
 class Broken(AssertionError):
@@ -109,7 +110,9 @@ class Exchange:
     @property
     def is_json(self) -> bool:
         """Whether the response has a body with a JSON media type."""
-        return self.method != "HEAD" and self.media_type in {"application/json", "application/problem+json"}
+        if self.method == "HEAD" or self.status in {204, 304}:
+            return False
+        return self.media_type in {"application/json", "application/problem+json"}
 
     @property
     def has_no_body(self) -> bool:
@@ -122,10 +125,11 @@ class Exchange:
         """The body of the response, parsed strictly."""
         return parse_strictly(self.body)
 
-    @property
+    @cached_property
     def object(self) -> dict[str, Any]:
-        """The body as an object. Empty if the body is not an object."""
-        return self.json if isinstance(self.json, dict) else {}
+        """The body as an object; of a success, with the properties that the contract has. Empty if it is no object."""
+        whole = self.json if isinstance(self.json, dict) else {}
+        return known(whole) if self.status < 300 else whole
 
     @property
     def spelled(self) -> Any:
@@ -171,6 +175,11 @@ class Exchange:
             return None
 
     @property
+    def meaningful_headers(self) -> dict[str, str]:
+        """The headers that tell a client what to do. Others, such as Server-Timing, may come now and then."""
+        return {name: value for name, value in self.headers.items() if name in MEANINGFUL}
+
+    @property
     def curl(self) -> str:
         """The request as a curl command that runs, and reads the token from an environment variable."""
         query = "?" + self.query if self.query else ""
@@ -178,6 +187,28 @@ class Exchange:
 
     def __str__(self) -> str:
         return f"{self.method} {self.path} → {self.status} {self.body[:300].decode('utf-8', 'backslashreplace')}"
+
+
+def known(value: Any) -> Any:
+    """Return a JSON value without the properties that the contract does not have.
+
+    A server may show properties of its own, and change them at any time.
+    """
+    if isinstance(value, dict):
+        return {name: known(each) for name, each in value.items() if name in _NAMES}
+    return [known(each) for each in value] if isinstance(value, list) else value
+
+
+def _names(node: Any) -> Iterator[str]:
+    """Yield the names of all properties in a part of the contract."""
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    if isinstance(node, dict) and isinstance(node.get("properties"), dict):
+        yield from node["properties"]
+    for child in children:
+        yield from _names(child)
+
+
+_NAMES = frozenset(_names(DOCUMENT))
 
 
 def parameter_of(path: str) -> str:
@@ -195,7 +226,7 @@ def items_of(exchange: Exchange) -> list[dict[str, Any]]:
         AssertionError: the response has no list.
     """
     name = CONTRACT.list_name(exchange.defined)
-    items = exchange.object.get(name) if name else exchange.json
+    items = exchange.object.get(name) if name else known(exchange.json)
     if not isinstance(items, list) or not all(isinstance(each, dict) for each in items):
         fail(f"the response has no list of objects{f' called {name}' if name else ''}")
     return items
@@ -204,7 +235,7 @@ def items_of(exchange: Exchange) -> list[dict[str, Any]]:
 def link_of(exchange: Exchange, role: str) -> Any:
     """Return the link `self` or `next` of a list, from where the contract declares it. None if there is none."""
     path = CONTRACT.list_links.get(exchange.operation or "", {}).get(role)
-    value: Any = exchange.object if path else None
+    value: Any = exchange.json if path else None  # a list may have links that no schema names
     for name in path or ():
         value = value.get(name) if isinstance(value, dict) else None
     return value

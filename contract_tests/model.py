@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import hypothesis
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from .api import (
     CHARGE_ID,
@@ -27,6 +35,7 @@ from .api import (
 )
 from .exchange import CONTRACT
 from .states import as_sent
+from .support import MODEL
 from .values import any_value, ends_before_start
 
 SUBSCRIPTIONS = ("1", "46701234567", "a/b c", "ÅÄÖ", "x" * 34)
@@ -210,3 +219,13 @@ def _compare(ledger: Ledger) -> None:
 
 def _without_none(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
+
+
+def run_model(api: Api, seed: int, settings: hypothesis.settings = MODEL) -> None:
+    """Run the state machine.
+
+    Raises:
+        Broken: the target differs from the model.
+    """
+    model = hypothesis.seed(seed)(machine(lambda: api))
+    run_state_machine_as_test(model, settings=settings)

@@ -69,7 +69,7 @@ def credentials(api: Api, ask: Ask) -> Iterator[Reason]:
 def wrong_path(ask: Ask) -> Iterator[Reason]:
     """Yield values of each path parameter that its schema does not allow: one as it is, and one percent-encoded."""
     for index, name in enumerate(ask.parameters):
-        values = refused_numbers(ask.kind_at(index))
+        values = wrong_numbers(ask, index)
         encoded = [value for value in values if quote(value) != value]
         for value in dict.fromkeys((*values[:1], *encoded[:1])):
             yield Reason(f"a wrong {name}", f"path {index}", ("validation",), _with_number(index, value), (name,))
@@ -79,7 +79,7 @@ def missing(ask: Ask) -> Iterator[Reason]:
     """Yield a number or id that no resource has, for each path parameter whose resource must exist."""
     for index, name in enumerate(ask.parameters):
         kind = ask.kind_at(index)
-        unused = str(BODIES.unused(kind))
+        unused = f"{ask.prefix}none" if ask.prefix and kind == "customer" else str(BODIES.unused(kind))
         code = CONTRACT.not_found[kind]
         yield Reason(f"no such {name}", f"path {index}", (code,), _with_number(index, unused), given=index)
 
@@ -130,9 +130,14 @@ def wrong_values(schema: Any) -> dict[str, Any]:
     return found
 
 
-def refused_numbers(kind: str) -> list[str]:
-    """Return the texts that the path parameter of a kind does not allow, and that are one segment of a path."""
-    texts = [each for each in refused(parameter_schema(kind)) if isinstance(each, str)]
+def wrong_numbers(ask: Ask, index: int) -> list[str]:
+    """Return the texts that a path parameter does not allow, and that are one segment of a path.
+
+    On a real endpoint, those of a customer begin with the prefix, so that no write leaves the prefix.
+    """
+    kind = ask.kind_at(index)
+    start = ask.prefix if kind == "customer" else ""
+    texts = [start + each for each in refused(parameter_schema(kind)) if isinstance(each, str)]
     return [each for each in texts if each not in {"", ".", ".."} and not takes_parameter(kind, each)]
 
 

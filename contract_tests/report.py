@@ -9,12 +9,12 @@ import re
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .coverage import COVERAGE, KINDS, Coverage
+from .coverage import COVERAGE, KINDS, Coverage, Observation
 from .curl import token_pattern
 from .exchange import OPERATIONS, Exchange
 
@@ -34,6 +34,7 @@ class Run:
     entries: list[dict[str, Any]] = field(default_factory=list)
     tests: list[dict[str, str]] = field(default_factory=list)
     checks: Counter[str] = field(default_factory=Counter)
+    observations: dict[str, Observation] = field(default_factory=dict)
 
 
 class Recorder:
@@ -76,6 +77,7 @@ class Recorder:
             "reached": {kind: dict(names) for kind, names in COVERAGE.reached.items()},
             "exchanges": COVERAGE.exchanges,
             "checks": dict(COVERAGE.checks),
+            "observations": [asdict(each) for each in COVERAGE.observations.values()],
         }
         (folder / f"{os.getpid()}.json").write_text(json.dumps(part), encoding="utf-8")
 
@@ -90,15 +92,31 @@ def collect(folder: Path, seconds: float) -> Run:
         run.entries += part["entries"]
         run.tests += part["tests"]
         run.checks.update(part["checks"])
+        for each in map(_observation, part["observations"]):
+            seen = run.observations.setdefault(each.what, each)
+            seen.count += 0 if seen is each else each.count
     return run
 
 
+def _observation(values: Any) -> Observation:
+    return Observation(**values)
+
+
 def summary(run: Run) -> str:
-    """Two lines for the terminal."""
+    """Two lines for the terminal, and the observations."""
     shares = ", ".join(f"{reached}/{whole} {kind}" for kind in KINDS for reached, whole in [run.coverage.share(kind)])
     rate = run.coverage.exchanges / run.seconds if run.seconds else 0
     requests = f"{run.coverage.exchanges:,} requests in {run.seconds:.0f} s ({rate:,.0f} per second)."
-    return f"{requests}\nReached of the contract: {shares}."
+    lines = [requests, f"Reached of the contract: {shares}."]
+    if run.observations:
+        lines.append("Observed, where the contract is silent:")
+    for each in run.observations.values():
+        lines += [f"  {each.what} ({_times(each.count)})", f"    {each.request}"]
+    return "\n".join(lines)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
 
 
 def write(run: Run, folder: Path, environment: Mapping[str, str]) -> None:
@@ -210,6 +228,11 @@ def page(run: Run) -> str:
     if failed:
         parts.append("<h2>Broken</h2>")
         parts += [f"<h3>{_e(each['name'])}</h3><pre>{_e(each['text'])}</pre>" for each in failed]
+    if run.observations:
+        parts.append("<h2>Observed</h2><p>The contract is silent about these, so they are no failures.</p>")
+    for each in run.observations.values():
+        parts.append(f"<h3>{_e(each.what)}</h3><p>{_times(each.count)}, first:</p>")
+        parts.append(f"<pre>{_e(each.request)}\n\n{_e(each.response)}</pre>")
     parts.append(_checks_table(run.checks))
     parts.append("<h2>Reached of the contract</h2><table><tr><th>what<th>reached<th>missing</tr>")
     for kind in KINDS:

@@ -10,7 +10,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from .exchange import CONTRACT, Exchange, fail, items_of, link_of, parse_strictly
 from .schemas import FILLED, errors_of, resolve
@@ -30,6 +30,7 @@ BEARER = re.compile(r"(?:^|,)\s*bearer(?:\s|,|$)", re.IGNORECASE)
 # Statuses that a server may have for every request, also where the contract has no operation.
 USUAL_METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 ANYWHERE = {401, 429, 500, 503}
+REDIRECTS = {301, 307, 308}
 
 
 def strict_json(exchange: Exchange) -> None:
@@ -107,7 +108,7 @@ def problem_tells_the_truth(exchange: Exchange) -> None:
         fail("the instance is that of an earlier problem")
     while len(_seen_instances) > 10_000:
         _seen_instances.popitem(last=False)
-    if known.code == "validation" and (problem.get("problems") or _is_json_object(exchange.sent)):
+    if known.code == "validation" and (problem.get("problems") or _has_parameters(exchange)):
         _names_parameters(problem.get("problems"))
 
 
@@ -244,8 +245,8 @@ def _statuses_without_operation(exchange: Exchange) -> set[int]:
 
 def is_slash_redirect(exchange: Exchange) -> bool:
     """Return whether a path with a slash at its end is redirected to the path without it."""
-    location = urlsplit(exchange.headers.get("location", "")).path
-    is_redirect = exchange.status in {301, 307, 308} and exchange.path.endswith("/")
+    location = urlsplit(urljoin(exchange.path, exchange.headers.get("location", ""))).path
+    is_redirect = exchange.status in REDIRECTS and exchange.path.endswith("/")
     return is_redirect and same_path(location, exchange.path.rstrip("/"))
 
 
@@ -265,10 +266,12 @@ def _usable_wait(exchange: Exchange) -> bool:
     return exchange.wait is not None and exchange.wait <= 86_400
 
 
-def _is_json_object(sent: bytes) -> bool:
-    """Return whether a request has no body, or one with parameters: a body that is no object has none to name."""
+def _has_parameters(exchange: Exchange) -> bool:
+    """Return whether a request has parameters to name: a body that is no object, or is missing, has none."""
+    if not exchange.sent:
+        return exchange.method not in {"POST", "PATCH", "PUT"}
     try:
-        return not sent or isinstance(parse_strictly(sent), dict)
+        return isinstance(parse_strictly(exchange.sent), dict)
     except AssertionError:
         return False
 

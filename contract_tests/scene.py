@@ -32,6 +32,7 @@ class Ask:
         raw: percent-encoded segments that replace the values of path parameters, by position in `numbers`.
         body: the request body; `...` if there is none.
         content: the bytes of the body. They replace `body`.
+        prefix: what the number of each customer begins with that may be written to; empty if all may.
     """
 
     operation: Operation
@@ -42,6 +43,7 @@ class Ask:
     raw: Mapping[int, str] = field(default_factory=dict)
     query: str = ""
     ledger: str | None = None
+    prefix: str = ""
 
     def path(self, api: Api) -> str:
         """Return the percent-encoded path."""
@@ -100,10 +102,12 @@ class Scene:
         self.before = self.state()
 
     def state(self) -> list[Any]:
-        """Read everything that the scene has: each resource alone and in its list."""
+        """Read everything that the scene has: each resource alone and in its list; on a real endpoint in its list."""
         api = self.api
         found: list[Any] = [api.succeeds(api.get(*customer_path(self.customer))).object]
         found.append(sorted(each[SUBSCRIPTION_NO] for each in api.subscriptions(self.customer)))
+        if api.real:
+            return found + [api.charges(*parent) for parent in self.parents]
         found += [api.succeeds(api.get(*subscription_path(*parent))).object for parent in self.parents[1:]]
         for parent, own in zip(self.parents, self.ids, strict=True):
             found.append(api.charges(*parent))
@@ -128,7 +132,7 @@ class Scene:
             if operation.role in {"read", "update", "delete"}:
                 own = {"customer": self.customer, "subscription": self.subscription}
                 numbers = (*numbers, own.get(operation.kind, self.ids[len(numbers) - 1]))
-            yield Ask(operation, numbers, self.body(operation))
+            yield Ask(operation, numbers, self.body(operation), prefix=self.api.prefix)
 
     def body(self, operation: Operation) -> Any:
         """Return a valid body of an operation that would change the scene; `...` if the operation has no body."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from .api import (
     CHARGE_ID,
@@ -30,6 +30,7 @@ CLIENT_SET = {kind: set(CONTRACT.creations[kind]["properties"]) for kind in CONT
 CLIENT_SET["charge"] |= set(CONTRACT.change["properties"])
 Parent = tuple[str, ...]  # the number of a customer, or the numbers of a customer and its subscription
 Tree = dict[str, list[dict[str, Any]]]
+T = TypeVar("T")
 
 
 def held(charge: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,19 +98,31 @@ def listed(api: Api, parent: Parent) -> dict[Any, dict[str, Any]]:
     return found
 
 
-def thinned(api: Api, values: Sequence[Any], at_most: int = 12) -> Sequence[Any]:
-    """Return all values in process, some over a socket, and at most about `at_most` for a real endpoint.
+def thinned(api: Api, values: Sequence[T], at_most: int = 12) -> Sequence[T]:
+    """Return all values in process, some over a socket, and at most `at_most` for a real endpoint.
 
     In process, a request takes less than a millisecond. A socket tests the transport with the same values again, and a
     real endpoint gets few requests.
     """
     if isinstance(api.transport, InProcess):
         return values
-    return values[:: max(1, len(values) // (at_most if api.real else 8 * at_most))]
+    return spread(values, at_most if api.real else 8 * at_most)
+
+
+def few(api: Api, values: Sequence[T], at_most: int) -> Sequence[T]:
+    """Return all values for a mock, and at most `at_most` for a real endpoint, whose owner waits for each request."""
+    return spread(values, at_most) if api.real else values
+
+
+def spread(values: Sequence[T], at_most: int) -> Sequence[T]:
+    """Return at most `at_most` of the values: the first, the last, and others at equal distances."""
+    if len(values) <= at_most:
+        return values
+    return [values[index * (len(values) - 1) // max(1, at_most - 1)] for index in range(at_most)]
 
 
 def snapshot(api: Api, customers: Sequence[str]) -> dict[str, Any]:
-    """Read customers and all that they have, each resource alone and in its list.
+    """Read customers and all that they have, each resource alone and in its list; on a real endpoint in its list only.
 
     Returns:
         the resources by path below the ledger, and the sorted ids or numbers of each list by the path of the list.
@@ -123,16 +136,22 @@ def snapshot(api: Api, customers: Sequence[str]) -> dict[str, Any]:
         found[_path(subscriptions_path(customer))] = sorted(str(each[SUBSCRIPTION_NO]) for each in subscriptions)
         for subscription in subscriptions:
             route = subscription_path(customer, subscription[SUBSCRIPTION_NO])
-            found[_path(route)] = stable("subscription", api.succeeds(api.get(*route)).object)
-            api.same("lists_hold_what_reads", stable("subscription", subscription), found[_path(route)])
+            found[_path(route)] = _read(api, "subscription", route, subscription)
         for parent in ((customer,), *((customer, str(each[SUBSCRIPTION_NO])) for each in subscriptions)):
             charges = listed(api, parent)
             found[_path(charges_path(*parent))] = sorted(map(str, charges))
             for charge in charges.values():
                 route = charge_path(parent, charge)
-                found[_path(route)] = stable("charge", api.succeeds(api.get(*route)).object)
-                api.same("lists_hold_what_reads", stable("charge", charge), found[_path(route)])
+                found[_path(route)] = _read(api, "charge", route, charge)
     return found
+
+
+def _read(api: Api, kind: str, route: Parent, in_list: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a resource alone, and compare it with the item of a list."""
+    item = stable(kind, in_list)
+    if not api.real:
+        api.same("lists_hold_what_reads", item, stable(kind, api.succeeds(api.get(*route)).object))
+    return item
 
 
 def tree(api: Api, customer: str) -> Tree:

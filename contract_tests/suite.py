@@ -6,15 +6,13 @@ import time
 from dataclasses import dataclass
 
 import hypothesis
-from hypothesis.stateful import run_state_machine_as_test
 from payex_billing_mock import MockApp
 
 from .api import Api, NotTried
 from .exchange import CONTRACT, Broken
 from .faults import LEDGERS
-from .model import machine
+from .model import run_model
 from .probes import PROBES
-from .support import MODEL
 from .transports import InProcess, Transport
 
 __all__ = ["LEDGERS", "Finding", "first_failure", "open_api", "run_model"]
@@ -68,13 +66,3 @@ def first_failed_probe(api: Api) -> Finding | None:
             # Every rule held, but the response did not have a value that the probe needs.
             return Finding(probe.name, probe.name, repr(error), time.perf_counter() - started)
     return None
-
-
-def run_model(api: Api, seed: int, settings: hypothesis.settings = MODEL) -> None:
-    """Run the state machine.
-
-    Raises:
-        Broken: the target differs from the model.
-    """
-    model = hypothesis.seed(seed)(machine(lambda: api))
-    run_state_machine_as_test(model, settings=settings)

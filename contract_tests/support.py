@@ -10,25 +10,12 @@ from urllib.parse import unquote
 
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
-from payex_billing_mock import MockApp, create_app
 from schemathesis import Case, GenerationMode
 from schemathesis.config import SchemathesisConfig
 from schemathesis.schemas import BaseSchema
 
-from .api import (
-    Api,
-    charges_path,
-    customers_path,
-    new_charge,
-    new_customer,
-    new_subscription,
-    subscriptions_path,
-)
-from .bodies import BODIES
 from .exchange import CONTRACT, DOCUMENT
-from .faults import plant
 from .schemas import takes_parameter, with_steps
-from .transports import InProcess
 
 ROOT = Path(__file__).parent.parent
 BASE_PATH = CONTRACT.base_path
@@ -71,14 +58,6 @@ MODEL = settings(
 )
 # The name of the fault that is planted in the mock of this run; see `--planted` in conftest.py.
 PLANTED: str | None = None
-
-
-def make_app(*, seeded: bool = False) -> MockApp:
-    """Make the mock with the planted fault of this run, if any. On request, add the resources of the examples."""
-    app = create_app({LEDGER: TOKEN}) if PLANTED is None else plant(PLANTED, {LEDGER: TOKEN})
-    if seeded:
-        seed(app)
-    return app
 
 
 def document_of(ledger: str) -> dict[str, Any]:
@@ -125,22 +104,3 @@ def filter_case(_context: Any, case: Case[Any]) -> bool:
 def bearer(token: str) -> dict[str, str]:
     """Return the credentials as headers."""
     return {"Authorization": f"Bearer {token}"}
-
-
-def seed(app: MockApp) -> None:
-    """Create the resources that the contract's examples name. A planted fault may refuse them."""
-    api = Api(InProcess(app), BASE_PATH, LEDGER, TOKEN)
-    customer, subscription = (_example(kind) for kind in ("customer", "subscription"))
-    random_id, app.store.new_id = app.store.new_id, lambda _: _example("charge")
-    for route, body in (
-        (customers_path(), new_customer(customer)),
-        (subscriptions_path(customer), new_subscription(subscription)),
-        (charges_path(customer), BODIES.full("charge")),
-        (charges_path(customer, subscription), new_charge(unit_price=-100, end_date="2026-03-31")),
-    ):
-        api.post(*route, body=body, judged=False)
-    app.store.new_id = random_id
-
-
-def _example(kind: str) -> Any:
-    return CONTRACT.parameter_node(CONTRACT.place(kind).parameter)["example"]

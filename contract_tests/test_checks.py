@@ -15,7 +15,8 @@ from contract_tests import checks, rules
 from contract_tests.api import CHARGE_ID, CUSTOMER_NO, Api, NotTried, charge_path, charges_path, new_charge, wire
 from contract_tests.exchange import CONTRACT, Broken, Exchange, parameter_of
 from contract_tests.faults._planting import Answer, Fault, MockWithFault, Next, Request, refusal, with_body, with_header
-from contract_tests.support import BASE_PATH, LEDGER, TOKEN, bearer, load_schema, seed
+from contract_tests.mocks import seed
+from contract_tests.support import BASE_PATH, LEDGER, TOKEN, bearer, load_schema
 
 CUSTOMER = "15615616"
 Change = Callable[[Answer], Answer]

@@ -13,14 +13,14 @@ from hypothesis import settings
 from schemathesis import Case
 from schemathesis.core.failures import FailureGroup
 
-from contract_tests import checks
-from contract_tests.api import Api, NotTried
-from contract_tests.clean_up import Result, clean_up, still_there
-from contract_tests.exchange import Broken
-from contract_tests.probes import PROBES, Probe
-from contract_tests.suite import run_model
-from contract_tests.support import FUZZING, MODEL, bearer, load_schema
-from contract_tests.target import Target
+from . import checks
+from .api import Api, NotTried
+from .clean_up import Result, clean_up, still_there
+from .exchange import Broken
+from .model import run_model
+from .probes import PROBES, Probe
+from .support import FUZZING, MODEL, bearer, load_schema
+from .target import Target
 
 TARGET = Target.from_environment()
 # The coverage phase also tries methods that an operation does not have. On a real endpoint a DELETE is never tried.
@@ -103,4 +103,4 @@ def test_reads_are_as_the_model_has_it(api: Api, request: pytest.FixtureRequest)
     if not TARGET.prefix:
         pytest.skip("it writes, and nothing may be written here")
     seed = int(request.config.getoption("hypothesis_seed", None) or 0)
-    run_model(api, seed, settings(MODEL, max_examples=3, stateful_step_count=15))
+    run_model(api, seed, settings(MODEL, max_examples=2, stateful_step_count=15))

@@ -7,7 +7,8 @@ from typing import Any
 from schemathesis import Case
 
 from contract_tests import checks  # noqa: F401 - they register themselves
-from contract_tests.support import BASE_PATH, FUZZING, LEDGER, TOKEN, bearer, load_schema, make_app
+from contract_tests.mocks import make_app
+from contract_tests.support import BASE_PATH, FUZZING, LEDGER, TOKEN, bearer, load_schema
 
 schema = load_schema(LEDGER)
 schema.app = make_app(seeded=True)

@@ -10,7 +10,8 @@ from schemathesis import Case
 
 from contract_tests import checks  # noqa: F401 - they register themselves
 from contract_tests.exchange import CONTRACT
-from contract_tests.support import BASE_PATH, LEDGER, STATEFUL, TOKEN, bearer, load_schema, make_app
+from contract_tests.mocks import make_app
+from contract_tests.support import BASE_PATH, LEDGER, STATEFUL, TOKEN, bearer, load_schema
 
 
 def _ids(*roles: tuple[str, str]) -> set[str]:

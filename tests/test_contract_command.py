@@ -101,9 +101,30 @@ def test_a_target_is_sent_nothing_but_get_over_tls_with_a_client_certificate(tmp
         )  # fmt: skip
     assert result.returncode == 0, result.stdout + result.stderr
     assert "nothing but GET is sent" in result.stdout
-    assert "at most 2,200 requests: 2 seconds at 1000 per second" in result.stdout
+    assert "about 700 requests: 2 seconds at 1000 per second" in result.stdout
     assert "10 passed" in result.stdout  # the 7 reads of the contract, and the 3 probes that only read
     assert methods == {"GET"}
+
+
+def test_the_files_of_another_test_suite_do_not_change_a_run(mock: MockServer, tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
+    for name in ("conftest.py", "requests.py", "schemathesis.py"):
+        (tmp_path / name).write_text("raise RuntimeError('a file of another test suite was loaded')\n")
+    before = sorted(tmp_path.iterdir())
+    own = {"PAYEX_TOKEN": TOKEN, "PAYEX_OWNER_NO": LEDGER, "CONTRACT_EXAMPLES": "1", "PYTHONSAFEPATH": "1"}
+    result = subprocess.run(
+        [sys.executable, "-m", "contract_tests", "--target", mock.url, "--rate", "1000"], cwd=tmp_path,
+        env={**os.environ, **own, "PYTHONPATH": os.pathsep.join(map(str, sys.path)), "PYTEST_ADDOPTS": "--nonsense"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (result.returncode, "10 passed" in result.stdout) == (0, True), result.stdout + result.stderr
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_the_command_of_the_wheel_points_to_make_in_a_checkout() -> None:
+    command = [sys.executable, "-m", "payex_billing", "contract", "test", "--help"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, "use make contract" in result.stderr) == (1, True), result.stderr
 
 
 def test_a_contract_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:

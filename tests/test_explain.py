@@ -7,15 +7,17 @@ import os
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from contract_tests.citations import citations
+from contract_tests.coverage import COVERAGE
 from contract_tests.curl import curl, tokens
 from contract_tests.exchange import Broken, Exchange
 from contract_tests.explain import difference, explain
-from contract_tests.report import Recorder, masked
+from contract_tests.report import Recorder, collect, masked, page, summary
 from tests.support import ROOT
 
 PATH = "/billing/customer/v1/1234/customers"
@@ -129,3 +131,22 @@ def test_the_har_keeps_each_exchange_of_a_failed_test(tmp_path: Any) -> None:
     for index in range(3_100):
         whole.saw(Exchange("GET", f"/{index}", {}, b"", 200, {}, b""))
     assert len(whole.exchanges) == 3_100
+
+
+def test_an_observation_is_in_the_summary_and_on_the_page_with_its_count_and_its_request(tmp_path: Path) -> None:
+    exchange = Exchange("GET", "/x", {}, b"", 200, {}, b'{"a":"<b>"}', url="https://api.example")
+    before, COVERAGE.observations = COVERAGE.observations, {}
+    try:
+        for _ in range(3):
+            COVERAGE.observe("a header shows a version", exchange)
+        Recorder().write(tmp_path)
+    finally:
+        COVERAGE.observations = before
+    part = tmp_path / f"{os.getpid()}.json"
+    (tmp_path / "other.json").write_text(part.read_text())  # of another process
+    run = collect(tmp_path, 1.0)
+    text, html = summary(run), page(run)
+    assert "Observed, where the contract is silent:\n  a header shows a version (6 times)\n    curl -i -X GET" in text
+    assert "'https://api.example/x'" in text
+    assert "<h3>a header shows a version</h3><p>6 times, first:</p>" in html
+    assert "{&quot;a&quot;:&quot;&lt;b&gt;&quot;}" in html

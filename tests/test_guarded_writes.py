@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from contract_tests.api import (
 )
 from contract_tests.exchange import Exchange
 from contract_tests.guard import Guard, LimitReached, OutOfBounds
+from contract_tests.target import REMOVALS, WRITES
 from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, ROOT, TOKEN
 
 PREFIX = "CT-"
@@ -67,6 +69,8 @@ def test_writes_stay_under_the_prefix_and_are_removed(mock: MockServer, asked: l
     assert f"begin with {PREFIX}, and nothing else" in result.stdout
     written = [each for each in asked if each.method not in {"GET", "HEAD", "OPTIONS"}]
     assert len(written) > 500
+    # What the run announced is about what it sent.
+    assert 0.8 * (WRITES + REMOVALS) < len(asked) < WRITES + REMOVALS
     for each in written:
         path = each.raw_path.replace(OTHER_LEDGER.encode(), LEDGER.encode())
         under = path.startswith(f"{BASE}/{PREFIX}".encode())
@@ -87,7 +91,17 @@ def test_writes_stay_under_the_prefix_and_are_removed(mock: MockServer, asked: l
         assert OTHER_TOKEN not in file.read_text(encoding="utf-8")
 
 
-def test_an_interrupted_run_removes_what_it_made(mock: MockServer, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "interrupt",
+    [
+        # Ctrl-C in a terminal reaches every process of the group, SIGTERM of a supervisor the first process only.
+        pytest.param(lambda process: os.killpg(process, signal.SIGINT), id="Ctrl-C"),
+        pytest.param(lambda process: os.kill(process, signal.SIGTERM), id="SIGTERM"),
+    ],
+)
+def test_an_interrupted_run_removes_what_it_made(
+    interrupt: Callable[[int], None], mock: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     enough = threading.Event()
 
     def watching(request: Request, respond: Respond) -> Answer:
@@ -113,7 +127,7 @@ def test_an_interrupted_run_removes_what_it_made(mock: MockServer, monkeypatch: 
     signal.signal(signal.SIGINT, before)
     assert enough.wait(60)
 
-    os.killpg(run.pid, signal.SIGINT)  # as a terminal does it: to every process of the group
+    interrupt(run.pid)
     output, errors = run.communicate(timeout=60)
 
     assert run.returncode == 130, output + errors

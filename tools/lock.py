@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PROJECT = ["pyproject.toml", "--extra", "all"]
+TESTED = [*PROJECT, "--extra", "contract"]  # `all` is what a program needs
 HEADER = "# Made by `make lock`; do not edit. Exact pins with hashes.\n"
 
 
@@ -17,13 +18,13 @@ def main() -> None:
     dev.txt comes first: it has every package, so a development tool that needs an older version of a dependency keeps
     its newest release.
     """
-    dev = _compile("dev.in", "dev.txt", PROJECT)
+    dev = _compile("dev.in", "dev.txt", TESTED)
     _compile("run.in", "run.txt", [*PROJECT, "-c", str(dev.relative_to(ROOT))])
     _compile("bench.in", "bench.txt", [*PROJECT, "-c", str(dev.relative_to(ROOT))])
     # An environment without the project.
     _compile("dist.in", "dist.txt", ["-c", str(dev.relative_to(ROOT))])
     # The lowest that pyproject.toml allows of what it names; what these need is the newest that goes with them.
-    _compile("lowest.in", "lowest.txt", [*PROJECT, "--resolution", "lowest-direct"])
+    _compile("lowest.in", "lowest.txt", [*TESTED, "--resolution", "lowest-direct"])
 
 
 def _compile(source: str, target: str, more: list[str]) -> Path:

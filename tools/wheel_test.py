@@ -1,6 +1,6 @@
 """`make wheel-test`: what is built must work where nothing else is.
 
-Builds the wheel, installs it into empty environments outside the checkout, and runs the demo with it.
+Builds the wheel, installs it into empty environments elsewhere, and runs the demo and the contract suite there.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -25,7 +26,8 @@ def main() -> None:
         wheel = next(work.glob("*.whl"))
         _bare(work, wheel)
         _full(work, wheel)
-    print("wheel: imports, and passes the demo, in an empty environment")
+        _contract(work, wheel)
+    print("wheel: imports, passes the demo, and tests a mock against the contract, in empty environments")
 
 
 def _bare(work: Path, wheel: Path) -> None:
@@ -52,6 +54,37 @@ def _full(work: Path, wheel: Path) -> None:
     _run(str(Path(python).with_name("payex-billing")), "version", cwd=work)
     shown = _run(python, "demo.py", "charges.csv", cwd=work)
     assert "holds exactly what the file says" in shown, shown
+    command = (python, "-m", "payex_billing", "contract", "test")
+    result = subprocess.run(command, cwd=work, env=_without_path(), capture_output=True, text=True, check=False)
+    assert (result.returncode, "pip install 'payex-billing[contract]'" in result.stderr) == (1, True), result
+
+
+def _contract(work: Path, wheel: Path) -> None:
+    """With the extra `contract`: the reads of the contract, tried on a mock, beside another test suite's files."""
+    python = work / "contract" / "bin" / "python"
+    _run(sys.executable, "-m", "uv", "venv", "--quiet", "--python", sys.executable, str(work / "contract"))
+    # The pins are bounds here, so that what the extra does not name is missing.
+    pins = ("--constraint", str(ROOT / "requirements" / "dev.txt"))
+    wanted = f"payex-billing[contract,mock] @ {wheel.as_uri()}"
+    _run(sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(python), *pins, wanted)
+    other = work / "other"
+    (other / "contract_tests").mkdir(parents=True)
+    (other / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n", encoding="utf-8")
+    for name in ("conftest.py", "contract_tests/__init__.py", "contract_tests/conftest.py"):
+        (other / name).write_text("raise RuntimeError('a file of another test suite was loaded')\n", encoding="utf-8")
+    command = str(python.with_name("payex-billing"))
+    with subprocess.Popen(
+        (command, "mock", "--port", "0"), cwd=other, env=_without_path(), stdout=subprocess.PIPE, text=True
+    ) as mock:
+        try:
+            assert mock.stdout is not None
+            url = next(each for each in mock.stdout.readline().split() if each.startswith("http"))
+            own = {"PAYEX_TOKEN": "token-1234", "PAYEX_OWNER_NO": "1234", "CONTRACT_EXAMPLES": "2"}
+            options = ("--target", url, "--rate", "1000")
+            shown = _run(command, "contract", "test", *options, cwd=other, environment=own)
+        finally:
+            mock.kill()
+    assert "10 passed" in shown, shown
 
 
 def _environment(path: Path, pins: Path, wheel: Path) -> str:
@@ -63,9 +96,13 @@ def _environment(path: Path, pins: Path, wheel: Path) -> str:
     return python
 
 
-def _run(*command: str, cwd: Path = ROOT) -> str:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+def _without_path() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
+def _run(*command: str, cwd: Path = ROOT, environment: Mapping[str, str] | None = None) -> str:
+    own = {**_without_path(), **(environment or {})}
+    result = subprocess.run(command, cwd=cwd, env=own, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         sys.exit(f"{' '.join(command)}\n{result.stdout}{result.stderr}")
     return result.stdout

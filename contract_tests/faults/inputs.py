@@ -49,6 +49,11 @@ def _property(schema: str, name: str, value: Any) -> Callable[[Schemas], None]:
     return lambda schemas: schemas[schema]["properties"].update({name: value})
 
 
+def _no_customer_number(schemas: Schemas) -> None:
+    schemas["NewCustomer"]["required"] = []
+    schemas["CustomerNo"]["example"] = "15615616"  # the mock makes up numbers like an example
+
+
 schema_fault("longer_customer_number", TAKEN, "a number of 16 characters is taken", _set("NewCustomerNo", maxLength=16))
 schema_fault("any_customer_number", TAKEN, "a number of any characters is taken", _set("NewCustomerNo", pattern=None))
 schema_fault(
@@ -97,9 +102,7 @@ schema_fault(
     _set("Date", format=None, pattern=r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"),
 )
 schema_fault("no_product_code", TAKEN, "a charge needs no product code", _set("NewRecurringProduct", required=[]))
-schema_fault(
-    "no_customer_number", TAKEN, "a customer needs no number (and the server fails)", _set("NewCustomer", required=[])
-)
+schema_fault("no_customer_number", TAKEN, "a customer needs no number: the server makes one up", _no_customer_number)
 schema_fault(
     "null_quantity",
     TAKEN,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from contract_tests.api import Api, NotTried
+from ..api import Api, NotTried
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from contract_tests.api import (
+from ..api import (
     CHARGE_ID,
     CUSTOMER_NO,
     LONGEST_NUMBER,
@@ -25,13 +25,12 @@ from contract_tests.api import (
     subscriptions_path,
     wire,
 )
-from contract_tests.bodies import BODIES
-from contract_tests.description import KINDS
-from contract_tests.exchange import CONTRACT, render
-from contract_tests.routes import plain
-from contract_tests.schemas import CHARACTERS, FILLED, OTHER_TYPES, accepted, parameter_schema, refused, takes_parameter
-from contract_tests.states import as_sent
-
+from ..bodies import BODIES
+from ..description import KINDS
+from ..exchange import CONTRACT, render
+from ..routes import plain
+from ..schemas import CHARACTERS, FILLED, JUDGE, OTHER_TYPES, accepted, parameter_schema, refused, takes_parameter
+from ..states import as_sent, few, stable
 from ._registry import probe
 
 CHARGE, CHANGE = CONTRACT.creations["charge"], CONTRACT.change
@@ -49,7 +48,7 @@ def _parents(api: Api) -> Iterator[tuple[str, ...]]:
 def new_customer_numbers_are_taken_as_the_schema_says(api: Api) -> None:
     """A customer number on the border is taken and read back; one beyond is refused, and named."""
     schema = CONTRACT.creations["customer"]["properties"][CUSTOMER_NO]
-    for value in accepted(schema):
+    for value in few(api, accepted(schema), 8):
         number = api.prefix + value[: LONGEST_NUMBER - len(api.prefix)]
         created = api.post(*customers_path(), body=new_customer(number))
         if not created.succeeded:
@@ -57,9 +56,11 @@ def new_customer_numbers_are_taken_as_the_schema_says(api: Api) -> None:
         read = api.succeeds(api.get(*customer_path(number)))
         if created.succeeded:
             api.same("held_as_sent", _bare(read.object), _bare(created.object), read)
-    for value in refused(schema):
-        if api.real and not (isinstance(value, str) and value.startswith(api.prefix)):
+    for value in few(api, refused(schema), 24):
+        if api.real and not isinstance(value, str):
             continue  # a real endpoint that accepted this number would have a customer outside the prefix
+        if api.real and JUDGE.takes(schema, value := api.prefix + value):
+            continue
         api.refused(api.post(*customers_path(), body=new_customer(value)), "validation", CUSTOMER_NO)
 
 
@@ -70,12 +71,12 @@ def new_subscription_numbers_are_taken_as_the_schema_says(api: Api) -> None:
     customer = api.customer()
     route = subscriptions_path(customer)
     taken = []
-    for value in accepted(schema):
+    for value in few(api, accepted(schema), 12):
         created = api.succeeds(api.post(*route, body=new_subscription(value)))
         read = api.succeeds(api.get(*subscription_path(customer, value)))
         api.same("held_as_sent", _bare(read.object), _bare(created.object), read)
         taken.append(value)
-    for value in refused(schema):
+    for value in few(api, refused(schema), 12):
         api.refused(api.post(*route, body=new_subscription(value)), "validation", SUBSCRIPTION_NO)
     listed = [each[SUBSCRIPTION_NO] for each in api.subscriptions(customer)]
     api.same("only_the_valid_is_held", sorted(listed), sorted(taken))
@@ -87,12 +88,12 @@ def values_of_a_new_charge_are_taken_as_the_schema_says(api: Api) -> None:
     for parent in _parents(api):
         route, held = charges_path(*parent), []
         for name, schema in CHARGE["properties"].items():
-            for value in accepted(schema):
+            for value in few(api, accepted(schema), 3):
                 created = api.charge(*parent, wire={name: value})
                 read = api.succeeds(api.get(*charge_path(parent, created)))
                 api.same("held_as_sent", _bare(read.object), _bare(created), read)
                 held.append(_bare(created))
-            for value in refused(schema):
+            for value in few(api, refused(schema), 4):
                 api.refused(api.post(*route, body=new_charge({name: value})), "validation", name)
         listed = {each[CHARGE_ID]: _bare(each) for each in api.charges(*parent)}
         api.same("only_the_valid_is_held", listed, {each[CHARGE_ID]: each for each in held})
@@ -105,12 +106,12 @@ def values_of_a_change_are_taken_as_the_schema_says(api: Api) -> None:
         for name, schema in CHANGE["properties"].items():
             route = charge_path(parent, api.charge(*parent, quantity=2))
             before = api.get(*route).object
-            for value in accepted(schema):
+            for value in few(api, accepted(schema), 3):
                 changed = api.shown(api.update(*route, body=change({name: value})))
                 before = api.succeeds(api.get(*route)).object
                 api.same("held_as_sent", _bare(before), _bare(changed.object), changed)
                 api.same("held_as_sent", as_sent(api, before, {name: value}).get(name), value, changed)
-            for value in refused(schema):
+            for value in few(api, refused(schema), 4):
                 api.refused(api.update(*route, body=change({name: value})), "validation", name)
             api.same("a_refused_change_changes_nothing", _bare(api.get(*route).object), _bare(before))
 
@@ -177,7 +178,7 @@ def a_body_is_json(api: Api) -> None:
         whole + b',"' + quantity + b'":01}', b'{"' + code + b'":"\x01"}', b"/* */{}", b"<a/>", b"a=b", b"[" * 20_000,
     ]  # fmt: skip
     for method, route, _ in _bodies(api):
-        for text in texts:
+        for text in few(api, texts, 8):
             api.refused(api.send(method, *route, content=text), "validation")
 
 
@@ -243,21 +244,20 @@ def path_parameters_are_taken_as_the_schema_says(api: Api) -> None:
         ("subscription", lambda number: charges_path("7", number)),
     ):
         schema = parameter_schema(kind)
-        for value in accepted(schema):
+        for value in few(api, accepted(schema), 10):
             if value not in {".", ".."}:
                 answer = api.get(*route_of(value))
                 if not answer.succeeded:
                     api.missing(answer, *KINDS)
-        for value in refused(schema):
-            if isinstance(value, str) and value:
-                api.refused(api.get(*route_of(value)), "validation", CONTRACT.place(kind).parameter)
+        for value in few(api, [each for each in refused(schema) if isinstance(each, str) and each], 10):
+            api.refused(api.get(*route_of(value)), "validation", CONTRACT.place(kind).parameter)
 
 
 @probe("input accepted", writes=False)
 def strange_ids_do_no_harm(api: Api) -> None:
     """A charge is looked up by any id, however strange or long, and is not found, or the id is refused."""
     ids = [*(f"a{each}b" for each in CHARACTERS), "x" * 2000, "%41", "' OR 1=1 --", "../x", "0", "null", "-1"]
-    for each in ids:
+    for each in few(api, ids, 40):
         answer = api.get(*charge_path(("7",), {CHARGE_ID: each}))
         if takes_parameter("charge", each):
             api.missing(answer, *KINDS)
@@ -313,11 +313,13 @@ def what_the_server_says_cannot_be_said_by_a_client(api: Api) -> None:
         answer = api.post(*charges_path(*parent), body=new_charge(said))
         if not answer.succeeded:
             api.refused(answer, "validation")
-            continue
-        created = answer.object
+        created = answer.object if answer.succeeded else api.charge(*parent)
         api.same("held_by_the_server", created[CHARGE_ID] != "mine" and created.get(billed) is None, True)
-        changed = api.shown(api.update(*charge_path(parent, created), body=change(said))).object
-        api.same("held_by_the_server", _bare(changed), _bare(created))
+        answer = api.update(*charge_path(parent, created), body=change(said))
+        if not answer.succeeded:
+            api.refused(answer, "validation")
+        read = api.get(*charge_path(parent, created)).object
+        api.same("held_by_the_server", stable("charge", read), stable("charge", created))
 
 
 def _wrong(role: str) -> Any:

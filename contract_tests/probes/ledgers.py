@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from contract_tests.api import (
+from ..api import (
     CHARGE_ID,
     SUBSCRIPTION_NO,
     Api,
@@ -14,9 +14,9 @@ from contract_tests.api import (
     new_subscription,
     subscriptions_path,
 )
-from contract_tests.exchange import CONTRACT, Exchange
-from contract_tests.scene import Scene
-
+from ..exchange import CONTRACT, Exchange
+from ..scene import Scene
+from ..states import few
 from ._registry import probe
 
 APART = "ledgers_are_apart"
@@ -64,7 +64,7 @@ def a_ledger_has_one_spelling(api: Api) -> None:
             continue
         path = ask.path(api)
         head = api.path()
-        for spelling in wrong[:: 10 if api.real else 1]:
+        for spelling in few(api, wrong, 6):
             target = head.removesuffix(api.ledger) + spelling + path.removeprefix(head)
             exchange = api.send(ask.operation.method, raw_path=_ascii(target), body=ask.body)
             api.expect(exchange, _denied(spelling))
@@ -106,11 +106,12 @@ def a_token_is_good_for_its_ledger_only(api: Api) -> None:
     headers += [{name: value} for name in LEDGER_HEADERS for value in (api.ledger, other.ledger)]
     for one, two, held in ((api, other, scene), (other, api, theirs)):
         for ask in held.asks():
-            for extra in headers:
+            for extra in few(api, headers, 2):
                 sent = replace(ask, headers={"Authorization": f"Bearer {two.token}", **extra})
                 one.expect(sent.send(one), (401, 403))
             both = f"Bearer {one.token}, Bearer {two.token}", f"Bearer {two.token}, Bearer {one.token}"
-            for value in (*both, f"Bearer {two.token}{one.token}", f"Bearer {two.token} {one.token}"):
+            values = (*both, f"Bearer {two.token}{one.token}", f"Bearer {two.token} {one.token}")
+            for value in few(api, values, 1):
                 one.expect(replace(ask, headers={"Authorization": value}).send(one), (401, 403, 400))
     scene.is_untouched(APART)
     theirs.is_untouched(APART)
@@ -127,7 +128,7 @@ def a_ledger_is_not_named_beside_the_path(api: Api) -> None:
         if ask.operation.method != "GET":
             continue
         expected = api.succeeds(ask.send(api)).object
-        for name in (*LEDGER_HEADERS, CONTRACT.ledger_parameter):
+        for name in few(api, (*LEDGER_HEADERS, CONTRACT.ledger_parameter), 4):
             exchange = replace(ask, headers={name: other.ledger}).send(api)
             api.same(APART, api.succeeds(exchange).object, expected, exchange)
         exchange = replace(ask, query=f"{CONTRACT.ledger_parameter}={other.ledger}").send(api)
@@ -166,7 +167,7 @@ def what_another_ledger_has_is_missing_here(api: Api) -> None:
 def equal_numbers_in_two_ledgers_are_two_resources(api: Api) -> None:
     """With the same numbers in both ledgers, each operation reads, changes and removes its own ledger's only."""
     assert api.other is not None
-    for one, two in ((api, api.other), (api.other, api)):
+    for one, two in few(api, ((api, api.other), (api.other, api)), 1):
         first = Scene(one, quantity=5, charges=2)
         second = Scene(two, first.customer, quantity=6)
         first.is_untouched(APART)
@@ -178,7 +179,8 @@ def equal_numbers_in_two_ledgers_are_two_resources(api: Api) -> None:
         asks = sorted(second.asks(), key=lambda ask: (ask.operation.role == "delete", -len(ask.numbers)))
         for ask in asks:
             two.succeeds(ask.send(two))
-            first.is_untouched(APART)
+            if not api.real or ask.operation.method != "GET":
+                first.is_untouched(APART)
         after = _lists(second)
         for ask in sorted(first.asks(), key=lambda ask: (ask.operation.role == "delete", -len(ask.numbers))):
             one.succeeds(ask.send(one))

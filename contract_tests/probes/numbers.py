@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from contract_tests.api import (
+from ..api import (
     CHARGE_ID,
     CUSTOMER_NO,
     SUBSCRIPTION_NO,
@@ -24,11 +24,10 @@ from contract_tests.api import (
     subscription_path,
     subscriptions_path,
 )
-from contract_tests.exchange import CONTRACT
-from contract_tests.schemas import parameter_schema
-from contract_tests.states import held, listed, parents, stable, thinned
-from contract_tests.values import rows, similar_numbers, special_numbers
-
+from ..exchange import CONTRACT
+from ..schemas import parameter_schema
+from ..states import few, held, listed, parents, stable, thinned
+from ..values import rows, similar_numbers, special_numbers
 from ._registry import probe
 
 
@@ -57,7 +56,7 @@ def _may_send(api: Api, kind: str, number: str) -> bool:
 @probe("state")
 def similar_numbers_are_different_customers(api: Api) -> None:
     """A customer is found by its own number only, and has only its own subscriptions and charges."""
-    for order in (1, -1):  # a prefix before its longer number, and after it
+    for order in few(api, (1, -1), 1):  # a prefix before its longer number, and after it
         numbers = _family(api, "customer")[::order]
         own: dict[str, Any] = {}
         for number in numbers:
@@ -75,7 +74,7 @@ def similar_numbers_are_different_customers(api: Api) -> None:
 @probe("state")
 def similar_numbers_are_different_subscriptions(api: Api) -> None:
     """A subscription is found by its own number only, and has only its own charges."""
-    for order in (1, -1):
+    for order in few(api, (1, -1), 1):
         customer, numbers = api.customer(), _family(api, "subscription")[::order]
         own: dict[str, Any] = {}
         for number in numbers:
@@ -96,7 +95,7 @@ def similar_numbers_are_different_subscriptions(api: Api) -> None:
 def every_number_works_with_every_method(api: Api) -> None:
     """Each number that the contract allows can be created, read, changed and removed, also with charges."""
     body = new_charge(rows("create", later=True)[-1])
-    for number in thinned(api, special_numbers(_schemas("customer"))):
+    for number in thinned(api, special_numbers(_schemas("customer")), 6):
         if _may_send(api, "customer", number):
             created = api.post(*customers_path(), body=new_customer(number))
             if not created.succeeded:  # the numbers are short, so another probe may have created the customer

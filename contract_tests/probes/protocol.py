@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from contract_tests import refusals, rules
-from contract_tests.api import (
+from .. import refusals, rules
+from ..api import (
     CHARGE_ID,
     Api,
     change,
@@ -20,11 +20,11 @@ from contract_tests.api import (
     subscription_path,
     subscriptions_path,
 )
-from contract_tests.bodies import BODIES
-from contract_tests.coverage import COVERAGE
-from contract_tests.exchange import CONTRACT
-from contract_tests.scene import Ask, Scene
-
+from ..bodies import BODIES
+from ..coverage import COVERAGE
+from ..exchange import CONTRACT
+from ..scene import Ask, Scene
+from ..states import few
 from ._registry import probe
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
@@ -32,6 +32,7 @@ UNKNOWN_METHODS = ("PROPFIND", "COPY", "MOVE", "LINK", "PURGE", "SEARCH", "UPDAT
 OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
 VERSION = re.compile(r"\d+\.\d+")
 NOTHING = "a_refused_request_does_nothing"
+MANY = 60  # headers; no honest server has so many
 
 
 def _paths(scene: Scene) -> dict[str, Ask]:
@@ -93,8 +94,8 @@ def safe_methods_change_nothing(api: Api) -> None:
     for ask in _paths(scene).values():
         path = ask.path(api)
         for method in ("GET", "HEAD", "OPTIONS"):
-            for wanted in ("DELETE", "PATCH", "POST", "PUT"):
-                for name in OVERRIDES:
+            for wanted in few(api, ("DELETE", "PATCH", "POST", "PUT"), 2):
+                for name in few(api, OVERRIDES, 1):
                     api.send(method, raw_path=path, headers={name: wanted})
                 api.send(method, raw_path=f"{path}?_method={wanted}")
     scene.is_untouched("a_safe_method_changes_nothing")
@@ -107,10 +108,12 @@ def head_is_like_get(api: Api) -> None:
     for ask in scene.asks():
         if ask.operation.method != "GET":
             continue
-        for each in (ask, *(reason.apply(ask) for reason in refusals.reasons(scene, ask))):
+        for each in (ask, *(reason.apply(ask) for reason in few(api, list(refusals.reasons(scene, ask)), 3))):
             get, head = each.send(api), api.send("HEAD", raw_path=each.path(api), headers=each.headers)
             if head.status not in {get.status, 405}:
                 api.broke("head_is_like_get", f"HEAD is answered {head.status}, GET {get.status}", head)
+            if get.succeeded and head.status == get.status:
+                COVERAGE.observe("HEAD is answered like GET", head)
             if head.status == get.status and head.headers.get("content-type") not in {
                 None,
                 get.headers.get("content-type"),
@@ -165,7 +168,7 @@ def unknown_headers_mean_nothing(api: Api) -> None:
     for ask in scene.asks():
         if ask.operation.method == "GET":
             expected = api.succeeds(ask.send(api)).object
-            for name, value in odd.items():
+            for name, value in few(api, list(odd.items()), 8):
                 exchange = api.succeeds(replace(ask, headers={name: value}).send(api))
                 api.same("unknown_headers_mean_nothing", exchange.object, expected, exchange)
 
@@ -221,12 +224,15 @@ def the_same_read_gives_the_same_answer(api: Api) -> None:
         charges_path(customer, subscription),
     ]
     first = [api.succeeds(api.get(*route)) for route in routes]
-    for _ in range(5 if api.real else 40):
+    names: set[str] = set()
+    for _ in range(3 if api.real else 40):
         for before, route in zip(first, routes, strict=True):
             again = api.succeeds(api.get(*route))
-            api.same("a_read_is_repeatable", again.json, before.json, again)
-            for name in ("content-type", "location", "allow"):  # a cache may add others now and then
-                api.same("headers_are_stable", again.headers.get(name), before.headers.get(name), again)
+            api.same("a_read_is_repeatable", again.object, before.object, again)
+            api.same("headers_are_stable", again.meaningful_headers, before.meaningful_headers, again)
+            names |= set(again.headers)
+            if len(names) > MANY:
+                api.broke("headers_are_stable", f"{len(names)} different headers came with the same reads", again)
 
 
 @probe("status and headers")
@@ -242,7 +248,7 @@ def an_accept_header_does_no_harm(api: Api) -> None:
         if ask.operation.method != "GET":
             continue
         expected = api.succeeds(ask.send(api)).object
-        for accept in (*fine, *other):
+        for accept in few(api, (*fine, *other), 8):
             exchange = replace(ask, headers={"Accept": accept}).send(api, judged=False)
             if exchange.status == 406 and accept in other:  # RFC 9110, section 12.5.1: allowed
                 continue
@@ -255,8 +261,8 @@ def responses_do_not_show_the_server(api: Api) -> None:
     """No header of a success or a refusal names a host, a path or an exception of the server."""
     scene = Scene(api)
     for ask in scene.asks():
-        headers = ask.send(api).headers  # the rules check the headers
+        exchange = ask.send(api)  # the rules check the headers
         for name in ("server", "x-powered-by", "via", "x-aspnet-version"):
-            if VERSION.search(found := headers.get(name, "")):
+            if VERSION.search(found := exchange.headers.get(name, "")):
                 # RFC 9110, section 10.2.4, allows a version, so this is no fault.
-                COVERAGE.observe(f"the header {name} shows a version: {found}")
+                COVERAGE.observe(f"the header {name} shows a version: {found}", exchange)

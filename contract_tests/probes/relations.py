@@ -12,7 +12,7 @@ from typing import Any
 import hypothesis
 from hypothesis import strategies as st
 
-from contract_tests.api import (
+from ..api import (
     CHARGE_ID,
     SUBSCRIPTION_NO,
     Api,
@@ -23,11 +23,10 @@ from contract_tests.api import (
     subscription_path,
     subscriptions_path,
 )
-from contract_tests.exchange import CONTRACT, Broken
-from contract_tests.schemas import JUDGE
-from contract_tests.states import Parent, copy, held, parents, subscription_number, thinned, tree
-from contract_tests.values import any_value, ends_before_start
-
+from ..exchange import CONTRACT, Broken
+from ..schemas import JUDGE
+from ..states import Parent, copy, held, parents, subscription_number, thinned, tree
+from ..values import any_value, ends_before_start
 from ._registry import probe
 
 Values = Mapping[str, Any]

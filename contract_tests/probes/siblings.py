@@ -12,7 +12,8 @@ from functools import partial
 from itertools import permutations
 from typing import Any
 
-from contract_tests.api import (
+from .. import states
+from ..api import (
     CHARGE_ID,
     SUBSCRIPTION_NO,
     Api,
@@ -29,24 +30,11 @@ from contract_tests.api import (
     subscriptions_path,
     wire,
 )
-from contract_tests.bodies import BODIES
-from contract_tests.exchange import CONTRACT, Exchange
-from contract_tests.schemas import JUDGE, refused
-from contract_tests.states import (
-    Parent,
-    as_sent,
-    changed,
-    held,
-    listed,
-    parents,
-    shown_of,
-    snapshot,
-    stable,
-    subscription_number,
-    thinned,
-)
-from contract_tests.values import ends_before_start, rows
-
+from ..bodies import BODIES
+from ..exchange import CONTRACT, Exchange
+from ..schemas import JUDGE, refused
+from ..states import Parent, as_sent, few, held, listed, parents, stable, subscription_number, thinned
+from ..values import ends_before_start, rows
 from ._registry import probe
 
 FIRST, SECOND = subscription_number("1"), subscription_number("1a")
@@ -68,7 +56,8 @@ class World:
     """
 
     def __init__(self, api: Api) -> None:
-        self.apis = [each for each in (api, api.other) if each is not None]
+        # A real endpoint has many requests less without the second ledger, which probes of their own try.
+        self.apis = [each for each in (api, api.other) if each is not None and not (each is api.other and api.real)]
         self.customers = [api.number(), api.number()]
         self.bare = api.number()
         self.content = new_charge(rows("create", later=True)[40])
@@ -95,7 +84,7 @@ class World:
         return {
             f"{index} {path}": value
             for index, api in enumerate(self.apis)
-            for path, value in snapshot(api, [*self.customers, self.bare]).items()
+            for path, value in states.snapshot(api, [*self.customers, self.bare]).items()
         }
 
     def expect(self, promise: str, changed: Mapping[str, Any], write: Exchange | None = None) -> None:
@@ -125,10 +114,10 @@ def a_write_changes_one_charge(api: Api) -> None:
     """A change, a repeated change, a clearing and a refused change of one of many equal charges touch only this one."""
     world = World(api)
     bodies = rows("update", later=True)[-3:-1]
-    for parent in world.parents_of(world.customers[0]):
+    for parent in few(api, world.parents_of(world.customers[0])[::-1], 1):
         for charge in thinned(api, world.charges[parent], 1):
             route = charge_path(parent, charge)
-            for name, schema in CONTRACT.change["properties"].items():
+            for name, schema in few(api, list(CONTRACT.change["properties"].items()), 2):
                 _changes_only(world, route, {name: bodies[0][name]})
                 _changes_only(world, route, {name: bodies[0][name]})  # the same write again
                 if JUDGE.takes(schema, None):
@@ -148,17 +137,20 @@ def _changes_only(world: World, route: Parent, values: Mapping[str, Any]) -> Non
     body = change(values)
     after = {name: value for name, value in (before | body).items() if value is not None}
     if None in body.values():
-        after = {name: value for name, value in shown_of(world.apis[0], after).items() if name in body} | after
+        after = {name: value for name, value in states.shown_of(world.apis[0], after).items() if name in body} | after
     if not ends_before_start(after):
         write = world.apis[0].succeeds(world.apis[0].update(*route, body=body))
         world.expect("a_change_touches_what_was_sent", {_path(route): after}, write)
+        if world.apis[0].real:
+            read = world.apis[0].get(*route)
+            world.apis[0].same("a_change_touches_what_was_sent", stable("charge", read.object), after, read)
 
 
 @probe("state")
 def a_creation_adds_one_and_a_removal_takes_one(api: Api) -> None:
     """Each creation adds one resource, each removal takes one, and a refused request does nothing, among equal ones."""
     world = World(api)
-    for parent in world.parents_of(world.customers[0]):
+    for parent in few(api, world.parents_of(world.customers[0])[::-1], 1):
         collection = charges_path(*parent)
         for _ in range(2):  # the same creation twice is two charges
             before = world.of(*collection)
@@ -194,7 +186,7 @@ def a_removed_subscription_takes_only_its_own(api: Api) -> None:
     if not api.can_delete(*subscription_path(world.customers[1], FIRST)):
         raise NotTried("the contract has no DELETE of a subscription")
     _remove_and_create_again(world, EMPTY)
-    for _ in range(3):
+    for _ in range(1 if api.real else 3):
         _remove_and_create_again(world, FIRST)
 
 
@@ -276,7 +268,7 @@ def two_properties_change_together(api: Api) -> None:
     for parent in parents(api):
         made = api.charge(*parent, wire={name: bodies[0][name] for name in held(bodies[0])})
         route, values = charge_path(parent, made), held(bodies[0])
-        for index, (one, two) in enumerate(thinned(api, list(permutations(names, 2)), 4), 1):
+        for index, (one, two) in enumerate(thinned(api, list(permutations(names, 2)), 3), 1):
             first, second, third = bodies[index : index + 3]
             for sent in (
                 {one: first[one], two: first[two]},
@@ -292,7 +284,7 @@ def two_properties_change_together(api: Api) -> None:
                 if not may_clear or ends_before_start(after):
                     continue
                 values = after
-                shown = api.shown(api.update(*route, body=change(changed(values, sent))))
+                shown = api.shown(api.update(*route, body=change(states.changed(values, sent))))
                 api.same("a_change_touches_what_was_sent", as_sent(api, shown.object, values), values, shown)
                 api.same("a_change_touches_what_was_sent", as_sent(api, api.get(*route).object, values), values, shown)
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from contract_tests.api import CHARGE_ID, Api, change, charge_path, new_charge
-from contract_tests.exchange import CONTRACT
-from contract_tests.schemas import JUDGE
-from contract_tests.states import Parent, as_sent, changed, held, listed, parents, read_charge, thinned
-from contract_tests.values import ends_before_start, rows
-
+from ..api import CHARGE_ID, Api, change, charge_path, new_charge
+from ..exchange import CONTRACT
+from ..schemas import JUDGE
+from ..states import Parent, as_sent, changed, held, listed, parents, read_charge, thinned
+from ..values import ends_before_start, rows
 from ._registry import probe
 
 
@@ -21,7 +20,7 @@ def _parents_and_rows(api: Api, role: str, *, shared: bool = True) -> Iterator[t
     """
     for parent, later in zip(parents(api), (True, False), strict=True):
         found = rows(role, later=later)
-        yield parent, list(thinned(api, found[later::2] if shared else found))
+        yield parent, list(thinned(api, found[later::2] if shared else found, 8))
 
 
 @probe("state")

@@ -5,9 +5,9 @@ Each variant is a behaviour in place of the mock, as a fault is, with the reason
 
 from __future__ import annotations
 
-from . import contract, http
+from . import contract, http, representation
 from ._registry import VARIANTS, serve
 
 __all__ = ["VARIANTS", "serve"]
 
-_ = (http, contract)  # each module registers its variants on import
+_ = (http, contract, representation)  # each module registers its variants on import

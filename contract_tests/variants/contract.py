@@ -86,9 +86,9 @@ def parameters_below_body(_: Request, answer: Answer) -> Answer:
 @changes("x-rules of the contract: `problems` may be missing if the body is no JSON object")
 def bad_json_names_nothing(request: Request, answer: Answer) -> Answer:
     try:
-        is_object = not request.body or isinstance(parse_strictly(request.body), dict)
+        is_object = isinstance(parse_strictly(request.body), dict)
     except AssertionError:
-        is_object = False
+        is_object = not request.body and request.method not in {"POST", UPDATE}
     return answer if is_object else _problem(answer, lambda each: without(each, PROBLEMS["problems"]))
 
 
@@ -153,6 +153,12 @@ def too_many_without_a_body(app: MockWithFault, request: Request, ask: Next) -> 
 @allowed("x-rules of the contract: an ingress may refuse a body of more than 4 kB, and send 413 as a page")
 def large_bodies_refused(_: MockWithFault, request: Request, ask: Next) -> Answer:
     return _from_ingress(413) if len(request.body) > 4096 else ask(request)
+
+
+@allowed("x-rules of the contract: a body of more than 4 kB may be refused")
+def bodies_above_4_kb_refused(_: MockWithFault, request: Request, ask: Next) -> Answer:
+    answer = ask(request)
+    return refusal("content-too-large") if len(request.body) > 4096 and answer.status != 401 else answer
 
 
 # paths and deletions
@@ -292,12 +298,11 @@ def _listed(answer: Answer, change: Callable[[list[Any]], tuple[list[Any], dict[
 
 @changes("unknown relations and methods must be tolerated")
 def more_operations(_: Request, answer: Answer) -> Answer:
-    more = {"rel": "audit", "method": "QUERY"}
-    return rewritten(
-        answer,
-        lambda each: each | {"operations": [*(each.get("operations") or ()), more | {"href": each[SELF]}]},
-        of=SELF,
-    )
+    def change(resource: dict[str, Any]) -> dict[str, Any]:
+        audit = {"rel": "audit", "method": "QUERY", "href": resource[SELF]}
+        return resource | {"operations": [audit, *(resource.get("operations") or ()), audit | {"rel": "archive"}]}
+
+    return rewritten(answer, change, of=SELF)
 
 
 @allowed("the contract does not limit other headers: a cache may add one now and then")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
 
 from contract_tests.exchange import CONTRACT
 from contract_tests.faults._planting import (
@@ -124,6 +127,55 @@ def not_acceptable(_: MockWithFault, request: Request, ask: Next) -> Answer:
     if any(each in accept for each in ("json", "*/*", "application/*")) and "q=0" not in re.split(r"[;,]", accept)[-1:]:
         return ask(request)
     return Answer(406, {"content-length": "0"}, b"")
+
+
+# connections and headers
+
+
+@changes("RFC 9112, section 9.6: a server may close the connection after any response")
+def connection_is_closed(_: Request, answer: Answer) -> Answer:
+    return with_header(answer, "Connection", "close")
+
+
+@changes("RFC 9112, section 9.3: a server may say how long it keeps a connection")
+def connection_is_kept(_: Request, answer: Answer) -> Answer:
+    return with_header(with_header(answer, "Connection", "keep-alive"), "Keep-Alive", "timeout=5, max=100")
+
+
+@allowed("RFC 9110, section 8.8: a response may have validators and rules for caches, new ones in each response")
+def caching_headers(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    answer = with_header(ask(request), "Cache-Control", "private, no-cache, max-age=0")
+    answer = with_header(answer, "Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
+    return with_header(answer, "ETag", f'W/"{app.asked}"')
+
+
+@changes("RFC 9110, section 7.6.3: a gateway must add Via")
+def via_a_gateway(_: Request, answer: Answer) -> Answer:
+    return with_header(answer, "Via", "1.1 gateway")
+
+
+@changes("RFC 9110, section 10.2.1: the methods of Allow have no order")
+def allow_in_another_order(_: Request, answer: Answer) -> Answer:
+    allow = answer.headers.get("allow")
+    return with_header(answer, "Allow", ",".join(reversed(re.split(r",\s*", allow)))) if allow else answer
+
+
+@changes("RFC 9110, section 8.3: a response without a body may have a Content-Type")
+def media_type_without_body(_: Request, answer: Answer) -> Answer:
+    return with_header(answer, "Content-Type", "application/json") if answer.status == 204 else answer
+
+
+@allowed("RFC 9110, section 10.2.3: Retry-After may be a date")
+def retry_after_is_a_date(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    now = format_datetime(datetime.now(UTC), usegmt=True)
+    return refusal("too-many-requests", headers={"retry-after": now}) if app.asked % 50 == 0 else ask(request)
+
+
+@allowed("the contract does not say how fast a server responds")
+def slow_now_and_then(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    if app.asked % 5_000 == 0:
+        time.sleep(0.3)
+    return ask(request)
 
 
 # the order of refusals

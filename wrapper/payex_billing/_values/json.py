@@ -28,7 +28,7 @@ def parse_json(body: bytes) -> Any:
     """
     try:
         return _decode(body)
-    except ValueError:
+    except (ValueError, msgspec.DecodeError):  # a DecodeError is no ValueError before msgspec 0.21
         pass
     except InvalidOperation:
         raise ValueError("a number is out of all proportion") from None

@@ -32,6 +32,7 @@ def run() -> int:
 COMMANDS = {
     "apply": ("._reconcile", "Make Billing hold what a table says."),
     "charges": ("._charges", "List, add, update, end and remove charges."),
+    "contract": ("._contract", "Test an endpoint against the contract."),
     "customer": ("._charges", "Read and create customers."),
     "doctor": ("._doctor", "Check settings, certificate, TLS, token and ledger."),
     "drift": ("._ledger", "Show what others have changed since the runs."),

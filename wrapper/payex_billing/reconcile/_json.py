@@ -32,7 +32,10 @@ def from_plain(kind: type[T], plain: object) -> T:
     Raises:
         ValueError, KeyError, TypeError: the data is not such an object.
     """
-    return msgspec.convert(plain, kind, str_keys=True, dec_hook=_from_pairs)
+    try:
+        return msgspec.convert(plain, kind, str_keys=True, dec_hook=_from_pairs)
+    except msgspec.ValidationError as error:  # no ValueError before msgspec 0.21
+        raise ValueError(str(error)) from None
 
 
 def _is_set(field: attrs.Attribute[Any], value: object) -> bool:
