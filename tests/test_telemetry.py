@@ -15,8 +15,6 @@ import attrs
 import payex_billing as pb
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from payex_billing import Billing, Charge
 from payex_billing_mock import Faults, MockServer, Store
@@ -100,15 +98,6 @@ def test_the_hook_sees_every_attempt(make: Any, faulty: MockServer) -> None:
 # traces
 
 
-@pytest.fixture(scope="module")
-def exporter() -> InMemorySpanExporter:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
-    return exporter
-
-
 def test_a_call_is_a_span_with_its_attempts(make: Any, faulty: MockServer, exporter: InMemorySpanExporter) -> None:
     exporter.clear()
     faulty.faults.queue("503=0:GET")
@@ -122,10 +111,10 @@ def test_a_call_is_a_span_with_its_attempts(make: Any, faulty: MockServer, expor
         "http.request.method": "GET",
         "url.template": "/{ownerNo}/customers/{customerNo}",
         "server.address": "127.0.0.1",
-        "payex.operation": "get_customer",
+        "payex_billing.operation": "get_customer",
         "http.response.status_code": 404,
         "error.type": "CustomerNotFound",
-        "payex.problem": "customer-not-found",
+        "payex_billing.problem": "customer-not-found",
     }
     assert [(event.attributes or {})["http.response.status_code"] for event in span.events] == ["503", "404"]
     assert span.status.status_code is trace.StatusCode.ERROR
