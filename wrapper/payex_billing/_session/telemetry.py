@@ -90,15 +90,18 @@ class Telemetry:
         self._host = host
         self._trace: Any = None
         self._tracer: Any = None
+        self._propagator: Any = None
         self.tracing = tracing
         if tracing:
             try:
                 from opentelemetry import trace  # noqa: PLC0415 - an extra
+                from opentelemetry.trace.propagation import tracecontext  # noqa: PLC0415
             except ModuleNotFoundError:
                 message = "tracing needs an extra: pip install 'payex-billing[otel]'"
                 raise ConfigurationError(message) from None
             self._trace = trace
             self._tracer = trace.get_tracer("payex_billing")
+            self._propagator = tracecontext.TraceContextTextMapPropagator()
 
     def attempt(self, request: PreparedRequest, attempt: Attempt, response: Response | None) -> None:
         """An attempt has ended."""
@@ -121,6 +124,15 @@ class Telemetry:
             span.add_event("attempt", event)
             if attempt.status is not None:
                 span.set_attribute("http.response.status_code", attempt.status)
+
+    def trace_headers(self) -> Mapping[str, str]:
+        """Return the `traceparent` of the current span, and its `tracestate` if there is one (W3C Trace Context).
+
+        The propagators that the program has configured are not asked: they could send baggage.
+        """
+        headers: dict[str, str] = {}
+        self._propagator.inject(headers)
+        return headers
 
     @contextmanager
     def span(self, request: PreparedRequest) -> Iterator[None]:
