@@ -35,7 +35,8 @@ def test_an_examples_own_tests_pass_with_the_package_that_it_is_for(project: Pat
     own = [f"{ROOT}[cli,mock,tables]", "pytest"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYTHON"))}
     for command in (
-        ["-m", "pip", "install", "--quiet", *own, "--requirement", "requirements.txt"],
+        ["-m", "pip", "install", "--quiet", *own],
+        ["-m", "pip", "install", "--quiet", "--requirement", "requirements.txt"],
         ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", ".", "."],
     ):
         result = subprocess.run(

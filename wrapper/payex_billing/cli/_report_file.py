@@ -71,7 +71,7 @@ class ReportFile:
                     _write(opened, text)
 
     def _replace(self, text: str) -> None:
-        number, name = tempfile.mkstemp(prefix=f".{self._target.name}-", dir=self._target.parent)
+        number, name = tempfile.mkstemp(prefix=".payex-billing-", dir=self._target.parent)
         try:
             with open(number, "w", encoding="utf-8") as opened:  # noqa: PTH123 - of a descriptor
                 _write(opened, text)

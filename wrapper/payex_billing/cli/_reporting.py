@@ -58,7 +58,9 @@ class RunReport:
         self._written: ReportFile | None = None
         self._began = time.time()
         self._outcome = RunOutcome.RUNNING
+        self._ended: float | None = None
         self._exit_code = ERROR
+        self._is_saved = False
         self._error: tuple[str, str] | None = None
 
     def __enter__(self) -> Self:
@@ -102,7 +104,7 @@ class RunReport:
         Raises:
             ClickException: the file cannot be written.
         """
-        self._outcome = outcome
+        self._outcome, self._ended = outcome, time.time()
         self._exit_code = CODES[outcome] if exit_code is None else exit_code
         self.values |= values or {}
         self.save()
@@ -119,7 +121,9 @@ class RunReport:
         try:
             self._written.write(self._text())
         except OSError as error:
+            self._is_saved = True  # a second try would say the same
             raise self._unwritable(error) from None
+        self._is_saved = True
 
     def guarded(self, error: GuardStopped, rejected: Mapping[int, str]) -> int:
         """Write that a guard stopped the run, and return the exit code."""
@@ -134,9 +138,9 @@ class RunReport:
         if error is not None:
             outcome = outcome_of(_cause(error))
             self._error = _described(error)
-            if self._outcome is RunOutcome.RUNNING:
+            if not self._is_saved:
                 try:
-                    self.ended(outcome)
+                    self.ended(outcome if self._outcome is RunOutcome.RUNNING else self._outcome)
                 except click.ClickException as unwritable:
                     log.say("error", f"Error: {unwritable.format_message()}", level="error")
             self._exit_code = INTERRUPTED if outcome is RunOutcome.INTERRUPTED else ERROR
@@ -147,7 +151,6 @@ class RunReport:
     def plain(self) -> dict[str, Any]:
         """Return the report as plain JSON."""
         text, kind = self._error or (None, None)
-        is_running = self._outcome is RunOutcome.RUNNING
         return {
             "format": FORMAT,
             "outcome": self._outcome.value,
@@ -158,7 +161,7 @@ class RunReport:
             "journal": None if self.journal is None else str(self.journal),
             "version": __version__,
             "started_at": when(self._began),
-            "ended_at": None if is_running else when(time.time()),
+            "ended_at": None if self._ended is None else when(self._ended),
             **self.values,
         }
 

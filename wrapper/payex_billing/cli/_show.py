@@ -31,7 +31,7 @@ _WORDS = {
 
 def show_rejections(source: Table) -> None:
     """Show on standard error how the table was read, and the rejections: the first in full, the others counted."""
-    path = str(source.path)
+    path = printable(str(source.path))
 
     def rejected(text: str, **fields: object) -> None:
         log.say("rejected", f"{path}: {printable(text)}", level="warning", file=path, **fields)
@@ -53,13 +53,13 @@ def show_rejections(source: Table) -> None:
 
 def show_failures(file: Path, failed: Mapping[int, str], not_removed: Iterable[RemovalFailed] = ()) -> None:
     """Show the failed rows on standard error; rows that failed for the same reason share one line."""
-    name = str(file)
+    name = printable(str(file))
     by_reason: dict[str, list[int]] = {}
     for line, reason in sorted(failed.items()):
         by_reason.setdefault(reason, []).append(line)
 
     def said(event: str, text: str, **fields: object) -> None:
-        log.say(event, f"{file}: {printable(text)}", level="error", file=name, **fields)
+        log.say(event, f"{name}: {printable(text)}", level="error", file=name, **fields)
 
     for reason, lines in list(by_reason.items())[:SHOWN]:
         said("failed", f"{_lines(lines)}: {reason}", lines=lines[:SHOWN], count=len(lines), reason=reason)

@@ -116,6 +116,8 @@ class _Traced(RunTelemetry):
                 self._measure(labels, outcome, time.monotonic() - began)
 
     def each(self, name: str, work: Work[T], line: Callable[[T], int | None]) -> Work[T]:
+        from opentelemetry.trace import StatusCode  # noqa: PLC0415 - an extra
+
         async def traced(item: T) -> None:
             number = line(item)
             with _span(name, {} if number is None else {"payex_billing.line": number}) as span:
@@ -126,6 +128,7 @@ class _Traced(RunTelemetry):
                     raise
                 except BaseException as error:
                     span.set_attribute("error.type", type(error).__name__)
+                    span.set_status(StatusCode.ERROR)
                     raise
 
         return traced
