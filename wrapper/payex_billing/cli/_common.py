@@ -7,7 +7,8 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -72,6 +73,13 @@ def journal_of(journal: Path | None, client: Mapping[str, Any]) -> tuple[Path, s
         return default_journal(ledger), ledger
 
 
+def usual_journal(journal: Path | None, client: Mapping[str, Any]) -> Path | None:
+    """Return the journal as `journal_of`; None if the ledger is not known."""
+    with suppress(click.ClickException, BillingError):
+        return journal_of(journal, client)[0]
+    return None
+
+
 def json_option(command: F) -> F:
     """`--json`, for programs."""
     return click.option("--json", "as_json", is_flag=True, help="One JSON object in place of text.")(command)
@@ -103,6 +111,11 @@ def price(value: Decimal | None) -> str:
     if value is None:
         return ""
     return f"{value:.2f}" if value == round(value, 2) else f"{value.normalize():f}"
+
+
+def when(seconds: float) -> str:
+    """Return a time in seconds since 1970 as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def is_terminal() -> bool:

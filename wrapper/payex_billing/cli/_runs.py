@@ -28,8 +28,9 @@ from ._common import (
     price,
     say_json,
     table,
+    when,
 )
-from ._history import local, when
+from ._history import local
 from ._outputs import check_outputs
 
 _SHOWN = 20  # runs in the list, and rows of a run

@@ -170,6 +170,19 @@ class History:
             for line, customer, result, reason in self._db.execute(query, (number,))
         ]
 
+    def last_good(self, shard: str) -> float | None:
+        """Return when the last run ended that went through a whole table, in seconds since 1970; None without one.
+
+        Args:
+            shard: the part of the customers; empty for all.
+        """
+        query = (
+            "SELECT max(seen) FROM run WHERE outcome = ? AND shard = ? AND undoes IS NULL "
+            "AND NOT coalesce(json_extract(options, '$.part'), 0)"
+        )
+        found: float | None = self._db.execute(query, (Ending.DONE.value, shard)).fetchone()[0]
+        return found
+
     def last_write(self) -> int:
         """Return the number of the last write; 0 if there is none."""
         return int(self._db.execute("SELECT coalesce(max(id), 0) FROM write").fetchone()[0])
