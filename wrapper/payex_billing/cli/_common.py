@@ -26,6 +26,7 @@ EXIT_CODES = (
     "Exit codes: 0 done or nothing to do, 1 error, 2 changes pending (plan --detailed-exitcode), "
     "3 some rows rejected or failed, 4 a guard stopped apply before the first write, 64 wrong usage, 130 interrupted."
 )
+RUN_NUMBER = click.IntRange(1, 2**53)
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
@@ -53,6 +54,11 @@ def journal_option(command: F) -> F:
         help="The journal. Default: that of the ledger, in your state directory.",
     )
     return option(command)
+
+
+def lock_option(command: F) -> F:
+    """`--no-lock`, for a run beside another one."""
+    return click.option("--no-lock", is_flag=True, help="Run beside another run for the same ledger.")(command)
 
 
 def journal_of(journal: Path | None, client: Mapping[str, Any]) -> tuple[Path, str | None]:

@@ -22,10 +22,12 @@ from ._common import (
     EXIT_CODES,
     PENDING,
     ROWS_FAILED,
+    RUN_NUMBER,
     client_options,
     journal_of,
     journal_option,
     json_option,
+    lock_option,
     say_json,
     usual_journal,
 )
@@ -127,7 +129,7 @@ def plan(
     metavar="SECONDS",
     help="Read the finished customers of an interrupted run again after this many seconds.",
 )
-@click.option("--no-lock", is_flag=True, help="Run beside another run for the same ledger.")
+@lock_option
 @table_options
 @client_options
 @log_option
@@ -186,13 +188,17 @@ def apply(
 @click.command(
     epilog=f"\b\nExamples:\n  payex-billing retry 17\n  payex-billing retry 17 corrected.csv\n\n{EXIT_CODES}"
 )
-@click.argument("run_number", metavar="RUN", type=int)
+@click.argument("run_number", metavar="RUN", type=RUN_NUMBER)
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @journal_option
 @report_option
 @click.option(
     "--rejects", type=click.Path(path_type=Path), help="Write rejected and failed rows there, with the reason."
 )
+@click.option(
+    "--max-removals", metavar="N|P%", help="Abort if more charges would be removed. Default: as the run was told."
+)
+@lock_option
 @click.option("--guards", type=click.Path(path_type=Path), help="Limits of the guards, a TOML file.")
 @click.option("--approve", metavar="DIGEST", help="Write the plan with this digest, although a guard stops it.")
 @client_options
@@ -204,6 +210,8 @@ def retry(
     journal: Path | None,
     report_file: Path | None,
     rejects: Path | None,
+    max_removals: str | None,
+    no_lock: bool,
     guards: Path | None,
     approve: str | None,
     client: dict[str, Any],
@@ -237,7 +245,8 @@ def retry(
                 client=client,
                 options={
                     "journal": name, "limits": Limits() if guards is None else Limits.load(guards), "approve": approve,
-                    "prune": bool(earlier.options.get("prune")), "retry": run_number,
+                    "prune": bool(earlier.options.get("prune")), "retry": run_number, "locked": not no_lock,
+                    "max_removals": max_removals or earlier.options.get("max_removals") or MAX_REMOVALS,
                 },
                 report=report,
                 rejects=rejects,

@@ -22,10 +22,12 @@ from ._common import (
     ERROR,
     EXIT_CODES,
     ROWS_FAILED,
+    RUN_NUMBER,
     client_options,
     journal_of,
     journal_option,
     json_option,
+    lock_option,
     say_json,
     usual_journal,
 )
@@ -43,7 +45,7 @@ _OF_REASON = 3  # writes of one reason that are shown in full
     epilog="\b\nExamples:\n  payex-billing undo 17 --plan-only\n  payex-billing undo 17 --customer 15615616\n\n"
     + EXIT_CODES
 )
-@click.argument("run_number", metavar="RUN", type=int)
+@click.argument("run_number", metavar="RUN", type=RUN_NUMBER)
 @click.option("--customer", "customers", multiple=True, help="Only the writes to this customer; may be given again.")
 @click.option("--plan-only", is_flag=True, help="Show what would be written, and write nothing.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the plan there, for apply.")
@@ -51,6 +53,7 @@ _OF_REASON = 3  # writes of one reason that are shown in full
 @click.option("--approve", metavar="DIGEST", help="Write the plan with this digest, although a guard stops it.")
 @journal_option
 @report_option
+@lock_option
 @click.option("--guards", type=click.Path(path_type=Path), help="Limits of the guards, a TOML file.")
 @click.option(
     "--settle",
@@ -73,6 +76,7 @@ def undo(
     approve: str | None,
     journal: Path | None,
     report_file: Path | None,
+    no_lock: bool,
     guards: Path | None,
     settle: float,
     details: bool,
@@ -96,8 +100,8 @@ def undo(
         async def work(stop: asyncio.Event, show: Show) -> Plan:
             async with AsyncBilling(**client) as billing:
                 return await plan_undo(
-                    billing, run_number, customers=customers, journal=name, settle=settle, on_progress=show,
-                    on_notice=notice,
+                    billing, run_number, customers=customers, journal=name, settle=settle, locked=not no_lock,
+                    on_progress=show, on_notice=notice,
                 )  # fmt: skip
 
         made: Plan = run(work, can_stop=False)
@@ -123,7 +127,13 @@ def undo(
                 made,
                 label,
                 client=client,
-                options={"journal": name, "limits": limits, "approve": approve, "settle": settle},
+                options={
+                    "journal": name,
+                    "limits": limits,
+                    "approve": approve,
+                    "settle": settle,
+                    "locked": not no_lock,
+                },
                 report=report,
                 as_json=as_json,
             )

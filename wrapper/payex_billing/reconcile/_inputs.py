@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from .._text import counted
 from ._before import refuse_changed
-from ._history import UnappliedRow
+from ._history import History, UnappliedRow
 from ._journal import Journal
 from ._plan import Plan
 from ._planning import Planner
@@ -25,24 +24,16 @@ from ._writing import Run
 if TYPE_CHECKING:
     from .._async.client import AsyncBilling
 
-Written: TypeAlias = Callable[[int], set[str]]  # the customers that were written after a write
-
-
-def nothing_written(write: int) -> set[str]:
-    """Return that no customer was written."""
-    return set()
-
 
 async def planned_by(
-    planner: Planner, table: Table, cache: State | None, journal: Path, written: Written, *, refresh: bool,
+    planner: Planner, table: Table, cache: State | None, journal: Path, history: History | None, *, refresh: bool,
     verify: float, shard: Shard | None, concurrency: int, stop: asyncio.Event, chosen_only: bool = False,
 ) -> Plan:  # fmt: skip
     changed_only = cache is not None and not (refresh or chosen_only)
     verified: list[str] = []
     if cache is not None and changed_only:
-        seen = cache.seen(journal)
-        others = set() if seen is None else written(seen)
-        verified = cache.mark_changed(prune=planner.result.prune, written=others, verify=verify)
+        written = [] if history is None else cache.written(journal, history)
+        verified = cache.mark_changed(prune=planner.result.prune, written=written, verify=verify)
         for number, rows in cache.unchanged(shard):
             planner.result.skip(number, rows)
     result = await planner.run(selection(shard, changed_only=changed_only, chosen_only=chosen_only), concurrency, stop)
@@ -111,6 +102,7 @@ class ApplyTable:
         self._shard = shard
         self._made: Plan | None = None
         self._is_kept = False
+        self._last_write: int | None = None  # before the customers were read; None if an earlier run read them
         self._only = rows is not None
         if rows is not None:
             source.choose(
@@ -125,12 +117,13 @@ class ApplyTable:
         self._made = _kept(run.notes) if fresh else None
         self._is_kept = self._made is not None
         if self._made is None:
+            self._last_write = run.notes.history.last_write()
             planner = Planner(
                 self._billing, self._source, prune=self._prune, brake=run.brake, shown=run.memory.shown,
                 resolve=run.applier.resolve, on_progress=run.on_progress, telemetry=run.telemetry,
             )  # fmt: skip
             self._made = await planned_by(
-                planner, self._source, self._cache, run.notes.path, run.notes.history.written_after,
+                planner, self._source, self._cache, run.notes.path, run.notes.history,
                 refresh=self._refresh, verify=self._verify, shard=self._shard,
                 concurrency=run.concurrency, stop=run.stopping, chosen_only=self._only,
             )  # fmt: skip
@@ -160,7 +153,9 @@ class ApplyTable:
             try:
                 while chunk := list(islice(done, 10_000)):
                     self._cache.update(chunk, prune=self._prune)
-                self._cache.note(notes.path, notes.history.last_write())
+                    self._cache.note(notes.path, notes.history.last_write(), chunk)
+                if self._last_write is not None and not (self._refresh or self._only):
+                    self._cache.note(notes.path, self._last_write)
             except TableError as error:
                 report.notes.append(f"The next run reads more customers: {error}")
         if made.stale:

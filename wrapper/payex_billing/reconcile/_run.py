@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ._apply import SETTLE, Applier
 from ._before import guard, refuse_removals
 from ._history import reading
-from ._inputs import ApplyPlan, ApplyTable, Written, nothing_written, planned_by
+from ._inputs import ApplyPlan, ApplyTable, planned_by
 from ._journal import Journal, Started
 from ._ledger import Memory, Refused, lock
 from ._limits import Limits
@@ -81,11 +81,9 @@ async def plan(
             billing, table, prune=prune, brake=Brake(patience, notice=on_notice), shown=shown, on_progress=on_progress
         )
         path = journal or default_journal(ledger)
-        written: Written = nothing_written
-        if cache is not None and path.exists():
-            written = stack.enter_context(reading(path, ledger)).written_after
+        history = stack.enter_context(reading(path, ledger)) if cache is not None and path.exists() else None
         return await planned_by(
-            planner, table, cache, path, written, refresh=refresh, verify=verify, shard=shard, concurrency=concurrency,
+            planner, table, cache, path, history, refresh=refresh, verify=verify, shard=shard, concurrency=concurrency,
             stop=asyncio.Event(),
         )  # fmt: skip
 
@@ -200,7 +198,7 @@ async def apply(
             command="apply" if made.undoes is None else "undo", file=source.file, undoes=made.undoes,
             approved=approve or "",
             options={"reading": source.reading, "prune": made.prune, "state": state, "retry": retry,
-                     "part": applying.is_part},
+                     "part": applying.is_part, "max_removals": max_removals},
         )  # fmt: skip
         notes.begin(applying.identity, made.customers.digest, resumed=since is not None, started=started)
         telemetry.starts(notes.steps)
