@@ -345,6 +345,12 @@ def test_a_report_on_standard_output_comes_before_the_text(night: Night, path: s
     assert text.startswith("2 rows: 0 unchanged, 2 applied")
 
 
+def test_a_report_is_written_although_the_standard_streams_are_closed(night: Night) -> None:
+    command = f"{sys.executable} -m payex_billing apply charges.csv --report report.json --log-json >&- 2>&-"
+    done = subprocess.run(["sh", "-c", command], cwd=night.folder, env=night.environment, check=False, timeout=60)
+    assert (done.returncode, night.read()["outcome"]) == (0, "done")
+
+
 def test_a_report_goes_through_a_named_pipe_once(night: Night) -> None:
     night.report.unlink()
     os.mkfifo(night.report)

@@ -93,7 +93,7 @@ def _own_stream(path: Path) -> TextIO | None:
     A second descriptor of the same file would overwrite what the command says there.
     """
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # not open, or not a file in a test
-            if os.path.samestat(path.stat(), os.fstat(stream.fileno())):
+        with suppress(OSError, ValueError):  # not a file, as in a test
+            if stream is not None and os.path.samestat(path.stat(), os.fstat(stream.fileno())):
                 return stream
     return None

@@ -71,10 +71,10 @@ class RunReport:
         """
         if self._path is None:
             return self
-        for option, other in self._others.items():
-            if other is not None and other.resolve() == self._path.resolve():
-                raise click.ClickException(f"--report {self._path} is the same file as {option}: name another")
         try:
+            for option, other in self._others.items():
+                if other is not None and other.resolve() == self._path.resolve():
+                    raise click.ClickException(f"--report {self._path} is the same file as {option}: name another")
             self._written = ReportFile(self._path)
             self._written.begin(self._text())
         except OSError as error:
