@@ -46,7 +46,7 @@ test: $(DEV_STAMP) ## Everything that must pass: lint, types, generated drift, t
 	@$(MAKE) --no-print-directory wheel-test
 
 nightly: $(DEV_STAMP) ## The long runs: 2,000 schedules of faults and 16 campaigns on each engine, 200 kills of apply, all clients, instructions counted
-	@NIGHTLY=1 $(BIN)/pytest --numprocesses 2 --quiet tests/test_never_twice.py tests/test_apply_killed.py tests/test_cost.py tests/chaos
+	@NIGHTLY=1 $(BIN)/pytest --numprocesses 2 --quiet tests/test_never_twice.py tests/test_apply_killed.py tests/test_cost.py tests/test_examples.py tests/chaos
 
 generate: $(DEV_STAMP) ## Make generated_client and docs/provenance.md from openapi.yaml, the blocking client from the asynchronous one
 	@$(PY) tools/generate.py

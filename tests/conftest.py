@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
@@ -13,6 +14,10 @@ from payex_billing_mock import MockServer, Store
 from payex_billing_mock.app import Request
 
 from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, TOKEN, open_client
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 # A busy machine is no failure of a property.
 settings.register_profile("suite", deadline=None)
@@ -76,3 +81,34 @@ def asked(mock: MockServer, monkeypatch: pytest.MonkeyPatch) -> list[Request]:
     requests: list[Request] = []
     monkeypatch.setattr(mock.app, "observers", [lambda handled: requests.append(handled.request)])
     return requests
+
+
+# A process has one provider of each kind for good.
+
+
+@pytest.fixture(scope="session")
+def exporter() -> InMemorySpanExporter:
+    """Every OpenTelemetry span that ended."""
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    return exporter
+
+
+@pytest.fixture(scope="session")
+def metric_reader() -> InMemoryMetricReader:
+    """The OpenTelemetry metrics; what is counted is what was added since they were read last."""
+    from opentelemetry import metrics
+    from opentelemetry.sdk.metrics import Counter, Histogram, MeterProvider
+    from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
+
+    since_last = AggregationTemporality.DELTA
+    reader = InMemoryMetricReader(preferred_temporality={Counter: since_last, Histogram: since_last})
+    metrics.set_meter_provider(MeterProvider([reader]))
+    return reader

@@ -188,11 +188,13 @@ def test_drift_is_what_others_changed_removed_and_added(run: Run, mock: MockServ
     mock.store.charges(LEDGER, "1")[first].document["unitPrice"] = 99
     del mock.store.charges(LEDGER, "2")[second]
     third = mock.store.create_charge(LEDGER, "3", "", dict(LAST))
+    mock.store.create_subscription(LEDGER, "3", {"subscriptionNo": "77"})
+    below = mock.store.create_charge(LEDGER, "3", "77", dict(LAST))
     found = run("drift", "--json")
     drift = json.loads(found.stdout)["drift"]
     assert found.returncode == 2
     assert [(each["kind"], each["customer_no"], each["charge_id"]) for each in drift] == [
-        ("changed", "1", first), ("removed", "2", second), ("added", "3", third.id if hasattr(third, "id") else third),
+        ("changed", "1", first), ("removed", "2", second), ("added", "3", third.id), ("added", "3", below.id),
     ]  # fmt: skip
     assert drift[0]["fields"] == ["unit_price"]
     assert (Decimal(drift[0]["left"]["unit_price"]), Decimal(drift[0]["now"]["unit_price"])) == (Decimal("1.5"), 99)

@@ -133,7 +133,7 @@ def test_what_was_changed_by_hand_stays_and_is_named(nights: Run, mock: MockServ
     mock.store.charges(LEDGER, "1")[own_id].document["unitPrice"] = 99
     shown = nights("undo", "2", "--yes")
     assert (shown.returncode, prices(mock)["1"]) == (0, [99])
-    assert f"customer 1, charge {own_id}: somebody has changed its unit_price since" in shown.stdout
+    assert f"customer 1, charge {own_id}: its unit_price has been changed since" in shown.stdout
 
 
 def test_an_undone_run_is_applied_again_although_the_state_cache_knows_its_rows(
@@ -145,6 +145,41 @@ def test_an_undone_run_is_applied_again_although_the_state_cache_knows_its_rows(
     assert prices(mock) == {"1": [], "2": []}
     assert run("apply", "charges.csv", "--first-run", "--state", "state.db").returncode == 0
     assert prices(mock) == {"1": [10.5], "2": [20.0]}
+
+
+def test_an_undo_is_noticed_by_the_state_cache_shard_by_shard(run: Run, tmp_path: Path, mock: MockServer) -> None:
+    table(tmp_path, HEADER + "".join(f"{number},P01,1,5.00,2026-11-01\n" for number in range(8)))
+    night = ("apply", "charges.csv", "--first-run", "--state", "state.db")
+    run(*night)
+    run("undo", "1", "--yes")
+    for part in ("1/2", "2/2"):
+        assert run(*night, "--shard", part).returncode == 0
+    assert prices(mock) == {str(number): [5.0] for number in range(8)}
+
+
+def test_a_pruned_journal_makes_the_state_cache_read_again(run: Run, tmp_path: Path, mock: MockServer) -> None:
+    table(tmp_path, FIRST)
+    night = ("apply", "charges.csv", "--first-run", "--state", "state.db")
+    run(*night)
+    run("undo", "1", "--yes")
+    assert run("runs", "prune", "--older-than", "0d", "--yes").returncode == 0
+    assert run(*night).returncode == 0
+    assert prices(mock) == {"1": [10.5], "2": [20.0]}
+
+
+def test_an_undone_run_that_was_redone_is_undone_again(nights: Run, mock: MockServer) -> None:
+    nights("undo", "2", "--yes")  # run 3
+    nights("undo", "3", "--yes")  # run 4: the price of run 2 holds again
+    assert prices(mock)["1"] == [12.5]
+    assert nights("undo", "2", "--yes").returncode == 0
+    assert prices(mock)["1"] == [10.5]
+
+
+def test_what_an_interrupted_run_has_still_to_write_cannot_be_forgotten(nights: Run, tmp_path: Path) -> None:
+    journal = next((tmp_path / "state-home").rglob("journal.db"))
+    journal.with_name("journal.db.plan").write_text('{"customer_no": "1"}\n', encoding="utf-8")
+    refused = nights("history", "1", "--forget", "--yes")
+    assert (refused.returncode, "an interrupted run has the values of customer 1" in refused.stderr) == (1, True)
 
 
 def test_the_state_cache_is_verified_by_a_share_of_the_customers(run: Run, tmp_path: Path, mock: MockServer) -> None:

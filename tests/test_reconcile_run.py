@@ -501,7 +501,7 @@ def test_when_it_cannot_be_told_the_row_fails_and_nothing_is_sent(place: Place, 
     asked.clear()
     report = place.apply()
     assert "it is not known whether a creation took effect" in report.failed[4]
-    assert f"payex-billing runs resolve {place.journal} --customer 2" in report.failed[4]
+    assert f"payex-billing runs resolve --journal {place.journal} --customer 2" in report.failed[4]
     assert {request.method for request in asked} == {"GET"}
 
 

@@ -6,7 +6,7 @@ import builtins
 import logging
 import pickle
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,8 @@ from typing import Any
 import attrs
 import payex_billing as pb
 import pytest
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry import baggage, trace
+from opentelemetry.context import attach, detach
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from payex_billing import Billing, Charge
 from payex_billing_mock import Faults, MockServer, Store
@@ -100,15 +99,6 @@ def test_the_hook_sees_every_attempt(make: Any, faulty: MockServer) -> None:
 # traces
 
 
-@pytest.fixture(scope="module")
-def exporter() -> InMemorySpanExporter:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
-    return exporter
-
-
 def test_a_call_is_a_span_with_its_attempts(make: Any, faulty: MockServer, exporter: InMemorySpanExporter) -> None:
     exporter.clear()
     faulty.faults.queue("503=0:GET")
@@ -122,10 +112,10 @@ def test_a_call_is_a_span_with_its_attempts(make: Any, faulty: MockServer, expor
         "http.request.method": "GET",
         "url.template": "/{ownerNo}/customers/{customerNo}",
         "server.address": "127.0.0.1",
-        "payex.operation": "get_customer",
+        "payex_billing.operation": "get_customer",
         "http.response.status_code": 404,
         "error.type": "CustomerNotFound",
-        "payex.problem": "customer-not-found",
+        "payex_billing.problem": "customer-not-found",
     }
     assert [(event.attributes or {})["http.response.status_code"] for event in span.events] == ["503", "404"]
     assert span.status.status_code is trace.StatusCode.ERROR
@@ -144,6 +134,64 @@ def test_without_tracing_there_is_no_span(make: Any, exporter: InMemorySpanExpor
     exporter.clear()
     make().customer("7").ensure()
     assert exporter.get_finished_spans() == ()
+
+
+@pytest.fixture
+def sent_headers(faulty: MockServer, monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, str]]:
+    """The header fields of every request that the mock got."""
+    found: list[Mapping[str, str]] = []
+    monkeypatch.setattr(faulty.app, "observers", [lambda handled: found.append(handled.request.headers)])
+    return found
+
+
+def test_each_attempt_of_a_call_names_its_span(
+    make: Any, faulty: MockServer, exporter: InMemorySpanExporter, sent_headers: list[Mapping[str, str]]
+) -> None:
+    exporter.clear()
+    faulty.faults.queue("503=0:GET")
+    with pytest.raises(pb.CustomerNotFound):
+        make(tracing=True).customer("1").get()
+    (span,) = exporter.get_finished_spans()
+    assert span.context is not None
+    assert {headers.get("traceparent") for headers in sent_headers} == {
+        f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}-{span.context.trace_flags:02x}"
+    }
+    assert all("tracestate" not in headers for headers in sent_headers)
+
+
+def test_the_state_of_the_callers_trace_is_passed_on_and_its_baggage_is_not(
+    make: Any, exporter: InMemorySpanExporter, sent_headers: list[Mapping[str, str]]
+) -> None:
+    caller = trace.SpanContext(
+        0xABC, 0xDEF, is_remote=True, trace_flags=trace.TraceFlags(1), trace_state=trace.TraceState([("vendor", "a1")])
+    )
+    context = baggage.set_baggage("person", SECRET_NUMBER, trace.set_span_in_context(trace.NonRecordingSpan(caller)))
+    token = attach(context)
+    try:
+        make(tracing=True).customer("1").ensure()
+    finally:
+        detach(token)
+    assert sent_headers
+    for headers in sent_headers:
+        assert headers["traceparent"].startswith(f"00-{0xABC:032x}-")
+        assert headers["tracestate"] == "vendor=a1"
+        assert "baggage" not in headers
+
+
+@pytest.mark.parametrize("own", ["traceparent", "Tracestate"])
+def test_a_trace_header_of_the_caller_wins(make: Any, sent_headers: list[Mapping[str, str]], own: str) -> None:
+    make(tracing=True, headers={own: "mine"}).customer("1").ensure()
+    assert {headers[own.lower()] for headers in sent_headers} == {"mine"}
+    assert all(headers.keys() & {"traceparent", "tracestate"} == {own.lower()} for headers in sent_headers)
+
+
+def test_without_tracing_no_trace_header_is_sent(
+    make: Any, exporter: InMemorySpanExporter, sent_headers: list[Mapping[str, str]]
+) -> None:
+    with trace.get_tracer("caller").start_as_current_span("work"):
+        make().customer("1").ensure()
+    assert sent_headers
+    assert all("traceparent" not in headers for headers in sent_headers)
 
 
 def test_tracing_without_opentelemetry_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from payex_billing import Charge, RecurringProduct
 from payex_billing.reconcile import Content, Held, Kind, Level, Row, Step, difference
 from payex_billing.reconcile._records import Intent, Result
-from payex_billing.reconcile._undo import Inverse, inverse
+from payex_billing.reconcile._undo import Inverse, fates, inverse
 
 TODAY = date(2026, 6, 1)
 CONTENTS = st.fixed_dictionaries(
@@ -109,7 +109,7 @@ def night(ledger: Ledger, wanted: list[tuple[Level, dict[str, Any]]], *, prune: 
 
 
 def take_back(ledger: Ledger, writes: list[Intent]) -> Inverse:
-    found = inverse(writes, ledger.held(), {})
+    found = inverse(writes, ledger.held())
     run(ledger, found.steps)
     return found
 
@@ -129,9 +129,28 @@ def test_an_undone_undo_leaves_what_the_night_left(present: Any, wanted: Any, pr
     ledger = Ledger(present)
     writes = night(ledger, wanted, prune=prune)
     after = ledger.fingerprint()
-    undo = run(ledger, inverse(writes, ledger.held(), {}).steps)
+    undo = run(ledger, inverse(writes, ledger.held()).steps)
     take_back(ledger, undo)
     assert ledger.fingerprint() == after
+
+
+@given(present=CHARGES, wanted=CHARGES, prune=st.booleans(), redone=st.integers(1, 3))
+def test_a_night_that_was_undone_and_redone_can_be_undone_again(
+    present: Any, wanted: Any, prune: bool, redone: int
+) -> None:
+    ledger = Ledger(present)
+    before = ledger.fingerprint()
+    writes = night(ledger, wanted, prune=prune)
+    after = ledger.fingerprint()
+    later: list[Intent] = []
+    last, first = writes, 1_000
+    for _ in range(2 * redone):  # an undo, and the undo of that
+        last = run(ledger, inverse(last, ledger.held()).steps, first)
+        later, first = [*later, *last], first + 1_000
+    assert ledger.fingerprint() == after
+    found = inverse(writes, ledger.held(), fates(later))
+    run(ledger, found.steps)
+    assert (ledger.fingerprint(), found.left) == (before, ())
 
 
 @given(present=CHARGES, wanted=CHARGES, prune=st.booleans(), data=st.data())
@@ -141,10 +160,9 @@ def test_an_undo_that_was_killed_anywhere_is_finished_by_the_next(
     ledger = Ledger(present)
     before = ledger.fingerprint()
     writes = night(ledger, wanted, prune=prune)
-    steps = inverse(writes, ledger.held(), {}).steps
+    steps = inverse(writes, ledger.held()).steps
     done = run(ledger, steps[: data.draw(st.integers(0, len(steps)))], first=100)
-    undone = {intent.step.line: intent.charge_id for intent in done if intent.step.line is not None}
-    run(ledger, inverse(writes, ledger.held(), undone).steps)
+    run(ledger, inverse(writes, ledger.held(), fates(done)).steps)
     assert ledger.fingerprint() == before
 
 

@@ -18,6 +18,14 @@ from typing import Any
 from tests.chaos.apply_process import Ended, Night, Row
 from tests.chaos.failing_proxy import Exchange
 
+# How a run may say that it ended, by exit code. It ends with 1 also if another file cannot be written.
+OUTCOMES = {
+    0: {"done"},
+    1: {"failed", "refused", "stopped", "incomplete", "done", "rows_failed"},
+    3: {"rows_failed", "refused"},
+    4: {"guard_stopped"},
+    130: {"interrupted"},
+}
 KILLED = {-9}
 # 0 done, 1 error or incomplete, 3 rows rejected or failed, 4 stopped by a guard, 130 interrupted.
 CODES = {0, 1, 3, 4, 130} | KILLED
@@ -65,7 +73,9 @@ class Judge:
             self.wrong.append(f"a guard stopped the run, after writes: {list(map(str, writes))}; {run}")
         if run.code in KILLED:
             return
-        if run.report is None:
+        if run.report is not None and run.report["outcome"] not in OUTCOMES.get(run.code, ()):
+            self.wrong.append(f"the outcome {run.report['outcome']}: {run}")
+        if run.report is None or "rows" not in run.report:
             if run.code in {0, 3, 130}:
                 self.wrong.append(f"no report: {run}")
             return

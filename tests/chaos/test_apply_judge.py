@@ -55,6 +55,7 @@ def through_proxy(night: Night, method: str, path: str, content: Any = None) -> 
 def ended(night: Night, code: int = 0, output: str = "", since: int = 0, **changes: Any) -> Ended:
     """A run that says that both rows are unchanged, with these changes."""
     report = {
+        "outcome": {0: "done", 3: "rows_failed", 130: "interrupted"}.get(code, "failed"),
         "rows": 2,
         "unchanged": 2,
         "applied": 0,
@@ -116,6 +117,7 @@ WRONG_REPORTS: dict[str, dict[str, Any]] = {
     "exit code 3 without a reason": {"code": 3},
     "interrupted without the exit code": {"interrupted": True},
     "the exit code without interrupted": {"code": 130},
+    "another outcome": {"outcome": "rows_failed"},
     "killed by SIGTERM": {"code": -15},
     "a traceback": {"code": 1, "output": "Traceback (most recent call last):"},
     "removals that failed": {"not_removed": ["x"]},

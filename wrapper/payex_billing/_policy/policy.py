@@ -179,6 +179,8 @@ class _Run(Generic[T]):
         """Return the request with the token and the other headers, ready to send."""
         environment = self.environment
         headers = {**environment.headers, **request.headers, "Authorization": Secret("Bearer " + token)}
+        if environment.trace_headers is not None:
+            headers.update(environment.trace_headers())
         made = Request(request.method, environment.base + request.path, headers, request.body)
         if self.options.wait_on_writes and not request.repeatable:
             made.listen_after = BUSY_STATUSES

@@ -54,6 +54,7 @@ class Environment:
         epoch: seconds since 1970, for a Retry-After that is a date, and for the time at which a lost POST was sent.
         base: the origin and the API's prefix; the client appends every path to it.
         headers: the header fields of every request.
+        trace_headers: returns the header fields of the trace to which a request belongs; None without tracing.
         pace: how many requests a second the client sends.
         on_attempt: called after every attempt with the request, the attempt, and the response if there was one.
         look_up: looks up a lost creation, for `OutcomeUnknown.look_up`.
@@ -64,6 +65,7 @@ class Environment:
     epoch: Callable[[], float]
     base: str = ""
     headers: Mapping[str, str] = attrs.field(factory=dict)
+    trace_headers: Callable[[], Mapping[str, str]] | None = None
     pace: Pace = attrs.field(factory=Pace)
     on_attempt: Callable[[PreparedRequest, Attempt, Response | None], None] | None = None
     look_up: Callable[..., object] | None = None

@@ -13,6 +13,8 @@ from ..errors import ConfigurationError
 
 ACCEPT = "application/json, application/problem+json"
 APP_INFO_LENGTH = 100
+TRACE = frozenset({"traceparent", "tracestate"})
+"""The fields of W3C Trace Context."""
 
 # Why the caller cannot set a field. RFC 9110, section 7.6.1, names the fields that belong to a connection.
 _OURS = "the client sets it"

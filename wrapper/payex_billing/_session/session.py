@@ -78,12 +78,15 @@ class Session:
             raise ConfigurationError(f"dry_run must be True or False, not {type(dry_run).__name__}")
         if dry_run:
             settings = attrs.evolve(settings, dry_run=True)
+        every = _headers.all_headers(headers, app_info)
+        has_own_trace = any(name.lower() in _headers.TRACE for name in every)
         environment = Environment(
             now=time.monotonic,
             random=random.random,
             epoch=time.time,
             base=settings.base_url + settings.prefix,
-            headers=_headers.all_headers(headers, app_info),
+            headers=every,
+            trace_headers=telemetry.trace_headers if telemetry.tracing and not has_own_trace else None,
             pace=Pace(settings.max_rate),
             on_attempt=telemetry.attempt,
         )

@@ -8,8 +8,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from inspect import iscoroutinefunction
 from typing import Any, TypeAlias, TypeVar
+
+import attrs
 
 from .._requests.calls import PreparedRequest
 from .._transport import Response
@@ -25,6 +28,23 @@ _MEDIA_TYPES = frozenset({"application/json", "application/problem+json", "text/
 
 
 F = TypeVar("F", bound=Callable[..., object])
+
+
+@attrs.define
+class Sent:
+    """How many requests a run has sent.
+
+    Attributes:
+        requests: all requests, with the retries.
+        retries: requests that were sent again.
+    """
+
+    requests: int = 0
+    retries: int = 0
+
+
+counting: ContextVar[Sent | None] = ContextVar("payex_billing_counting", default=None)
+"""Counts the requests of the run to which a task belongs, if the client traces."""
 
 
 def plain_function(name: str, hook: F | None) -> F | None:
@@ -70,15 +90,18 @@ class Telemetry:
         self._host = host
         self._trace: Any = None
         self._tracer: Any = None
+        self._propagator: Any = None
         self.tracing = tracing
         if tracing:
             try:
                 from opentelemetry import trace  # noqa: PLC0415 - an extra
+                from opentelemetry.trace.propagation import tracecontext  # noqa: PLC0415
             except ModuleNotFoundError:
                 message = "tracing needs an extra: pip install 'payex-billing[otel]'"
                 raise ConfigurationError(message) from None
             self._trace = trace
             self._tracer = trace.get_tracer("payex_billing")
+            self._propagator = tracecontext.TraceContextTextMapPropagator()
 
     def attempt(self, request: PreparedRequest, attempt: Attempt, response: Response | None) -> None:
         """An attempt has ended."""
@@ -87,17 +110,29 @@ class Telemetry:
         if self._hook is not None:
             call_hook("on_attempt", self._hook, request.operation, attempt)
         if self._tracer is not None:
-            event = {"payex.phase": attempt.phase.value}
+            if (sent := counting.get()) is not None:
+                sent.requests += 1
+                sent.retries += attempt.wait is not None
+            event = {"payex_billing.phase": attempt.phase.value}
             if attempt.status is not None:
                 event["http.response.status_code"] = str(attempt.status)
             if attempt.failure is not None:
-                event["payex.failure"] = attempt.failure
+                event["payex_billing.failure"] = attempt.failure
             if attempt.wait is not None:
-                event["payex.wait_seconds"] = f"{attempt.wait:.3f}"
+                event["payex_billing.wait_seconds"] = f"{attempt.wait:.3f}"
             span = self._trace.get_current_span()
             span.add_event("attempt", event)
             if attempt.status is not None:
                 span.set_attribute("http.response.status_code", attempt.status)
+
+    def trace_headers(self) -> Mapping[str, str]:
+        """Return the `traceparent` of the current span, and its `tracestate` if there is one (W3C Trace Context).
+
+        The propagators that the program has configured are not asked: they could send baggage.
+        """
+        headers: dict[str, str] = {}
+        self._propagator.inject(headers)
+        return headers
 
     @contextmanager
     def span(self, request: PreparedRequest) -> Iterator[None]:
@@ -109,7 +144,7 @@ class Telemetry:
             "http.request.method": request.method,
             "url.template": request.template,
             "server.address": self._host,
-            "payex.operation": request.operation,
+            "payex_billing.operation": request.operation,
         }
         with self._tracer.start_as_current_span(
             f"{request.method} {request.template}",
@@ -123,7 +158,7 @@ class Telemetry:
             except BaseException as error:
                 span.set_attribute("error.type", type(error).__name__)
                 if isinstance(error, ProblemError) and error.problem.code:
-                    span.set_attribute("payex.problem", error.problem.code)
+                    span.set_attribute("payex_billing.problem", error.problem.code)
                 description = None if isinstance(error, BillingError) else type(error).__name__
                 span.set_status(self._trace.StatusCode.ERROR, description)
                 raise

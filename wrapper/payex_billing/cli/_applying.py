@@ -1,9 +1,8 @@
-"""Carry out `apply`, `retry` and `undo`: run, show the progress, write the report, choose the exit code."""
+"""Carry out `apply`, `retry` and `undo`: run, show the progress, write the files, choose the exit code."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,12 +12,13 @@ import click
 
 from .._async.client import AsyncBilling
 from .._text import printable
-from ..reconcile import GuardStopped, JournalError, Plan, Refused, Report, Stopped, Table, TableError
+from ..reconcile import GuardStopped, JournalError, Plan, Refused, Report, RunOutcome, Stopped, Table, TableError
 from ..reconcile import apply as apply_table
-from ..reconcile._private import open_private
-from ._common import DONE, ERROR, GUARDED, INTERRUPTED, ROWS_FAILED, say_json, told
+from ._common import say_json, told
+from ._log import log
 from ._outputs import writing
 from ._progress import Show, progress
+from ._reporting import CODES, RunReport
 from ._show import report_text, show_failures, show_rejections, show_stops
 from ._signals import signals
 
@@ -29,8 +29,8 @@ def carry_out(
     *,
     client: Mapping[str, Any],
     options: Mapping[str, Any],
+    report: RunReport,
     rejects: Path | None = None,
-    report_file: Path | None = None,
     as_json: bool = False,
 ) -> int:
     """Apply a table or a plan, and return the exit code.
@@ -40,8 +40,8 @@ def carry_out(
         file: what the messages call it.
         client: the arguments of the client.
         options: the arguments of `reconcile.apply`.
+        report: the report of the command.
         rejects: where the rows that were not applied go.
-        report_file: where the report goes.
         as_json: whether the report is printed as JSON.
     """
     table = source if isinstance(source, Table) else None
@@ -51,55 +51,57 @@ def carry_out(
             return await apply_table(billing, source, stop=stop, on_progress=show, on_notice=notice, **options)
 
     try:
-        report: Report = run(work, can_stop=True)
+        done: Report = run(work, can_stop=True)
     except GuardStopped as error:
+        exit_code = report.guarded(error, {} if table is None else table.reasons())
         if table is not None:
             show_rejections(table)
             if rejects is not None:
                 with writing("--rejects", rejects):
                     table.write_rejects(rejects, table.reasons())
         show_stops(error, file)
-        return GUARDED
-    plain = report.to_json() | {"journal": str(options["journal"])}
+        return exit_code
     # Write the files first, so that they exist even if standard output cannot be written. Raise the error of a file
     # only after the output.
     problems: list[click.ClickException] = []
     if rejects is not None:
         with writing("--rejects", rejects, problems):
-            source.write_rejects(rejects, report.rejected | report.failed)
-    if report_file is not None:
-        with writing("--report", report_file, problems), open_private(report_file) as written:
-            written.write(json.dumps(plain, indent=2, default=str) + "\n")
+            source.write_rejects(rejects, done.rejected | done.failed)
+    try:
+        report.ended(done.outcome, done.to_json())
+    except click.ClickException as error:
+        problems.append(error)
     if as_json:
-        say_json(plain)
+        say_json(report.plain())
     else:
         if table is not None:
             show_rejections(table)
-        show_failures(file, report.failed, report.not_removed)
-        click.echo(report_text(report))
-        for note in report.notes:
+        show_failures(file, done.failed, done.not_removed)
+        click.echo(report_text(done))
+        for note in done.notes:
             click.echo(note)
     if problems:
         raise problems[0]
-    return _exit_code(report)
+    return _exit_code(done)
 
 
 def _exit_code(report: Report) -> int:
-    if report.stopped:
-        click.echo(f"Stopped: {printable(report.stopped)}\nThe same command goes on where it stopped.", err=True)
-        return ERROR
-    if report.interrupted:
-        click.echo("Interrupted. The same command goes on where it stopped.", err=True)
-        return INTERRUPTED
-    if not report.is_complete:
-        click.echo("The report is incomplete: rows have no outcome. Run the same command again.", err=True)
-        return ERROR
-    return ROWS_FAILED if report.rejected or report.failed or report.not_removed else DONE
+    outcome = report.outcome
+    if outcome is RunOutcome.STOPPED:
+        text = f"Stopped: {printable(report.stopped)}\nThe same command goes on where it stopped."
+        log.say("stopped", text, level="error", reason=report.stopped)
+    elif outcome is RunOutcome.INTERRUPTED:
+        log.say("interrupted", "Interrupted. The same command goes on where it stopped.", level="error")
+    elif outcome is RunOutcome.INCOMPLETE:
+        log.say(
+            "incomplete", "The report is incomplete: rows have no outcome. Run the same command again.", level="error"
+        )
+    return CODES[outcome]
 
 
 def notice(sentence: str) -> None:
     """Tell on standard error why a run waits."""
-    click.echo(printable(sentence), err=True)
+    log.say("notice", printable(sentence), level="warning")
 
 
 @contextmanager
@@ -126,7 +128,7 @@ def run(work: Callable[[asyncio.Event, Show], Any], *, can_stop: bool) -> Any:
         def stopping() -> None:
             if can_stop and not stop.is_set():
                 stop.set()
-                click.echo("\nStopping: writes under way are finished first. Ctrl-C again stops at once.", err=True)
+                log.say("notice", "\nStopping: writes under way are finished first. Ctrl-C again stops at once.")
                 return
             signals.interrupt_at_the_next()
             if task is not None:

@@ -7,6 +7,7 @@ import sys
 import click
 
 from ._lazy_group import LazyGroup
+from ._log import OPTION, log
 
 USAGE_ERROR = 64
 INTERRUPTED = 130
@@ -17,15 +18,27 @@ def run() -> int:
     try:
         result = payex_billing.main(prog_name="payex-billing", standalone_mode=False)
     except click.UsageError as error:
-        error.show()
-        return USAGE_ERROR
+        log.is_json = log.is_json or OPTION in sys.argv  # the options may not have been read to the end
+        if "--report" in " ".join(sys.argv):
+            from ._reporting import end_of_wrong_usage  # noqa: PLC0415 - seldom needed
+
+            end_of_wrong_usage(error)
+        return _shown(error, USAGE_ERROR)
     except click.ClickException as error:
-        error.show()
-        return 1
+        return _shown(error, 1)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted.", err=True)
+        if not log.is_told:
+            log.say("error", "Interrupted.", level="error", exit_code=INTERRUPTED)
         return INTERRUPTED
     return result if isinstance(result, int) else 0
+
+
+def _shown(error: click.ClickException, exit_code: int) -> int:
+    if not log.is_json:
+        error.show()
+    elif not log.is_told:
+        log.record("error", level="error", message=error.format_message(), exit_code=exit_code)
+    return exit_code
 
 
 # Commands in modules of their own, loaded when they are asked for, with what the help says of them.
@@ -40,6 +53,7 @@ COMMANDS = {
     "history": ("._history", "Show every write to a customer."),
     "plan": ("._reconcile", "Show what apply would change."),
     "problems": ("._problems", "Explain a problem type."),
+    "report-schema": ("._schema", "Print the JSON Schema of a report."),
     "retry": ("._reconcile", "Apply the rows again that a run did not apply."),
     "runs": ("._runs", "Show the runs of apply and undo."),
     "undo": ("._undo", "Take the writes of a run back."),

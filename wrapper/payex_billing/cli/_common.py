@@ -7,7 +7,8 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,6 +26,7 @@ EXIT_CODES = (
     "Exit codes: 0 done or nothing to do, 1 error, 2 changes pending (plan --detailed-exitcode), "
     "3 some rows rejected or failed, 4 a guard stopped apply before the first write, 64 wrong usage, 130 interrupted."
 )
+RUN_NUMBER = click.IntRange(1, 2**53)
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
@@ -54,6 +56,11 @@ def journal_option(command: F) -> F:
     return option(command)
 
 
+def lock_option(command: F) -> F:
+    """`--no-lock`, for a run beside another one."""
+    return click.option("--no-lock", is_flag=True, help="Run beside another run for the same ledger.")(command)
+
+
 def journal_of(journal: Path | None, client: Mapping[str, Any]) -> tuple[Path, str | None]:
     """Return the journal that the options name, and the address of its ledger.
 
@@ -70,6 +77,13 @@ def journal_of(journal: Path | None, client: Mapping[str, Any]) -> tuple[Path, s
     with told():
         ledger = Settings.load(**{"token": "unused", **client}).ledger
         return default_journal(ledger), ledger
+
+
+def usual_journal(journal: Path | None, client: Mapping[str, Any]) -> Path | None:
+    """Return the journal as `journal_of`; None if the ledger is not known."""
+    with suppress(click.ClickException, BillingError):
+        return journal_of(journal, client)[0]
+    return None
 
 
 def json_option(command: F) -> F:
@@ -103,6 +117,11 @@ def price(value: Decimal | None) -> str:
     if value is None:
         return ""
     return f"{value:.2f}" if value == round(value, 2) else f"{value.normalize():f}"
+
+
+def when(seconds: float) -> str:
+    """Return a time in seconds since 1970 as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def is_terminal() -> bool:

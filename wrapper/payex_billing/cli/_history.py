@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..reconcile._history import forget as forget_values
 from ..reconcile._history import reading
 from ..reconcile._records import Intent
 from ._applying import sentences
-from ._common import DONE, ERROR, client_options, journal_of, journal_option, json_option, say_json, table
+from ._common import DONE, ERROR, client_options, journal_of, journal_option, json_option, say_json, table, when
 from ._show import plain_content, said
 
 
@@ -83,11 +83,6 @@ def plain(intent: Intent) -> dict[str, Any]:
         "status": intent.status,
         "instance": intent.instance,
     }
-
-
-def when(seconds: float) -> str:
-    """Return a time in seconds since 1970 as ISO 8601 in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def local(seconds: float) -> str:

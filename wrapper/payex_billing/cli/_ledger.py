@@ -21,6 +21,7 @@ from ._common import (
     INTERRUPTED,
     PENDING,
     ROWS_FAILED,
+    RUN_NUMBER,
     client_options,
     journal_of,
     journal_option,
@@ -78,10 +79,10 @@ def export(
 ) -> int:  # fmt: skip
     """Write everything that the ledger holds for some customers to a table.
 
-    `apply` of that table has nothing to do. An interrupted export goes on where it stopped.
+    `apply` of that table has nothing to do. Within ten minutes an interrupted export goes on where it stopped.
     """
     with sentences():
-        check_outputs({"--customers": source}, {"--to": target})
+        check_outputs({"--customers": source, "--to": target}, {})
         if source is not None:
             numbers = read_customers(source, column)
         else:
@@ -130,7 +131,7 @@ def _tell(result: Export, target: Path) -> None:
     epilog="\b\nExamples:\n  payex-billing drift\n  payex-billing drift --since 17 --json\n\n"
     "Exit codes: 0 no drift, 1 error, 2 drift, 3 some customers could not be read."
 )
-@click.option("--since", type=int, metavar="RUN", help="Only what this run and later ones wrote.")
+@click.option("--since", type=RUN_NUMBER, metavar="RUN", help="Only what this run and later ones wrote.")
 @click.option("--customer", "customers", multiple=True, help="Only this customer; may be given again.")
 @reading_options
 @journal_option
@@ -140,7 +141,11 @@ def drift(
     since: int | None, customers: tuple[str, ...], patience: float, concurrency: int, rate: float | None,
     journal: Path | None, client: dict[str, Any], as_json: bool,
 ) -> int:  # fmt: skip
-    """Show what others have changed since the runs of apply, retry and undo."""
+    """Show what others have changed since the runs of apply, retry and undo.
+
+    Charges are compared with what the last run left. Subscriptions that no run has written to are looked at only if a
+    run created their customer, because the journal does not know what they held before.
+    """
     with sentences():
         name, _ = journal_of(journal, client)
 

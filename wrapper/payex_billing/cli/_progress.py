@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
-import click
-
 from ._common import is_terminal
+from ._log import log
 
 Show: TypeAlias = Callable[[str, int, int], None]
 EVERY = 60.0  # seconds between two lines of text
@@ -36,7 +35,8 @@ class Lines:
             return
         self._last = now
         left = (total - done) * (now - self._began) / done if done else 0.0
-        click.echo(f"{phase}: {done:,} of {total:,} rows, about {_duration(left)} left", err=True)
+        text = f"{phase}: {done:,} of {total:,} rows, about {_duration(left)} left"
+        log.say("progress", text, phase=phase, done=done, total=total, seconds_left=round(left))
 
 
 def _duration(seconds: float) -> str:
@@ -47,7 +47,7 @@ def _duration(seconds: float) -> str:
 @contextmanager
 def progress() -> Iterator[Show]:
     """Yield a function to call with the phase, the number of finished rows, and the number of all rows."""
-    if not is_terminal():
+    if log.is_json or not is_terminal():
         yield Lines()
         return
     from rich.console import Console  # noqa: PLC0415 - loaded only when something is drawn

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from .._async.client import AsyncBilling
-from ..reconcile import Limits, Plan, Table, read
+from ..reconcile import Limits, Plan, Report, RunOutcome, Table, read
 from ..reconcile import plan as plan_table
 from ..reconcile._apply import SETTLE
 from ..reconcile._history import reading
@@ -22,14 +22,19 @@ from ._common import (
     EXIT_CODES,
     PENDING,
     ROWS_FAILED,
+    RUN_NUMBER,
     client_options,
     journal_of,
     journal_option,
     json_option,
+    lock_option,
     say_json,
+    usual_journal,
 )
+from ._log import log, log_option
 from ._outputs import check_outputs, writing
 from ._progress import Show
+from ._reporting import RunReport, report_option
 from ._show import show_failures, show_plan, show_rejections
 from ._table_options import Options, table_options
 
@@ -47,6 +52,7 @@ FILE = click.argument("file", type=click.Path(path_type=Path))
 @journal_option
 @table_options
 @client_options
+@log_option
 @json_option
 def plan(
     file: Path, out: Path | None, details: bool, detailed_exitcode: bool, journal: Path | None, as_json: bool,
@@ -81,9 +87,13 @@ def plan(
                 show_plan(found, details=details)
                 if out is not None:
                     click.echo(f"Written to {out}. To apply it: payex-billing apply {out}")
+    exit_code = PENDING if detailed_exitcode and found.changes else DONE
     if found.rejected or found.failed:
-        return ROWS_FAILED
-    return PENDING if detailed_exitcode and found.changes else DONE
+        exit_code = ROWS_FAILED
+    counts = plan_as_json(found)
+    counts |= {name: len(counts[name]) for name in ("rejected", "failed")}
+    log.record("result", message="planned", outcome="planned", exit_code=exit_code, command="plan", file=file, **counts)
+    return exit_code
 
 
 @click.command(
@@ -92,7 +102,7 @@ def plan(
 )
 @FILE
 @journal_option
-@click.option("--report", "report_file", type=click.Path(path_type=Path), help="Write the report there as JSON.")
+@report_option
 @click.option(
     "--max-removals",
     default=MAX_REMOVALS,
@@ -119,9 +129,10 @@ def plan(
     metavar="SECONDS",
     help="Read the finished customers of an interrupted run again after this many seconds.",
 )
-@click.option("--no-lock", is_flag=True, help="Run beside another run for the same ledger.")
+@lock_option
 @table_options
 @client_options
+@log_option
 @json_option
 def apply(
     file: Path,
@@ -143,18 +154,22 @@ def apply(
     write: `payex-billing runs` shows the runs, `payex-billing undo` takes one back.
     """
     chosen = Options.of(options)
-    with sentences():
-        name = _journal(journal, file, chosen.client)
+    others = {
+        "FILE": file, "--state": chosen.running["state"], "--guards": guards, "--rejects": chosen.rejects,
+        "--journal": usual_journal(journal, chosen.client),
+    }  # fmt: skip
+    with RunReport("apply", report_file, file=str(file), others=others) as report, sentences():
+        name = report.journal = _journal(journal, file, chosen.client)
         check_outputs(
             {"FILE": file, "--state": chosen.running["state"], "--journal": name, "--guards": guards},
-            {"--report": report_file, "--rejects": chosen.rejects},
+            {"--rejects": chosen.rejects},
         )
         limits = Limits() if guards is None else Limits.load(guards)
         planned = Plan.load(file) if _is_plan(file) else None
         with chosen.open(file) if planned is None else closing(planned) as source:
             table = source if isinstance(source, Table) else None
             if table is not None and (stopped := chosen.strict_stop(table)) is not None:
-                return stopped
+                return report.ended(RunOutcome.REFUSED, {"rejected": table.reasons()}, exit_code=stopped)
 
             return carry_out(
                 source,
@@ -164,8 +179,8 @@ def apply(
                     "journal": name, "max_removals": max_removals, "limits": limits, "first_run": first_run,
                     "approve": approve, "settle": settle, "recheck": recheck, "locked": not no_lock, **chosen.running,
                 },
+                report=report,
                 rejects=chosen.rejects,
-                report_file=report_file,
                 as_json=as_json,
             )  # fmt: skip
 
@@ -173,16 +188,21 @@ def apply(
 @click.command(
     epilog=f"\b\nExamples:\n  payex-billing retry 17\n  payex-billing retry 17 corrected.csv\n\n{EXIT_CODES}"
 )
-@click.argument("run_number", metavar="RUN", type=int)
+@click.argument("run_number", metavar="RUN", type=RUN_NUMBER)
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @journal_option
-@click.option("--report", "report_file", type=click.Path(path_type=Path), help="Write the report there as JSON.")
+@report_option
 @click.option(
     "--rejects", type=click.Path(path_type=Path), help="Write rejected and failed rows there, with the reason."
 )
+@click.option(
+    "--max-removals", metavar="N|P%", help="Abort if more charges would be removed. Default: as the run was told."
+)
+@lock_option
 @click.option("--guards", type=click.Path(path_type=Path), help="Limits of the guards, a TOML file.")
 @click.option("--approve", metavar="DIGEST", help="Write the plan with this digest, although a guard stops it.")
 @client_options
+@log_option
 @json_option
 def retry(
     run_number: int,
@@ -190,6 +210,8 @@ def retry(
     journal: Path | None,
     report_file: Path | None,
     rejects: Path | None,
+    max_removals: str | None,
+    no_lock: bool,
     guards: Path | None,
     approve: str | None,
     client: dict[str, Any],
@@ -200,17 +222,22 @@ def retry(
     Correct the file first, or wait until the server works again. All rows of the customers of these rows are compared;
     other customers are left alone. FILE is the file of the run if you name none.
     """
-    with sentences():
+    others = {
+        "FILE": file, "--guards": guards, "--rejects": rejects, "--journal": usual_journal(journal, client),
+    }  # fmt: skip
+    with RunReport("retry", report_file, file=str(file or ""), others=others) as report, sentences():
         name, ledger = journal_of(journal, client)
+        report.journal = name
         with reading(name, ledger) as history:
             earlier = history.run(run_number)
             if not history.rows(run_number):
                 click.echo(f"Run {run_number} applied every row. There is nothing to retry.")
-                return DONE
+                return report.ended(RunOutcome.DONE, Report().to_json())
         source = file or Path(earlier.file)
         if not earlier.file or earlier.undoes is not None or _is_plan(source):
             raise click.ClickException(f"run {run_number} was not made from a table: name the table after the number")
-        check_outputs({"FILE": source, "--guards": guards}, {"--report": report_file, "--rejects": rejects})
+        report.names(source)
+        check_outputs({"FILE": source, "--guards": guards}, {"--rejects": rejects})
         with read(source, **earlier.options.get("reading", {})) as table:
             return carry_out(
                 table,
@@ -218,10 +245,11 @@ def retry(
                 client=client,
                 options={
                     "journal": name, "limits": Limits() if guards is None else Limits.load(guards), "approve": approve,
-                    "prune": bool(earlier.options.get("prune")), "retry": run_number,
+                    "prune": bool(earlier.options.get("prune")), "retry": run_number, "locked": not no_lock,
+                    "max_removals": max_removals or earlier.options.get("max_removals") or MAX_REMOVALS,
                 },
+                report=report,
                 rejects=rejects,
-                report_file=report_file,
                 as_json=as_json,
             )  # fmt: skip
 

@@ -21,6 +21,7 @@ from ._common import (
     DONE,
     ERROR,
     PENDING,
+    RUN_NUMBER,
     client_options,
     journal_of,
     journal_option,
@@ -28,8 +29,9 @@ from ._common import (
     price,
     say_json,
     table,
+    when,
 )
-from ._history import local, when
+from ._history import local
 from ._outputs import check_outputs
 
 _SHOWN = 20  # runs in the list, and rows of a run
@@ -79,7 +81,7 @@ def list_(everything: bool, journal: Path | None, client: dict[str, Any], as_jso
 
 
 @runs.command()
-@click.argument("number", metavar="RUN", type=int)
+@click.argument("number", metavar="RUN", type=RUN_NUMBER)
 @journal_option
 @client_options
 @json_option
@@ -100,7 +102,7 @@ def show(number: int, journal: Path | None, client: dict[str, Any], as_json: boo
 @click.option(
     "--to", "target", required=True, type=click.Path(path_type=Path), help="A file: .parquet, .csv or .jsonl."
 )
-@click.option("--run", "number", type=int, help="Only the writes of this run.")
+@click.option("--run", "number", type=RUN_NUMBER, help="Only the writes of this run.")
 @journal_option
 @client_options
 def export(target: Path, number: int | None, journal: Path | None, client: dict[str, Any]) -> int:
@@ -147,7 +149,7 @@ def prune(older_than: str, yes: bool, journal: Path | None, client: dict[str, An
     "  payex-billing runs resolve --customer 15615616 --not-created"
 )
 @click.option("--customer", "customer_no", help="Decide the open creations of this customer.")
-@click.option("--number", type=int, help="Decide only the creation with this number.")
+@click.option("--number", type=RUN_NUMBER, help="Decide only the creation with this number.")
 @click.option("--created", metavar="CHARGE_ID", help="It took effect: this charge is it.")
 @click.option("--not-created", is_flag=True, help="It took no effect; the next apply creates the charge.")
 @journal_option

@@ -15,6 +15,7 @@ from ..models import CONTENT
 from ..reconcile import Content, GuardStopped, Kind, Plan, PlannedCustomer, RemovalFailed, Report, Step, Stop, Table
 from ..reconcile._match import monthly
 from ._common import price, table
+from ._log import log
 
 SHOWN = 20  # rejections, and largest changes, before the rest is only counted
 _WORDS = {
@@ -30,33 +31,45 @@ _WORDS = {
 
 def show_rejections(source: Table) -> None:
     """Show on standard error how the table was read, and the rejections: the first in full, the others counted."""
+    path = printable(str(source.path))
+
+    def rejected(text: str, **fields: object) -> None:
+        log.say("rejected", f"{path}: {printable(text)}", level="warning", file=path, **fields)
+
     for note in source.notes:
-        click.echo(f"{source.path}: {printable(note)}", err=True)
+        log.say("note", f"{path}: {printable(note)}", file=path)
     for each in source.rejections[:SHOWN]:
-        click.echo(f"{source.path}: {printable(str(each))}", err=True)
+        rejected(str(each), line=each.line, column=each.column, rule=each.rule, count=1)
     others = Counter((each.column, each.rule) for each in source.rejections[SHOWN:])
     for (column, rule), count in others.most_common(SHOWN):
-        click.echo(
-            printable(f"{source.path}: {count:,} more: {f'column {column}: ' if column else ''}{rule}"), err=True
-        )
+        text = f"{count:,} more: {f'column {column}: ' if column else ''}{rule}"
+        rejected(text, column=column, rule=rule, count=count)
     if len(others) > SHOWN:
         rest = sum(count for _, count in others.most_common()[SHOWN:])
-        click.echo(f"{source.path}: {rest:,} more of other kinds", err=True)
+        rejected(f"{rest:,} more of other kinds", count=rest)
     if others:
-        click.echo(f"{source.path}: --rejects FILE writes all rejected rows, with the reason.", err=True)
+        log.say("note", f"{path}: --rejects FILE writes all rejected rows, with the reason.", file=path)
 
 
 def show_failures(file: Path, failed: Mapping[int, str], not_removed: Iterable[RemovalFailed] = ()) -> None:
     """Show the failed rows on standard error; rows that failed for the same reason share one line."""
+    name = printable(str(file))
     by_reason: dict[str, list[int]] = {}
     for line, reason in sorted(failed.items()):
         by_reason.setdefault(reason, []).append(line)
+
+    def said(event: str, text: str, **fields: object) -> None:
+        log.say(event, f"{name}: {printable(text)}", level="error", file=name, **fields)
+
     for reason, lines in list(by_reason.items())[:SHOWN]:
-        click.echo(f"{file}: {_lines(lines)}: {printable(reason)}", err=True)
+        said("failed", f"{_lines(lines)}: {reason}", lines=lines[:SHOWN], count=len(lines), reason=reason)
     if left := sum(map(len, list(by_reason.values())[SHOWN:])):
-        click.echo(f"{file}: {left:,} more rows failed; --report and --rejects list them all", err=True)
-    for removal in not_removed:
-        click.echo(f"{file}: not removed: {printable(str(removal))}", err=True)
+        said("failed", f"{left:,} more rows failed; --report and --rejects list them all", count=left)
+    for each in not_removed:
+        said(
+            "not_removed", f"not removed: {each}", customer_no=each.customer_no, subscription_no=each.subscription_no,
+            charge_id=each.charge_id, reason=each.reason,
+        )  # fmt: skip
 
 
 def _lines(lines: list[int]) -> str:
@@ -68,17 +81,18 @@ def _lines(lines: list[int]) -> str:
 
 def show_stops(error: GuardStopped, file: Path) -> None:
     """Show on standard error why the guards stopped a run, with the worst rows."""
-    click.echo(f"{file}: nothing was written.", err=True)
+    log.say("stopped", f"{file}: nothing was written.", level="error", file=str(file), digest=error.digest)
     for stop in error.stops:
         show_stop(stop)
-    click.echo(f"If all of this is meant, add: --approve {error.digest}", err=True)
+    log.say("note", f"If all of this is meant, add: --approve {error.digest}", digest=error.digest)
 
 
 def show_stop(stop: Stop) -> None:
     """Show on standard error why a guard stops a run, with the worst rows."""
-    click.echo(f"{stop.guard}: {printable(stop.reason)}", err=True)
-    for row in stop.worst:
-        click.echo(f"    {printable(row)}", err=True)
+    text = f"{stop.guard}: {printable(stop.reason)}"
+    if not log.is_json:  # an event has the rows as a list
+        text = "\n".join([text, *(f"    {printable(row)}" for row in stop.worst)])
+    log.say("guard", text, level="error", guard=stop.guard, reason=stop.reason, worst=stop.worst)
 
 
 def show_plan(plan: Plan, *, details: bool) -> None:

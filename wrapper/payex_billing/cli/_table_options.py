@@ -12,6 +12,7 @@ from ..errors import InvalidArgument
 from ..reconcile import Shard, Table, read
 from ..reconcile._pool import PATIENCE
 from ._common import ROWS_FAILED
+from ._log import log
 from ._show import show_rejections
 
 
@@ -162,5 +163,5 @@ class Options:
         show_rejections(table)
         if self.rejects is not None:
             table.write_rejects(self.rejects, table.reasons())
-        click.echo("Nothing was done: --strict allows no rejected row.", err=True)
+        log.say("stopped", "Nothing was done: --strict allows no rejected row.", level="error")
         return ROWS_FAILED

@@ -13,7 +13,7 @@ import click
 
 from .._async.client import AsyncBilling
 from .._text import counted, printable
-from ..reconcile import LeftAlone, Limits, Plan, plan_undo
+from ..reconcile import LeftAlone, Limits, Plan, RunOutcome, plan_undo
 from ..reconcile._apply import SETTLE
 from ..reconcile._before import stops_of
 from ._applying import carry_out, notice, run, sentences
@@ -22,15 +22,20 @@ from ._common import (
     ERROR,
     EXIT_CODES,
     ROWS_FAILED,
+    RUN_NUMBER,
     client_options,
     journal_of,
     journal_option,
     json_option,
+    lock_option,
     say_json,
+    usual_journal,
 )
+from ._log import log, log_option
 from ._outputs import check_outputs, writing
 from ._progress import Show
 from ._reconcile import plan_as_json
+from ._reporting import RunReport, report_option
 from ._show import SHOWN, show_failures, show_plan, show_stop
 
 _OF_REASON = 3  # writes of one reason that are shown in full
@@ -40,14 +45,15 @@ _OF_REASON = 3  # writes of one reason that are shown in full
     epilog="\b\nExamples:\n  payex-billing undo 17 --plan-only\n  payex-billing undo 17 --customer 15615616\n\n"
     + EXIT_CODES
 )
-@click.argument("run_number", metavar="RUN", type=int)
+@click.argument("run_number", metavar="RUN", type=RUN_NUMBER)
 @click.option("--customer", "customers", multiple=True, help="Only the writes to this customer; may be given again.")
 @click.option("--plan-only", is_flag=True, help="Show what would be written, and write nothing.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the plan there, for apply.")
 @click.option("--yes", is_flag=True, help="Do not ask. A guard can still stop it.")
 @click.option("--approve", metavar="DIGEST", help="Write the plan with this digest, although a guard stops it.")
 @journal_option
-@click.option("--report", "report_file", type=click.Path(path_type=Path), help="Write the report there as JSON.")
+@report_option
+@lock_option
 @click.option("--guards", type=click.Path(path_type=Path), help="Limits of the guards, a TOML file.")
 @click.option(
     "--settle",
@@ -59,6 +65,7 @@ _OF_REASON = 3  # writes of one reason that are shown in full
 )
 @click.option("--details", is_flag=True, help="A table for every customer.")
 @client_options
+@log_option
 @json_option
 def undo(
     run_number: int,
@@ -69,6 +76,7 @@ def undo(
     approve: str | None,
     journal: Path | None,
     report_file: Path | None,
+    no_lock: bool,
     guards: Path | None,
     settle: float,
     details: bool,
@@ -81,21 +89,23 @@ def undo(
     get new ids. What somebody else has changed since stays, and is listed. So is what cannot be taken back.
     `payex-billing runs` shows the numbers of the runs.
     """
-    with sentences():
+    label = Path(f"run {run_number}")
+    others = {"--guards": guards, "--out": out, "--journal": usual_journal(journal, client)}
+    with RunReport("undo", report_file, file=str(label), others=others) as report, sentences():
         name, _ = journal_of(journal, client)
-        check_outputs({"--journal": name, "--guards": guards}, {"--report": report_file, "--out": out})
+        report.journal = name
+        check_outputs({"--journal": name, "--guards": guards}, {"--out": out})
         limits = Limits() if guards is None else Limits.load(guards)
 
         async def work(stop: asyncio.Event, show: Show) -> Plan:
             async with AsyncBilling(**client) as billing:
                 return await plan_undo(
-                    billing, run_number, customers=customers, journal=name, settle=settle, on_progress=show,
-                    on_notice=notice,
+                    billing, run_number, customers=customers, journal=name, settle=settle, locked=not no_lock,
+                    on_progress=show, on_notice=notice,
                 )  # fmt: skip
 
         made: Plan = run(work, can_stop=False)
         with closing(made):
-            label = Path(f"run {run_number}")
             if out is not None:
                 with writing("--out", out):
                     made.write(out)
@@ -107,17 +117,24 @@ def undo(
                     show_plan(made, details=details)
                 _show_left(made.left)
             if plan_only or not made.changes:
-                return ROWS_FAILED if made.failed else DONE
+                values = {"undoes": run_number, "failed": made.failed}
+                return report.ended(RunOutcome.PLANNED, values, exit_code=ROWS_FAILED if made.failed else DONE)
             if not yes and approve is None:
                 approve = _asked(made, limits)
                 if approve is None:
-                    return ERROR
+                    return report.ended(RunOutcome.PLANNED, {"undoes": run_number}, exit_code=ERROR)
             return carry_out(
                 made,
                 label,
                 client=client,
-                options={"journal": name, "limits": limits, "approve": approve, "settle": settle},
-                report_file=report_file,
+                options={
+                    "journal": name,
+                    "limits": limits,
+                    "approve": approve,
+                    "settle": settle,
+                    "locked": not no_lock,
+                },
+                report=report,
                 as_json=as_json,
             )
 
@@ -130,7 +147,7 @@ def _asked(made: Plan, limits: Limits) -> str | None:
         show_stop(stop)
     if click.confirm(f"Write these {counted(made.changes, 'change')}?", err=True):
         return made.digest
-    click.echo("Nothing was written.", err=True)
+    log.say("stopped", "Nothing was written.")
     return None
 
 

@@ -22,7 +22,7 @@ from ._plan import Plan
 from ._planned import PlannedCustomer
 from ._pool import Stopped
 from ._records import RemovalFailed
-from ._report import Report
+from ._report import Report, RunOutcome
 from ._run import apply, plan
 from ._selection import Shard
 from ._sources import TableError
@@ -52,6 +52,7 @@ __all__ = [
     "RemovalFailed",
     "Report",
     "Row",
+    "RunOutcome",
     "Shard",
     "Step",
     "Stop",

@@ -89,7 +89,8 @@ async def drift(
 ) -> DriftReport:
     """Compare what is held with what the runs of the journal left. Nothing is written.
 
-    A charge that no run has written is compared only in so far as it is new: its values were never noted.
+    A charge that no run has written is named only if it is new; its values were never noted. Subscriptions that no run
+    has written to are looked at only if a run created their customer, because nobody knows what they held before.
 
     Args:
         billing: the client.
@@ -116,7 +117,9 @@ async def drift(
 
         async def one(number: str) -> None:
             writes = [each for each in history.to_customer(number) if each.run >= (since or 0)]
-            state = await brake.judged(number, held(billing, number, levels_of(writes), everything=False))
+            # What a customer held before the first run is not known, unless a run created the customer.
+            is_ours = any(each.step.kind is Kind.CREATE_CUSTOMER and each.is_written for each in writes)
+            state = await brake.judged(number, held(billing, number, levels_of(writes), everything=is_ours))
             if isinstance(state, BillingError):
                 result.failed[number] = said(state)
             else:

@@ -1,6 +1,6 @@
 """Everything that a ledger holds for some customers, as a table that `apply` takes back.
 
-What was read is kept beside the table until all is read, so that an interrupted export goes on.
+What was read is kept beside the table until all is read, so that an interrupted export goes on within ten minutes.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 import csv
 import hashlib
 import json
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import date
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from .._async.client import AsyncBilling
 
 FORMAT: Final = "payex-billing export 1"
+RESUMED: Final = 600.0  # seconds for which an interrupted export can go on; later, too much may have changed
 ENDINGS: Final = (".parquet", ".csv", ".xlsx")
 MOST_ROWS: Final = 1_048_575  # of a sheet of Excel, without its header
 _TYPES: Final = {"quantity": "BIGINT", "unit_price": "DECIMAL(18, 6)", "vat_rate": "DECIMAL(9, 2)"}
@@ -78,7 +80,8 @@ async def export(
     """Write all charges of some customers to a table: Parquet, CSV or Excel, by the ending of its name.
 
     `apply` of the table has nothing to do, as long as nothing changes. What a cell cannot show, such as spaces around a
-    text or a second charge with the same values, stands in the column `payex_exact`.
+    text or a second charge with the same values, stands in the column `payex_exact`. The customers are read one after
+    another, so the table is no picture of one moment.
 
     Args:
         billing: the client.
@@ -142,8 +145,9 @@ class _Part:
         self.done: set[str] = set()
         make_private(self.path)
         end = 0
+        is_fresh = time.time() - self.path.stat().st_mtime <= RESUMED
         with suppress(ValueError, KeyError, UnicodeDecodeError), self.path.open("rb") as file:
-            if json.loads(file.readline()) == self._head:
+            if is_fresh and json.loads(file.readline()) == self._head:
                 end = file.tell()
                 for line in file:
                     self.done.add(json.loads(line)["customer_no"])  # the last line may be torn

@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 
 import attrs
 
+from ._ledger import Memory
 from ._match import Level
 from ._records import FIELDS, WRITTEN, Ending, Intent
 from ._store import JournalError, connect, transaction
@@ -133,8 +134,13 @@ class History:
         return dict(self._db.execute(query, (number, *WRITTEN, number, number)).fetchall())
 
     def undoing(self, number: int) -> Iterator[Intent]:
-        """Yield the writes of all runs that take a run back."""
-        runs = self._db.execute("SELECT id FROM run WHERE undoes = ? ORDER BY id", (number,)).fetchall()
+        """Yield the writes of all runs that take a run back, that take such a run back, and so on, oldest first."""
+        runs = self._db.execute(
+            "WITH RECURSIVE later (id) AS "
+            "(SELECT id FROM run WHERE undoes = ? UNION SELECT run.id FROM run JOIN later ON run.undoes = later.id) "
+            "SELECT id FROM later ORDER BY id",
+            (number,),
+        ).fetchall()
         return (intent for (run,) in runs for intent in self.of_run(run))
 
     def to_customer(
@@ -170,14 +176,32 @@ class History:
             for line, customer, result, reason in self._db.execute(query, (number,))
         ]
 
-    def last_write(self) -> int:
-        """Return the number of the last write; 0 if there is none."""
-        return int(self._db.execute("SELECT coalesce(max(id), 0) FROM write").fetchone()[0])
+    def last_good(self, shard: str) -> float | None:
+        """Return when the last run ended that went through a whole table, in seconds since 1970; None without one.
 
-    def written_after(self, write: int) -> set[str]:
-        """Return the customers of the writes after one, by its number."""
-        query = "SELECT DISTINCT customer FROM write WHERE id > ?"
-        return {customer for (customer,) in self._db.execute(query, (write,))}
+        Args:
+            shard: the part of the customers; empty for all.
+        """
+        query = (
+            "SELECT max(seen) FROM run WHERE outcome = ? AND shard = ? AND undoes IS NULL "
+            "AND NOT coalesce(json_extract(options, '$.part'), 0)"
+        )
+        found: float | None = self._db.execute(query, (Ending.DONE.value, shard)).fetchone()[0]
+        return found
+
+    def last_write(self) -> int:
+        """Return the number of the last write, also if it was pruned; 0 if there never was one."""
+        found = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'write'").fetchone()
+        return 0 if found is None else int(found[0])
+
+    def pruned(self) -> int:
+        """Return the number of the last write that was pruned; 0 if none was."""
+        return int(self._db.execute("SELECT pruned FROM origin").fetchone()[0])
+
+    def last_writes(self, after: int) -> dict[str, int]:
+        """Return the number of the last write to each customer, of the writes after one."""
+        query = "SELECT customer, max(id) FROM write WHERE id > ? GROUP BY customer"
+        return dict(self._db.execute(query, (after,)).fetchall())
 
 
 @contextmanager
@@ -214,20 +238,32 @@ def prune(path: Path, ledger: str | None, before: float) -> int:
             "AND id NOT IN (SELECT run FROM write WHERE result IS NULL)",
             (before,),
         )
+        database.execute(
+            "UPDATE origin SET pruned = max(pruned, coalesce((SELECT max(id) FROM write WHERE run IN old), 0))"
+        )
         for table, column in (("write", "run"), ("customer", "run"), ("row", "run"), ("run", "id")):
             database.execute(f"DELETE FROM {table} WHERE {column} IN old")
         return int(database.execute("SELECT count(*) FROM old").fetchone()[0])
 
 
 def forget(path: Path, ledger: str | None, customer_no: str) -> int:
-    """Take the values of all writes to a customer out of a journal. That there were writes stays.
+    """Take the values of all writes to a customer out of a journal, and out of the state directory.
+
+    That there were writes stays, with their times and the ids of the charges.
 
     Returns:
         How many writes there were.
 
     Raises:
-        JournalError: it is not known yet whether a creation took effect, so its values are needed.
+        JournalError: it is not known yet whether a creation took effect, so its values are needed; or an interrupted
+            run has still to write to the customer.
     """
+    for plan in path.parent.glob(f"{path.name}*.plan"):
+        if json.dumps(customer_no, ensure_ascii=False).encode() in plan.read_bytes():
+            raise JournalError(
+                f"an interrupted run has the values of customer {customer_no} in {plan}. Apply the table again first, "
+                "so that the run ends"
+            )
     with _changing(path, ledger) as database:
         condition = "WHERE customer = ?"
         if database.execute(f"SELECT 1 FROM write {condition} AND result IS NULL", (customer_no,)).fetchone():
@@ -235,10 +271,14 @@ def forget(path: Path, ledger: str | None, customer_no: str) -> int:
                 f"customer {customer_no} has a write whose outcome is not known yet. Apply the table again first, or "
                 "decide it: payex-billing runs resolve"
             )
-        values = "json_set(step, '$.charge', NULL, '$.before', NULL)"
+        values = "json_set(step, '$.charge', NULL, '$.before', NULL, '$.subscription_no', NULL)"
         changed = database.execute(f"UPDATE write SET step = {values}, after = NULL {condition}", (customer_no,))
+        charges = {intent.charge_id or intent.step.charge_id for intent in History(database).to_customer(customer_no)}
         database.execute(f"UPDATE row SET reason = '' {condition}", (customer_no,))
         database.execute(f"UPDATE customer SET failed = NULL, not_removed = NULL {condition}", (customer_no,))
+        named = str(database.execute("SELECT ledger FROM origin").fetchone()[0])
+    with Memory(named) as memory:
+        memory.forget(charge for charge in charges if charge is not None)
     return changed.rowcount
 
 

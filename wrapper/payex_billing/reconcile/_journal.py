@@ -167,7 +167,7 @@ class Journal:
 
     def _new_run(self, source: str, plan: str, started: Started) -> int:
         now = self._now()
-        first = self._db.execute("SELECT coalesce(max(id), 0) + 1 FROM write").fetchone()[0]
+        first = self._history.last_write() + 1
         values = {
             "command": started.command, "input": source, "plan": plan, "file": started.file,
             "options": json.dumps(started.options, default=str), "shard": str(self._shard or ""),

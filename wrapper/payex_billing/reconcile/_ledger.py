@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -117,6 +117,12 @@ class Memory:
                     self._db.execute("DELETE FROM shown WHERE charge = ? AND field = ?", (charge_id, name))
                 else:
                     self._db.execute("INSERT OR REPLACE INTO shown VALUES (?, ?, ?)", (charge_id, name, text_of(value)))
+
+    def forget(self, charges: Iterable[str]) -> None:
+        """Take what the server showed for charges out of the store."""
+        self._db.execute("PRAGMA secure_delete = ON")
+        self._db.executemany("DELETE FROM shown WHERE charge = ?", ((charge,) for charge in charges))
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def last_run(self, shard: Shard | None) -> dict[str, Any] | None:
         """Return the figures of the last finished run of this shard; None without one."""

@@ -15,6 +15,7 @@ from ._plan import Plan
 from ._pool import Brake, Pool
 from ._reading import held
 from ._tables import Row, Table
+from ._telemetry import RunTelemetry
 
 if TYPE_CHECKING:
     from .._async.client import AsyncBilling
@@ -58,6 +59,7 @@ class Planner:
         brake: decides what happens after a call that does not reach the server.
         today: the current date.
         on_progress: called with `planning`, the number of planned rows, and the number of all rows.
+        telemetry: makes a span for each customer.
 
     Attributes:
         result: the plan so far.
@@ -71,6 +73,7 @@ class Planner:
     _resolve: Resolve = attrs.field(default=nothing_open, alias="resolve", kw_only=True)
     _today: date = attrs.field(factory=date.today, alias="today", kw_only=True)
     _on_progress: Progress | None = attrs.field(default=None, alias="on_progress", kw_only=True)
+    _telemetry: RunTelemetry = attrs.field(factory=RunTelemetry, alias="telemetry", kw_only=True)
     result: Plan = attrs.field(init=False)
     _unsure: set[str] = attrs.field(init=False)
 
@@ -87,7 +90,8 @@ class Planner:
         Raises:
             Stopped: the customers cannot be read.
         """
-        await Pool[Customer](concurrency, stop, self._brake).run(self._table.rows(where), self._one)
+        work = self._telemetry.each("plan customer", self._one, lambda customer: customer[1][0].line)
+        await Pool[Customer](concurrency, stop, self._brake).run(self._table.rows(where), work)
         return self.result
 
     async def _one(self, customer: Customer) -> None:

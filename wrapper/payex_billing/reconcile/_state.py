@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from ._history import History
 from ._private import make_private
 from ._selection import Shard, selection
 from ._sources import TableError
@@ -58,17 +59,27 @@ class State:
         if found != origin:
             self._database.execute("DELETE FROM state.customers; DELETE FROM state.origin")
             self._database.execute("INSERT INTO state.origin VALUES (?, ?)", origin)
-        self._database.execute("CREATE TABLE IF NOT EXISTS state.seen (journal VARCHAR, write BIGINT)")
+        self._database.execute(
+            "CREATE TABLE IF NOT EXISTS state.seen (customer_no VARCHAR PRIMARY KEY, journal VARCHAR, write BIGINT)"
+        )
         self._database.execute(f"CREATE TABLE digests AS {_DIGESTS}")
 
-    def seen(self, journal: Path) -> int | None:
-        """Return the last write in a journal that the cache knows of; None if it was brought up to date with another.
+    def written(self, journal: Path, history: History) -> list[str]:
+        """Return the customers that were written after the cache learned of them, such as by an undo.
 
-        What was written later, such as by an undo, has changed customers since.
+        A customer that was last brought up to date with another journal is not among them.
         """
-        query = "SELECT write FROM state.seen WHERE journal = ?"
-        found = self._database.execute(query, (str(journal.resolve()),)).fetchone()
-        return None if found is None else int(found[0])
+        seen = dict(
+            self._database.execute(
+                "SELECT customer_no, write FROM state.seen SEMI JOIN digests USING (customer_no) WHERE journal = ?",
+                (str(journal.resolve()),),
+            ).fetchall()
+        )
+        if not seen:
+            return []
+        pruned = history.pruned()
+        last = history.last_writes(max(pruned, min(seen.values())))
+        return [number for number, write in seen.items() if write < pruned or last.get(number, 0) > write]
 
     def mark_changed(self, *, prune: bool, written: Iterable[str] = (), verify: float = 0.0) -> list[str]:
         """Make the table `changed`: the customers whose rows are not those last applied.
@@ -128,17 +139,27 @@ class State:
         except duckdb.Error as error:
             raise TableError(f"the state cache cannot be written: {str(error).splitlines()[0]}") from None
 
-    def note(self, journal: Path, write: int) -> None:
-        """Remember the last write in the journal, so that later ones are noticed.
+    def note(self, journal: Path, write: int, customers: list[str] | None = None) -> None:
+        """Remember that customers are as the cache says, up to a write in the journal.
+
+        Args:
+            journal: the journal.
+            write: the number of the write.
+            customers: the customers; None for those that were not read, because the cache knew them.
 
         Raises:
             TableError: the cache cannot be written.
         """
         import duckdb  # noqa: PLC0415 - an extra
 
+        known = "SELECT customer_no FROM digests ANTI JOIN changed USING (customer_no)"
+        source = known if customers is None else "SELECT unnest($customers::VARCHAR[]) AS customer_no"
+        values: dict[str, object] = {"journal": str(journal.resolve()), "write": write}
         try:
-            self._database.execute("DELETE FROM state.seen")
-            self._database.execute("INSERT INTO state.seen VALUES (?, ?)", (str(journal.resolve()), write))
+            self._database.execute(
+                f"INSERT OR REPLACE INTO state.seen SELECT customer_no, $journal, $write FROM ({source})",
+                values if customers is None else values | {"customers": customers},
+            )
         except duckdb.Error as error:
             raise TableError(f"the state cache cannot be written: {str(error).splitlines()[0]}") from None
 

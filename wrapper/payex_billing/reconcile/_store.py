@@ -18,15 +18,16 @@ NAME = "journal.db"
 VERSION = 5
 _WAIT = 60.0  # seconds for which a process waits for the write of another one
 _SCHEMA = f"""
-CREATE TABLE origin (ledger TEXT);
+CREATE TABLE origin (ledger TEXT, pruned INTEGER DEFAULT 0);
 CREATE TABLE run (
-    id INTEGER PRIMARY KEY, command TEXT, input TEXT, plan TEXT, file TEXT, options TEXT, shard TEXT, approved TEXT,
-    undoes INTEGER, user TEXT, host TEXT, version TEXT, started REAL, seen REAL, finished REAL, outcome TEXT,
-    report TEXT, first INTEGER, last INTEGER
+    id INTEGER PRIMARY KEY AUTOINCREMENT, command TEXT, input TEXT, plan TEXT, file TEXT, options TEXT, shard TEXT,
+    approved TEXT, undoes INTEGER, user TEXT, host TEXT, version TEXT, started REAL, seen REAL, finished REAL,
+    outcome TEXT, report TEXT, first INTEGER, last INTEGER
 );
 CREATE TABLE write (
-    id INTEGER PRIMARY KEY, run INTEGER, plan TEXT, customer TEXT, position INTEGER, kind TEXT, line INTEGER,
-    step TEXT, known TEXT, noted REAL, sent REAL, result TEXT, charge TEXT, after TEXT, status INTEGER, instance TEXT
+    id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER, plan TEXT, customer TEXT, position INTEGER, kind TEXT,
+    line INTEGER, step TEXT, known TEXT, noted REAL, sent REAL, result TEXT, charge TEXT, after TEXT, status INTEGER,
+    instance TEXT
 );
 CREATE INDEX write_to ON write (customer, run);
 CREATE INDEX open_write_to ON write (customer) WHERE result IS NULL;
@@ -93,7 +94,7 @@ def _checked(database: sqlite3.Connection, path: Path, ledger: str | None) -> st
                 if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                     for statement in _SCHEMA.split(";"):
                         database.execute(statement)
-                    database.execute("INSERT INTO origin VALUES (?)", (ledger,))
+                    database.execute("INSERT INTO origin (ledger) VALUES (?)", (ledger,))
         version = database.execute("PRAGMA user_version").fetchone()[0]
         found = database.execute("SELECT ledger FROM origin").fetchone() if version == VERSION else None
     except sqlite3.OperationalError as error:

@@ -85,15 +85,59 @@ def levels_of(writes: Iterable[Intent]) -> set[Level]:
     return {intent.step.subscription_no for intent in writes}
 
 
-def inverse(writes: Iterable[Intent], held: Held, undone: Mapping[int, str | None]) -> Inverse:
+@attrs.frozen
+class Fates:
+    """What later undos have done to the writes of a run.
+
+    Attributes:
+        undone: numbers of the writes that are taken back.
+        redone: for a write that was taken back and then done again, the write that did it again.
+        created: charges that the undos created.
+    """
+
+    undone: frozenset[int] = frozenset()
+    redone: Mapping[int, Intent] = attrs.field(factory=dict)
+    created: frozenset[str] = frozenset()
+
+
+def fates(later: Iterable[Intent]) -> Fates:
+    """Follow the writes of a run through its undos, the undos of these, and so on.
+
+    Args:
+        later: the writes of all these undos, oldest first.
+    """
+    inverses: dict[int, Intent] = {}  # the last write that took a write back
+    created = set()
+    for intent in later:
+        if intent.is_written and intent.step.line is not None:
+            inverses[intent.step.line] = intent
+            if intent.charge_id is not None:
+                created.add(intent.charge_id)
+    undone, redone = set(), {}
+    for number, back in inverses.items():
+        again = None
+        taken = back
+        while (following := inverses.get(taken.id)) is not None:
+            again = following  # took the undo back, so the write holds again
+            if (next_back := inverses.get(following.id)) is None:
+                break
+            again, taken = None, next_back
+        if again is None:
+            undone.add(number)
+        else:
+            redone[number] = again
+    return Fates(frozenset(undone), redone, frozenset(created))
+
+
+def inverse(writes: Iterable[Intent], held: Held, later: Fates = Fates()) -> Inverse:
     """Compare the writes of a run to one customer with what is held.
 
     Args:
         writes: the writes of the run to the customer, oldest first.
         held: what is held now of the levels of these writes.
-        undone: numbers of writes that an earlier undo has taken back, with the charge that it created.
+        later: what later undos have done to these writes.
     """
-    return _Undoing(held, undone).of([each for each in writes if _may_have_effect(each)])
+    return _Undoing(held, later).of([each for each in writes if _may_have_effect(each)])
 
 
 def _may_have_effect(intent: Intent) -> bool:
@@ -101,9 +145,10 @@ def _may_have_effect(intent: Intent) -> bool:
 
 
 class _Undoing:
-    def __init__(self, held: Held, undone: Mapping[int, str | None]) -> None:
+    def __init__(self, held: Held, later: Fates) -> None:
         self._held = held
-        self._undone = undone
+        self._later = later
+        self._undone = later.undone
         self._left: list[LeftAlone] = []
         self._created: dict[Level, set[str]] = defaultdict(set)  # charges that the run created
 
@@ -133,7 +178,8 @@ class _Undoing:
         ]
         parentless = {step.subscription_no for step in steps}
         found: list[Step] = []
-        for chain in chains.values():
+        for original in chains.values():
+            chain = self._followed(original)
             self._add(found, chain.last, chain.charge_id, self._charge(chain, parentless))
         order = (Kind.CREATE, Kind.UPDATE, Kind.END, Kind.REMOVE)
         steps += sorted(found, key=lambda step: order.index(step.kind))
@@ -143,6 +189,14 @@ class _Undoing:
         if customer is not None and self._held.exists:
             self._add(steps, customer, None, "the API removes no customers")
         return Inverse(steps=tuple(steps), left=tuple(self._left))
+
+    def _followed(self, chain: _Chain) -> _Chain:
+        """Return the chain with the charge that it is about now: one that was created again has another id."""
+        again = self._later.redone.get(chain.last.id)
+        if again is None:
+            return chain
+        charge_id = again.charge_id or again.step.charge_id or chain.charge_id
+        return attrs.evolve(chain, charge_id=charge_id, last=attrs.evolve(chain.last, after=again.after))
 
     def _subscription(self, level: Level, made: Intent, removed: Collection[str | None]) -> _Found:
         charges = self._held.charges.get(level)
@@ -166,7 +220,7 @@ class _Undoing:
         if not is_left:
             return None  # created and removed by the same run
         if charge is None:
-            return "somebody has removed the charge since"
+            return "the charge has been removed since"
         return self._changed_back(chain, charge) if was_there else self._removed(chain, charge)
 
     def _removed(self, chain: _Chain, charge: RecurringProduct) -> _Found:
@@ -176,7 +230,7 @@ class _Undoing:
         shown = chain.last.after
         same = has_values(charge, wanted) if shown is None else content_of(charge) == content_of(shown)
         if not same:
-            return "somebody has changed the charge since"
+            return "the charge has been changed since"
         if charge.billed_until is not None:
             return f"it has been billed until {charge.billed_until}. End it instead"
         return self._step(Kind.REMOVE, chain.last, charge=charge)
@@ -192,7 +246,7 @@ class _Undoing:
             if was == value_of(after, name) or now == was:
                 continue
             if now not in {value_of(after, name), value_of(shown, name)}:
-                return f"somebody has changed its {name} since"
+                return f"its {name} has been changed since"
             back[name] = getattr(before, name)
         if not back:
             return None
@@ -208,7 +262,7 @@ class _Undoing:
         level = chain.level
         if level not in self._held.charges and level not in parentless:
             return "its subscription does not exist any more"
-        known = {*chain.last.known, *self._created[level], *self._undone.values()}
+        known = {*chain.last.known, *self._created[level], *self._later.created}
         for other in self._held.charges.get(level, ()):
             if other.id not in known and content_of(other) == content_of(before):
                 return f"an equal charge was added since: {other.id}"

@@ -23,7 +23,7 @@ from ._reading import held
 from ._records import Intent
 from ._sources import TableError
 from ._store import default_journal
-from ._undo import inverse, levels_of
+from ._undo import Fates, fates, inverse, levels_of
 
 if TYPE_CHECKING:
     from .._async.client import AsyncBilling
@@ -116,15 +116,11 @@ class _Planner:
     only: tuple[str, ...]
     on_progress: Progress | None
     result: Plan = attrs.field(init=False)
-    undone: dict[int, str | None] = attrs.field(init=False)
+    later: Fates = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.result = Plan(ledger=self.billing.settings.ledger, undoes=self.run, only=self.only)
-        self.undone = {
-            intent.step.line: intent.charge_id
-            for intent in self.notes.history.undoing(self.run)
-            if intent.is_written and intent.step.line is not None
-        }
+        self.later = fates(self.notes.history.undoing(self.run))
 
     def customers(self) -> Iterator[_Customer]:
         """Yield each customer with the writes of the run to it."""
@@ -150,7 +146,7 @@ class _Planner:
             self.result.failed |= {each.id: said(state) for each in writes}
             self.result.rows += len(writes)
             return
-        found = inverse(writes, state, self.undone)
+        found = inverse(writes, state, self.later)
         self.result.take_back(number, state, found, today=date.today())
         if self.on_progress is not None:
             self.on_progress("planning", self.result.rows, 0)

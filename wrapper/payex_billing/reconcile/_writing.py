@@ -17,6 +17,7 @@ from ._planned import PlannedCustomer
 from ._planning import Progress, said
 from ._pool import Brake, Pool, Stopped
 from ._report import Report
+from ._telemetry import RunTelemetry
 
 CANARY = 20  # customers that are written and read back before the rest
 
@@ -32,6 +33,11 @@ class Run:
     concurrency: int
     stopping: asyncio.Event
     on_progress: Progress | None
+    telemetry: RunTelemetry = attrs.field(factory=RunTelemetry)
+
+
+def _first_line(planned: PlannedCustomer) -> int | None:
+    return min(planned.lines, default=None)
 
 
 class Writer:
@@ -45,6 +51,7 @@ class Writer:
         self._pool = Pool[PlannedCustomer](run.concurrency, run.stopping, run.brake)
         self._stopping = run.stopping
         self._on_progress = run.on_progress
+        self._write = run.telemetry.each("write customer", self._one, _first_line)
         self._rows_done = 0
         self._rows = made.rows - made.at_rest - len(made.rejected) - len(made.failed)
 
@@ -54,12 +61,12 @@ class Writer:
         stopped = ""
         try:
             first = list(islice(customers, CANARY))
-            await self._pool.run(iter(first), self._one)
+            await self._pool.run(iter(first), self._write)
             if not self._stopping.is_set():
                 rest = next(customers, None)
                 if rest is not None:
                     await self._read_back(first)
-                    await self._pool.run(chain([rest], customers), self._one, first_alone=False)
+                    await self._pool.run(chain([rest], customers), self._write, first_alone=False)
         except Stopped as error:
             stopped = str(error)
         return self._report(stopped)
@@ -106,6 +113,8 @@ class Writer:
             not_removed=totals.not_removed,
             not_in_file=0 if made.prune else made.surplus,
             steps=self._notes.steps(),
+            before=made.before,
+            after=made.after,
             stopped=stopped,
         )
         report.interrupted = self._stopping.is_set() and not stopped and not report.is_complete

@@ -1,0 +1,187 @@
+"""What `apply` applies: a table, or a plan that was made before."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .._text import counted
+from ._before import refuse_changed
+from ._history import History, UnappliedRow
+from ._journal import Journal
+from ._plan import Plan
+from ._planning import Planner
+from ._report import Report
+from ._selection import Shard, selection
+from ._sources import TableError
+from ._state import State
+from ._tables import Table
+from ._validation import COLUMNS
+from ._writing import Run
+
+if TYPE_CHECKING:
+    from .._async.client import AsyncBilling
+
+
+async def planned_by(
+    planner: Planner, table: Table, cache: State | None, journal: Path, history: History | None, *, refresh: bool,
+    verify: float, shard: Shard | None, concurrency: int, stop: asyncio.Event, chosen_only: bool = False,
+) -> Plan:  # fmt: skip
+    changed_only = cache is not None and not (refresh or chosen_only)
+    verified: list[str] = []
+    if cache is not None and changed_only:
+        written = [] if history is None else cache.written(journal, history)
+        verified = cache.mark_changed(prune=planner.result.prune, written=written, verify=verify)
+        for number, rows in cache.unchanged(shard):
+            planner.result.skip(number, rows)
+    result = await planner.run(selection(shard, changed_only=changed_only, chosen_only=chosen_only), concurrency, stop)
+    if verified:
+        result.verified = len(verified)
+        touched = {planned.customer_no for planned in result.customers.with_steps()}
+        result.stale = tuple(sorted(touched.intersection(verified)))
+    result.rejected = table.reasons(shard.condition if shard else None)
+    result.rows += len(result.rejected)
+    result.figures.rejected = len(result.rejected)
+    result.figures.source_modified = table.source_modified
+    result.figures.ledger = result.ledger
+    result.figures.digest = table.digest
+    result.columns = tuple(name for name in COLUMNS if name in table.managed)
+    result.is_part = table.is_rejects_file or chosen_only
+    return result
+
+
+class ApplyPlan:
+    """A run of a plan that was made before."""
+
+    def __init__(self, source: Plan, billing: AsyncBilling) -> None:
+        self._source = source
+        self._billing = billing
+        self.identity = source.customers.digest
+        self.is_part = source.is_part or source.undoes is not None
+
+    async def plan(self, run: Run, *, resumed: bool, fresh: bool) -> Plan:
+        """Return the plan, if no customer has changed since it was made.
+
+        Raises:
+            Refused: a customer has changed.
+        """
+        if not resumed:
+            await refuse_changed(self._billing, self._source, run)
+        return self._source
+
+    def keep(self, made: Plan, notes: Journal) -> None:
+        """Save the plan of an undo in case the run is interrupted. Any other plan has its own file."""
+        if made.undoes is not None and made.file != str(notes.plan_path):
+            made.write(notes.plan_path)
+
+    def interrupted(self, made: Plan) -> Report:
+        """The report of a run that was stopped before the first write."""
+        return Report(rows=made.rows, rejected=dict(made.rejected), interrupted=True)
+
+    def end(self, made: Plan, report: Report, notes: Journal) -> None:
+        """Remove the saved plan of an undo."""
+        if made.undoes is not None and not (report.interrupted or report.stopped):
+            notes.plan_path.unlink(missing_ok=True)
+
+
+class ApplyTable:
+    """A run of a table: it makes a plan, and keeps it beside the journal until the run is finished."""
+
+    def __init__(
+        self, source: Table, billing: AsyncBilling, cache: State | None, *, prune: bool, refresh: bool,
+        verify: float, shard: Shard | None, rows: list[UnappliedRow] | None = None,
+    ) -> None:  # fmt: skip
+        self._source = source
+        self._billing = billing
+        self._cache = cache
+        self._prune = prune
+        self._refresh = refresh
+        self._verify = verify
+        self._shard = shard
+        self._made: Plan | None = None
+        self._is_kept = False
+        self._last_write: int | None = None  # before the customers were read; None if an earlier run read them
+        self._only = rows is not None
+        if rows is not None:
+            source.choose(
+                {row.customer_no for row in rows if row.customer_no is not None},
+                {row.line for row in rows if row.customer_no is None},
+            )
+        self.identity = f"{source.digest} {prune} {shard or ''}" + (" retried" if self._only else "")
+        self.is_part = source.is_rejects_file or self._only
+
+    async def plan(self, run: Run, *, resumed: bool, fresh: bool) -> Plan:
+        """Return the plan of the interrupted run if it is fresh, else a new plan."""
+        self._made = _kept(run.notes) if fresh else None
+        self._is_kept = self._made is not None
+        if self._made is None:
+            self._last_write = run.notes.history.last_write()
+            planner = Planner(
+                self._billing, self._source, prune=self._prune, brake=run.brake, shown=run.memory.shown,
+                resolve=run.applier.resolve, on_progress=run.on_progress, telemetry=run.telemetry,
+            )  # fmt: skip
+            self._made = await planned_by(
+                planner, self._source, self._cache, run.notes.path, run.notes.history,
+                refresh=self._refresh, verify=self._verify, shard=self._shard,
+                concurrency=run.concurrency, stop=run.stopping, chosen_only=self._only,
+            )  # fmt: skip
+        return self._made
+
+    def keep(self, made: Plan, notes: Journal) -> None:
+        """Save the plan in case the run is interrupted."""
+        if not self._is_kept:
+            made.write(notes.plan_path)
+
+    def interrupted(self, made: Plan) -> Report:
+        """The report of a run that was stopped before the first write."""
+        rows = self._source.count(self._shard.condition() if self._shard else "") + len(made.rejected)
+        return Report(rows=rows, rejected=dict(made.rejected), interrupted=True)
+
+    def end(self, made: Plan, report: Report, notes: Journal) -> None:
+        """Update the state cache, and report the charges that were not removed."""
+        if not (report.interrupted or report.stopped):
+            notes.plan_path.unlink(missing_ok=True)
+        if self._cache is not None:
+            unsure = self._source.with_rejected_rows() | made.unfinished
+            done = (
+                planned.customer_no
+                for planned in made.customers
+                if planned.customer_no not in unsure and (not planned.steps or notes.is_finished(planned.customer_no))
+            )
+            try:
+                while chunk := list(islice(done, 10_000)):
+                    self._cache.update(chunk, prune=self._prune)
+                    self._cache.note(notes.path, notes.history.last_write(), chunk)
+                if self._last_write is not None and not (self._refresh or self._only):
+                    self._cache.note(notes.path, self._last_write)
+            except TableError as error:
+                report.notes.append(f"The next run reads more customers: {error}")
+        if made.stale:
+            names = ", ".join(made.stale[:5]) + (" and more" if len(made.stale) > 5 else "")
+            report.notes.append(
+                f"{len(made.stale)} of {counted(made.verified, 'customer')} that were read to verify the state cache "
+                f"had been changed by somebody else: {names}. To read all customers: --refresh"
+            )
+        if self._prune and self._source.rejected_without_customer and not self.is_part:
+            report.notes.append(
+                "Nothing was removed: the customer of a rejected row is not certain, so the row may ask for any charge."
+            )
+
+    def close(self) -> None:
+        """Close the plan."""
+        if self._made is not None:
+            self._made.close()
+
+
+def _kept(notes: Journal) -> Plan | None:
+    """The plan of the interrupted run, if it was kept whole and every customer could be planned."""
+    try:
+        kept = Plan.load(notes.plan_path)
+    except TableError:
+        return None
+    if notes.is_of_plan(kept.customers.digest) and not kept.failed:
+        return kept
+    kept.close()
+    return None
