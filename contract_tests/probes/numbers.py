@@ -24,9 +24,10 @@ from contract_tests.api import (
     subscription_path,
     subscriptions_path,
 )
+from contract_tests.contents import held, stable
 from contract_tests.exchange import CONTRACT
 from contract_tests.schemas import parameter_schema
-from contract_tests.states import held, listed, parents, stable, thinned
+from contract_tests.states import listed, parents, thinned
 from contract_tests.values import rows, similar_numbers, special_numbers
 
 from ._registry import probe

@@ -23,9 +23,10 @@ from contract_tests.api import (
     subscription_path,
     subscriptions_path,
 )
+from contract_tests.contents import held
 from contract_tests.exchange import CONTRACT, Broken
 from contract_tests.schemas import JUDGE
-from contract_tests.states import Parent, copy, held, parents, subscription_number, thinned, tree
+from contract_tests.states import Parent, copy, parents, subscription_number, thinned, tree
 from contract_tests.values import any_value, ends_before_start
 
 from ._registry import probe

@@ -30,18 +30,17 @@ from contract_tests.api import (
     wire,
 )
 from contract_tests.bodies import BODIES
+from contract_tests.contents import held, stable
 from contract_tests.exchange import CONTRACT, Exchange
 from contract_tests.schemas import JUDGE, refused
 from contract_tests.states import (
     Parent,
     as_sent,
     changed,
-    held,
     listed,
     parents,
     shown_of,
     snapshot,
-    stable,
     subscription_number,
     thinned,
 )

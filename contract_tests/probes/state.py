@@ -24,9 +24,10 @@ from contract_tests.api import (
     wire,
 )
 from contract_tests.bodies import BODIES
+from contract_tests.contents import held
 from contract_tests.exchange import CONTRACT, Exchange
 from contract_tests.schemas import JUDGE
-from contract_tests.states import as_sent, held
+from contract_tests.states import as_sent
 
 from ._registry import probe
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from contract_tests.api import CHARGE_ID, Api, change, charge_path, new_charge
+from contract_tests.contents import held
 from contract_tests.exchange import CONTRACT
 from contract_tests.schemas import JUDGE
-from contract_tests.states import Parent, as_sent, changed, held, listed, parents, read_charge, thinned
+from contract_tests.states import Parent, as_sent, changed, listed, parents, read_charge, thinned
 from contract_tests.values import ends_before_start, rows
 
 from ._registry import probe
