@@ -62,7 +62,7 @@ contract: $(DEV_STAMP) ## Hold the mock against the contract; TARGET=https://...
 contract-diff: $(DEV_STAMP) ## Compare openapi.yaml with another OpenAPI or Swagger file: OTHER=swagger.json
 	@$(PY) -m tools.contract_diff "$(OTHER)" $(ARGS)
 
-contract-score: $(DEV_STAMP) ## Plant every fault, see which our suite and stock Schemathesis catch; writes docs/contract-score.md
+contract-score: $(DEV_STAMP) ## Count the faults and the changed responses that the contract suite notices; writes docs/contract-score.md (ARGS="--only mutants")
 	@$(PY) -m contract_tests.score $(ARGS)
 
 guard-score: $(DEV_STAMP) ## Human errors and honest nights, and which the guards of apply stop; writes docs/guard-score.md

@@ -15,6 +15,7 @@ from . import support
 from .coverage import COVERAGE
 from .exchange import Exchange
 from .explain import explain
+from .learned import Learner
 from .report import Recorder
 
 RECORDER = pytest.StashKey[Recorder]()
@@ -31,13 +32,18 @@ def pytest_configure(config: pytest.Config) -> None:
     support.PLANTED = config.getoption("--planted")  # set before the test modules make their mocks
     COVERAGE.on_exchange = EXCHANGES.append
     if os.environ.get("CONTRACT_PARTS"):
-        recorder = config.stash[RECORDER] = Recorder(keeps_all=bool(config.getoption("--target")))
+        recorder = config.stash[RECORDER] = _recorder(is_real=bool(config.getoption("--target")))
 
         def saw(exchange: Exchange) -> None:
             EXCHANGES.append(exchange)
             recorder.saw(exchange)
 
         COVERAGE.on_exchange = saw
+
+
+def _recorder(*, is_real: bool) -> Recorder:
+    """Return the recorder of a run. Only a real endpoint is asked about what it changes."""
+    return Recorder(keeps_all=is_real, learner=Learner() if is_real else None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

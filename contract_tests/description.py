@@ -29,6 +29,7 @@ from .routes import (
     find_places,
     is_parameter,
     role_of,
+    singular,
     snake,
 )
 
@@ -235,7 +236,7 @@ class Contract:
         for above in KINDS[: KINDS.index(kind)]:
             higher = self.operation("read", above)
             own = own - _missing(higher) if len(own) > 1 else own
-        return own.pop() if len(own) == 1 else f"{_singular(self.place(kind).segment)}-not-found"
+        return own.pop() if len(own) == 1 else f"{singular(self.place(kind).segment)}-not-found"
 
     def _duplicate(self, kind: str) -> tuple[int, str]:
         create = self.operation("create", kind)
@@ -244,7 +245,7 @@ class Contract:
         if shown:  # responses that operations share may show the code of another kind, too
             return next((each for each in shown if kind in each[1]), shown[0])
         if create and 409 in create.responses:
-            return 409, f"{_singular(self.place(kind).segment)}-already-exists"
+            return 409, f"{singular(self.place(kind).segment)}-already-exists"
         return self.problem_types["validation"].status, "validation"
 
     def _resource(self, kind: str) -> dict[str, Any]:
@@ -375,10 +376,6 @@ def load(file: Path = FILE) -> Contract:
 def _missing(read: Operation | None) -> set[str]:
     """Return the problem types by which a read says that the resource, or one above it, does not exist."""
     return read.codes(404) | read.codes(410) if read else set()
-
-
-def _singular(segment: str) -> str:
-    return segment.removesuffix("s")
 
 
 def _role(name: str, node: Mapping[str, Any]) -> str:

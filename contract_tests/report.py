@@ -17,6 +17,7 @@ from typing import Any
 from .coverage import COVERAGE, KINDS, Coverage, Observation
 from .curl import token_pattern
 from .exchange import OPERATIONS, Exchange
+from .learned import Learner
 
 MASK = "***"
 BODY = 2_000  # characters of a body that the HAR file keeps
@@ -35,6 +36,7 @@ class Run:
     tests: list[dict[str, str]] = field(default_factory=list)
     checks: Counter[str] = field(default_factory=Counter)
     observations: dict[str, Observation] = field(default_factory=dict)
+    questions: list[dict[str, str]] = field(default_factory=list)
 
 
 class Recorder:
@@ -42,16 +44,20 @@ class Recorder:
 
     Args:
         keeps_all: whether to keep every exchange. Otherwise the exchanges of a failed test and the last ones stay.
+        learner: what learns from the exchanges, and asks.
     """
 
-    def __init__(self, *, keeps_all: bool = False) -> None:
+    def __init__(self, *, keeps_all: bool = False, learner: Learner | None = None) -> None:
         self._last: deque[tuple[str, Exchange]] = deque(maxlen=None if keeps_all else ENTRIES)
         self._current: deque[tuple[str, Exchange]] = deque(maxlen=ENTRIES)
         self._failed: list[tuple[str, Exchange]] = []
         self.tests: list[dict[str, str]] = []
+        self._learner = learner
 
     def saw(self, exchange: Exchange) -> None:
         """Keep an exchange."""
+        if self._learner is not None:
+            self._learner.saw(exchange)
         entry = (datetime.now(UTC).isoformat(), exchange)
         self._last.append(entry)
         self._current.append(entry)
@@ -78,6 +84,10 @@ class Recorder:
             "exchanges": COVERAGE.exchanges,
             "checks": dict(COVERAGE.checks),
             "observations": [asdict(each) for each in COVERAGE.observations.values()],
+            "questions": [
+                {"text": str(each), "curl": each.exchange.curl}
+                for each in (self._learner.questions if self._learner is not None else ())
+            ],
         }
         (folder / f"{os.getpid()}.json").write_text(json.dumps(part), encoding="utf-8")
 
@@ -95,6 +105,7 @@ def collect(folder: Path, seconds: float) -> Run:
         for each in map(_observation, part["observations"]):
             seen = run.observations.setdefault(each.what, each)
             seen.count += 0 if seen is each else each.count
+        run.questions += part["questions"]
     return run
 
 
@@ -102,8 +113,12 @@ def _observation(values: Any) -> Observation:
     return Observation(**values)
 
 
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
+
+
 def summary(run: Run) -> str:
-    """Two lines for the terminal, and the observations."""
+    """Return the lines for the terminal."""
     shares = ", ".join(f"{reached}/{whole} {kind}" for kind in KINDS for reached, whole in [run.coverage.share(kind)])
     rate = run.coverage.exchanges / run.seconds if run.seconds else 0
     requests = f"{run.coverage.exchanges:,} requests in {run.seconds:.0f} s ({rate:,.0f} per second)."
@@ -112,11 +127,12 @@ def summary(run: Run) -> str:
         lines.append("Observed, where the contract is silent:")
     for each in run.observations.values():
         lines += [f"  {each.what} ({_times(each.count)})", f"    {each.request}"]
+    if run.questions:
+        count = "1 question" if len(run.questions) == 1 else f"{len(run.questions)} questions"
+        lines += [f"{count} for the provider of the endpoint, not counted as failures:"]
+        lines += [f"  {each['text'][:300]}" for each in run.questions[:5]]
+        lines += ["  … All of them are in the report (--report)."] if len(run.questions) > 5 else []
     return "\n".join(lines)
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count:,} times"
 
 
 def write(run: Run, folder: Path, environment: Mapping[str, str]) -> None:
@@ -233,6 +249,9 @@ def page(run: Run) -> str:
     for each in run.observations.values():
         parts.append(f"<h3>{_e(each.what)}</h3><p>{_times(each.count)}, first:</p>")
         parts.append(f"<pre>{_e(each.request)}\n\n{_e(each.response)}</pre>")
+    if run.questions:
+        parts.append("<h2>Questions</h2><p>These facts held in every response, until one. The contract allows it.</p>")
+        parts += [f"<p>{_e(each['text'])}</p><pre>{_e(each['curl'])}</pre>" for each in run.questions]
     parts.append(_checks_table(run.checks))
     parts.append("<h2>Reached of the contract</h2><table><tr><th>what<th>reached<th>missing</tr>")
     for kind in KINDS:

@@ -22,6 +22,11 @@ def plain(name: str) -> str:
     return "".join(filter(str.isalnum, name)).lower()
 
 
+def singular(segment: str) -> str:
+    """Return the name of one resource, by the segment of its collection."""
+    return segment.removesuffix("s")
+
+
 @dataclass(frozen=True)
 class ProblemType:
     """A problem type: the last segment of `type`, with its status and title."""

@@ -24,9 +24,14 @@ INTERNALS = re.compile(
     r"NullPointerException|java\.lang\.|System\.\w+Exception|\b\w+(?:Error|Exception): |"
     r"\b(?:localhost|10\.\d+\.\d+\.\d+|192\.168\.\d+\.\d+|\w+\.(?:internal|local|svc))\b"
 )
+LEAST_OF_A_TOKEN = 9
 PERSONAL = re.compile(r"\d{5}")
 # A scheme of WWW-Authenticate in any case, alone or in a list of challenges (RFC 9110, section 11.6.1).
 BEARER = re.compile(r"(?:^|,)\s*bearer(?:\s|,|$)", re.IGNORECASE)
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_PARAMETER = rf'{_TOKEN}[ \t]*=[ \t]*(?:{_TOKEN}|"(?:[^"\\]|\\.)*")'
+_CHALLENGE = rf"(?:{_TOKEN}(?: +(?:{_PARAMETER}|[0-9A-Za-z._~+/-]+=*))?|{_PARAMETER})"
+CHALLENGES = re.compile(rf"{_CHALLENGE}(?:[ \t]*,[ \t]*{_CHALLENGE})*")
 # Statuses that a server may have for every request, also where the contract has no operation.
 USUAL_METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 ANYWHERE = {401, 429, 500, 503}
@@ -78,6 +83,11 @@ def documented(exchange: Exchange) -> None:
 _seen_instances: OrderedDict[str, Exchange] = OrderedDict()
 
 
+def forget_instances() -> None:
+    """Forget the instance ids of earlier problems, so that an exchange can be checked again in another form."""
+    _seen_instances.clear()
+
+
 def problem_tells_the_truth(exchange: Exchange) -> None:
     """An error is a problem whose type and status are in the contract, with an instance id that no other error has."""
     if exchange.status < 400 or exchange.method == "HEAD" or exchange.is_from_ingress:
@@ -117,6 +127,8 @@ def headers_mean_what_they_say(exchange: Exchange) -> None:
     headers = exchange.headers
     if exchange.status == 401 and not BEARER.search(headers.get("www-authenticate", "")):
         fail("a 401 has no WWW-Authenticate: Bearer")
+    if "www-authenticate" in headers and not CHALLENGES.fullmatch(headers["www-authenticate"].strip()):
+        fail("WWW-Authenticate is not a list of challenges (RFC 9110, section 11.6.1)")
     if exchange.status == 405:
         allow = {each.strip() for each in headers.get("allow", "").split(",")} - {""}
         if not allow or exchange.allowed - allow or exchange.method in allow:
@@ -144,17 +156,17 @@ def nothing_internal_is_shown(exchange: Exchange) -> None:
     token = next((value for name, value in exchange.sent_headers.items() if name.lower() == "authorization"), "")
     token = token.rpartition(" ")[2]
     # RFC 6750, section 5.3: bearer tokens must not leak. A short word may be in a response by chance.
-    if len(token) >= 10 and (
-        token.encode() in exchange.body or any(token in each for each in exchange.headers.values())
-    ):
-        fail("the response repeats the token")
+    half = max(LEAST_OF_A_TOKEN, len(token) // 2)
+    for part in {token[:half], token[-half:]} if len(token) > LEAST_OF_A_TOKEN else ():
+        if part.encode() in exchange.body or any(part in each for each in exchange.headers.values()):
+            fail("the response repeats the token, or half of it")
     if exchange.status < 400:
         return
     text = exchange.body.decode("utf-8", "replace")
     if found := INTERNALS.search(text):
         fail(f"an error shows how the server is made: {found[0][:60]!r}")
     # Words prove nothing: generated data often contains words of the contract. Five digits may be a customer number.
-    said = " ".join(str(exchange.problem.get(name, "")) for name in ("title", "detail", "problems"))
+    said = " ".join(str(exchange.problem.get(name, "")) for name in ("title", "detail", "instance", "problems"))
     for value in _personal(exchange):
         if value in said:
             fail("an error repeats a number or text that may be personal")
@@ -329,9 +341,8 @@ def _adds_to(rel: str, href: str, kind: str) -> bool:
 
     A relation that names no collection may link to any collection.
     """
-    segments = {place.segment for place in CONTRACT.children(kind)}
-    named = {f"{rel.removeprefix('add-')}s"} & segments
-    return href.rpartition("/")[2] in (named or segments)
+    named = {f"{rel.removeprefix('add-')}s"} & {place.segment for place in CONTRACT.places.values()}
+    return href.rpartition("/")[2] in (named or {place.segment for place in CONTRACT.children(kind)})
 
 
 def _last_segment(resource: Mapping[str, Any], kind: str) -> str:

@@ -1,37 +1,53 @@
-"""`make contract-score`: plant each fault in the mock, and see who catches it: our suite, and stock Schemathesis.
+"""`make contract-score`: measure what the suite notices, and write docs/contract-score.md.
 
-Writes docs/contract-score.md. Exit codes: 0 written, 1 the mock as it is was found at fault, 64 wrong usage.
+The parts: `clean` runs the suite on the mock without faults; `faults` plants each fault; `mutants` changes each place
+of each response; `stock` runs stock Schemathesis on a sample of the faults; `times` runs `make contract`; `categories`
+writes which fault categories of WebFuzzing Commons are covered.
+
+Exit codes: 0 written, 1 the mock without faults was found at fault, 64 wrong usage.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
-import platform
+import random
 import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from functools import cache
 from pathlib import Path
 
 import yaml
 from payex_billing_mock import MockServer
 
-from . import suite
+from . import score_page, suite
+from .api import NotTried
 from .exchange import CONTRACT
 from .faults import FAULTS, plant
+from .mutation.mutants import Mutant
+from .mutation.recording import record
+from .mutation.trial import Outcome, Trial
+from .probes import PROBES
 from .support import CHECKS, ROOT, document_of
+from .transports import InProcess
 
 SEED = 20_260_101
-SEEDS = 20
+SEEDS = 5
+SAMPLE = 40  # faults for stock Schemathesis
+MUTANTS = 3_000
 STOCK_LIMIT = 600.0
 PAGE = ROOT / "docs" / "contract-score.md"
 FUZZ = ("test_in_process.py", "test_stateful.py::test_chains_keep_the_contract_in_process")
+PARTS = ("clean", "faults", "mutants", "stock", "times", "categories")
 
 
 @dataclass(frozen=True)
@@ -43,10 +59,16 @@ class Verdict:
     seconds: float
 
 
-def ours(name: str | None, seed: int) -> Verdict:
-    """Run our suite: probes, the model, then fuzzing. Stop at the first failure."""
+def ours(name: str | None, seed: int, first: Sequence[str] = ()) -> Verdict:
+    """Run our suite: probes, the model, then fuzzing. Stop at the first failure.
+
+    Args:
+        first: the probes to run first, in this order. Those of the fault's family run before these, to save time.
+    """
     started = time.perf_counter()
-    found = suite.first_failure(plant(name, suite.LEDGERS), seed=seed)
+    family = {each.name: each.family for each in PROBES} if name else {}
+    order = sorted(first, key=lambda each: family[each] != FAULTS[name].family) if name else first
+    found = suite.first_failure(plant(name, suite.LEDGERS), seed=seed, first=order)
     if found is not None:
         by = f"{found.where}: {found.promise}" if found.promise != found.where else found.where
         return Verdict(True, by, found.seconds)
@@ -117,47 +139,120 @@ def stock(name: str | None, seed: int) -> Verdict:
     return Verdict(result.returncode == 1, (checks or [""])[0], time.perf_counter() - started)
 
 
-def _wrong(name: str, verdict: Verdict) -> str:
-    return f"the mock as it is was found at fault by {name}: {verdict.by}"
-
-
 def main() -> int:
     """Measure, and write the page."""
     parser = argparse.ArgumentParser(prog="python -m contract_tests.score", description=__doc__)
-    parser.add_argument("faults", nargs="*", help="names of faults; all if none are given")
-    parser.add_argument(
-        "--ours-only", action="store_true", help="leave stock Schemathesis out; the page is not written"
-    )
+    parser.add_argument("faults", nargs="*", help="names of faults: try only these, and do not write the page")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="the parts to run (default: all)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="runs of the mock as it is, each with its own seed")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="runs of the mock without faults")
+    parser.add_argument("--mutants", type=int, default=MUTANTS, help="how many mutants, at random; 0 for all")
+    parser.add_argument("--seed", type=int, default=SEED, help="seed of what is random (default: %(default)s)")
     options = parser.parse_args()
     unknown = sorted(set(options.faults) - set(FAULTS))
     if unknown:
         print(f"contract-score: there is no fault {', '.join(unknown)}", file=sys.stderr)
         return 64
-    names = options.faults or list(FAULTS)
     with ProcessPoolExecutor(options.workers) as pool:
-        clean = list(pool.map(ours, [None] * options.seeds, range(options.seeds)))
-        for verdict in clean:
-            if verdict.caught:
-                print(_wrong("our suite", verdict), file=sys.stderr)
-                return 1
-        print(f"The mock as it is passed {options.seeds} times, each with a seed of its own.", flush=True)
-        mine = dict(zip(names, _told(names, pool.map(ours, names, [SEED] * len(names))), strict=True))
-        if options.ours_only:
+        if options.faults:
+            _told(options.faults, pool.map(ours, options.faults, [options.seed] * len(options.faults)))
             return 0
-        base = stock(None, SEED)
-        if base.caught:
-            print(_wrong("stock Schemathesis", base), file=sys.stderr)
-            return 1
-        theirs = dict(zip(names, _told(names, pool.map(stock, names, [SEED] * len(names))), strict=True))
-    if not options.faults:
-        PAGE.write_text(page(mine, theirs, [each.seconds for each in clean], base.seconds), encoding="utf-8")
-        print(f"wrote {PAGE.relative_to(ROOT)}")
+        for part in options.only:
+            try:
+                score_page.write(PAGE, _sections(part, options, pool))
+            except WrongMock as error:
+                print(f"contract-score: the mock without faults was found at fault by {error}", file=sys.stderr)
+                return 1
+            print(f"{part}: wrote {PAGE.relative_to(ROOT)}", flush=True)
     return 0
 
 
-def _told(names: list[str], verdicts: Iterable[Verdict]) -> list[Verdict]:
+class WrongMock(Exception):
+    """The mock without faults was found at fault. The message says by whom."""
+
+
+def _sections(part: str, options: argparse.Namespace, pool: ProcessPoolExecutor) -> dict[str, Sequence[str]]:
+    """Run one part, and return its sections of the page."""
+    seed: int = options.seed
+    match part:
+        case "clean":
+            clean = list(pool.map(ours, [None] * options.seeds, range(options.seeds)))
+            for verdict in clean:
+                _passed("our suite", verdict)
+            return {"summary": score_page.summary([each.seconds for each in clean])}
+        case "faults":
+            names, count = list(FAULTS), len(FAULTS)
+            found = pool.map(ours, names, [seed] * count, [_quick_first()] * count)
+            mine = dict(zip(names, _told(names, found), strict=True))
+            return {"faults": score_page.faults(mine), "each fault": score_page.each_fault(mine)}
+        case "mutants":
+            trial = _trial()
+            every = trial.mutants(seed)
+            chosen = random.Random(seed).sample(every, min(options.mutants or len(every), len(every)))
+            outcomes = list(pool.map(_outcome, chosen, chunksize=25))
+            for outcome in outcomes:
+                if not outcome.allowed and not outcome.by:
+                    print(f"MISSED {outcome.mutant}", flush=True)
+            counts = len(every), len(trial.by_kind), len(trial.recording.seen)
+            return {"mutants": score_page.mutants(outcomes, *counts, seed)}
+        case "stock":
+            base = stock(None, seed)
+            _passed("stock Schemathesis", base)
+            sample = sample_of(list(FAULTS), SAMPLE, seed)
+            theirs = dict(zip(sample, _told(sample, pool.map(stock, sample, [seed] * len(sample))), strict=True))
+            return {"stock": score_page.stock(theirs, base.seconds, seed)}
+        case "times":
+            return {"times": score_page.times(*_times(seed))}
+    return {"categories": score_page.categories()}
+
+
+def sample_of(names: Sequence[str], count: int, seed: int) -> list[str]:
+    """Return a random sample of names. A new name changes the sample by one at most."""
+    return sorted(names, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())[:count]
+
+
+def _quick_first() -> list[str]:
+    """Return the names of the probes, the quickest on the mock first, so that most faults are caught in little time."""
+    api, seconds = suite.open_api(InProcess(plant(None, suite.LEDGERS))), {}
+    for probe in PROBES:
+        started = time.process_time()
+        with suppress(NotTried):
+            probe(api)
+        seconds[probe.name] = time.process_time() - started
+    return sorted(seconds, key=lambda name: seconds[name])
+
+
+@cache
+def _trial() -> Trial:
+    """Record the mock, once in each process."""
+    return Trial(record())
+
+
+def _outcome(mutant: Mutant) -> Outcome:
+    return _trial().outcome(mutant)
+
+
+def _times(seed: int) -> tuple[dict[str, float], float]:
+    """Run `make contract`, and return the seconds of each module of tests, and of the whole."""
+    seconds: dict[str, float] = {}
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "contract_tests", "--seed", str(seed), "--report", folder]
+        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise WrongMock(f"make contract: {result.stdout[-500:]}")
+        for case in ET.parse(Path(folder) / "junit.xml").iter("testcase"):
+            module = case.attrib["classname"].rpartition(".")[2]
+            seconds[f"`{module}.py`"] = seconds.get(f"`{module}.py`", 0.0) + float(case.attrib["time"])
+    return seconds, time.perf_counter() - started
+
+
+def _passed(name: str, verdict: Verdict) -> None:
+    if verdict.caught:
+        raise WrongMock(f"{name}: {verdict.by}")
+
+
+def _told(names: Sequence[str], verdicts: Iterable[Verdict]) -> list[Verdict]:
     found = []
     for name, verdict in zip(names, verdicts, strict=True):
         print(
@@ -165,46 +260,6 @@ def _told(names: list[str], verdicts: Iterable[Verdict]) -> list[Verdict]:
         )
         found.append(verdict)
     return found
-
-
-def page(mine: dict[str, Verdict], theirs: dict[str, Verdict], clean: list[float], clean_stock: float) -> str:
-    """Return the page as Markdown."""
-    families = list(dict.fromkeys(FAULTS[name].family for name in mine))
-    lines = [
-        "# Contract score",
-        "",
-        "What the contract suite catches of faults planted in the mock (`contract_tests/faults/`), and what stock",
-        "`schemathesis run` catches of the same, with all its phases and checks. Written by `make contract-score`;",
-        f"Schemathesis {version('schemathesis')}, Hypothesis {version('hypothesis')}, "
-        f"CPython {platform.python_version()}, {os.cpu_count()} cores, one process per fault on each.",
-        "",
-        f"The mock without a fault passed our suite {len(clean)} times, each with a seed of its own "
-        f"(median {sorted(clean)[len(clean) // 2]:.0f} s), and stock Schemathesis once ({clean_stock:.0f} s).",
-        "",
-        "| family | faults | ours | stock |",
-        "| --- | ---: | ---: | ---: |",
-    ]
-    for family in [*families, "all"]:
-        names = [name for name in mine if family in {"all", FAULTS[name].family}]
-        counts = [sum(verdicts[name].caught for name in names) for verdicts in (mine, theirs)]
-        lines.append(
-            f"| {family} | {len(names)} | " + " | ".join(f"{each} ({each / len(names):.0%})" for each in counts) + " |"
-        )
-    for family in families:
-        lines += [
-            "",
-            f"## {family}",
-            "",
-            "| fault | ours, by | s | stock, by | s |",
-            "| --- | --- | ---: | --- | ---: |",
-        ]
-        for name, own in mine.items():
-            if FAULTS[name].family == family:
-                cells = [f"`{name}`: {FAULTS[name].description}"]
-                for verdict in (own, theirs[name]):
-                    cells += [verdict.by if verdict.caught else "**missed**", f"{verdict.seconds:.1f}"]
-                lines.append("| " + " | ".join(each.replace("|", "\\|") for each in cells) + " |")
-    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

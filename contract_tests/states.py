@@ -22,20 +22,14 @@ from .api import (
     wire,
 )
 from .bodies import BODIES
+from .contents import held, stable
 from .exchange import CONTRACT, render
 from .schemas import FILLED, JUDGE
 from .transports import InProcess
 
-CLIENT_SET = {kind: set(CONTRACT.creations[kind]["properties"]) for kind in CONTRACT.creations}
-CLIENT_SET["charge"] |= set(CONTRACT.change["properties"])
 Parent = tuple[str, ...]  # the number of a customer, or the numbers of a customer and its subscription
 Tree = dict[str, list[dict[str, Any]]]
 T = TypeVar("T")
-
-
-def held(charge: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of a charge that a client may set. A value that is null counts as absent."""
-    return {name: value for name, value in charge.items() if name in CLIENT_SET["charge"] and value is not None}
 
 
 def as_sent(api: Api, charge: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,13 +51,6 @@ def shown_of(api: Api, charge: Mapping[str, Any]) -> dict[str, Any]:
         made = held(api.charge(api.customer(), wire={} if code is None else {name: code}))
         api.bare[code] = {name: value for name, value in made.items() if name in FILLED}
     return api.bare[code]
-
-
-def stable(kind: str, resource: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the properties of a resource that change by a write only."""
-    unstable = {"operations", wire("operations"), wire("billed_until")}
-    names = set(CONTRACT.resources[kind]["properties"]) - unstable
-    return {name: value for name, value in resource.items() if name in names and value is not None}
 
 
 def changed(current: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import hypothesis
@@ -12,7 +13,7 @@ from .api import Api, NotTried
 from .exchange import CONTRACT, Broken
 from .faults import LEDGERS
 from .model import run_model
-from .probes import PROBES
+from .probes import PROBES, Probe
 from .transports import InProcess, Transport
 
 __all__ = ["LEDGERS", "Finding", "first_failure", "open_api", "run_model"]
@@ -36,11 +37,16 @@ def open_api(transport: Transport, base_path: str = CONTRACT.base_path) -> Api:
     return api
 
 
-def first_failure(app: MockApp, *, seed: int) -> Finding | None:
-    """Run every probe and the model until one fails. Return None if none fails."""
+def first_failure(app: MockApp, *, seed: int, first: Sequence[str] = ()) -> Finding | None:
+    """Run every probe and the model until one fails. Return None if none fails.
+
+    Args:
+        first: the names of the probes to run before all others, in this order.
+    """
     started = time.perf_counter()
     api = open_api(InProcess(app))
-    finding = first_failed_probe(api)
+    ranks = {name: rank for rank, name in enumerate(first)}
+    finding = first_failed_probe(api, sorted(PROBES, key=lambda probe: ranks.get(probe.name, len(ranks))))
     if finding is not None:
         return finding
     try:
@@ -52,10 +58,10 @@ def first_failure(app: MockApp, *, seed: int) -> Finding | None:
     return None
 
 
-def first_failed_probe(api: Api) -> Finding | None:
-    """Run every probe until one fails. Return None if none fails."""
+def first_failed_probe(api: Api, probes: Sequence[Probe] = PROBES) -> Finding | None:
+    """Run the probes until one fails. Return None if none fails."""
     started = time.perf_counter()
-    for probe in PROBES:
+    for probe in probes:
         try:
             probe(api)
         except NotTried:

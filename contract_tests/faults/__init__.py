@@ -5,7 +5,7 @@ Each fault is a small change of the mock's behaviour. `FAULTS` has the faults by
 
 from __future__ import annotations
 
-from . import hypermedia, identity, inputs, problems, shape, siblings, state, status, tenants, values, weight
+from . import hypermedia, identity, inputs, problems, shape, siblings, state, status, tenants, unseen, values, weight
 from ._planting import FAULTS, LEDGERS, Fault, plant
 
 __all__ = ["FAULTS", "LEDGERS", "Fault", "plant"]
@@ -22,4 +22,5 @@ _ = (
     weight,
     values,
     siblings,
+    unseen,
 )  # each module registers its faults on import

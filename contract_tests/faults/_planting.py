@@ -60,6 +60,12 @@ class Fault:
     behaviour: Behaviour | None = None
     store: type[Store] = Store
     contract: Callable[[dict[str, Any]], None] | None = None
+    module: str = ""  # where it is written
+
+    @property
+    def file(self) -> str:
+        """The name of the file that the fault is written in."""
+        return f"{self.module.rpartition('.')[2]}.py"
 
 
 FAULTS: dict[str, Fault] = {}
@@ -153,7 +159,7 @@ def behaves(family: str, description: str) -> Callable[[Behaviour], Behaviour]:
     """Register a function that responds in place of the mock. The function may call the mock."""
 
     def decorate(function: Behaviour) -> Behaviour:
-        register(Fault(function.__name__, family, description, behaviour=function))
+        register(Fault(function.__name__, family, description, behaviour=function, module=function.__module__))
         return function
 
     return decorate
@@ -166,7 +172,7 @@ def answers(family: str, description: str) -> Callable[[Callable[[Request, Answe
         def behaviour(_app: MockWithFault, request: Request, ask: Next) -> Answer:
             return function(request, ask(request))
 
-        register(Fault(function.__name__, family, description, behaviour=behaviour))
+        register(Fault(function.__name__, family, description, behaviour=behaviour, module=function.__module__))
         return function
 
     return decorate
@@ -177,7 +183,7 @@ def stores(family: str, description: str) -> Callable[[type[Store]], type[Store]
 
     def decorate(kind: type[Store]) -> type[Store]:
         name = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
-        register(Fault(name, family, description, store=kind))
+        register(Fault(name, family, description, store=kind, module=kind.__module__))
         return kind
 
     return decorate
@@ -209,7 +215,11 @@ def has_empty_list(answer: Answer) -> bool:
 
 def schema_fault(name: str, family: str, description: str, change: Callable[[dict[str, Any]], None]) -> None:
     """Register a fault that changes the schemas of the mock's contract."""
-    register(Fault(name, family, description, contract=lambda document: change(document["components"]["schemas"])))
+
+    def contract(document: dict[str, Any]) -> None:
+        change(document["components"]["schemas"])
+
+    register(Fault(name, family, description, contract=contract, module=change.__module__))
 
 
 # changing responses

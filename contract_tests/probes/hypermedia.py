@@ -20,15 +20,21 @@ from ..api import (
 )
 from ..coverage import COVERAGE
 from ..exchange import CONTRACT, items_of, link_of
+from ..routes import singular
 from ..rules import SELF, USUAL_METHODS
 from ._registry import probe
 
 
-def _resources(api: Api) -> list[tuple[str, dict[str, Any]]]:
-    """Return a customer and a subscription from each kind of response, with and without children."""
+def _resources(api: Api, *siblings: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return a customer and a subscription from each kind of response, with and without children.
+
+    The list of subscriptions has `siblings`, too.
+    """
     customer = api.number()
     created = api.succeeds(api.post(*customers_path(), body=new_customer(customer))).object
     subscription = api.succeeds(api.post(*subscriptions_path(customer), body=new_subscription("100"))).object
+    for number in siblings:
+        api.subscription(customer, number)
     api.charge(customer)
     api.charge(customer, "100")
     return [
@@ -36,8 +42,12 @@ def _resources(api: Api) -> list[tuple[str, dict[str, Any]]]:
         ("customer", api.get(*customer_path(customer)).object),
         ("subscription", subscription),
         ("subscription", api.get(*subscription_path(customer, "100")).object),
-        ("subscription", api.subscriptions(customer)[0]),
+        *(("subscription", each) for each in api.subscriptions(customer)),
     ]
+
+
+def _adds(operation: dict[str, Any]) -> bool:
+    return str(operation["rel"]).startswith("add-")
 
 
 @probe("hypermedia")
@@ -65,14 +75,15 @@ def what_is_advertised_works(api: Api) -> None:
 @probe("hypermedia")
 def what_works_is_advertised(api: Api) -> None:
     """A resource that tells its operations tells all that may add to it, once each."""
-    for kind, resource in _resources(api):
+    for kind, resource in [*_resources(api), *_resources(api, "101", "102")]:
         operations = resource.get("operations")
         if isinstance(operations, list) and not api.real:
-            told = sorted(each["href"].rpartition("/")[2] for each in operations if each["rel"].startswith("add-"))
+            told = sorted((each["rel"], each["href"].rpartition("/")[2]) for each in operations if _adds(each))
             children = [
                 each for each in CONTRACT.children(kind) if CONTRACT.operation("create", each.kind, each.parents)
             ]
-            api.same("what_works_is_advertised", told, sorted(each.segment for each in children))
+            expected = sorted((f"add-{singular(each.segment)}", each.segment) for each in children)
+            api.same("what_works_is_advertised", told, expected)
         elif operations is None and not api.real:
             api.broke("what_works_is_advertised", f"a {kind} tells no operations")
 

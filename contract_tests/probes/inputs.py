@@ -26,11 +26,12 @@ from ..api import (
     wire,
 )
 from ..bodies import BODIES
+from ..contents import stable
 from ..description import KINDS
 from ..exchange import CONTRACT, render
 from ..routes import plain
 from ..schemas import CHARACTERS, FILLED, JUDGE, OTHER_TYPES, accepted, parameter_schema, refused, takes_parameter
-from ..states import as_sent, few, stable
+from ..states import as_sent, few
 from ._registry import probe
 
 CHARGE, CHANGE = CONTRACT.creations["charge"], CONTRACT.change

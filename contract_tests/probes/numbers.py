@@ -24,9 +24,10 @@ from ..api import (
     subscription_path,
     subscriptions_path,
 )
+from ..contents import held, stable
 from ..exchange import CONTRACT
 from ..schemas import parameter_schema
-from ..states import few, held, listed, parents, stable, thinned
+from ..states import few, listed, parents, thinned
 from ..values import rows, similar_numbers, special_numbers
 from ._registry import probe
 

@@ -23,9 +23,10 @@ from ..api import (
     subscription_path,
     subscriptions_path,
 )
+from ..contents import held
 from ..exchange import CONTRACT, Broken
 from ..schemas import JUDGE
-from ..states import Parent, copy, held, parents, subscription_number, thinned, tree
+from ..states import Parent, copy, parents, subscription_number, thinned, tree
 from ..values import any_value, ends_before_start
 from ._registry import probe
 

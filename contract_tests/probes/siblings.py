@@ -31,9 +31,10 @@ from ..api import (
     wire,
 )
 from ..bodies import BODIES
+from ..contents import held, stable
 from ..exchange import CONTRACT, Exchange
 from ..schemas import JUDGE, refused
-from ..states import Parent, as_sent, few, held, listed, parents, stable, subscription_number, thinned
+from ..states import Parent, as_sent, few, listed, parents, subscription_number, thinned
 from ..values import ends_before_start, rows
 from ._registry import probe
 

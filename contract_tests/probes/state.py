@@ -24,10 +24,11 @@ from ..api import (
     wire,
 )
 from ..bodies import BODIES
+from ..contents import held
 from ..coverage import COVERAGE
 from ..exchange import CONTRACT, Exchange
 from ..schemas import JUDGE
-from ..states import as_sent, held
+from ..states import as_sent
 from ._registry import probe
 
 FULL = new_charge(

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..api import CHARGE_ID, Api, change, charge_path, new_charge
+from ..contents import held
 from ..exchange import CONTRACT
 from ..schemas import JUDGE
-from ..states import Parent, as_sent, changed, held, listed, parents, read_charge, thinned
+from ..states import Parent, as_sent, changed, listed, parents, read_charge, thinned
 from ..values import ends_before_start, rows
 from ._registry import probe
 

@@ -1,0 +1,50 @@
+"""Demands on a target that has the contract's own limits and words, such as the mock. A real endpoint may have more."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from .exchange import CONTRACT, Exchange, fail, parse_strictly
+from .routes import plain
+from .schemas import JUDGE, resolve, takes_parameter
+
+BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+def problem_title(exchange: Exchange) -> None:
+    """A problem has the title of its type. No title of the real API is published."""
+    known = CONTRACT.problem_types.get(exchange.code) if exchange.status >= 400 else None
+    if known is not None and not exchange.is_from_ingress and exchange.problem.get("title") != known.title:
+        fail(f"the title of {known.code} is {known.title!r}, not {exchange.problem.get('title')!r}")
+
+
+def only_what_failed_is_named(exchange: Exchange) -> None:
+    """A validation problem names no parameter whose value is valid. A real endpoint may have limits of its own."""
+    if exchange.code != "validation" or exchange.defined is None:
+        return
+    for name in _valid(exchange):
+        if plain(name) in exchange.failed_parameters:
+            fail(f"{name} is named as a parameter that failed, but its value is valid")
+
+
+def _valid(exchange: Exchange) -> Iterator[str]:
+    """Yield the parameters of a request whose values the contract takes."""
+    operation = exchange.defined
+    sent: object = {}
+    schema = resolve(operation.body) if operation and operation.body else {"properties": {}}
+    with suppress(AssertionError):  # a body that is not strict JSON has no values
+        sent = parse_strictly(exchange.sent) if exchange.sent else {}
+    properties = schema.get("properties", {})
+    # A `%` without two hexadecimal digits makes a path malformed, whatever its parameters are (RFC 3986, section 2.1).
+    for place in () if BAD_ESCAPE.search(exchange.path) else CONTRACT.places.values():
+        value = exchange.parameters.get(place.parameter)
+        if value is not None and place.parameter not in properties and takes_parameter(place.kind, value):
+            yield place.parameter
+    for name, value in sent.items() if isinstance(sent, dict) else ():
+        if name in properties and JUDGE.takes(properties[name], value):
+            yield name
+
+
+RULES: tuple[Callable[[Exchange], None], ...] = (problem_title, only_what_failed_is_named)
