@@ -128,8 +128,12 @@ class Exchange:
     @cached_property
     def object(self) -> dict[str, Any]:
         """The body as an object; of a success, with the properties that the contract has. Empty if it is no object."""
-        whole = self.json if isinstance(self.json, dict) else {}
-        return known(whole) if self.status < 300 else whole
+        return known(self.whole) if self.status < 300 else self.whole
+
+    @property
+    def whole(self) -> dict[str, Any]:
+        """The body as an object, also with properties of the server's own. Empty if it is no object."""
+        return self.json if isinstance(self.json, dict) else {}
 
     @property
     def spelled(self) -> Any:
@@ -219,14 +223,15 @@ def parameter_of(path: str) -> str:
     )
 
 
-def items_of(exchange: Exchange) -> list[dict[str, Any]]:
-    """Return the items of a list response, or of one page of the list.
+def items_of(exchange: Exchange, *, whole: bool = False) -> list[dict[str, Any]]:
+    """Return the items of a list response, or of one page of the list; `whole` with properties of the server's own.
 
     Raises:
         AssertionError: the response has no list.
     """
     name = CONTRACT.list_name(exchange.defined)
-    items = exchange.object.get(name) if name else known(exchange.json)
+    items = exchange.whole.get(name) if name else exchange.json
+    items = items if whole else known(items)
     if not isinstance(items, list) or not all(isinstance(each, dict) for each in items):
         fail(f"the response has no list of objects{f' called {name}' if name else ''}")
     return items

@@ -107,7 +107,7 @@ class Learner:
         if not exchange.succeeded or not kind:
             return
         if role == "list":
-            items = items_of(exchange)
+            items = items_of(exchange, whole=True)
             if exchange.query or link_of(exchange, "next"):
                 return
             if path in self._counts:
@@ -117,11 +117,11 @@ class Learner:
                 yield from self._compared((*path, str(item.get(CONTRACT.keys[kind]))), item)
         elif role == "delete":
             self._count(path[:-1], -1)
-        elif exchange.object:
-            own = (*path, str(exchange.object.get(CONTRACT.keys[kind]))) if role == "create" else path
+        elif exchange.whole:
+            own = (*path, str(exchange.whole.get(CONTRACT.keys[kind]))) if role == "create" else path
             if role == "create":
                 self._count(path, 1)
-            yield from self._compared(own, exchange.object)
+            yield from self._compared(own, exchange.whole)
 
     def _compared(self, path: Place, resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         values = {name: render(value) for name, value in resource.items() if value is not None}
@@ -158,7 +158,7 @@ def _route(exchange: Exchange) -> str:
 
 def _of_headers(exchange: Exchange) -> Iterator[tuple[str, str]]:
     names = sorted(exchange.headers.keys() - HOP_BY_HOP)
-    resource = exchange.object if exchange.succeeded and exchange.is_json and exchange.body else {}
+    resource = exchange.whole if exchange.succeeded and exchange.is_json and exchange.body else {}
     yield "the headers", ", ".join(names) or "none"
     for name in names:
         if name not in SINGLE:
@@ -177,7 +177,7 @@ def _of_body(exchange: Exchange) -> Iterator[tuple[str, str]]:
     if not exchange.succeeded or not kind:
         return
     sent = _sent(exchange)
-    for resource in items_of(exchange) if role == "list" else [exchange.object]:
+    for resource in items_of(exchange, whole=True) if role == "list" else [exchange.whole]:
         for name in CONTRACT.resources[kind]["properties"]:
             value = resource.get(name)
             if name not in CLIENT_SET[kind]:

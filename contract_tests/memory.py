@@ -81,22 +81,22 @@ class Memory:
         if role == "read" and exchange.succeeded:
             if here in self.removed:
                 fail("it was removed, and can be read")
-            self._same(here, kind, exchange.object)
+            self._same(here, kind, exchange.whole)
         elif role == "read" and exchange.status == CONTRACT.problem_types[CONTRACT.not_found[kind]].status:
             if here in self.resources:
                 fail("it was created and not removed, and is not found")
-        elif role == "create" and exchange.succeeded and exchange.object:
+        elif role == "create" and exchange.succeeded and exchange.whole:
             for name, value in _unknown(kind, _sent(exchange) or {}).items():
-                if not _equal(exchange.object.get(name), value):
+                if not _equal(exchange.whole.get(name), value):
                     fail(f"{name} was sent, and the response does not have it")
-        elif role == "update" and exchange.succeeded and exchange.object:
+        elif role == "update" and exchange.succeeded and exchange.whole:
             sent = _sent(exchange)
             if sent is not None:
                 set_now = sent.keys() & (CLIENT_SET[kind] | _unknown(kind, sent).keys())
                 # For a value that nobody gave, a server may show that of the product, which may be another one now.
-                self._same(here, kind, exchange.object, but=set_now | FILLED - self.given.get(here, set()))
+                self._same(here, kind, exchange.whole, but=set_now | FILLED - self.given.get(here, set()))
         elif role == "list" and exchange.succeeded and here in self.lists:
-            items = {(*here, str(item.get(CONTRACT.keys[kind]))): item for item in items_of(exchange)}
+            items = {(*here, str(item.get(CONTRACT.keys[kind]))): item for item in items_of(exchange, whole=True)}
             if extra := items.keys() - self.lists[here]:
                 fail(f"the list has {', '.join(sorted(each[-1] for each in extra))}, which is not there")
             if not exchange.query and not link_of(exchange, "next"):
@@ -129,13 +129,13 @@ class Memory:
         if not exchange.succeeded:
             return
         here = place_of(exchange.path)
-        if role == "create" and exchange.object:
-            place = (*here, str(exchange.object[CONTRACT.keys[kind]]))
+        if role == "create" and exchange.whole:
+            place = (*here, str(exchange.whole[CONTRACT.keys[kind]]))
             self.removed.discard(place)
             if self._is_known(here):
                 self.lists[here].add(place)
             if kind == "customer" or self._is_known(here):
-                self.resources[place] = stable(kind, exchange.object) | _unknown(kind, _sent(exchange) or {})
+                self.resources[place] = stable(kind, exchange.whole) | _unknown(kind, _sent(exchange) or {})
                 self.given[place] = _given(_sent(exchange))
                 self.lists |= {(*place, child.segment): set() for child in CONTRACT.children(kind)}
         elif role == "update" and here in self.resources:
@@ -143,7 +143,7 @@ class Memory:
             self.given[here] = (self.given.get(here, set()) - sent.keys()) | _given(sent)
             # Of two changes at once, no one knows which the server made last.
             unknown = _unknown(kind, (self.resources[here] or {}) | sent)
-            self.resources[here] = stable(kind, exchange.object) | unknown if alone and exchange.object else None
+            self.resources[here] = stable(kind, exchange.whole) | unknown if alone and exchange.whole else None
         elif role == "delete":
             self.removed |= {each for each in self.resources if each[: len(here)] == here}
             self.resources = {each: held for each, held in self.resources.items() if each[: len(here)] != here}
