@@ -139,9 +139,11 @@ def full_backlog() -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
-@pytest.mark.parametrize("limit", [0.3, 0.2])
+# reqwest has two clocks, for the connection and for the whole attempt. On a machine under load both can be late, and if
+# the second is seen first, the outcome counts as unknown, which is safe. So the limits leave a tenth of a second between.
+@pytest.mark.parametrize("limit", [1.5, 1.0])
 def test_who_cannot_connect_in_time_has_sent_nothing(make: Callable[..., Any], full_backlog: str, limit: float) -> None:
-    billing = make(full_backlog, timeout=0.3).with_options(timeout=limit)
+    billing = make(full_backlog, timeout=1.5).with_options(timeout=limit)
     with pytest.raises(pb.NeverSent) as caught:
         billing.customer("1").create()
     assert caught.value.attempts[0].phase is pb.Phase.NEVER_SENT

@@ -124,6 +124,6 @@ def mistakes(billing: Billing) -> None:
     Charge("P")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
     Charge(product_code="P").to_dict(mode="xml")  # type: ignore[call-overload] # pyright: ignore[reportCallIssue, reportArgumentType]
     Billing(app_info=("crm", 2))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    reconcile.apply_sync(billing, reconcile.read("x"))  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    reconcile.apply_sync(billing)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
     billing.customer(1)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     billing.customer("1").recurring_products.update("x", product_code=None)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
