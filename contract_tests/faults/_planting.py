@@ -15,9 +15,10 @@ from payex_billing_mock import MockApp, Store, build_contract
 
 from contract_tests.exchange import CONTRACT, DOCUMENT, OPERATIONS, render
 from contract_tests.routes import PROBLEM
+from contract_tests.support import token_of
 from contract_tests.transports import InProcess
 
-LEDGERS = {"1234": "contract-Token-1234", "5678": "other-Token-5678"}
+LEDGERS = {number: token_of(number) for number in ("1234", "5678")}
 # The JSON names of the properties that faults change. They come from the roles, so a renamed property still works.
 wire = CONTRACT.wire
 CUSTOMER_NO, SUBSCRIPTION_NO, CHARGE_ID = (CONTRACT.keys[kind] for kind in ("customer", "subscription", "charge"))
