@@ -204,7 +204,7 @@ class LateWrites:
                 writes.callback(carry_out)
 
     def carry_out_due(self) -> None:
-        """Make the writes take effect whose time has come."""
+        """Carry out the late writes that are due."""
         self.carry_out(time.monotonic())
 
     def wait(self, seconds: float) -> None:

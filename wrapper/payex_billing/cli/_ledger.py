@@ -14,7 +14,6 @@ from ..reconcile import Drift, DriftReport, Export, read_customers
 from ..reconcile import drift as find_drift
 from ..reconcile import export as export_table
 from ..reconcile._history import reading
-from ..reconcile._pool import PATIENCE
 from ._applying import notice, run, sentences
 from ._common import (
     DONE,
@@ -32,28 +31,12 @@ from ._common import (
 from ._outputs import check_outputs
 from ._progress import Show
 from ._show import SHOWN, plain_content, said
-
-_READING = (
-    click.option(
-        "--patience",
-        type=click.FloatRange(min=0),
-        default=PATIENCE,
-        show_default=True,
-        metavar="SECONDS",
-        help="Wait this long for a server that cannot be reached.",
-    ),
-    click.option(
-        "--concurrency", type=click.IntRange(1, 256), default=16, show_default=True, help="Customers at once."
-    ),
-    click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Requests a second at most."),
-)
+from ._table_options import concurrency_option, patience_option, rate_option
 
 
 def reading_options(command: Any) -> Any:
     """Add the options of commands that only read to a command."""
-    for option in reversed(_READING):
-        command = option(command)
-    return command
+    return patience_option(concurrency_option(rate_option(command)))
 
 
 @click.command(

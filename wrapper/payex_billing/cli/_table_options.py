@@ -15,6 +15,19 @@ from ._common import ROWS_FAILED
 from ._log import log
 from ._show import show_rejections
 
+patience_option = click.option(
+    "--patience",
+    type=click.FloatRange(min=0),
+    default=PATIENCE,
+    show_default=True,
+    metavar="SECONDS",
+    help="Wait this long for a server that cannot be reached.",
+)
+concurrency_option = click.option(
+    "--concurrency", type=click.IntRange(1, 256), default=16, show_default=True, help="Customers at once."
+)
+rate_option = click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Requests a second at most.")
+
 
 def table_options(command: Any) -> Any:
     """Add the options that `plan` and `apply` share to a command."""
@@ -62,21 +75,12 @@ def table_options(command: Any) -> Any:
             help="Read this share of the unchanged customers anyway, and say how many have changed.",
         ),
         click.option("--refresh", is_flag=True, help="Read all customers, whatever the cache says."),
-        click.option(
-            "--patience",
-            type=click.FloatRange(min=0),
-            default=PATIENCE,
-            show_default=True,
-            metavar="SECONDS",
-            help="Wait this long for a server that cannot be reached.",
-        ),
+        patience_option,
         click.option(
             "--shard", callback=_shard, metavar="I/N", help="Only a stable part of the customers, such as 3/8."
         ),
-        click.option(
-            "--concurrency", type=click.IntRange(1, 256), default=16, show_default=True, help="Customers at once."
-        ),
-        click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Requests a second at most."),
+        concurrency_option,
+        rate_option,
         click.option(
             "--rejects", type=click.Path(path_type=Path), help="Write rejected and failed rows there, with the reason."
         ),

@@ -154,14 +154,19 @@ class History:
             level: only those to this subscription.
             charge_id: only those to this charge.
         """
-        found = self._db.execute(f"SELECT {FIELDS} FROM write WHERE customer = ? ORDER BY id", (customer_no,))
-        for intent in map(Intent.from_row, found):
-            if (
-                run in {None, intent.run}
-                and level in {None, intent.step.subscription_no}
-                and charge_id in {None, intent.charge_id, intent.step.charge_id}
-            ):
+        query = f"SELECT {FIELDS} FROM write WHERE customer = ? AND (? IS NULL OR run = ?) ORDER BY id"
+        for intent in map(Intent.from_row, self._db.execute(query, (customer_no, run, run))):
+            if level in {None, intent.step.subscription_no} and charge_id in {
+                None,
+                intent.charge_id,
+                intent.step.charge_id,
+            }:
                 yield intent
+
+    def customers_of_run(self, number: int) -> list[str]:
+        """Return the customers that a run has written to."""
+        query = f"SELECT DISTINCT customer FROM write WHERE run = ? {_OF_RUN} ORDER BY customer"
+        return [str(customer) for (customer,) in self._db.execute(query, (number, number, number))]
 
     def customers(self, since: int = 0) -> Iterator[str]:
         """Yield the customers that a run, or a later one, has written to."""

@@ -115,17 +115,14 @@ def fates(later: Iterable[Intent]) -> Fates:
                 created.add(intent.charge_id)
     undone, redone = set(), {}
     for number, back in inverses.items():
-        again = None
-        taken = back
-        while (following := inverses.get(taken.id)) is not None:
-            again = following  # took the undo back, so the write holds again
-            if (next_back := inverses.get(following.id)) is None:
-                break
-            again, taken = None, next_back
-        if again is None:
+        # The write, the one that took it back, the one that took that back, and so on: every second one does it again.
+        chain = [back]
+        while (following := inverses.get(chain[-1].id)) is not None:
+            chain.append(following)
+        if len(chain) % 2:
             undone.add(number)
         else:
-            redone[number] = again
+            redone[number] = chain[-1]
     return Fates(frozenset(undone), redone, frozenset(created))
 
 

@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from datetime import date
-from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -20,15 +19,12 @@ from ._plan import Plan
 from ._planning import Notice, Progress, said
 from ._pool import PATIENCE, Brake, Pool
 from ._reading import held
-from ._records import Intent
 from ._sources import TableError
 from ._store import default_journal
 from ._undo import Fates, fates, inverse, levels_of
 
 if TYPE_CHECKING:
     from .._async.client import AsyncBilling
-
-_Customer: TypeAlias = tuple[str, list[Intent]]
 
 
 async def plan_undo(
@@ -86,7 +82,7 @@ async def plan_undo(
         never = asyncio.Event()
         applier = Applier(billing, notes, memory, brake, is_stopping=never.is_set, settle=settle)
         planner = _Planner(billing, notes, applier, brake, run, only, on_progress)
-        await Pool[_Customer](concurrency, never, brake).run(planner.customers(), planner.one)
+        await Pool[str](concurrency, never, brake).run(planner.customers(), planner.one)
         return planner.result
 
 
@@ -122,25 +118,24 @@ class _Planner:
         self.result = Plan(ledger=self.billing.settings.ledger, undoes=self.run, only=self.only)
         self.later = fates(self.notes.history.undoing(self.run))
 
-    def customers(self) -> Iterator[_Customer]:
-        """Yield each customer with the writes of the run to it."""
-        for number, writes in groupby(self.notes.history.of_run(self.run), key=lambda intent: intent.step.customer_no):
+    def customers(self) -> Iterator[str]:
+        """Yield the customers that the run has written to."""
+        for number in self.notes.history.customers_of_run(self.run):
             if not self.only or number in self.only:
-                yield number, list(writes)
+                yield number
 
-    async def one(self, customer: _Customer) -> None:
+    async def one(self, number: str) -> None:
         """Plan one customer.
 
         Raises:
             Later: it must wait.
         """
-        number, writes = customer
         resolved = await self.applier.resolve(number)
+        writes = list(self.notes.history.to_customer(number, run=self.run))  # with what the look-up found
         if resolved.blocked:
             self.result.failed |= {each.id: reason for each in writes for reason in resolved.blocked.values()}
             self.result.rows += len(writes)
             return
-        writes = list(self.notes.history.to_customer(number, run=self.run))  # with what the look-up found
         state = await self.brake.judged(number, held(self.billing, number, levels_of(writes), everything=False))
         if isinstance(state, BillingError):
             self.result.failed |= {each.id: said(state) for each in writes}
