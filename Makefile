@@ -90,8 +90,8 @@ $(BENCH_STAMP): $(DEV_STAMP) requirements/bench.txt
 	@$(PIP) --require-hashes -r requirements/bench.txt
 	@touch $@
 
-bench: $(BENCH_STAMP) ## Measure beside other SDKs, and write docs/benchmarks.md
-	@$(PY) -m benchmarks
+bench: $(BENCH_STAMP) ## Measure beside other SDKs, and write docs/benchmarks.md (ARGS="--only Apply")
+	@$(PY) -m benchmarks $(ARGS)
 
 docs: $(DEV_STAMP) ## The documentation as a static site, in build/site
 	@$(PY) tools/docs.py

@@ -27,7 +27,8 @@ def measure() -> list[Row]:
         copy = Path(folder)
         for name in ("openapi.yaml", "generator-config.yml"):
             shutil.copy(ROOT / name, copy)
-        shutil.copytree(ROOT / "generated_client", copy / "generated_client")
+        for name in ("generated_client", "wrapper"):
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         (copy / "docs").mkdir()
         ours = (sys.executable, str(ROOT / "tools" / "generate.py"), "--root", str(copy))
         alone = (
