@@ -80,7 +80,8 @@ def odd(body: dict[str, Any]) -> Iterator[bytes]:
     for surrogate in (b"\\ud800", b"\\udc00", b"\\ud800\\ud800", b"\\udc00\\ud800", b"\\ud83d"):
         yield begun + b'"x":"' + surrogate + b'"}'  # section 8.2: unpaired surrogates
         yield begun + b'"x' + surrogate + b'":1}'
-    for number in (b"1e400", b"-1e400", b"1e-400", b"-0", b"-0.0", b"1E2", b"1e+2", b"9" * 5_000, b"0." + b"0" * 5_000):
+    powers = [sign + b"1e" + power for sign in (b"", b"-") for power in (b"400", b"-400", b"5000", b"-5000", b"99999")]
+    for number in (*powers, b"-0", b"-0.0", b"1E2", b"1e+2", b"9" * 5_000, b"0." + b"0" * 5_000):
         yield begun + b'"x":' + number + b"}"  # section 6: range and precision of numbers
     yield begun + b'"x":' + b"[" * 200 + b"]" * 200 + b"}"  # section 9: depth
     yield begun + b'"' + b"x" * 20_000 + b'":1}'

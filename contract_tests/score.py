@@ -184,7 +184,11 @@ def _sections(part: str, options: argparse.Namespace, pool: ProcessPoolExecutor)
             names, count = list(FAULTS), len(FAULTS)
             found = pool.map(ours, names, [seed] * count, [_quick_first()] * count)
             mine = dict(zip(names, _told(names, found), strict=True))
-            return {"faults": score_page.faults(mine), "each fault": score_page.each_fault(mine)}
+            return {
+                "faults": score_page.faults(mine),
+                "attack": score_page.attack(mine),
+                "each fault": score_page.each_fault(mine),
+            }
         case "mutants":
             trial = _trial()
             every = trial.mutants(seed)

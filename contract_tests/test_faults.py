@@ -38,6 +38,12 @@ def test_the_sample_has_twenty_faults_of_every_family() -> None:
     assert {FAULTS[name].family for name in SAMPLE} == FAMILIES
 
 
+def test_the_mock_serves_each_contract_that_a_fault_changes() -> None:
+    for name, fault in FAULTS.items():
+        if fault.contract is not None:
+            plant(name, suite.LEDGERS)
+
+
 @pytest.mark.parametrize("name", SAMPLE)
 def test_a_planted_fault_is_caught(name: str) -> None:
     assert suite.first_failure(plant(name, suite.LEDGERS), seed=1) is not None

@@ -164,6 +164,8 @@ def unknown_headers_mean_nothing(api: Api) -> None:
         "X-Request-Id": "x" * 500, "Prefer": "return=minimal", "X-Debug": "1", "Origin": "https://example.com",
         "Referer": "https://example.com/", "User-Agent": "", "X-Empty": "", "X-Odd": "\xe5", "Pragma": "no-cache",
         "Cache-Control": "only-if-cached", "If-Unmodified-Since": "x", "Date": "x", "From": "x", "TE": "trailers",
+        # Conditions that hold: no response had this tag, and everything was made after this date.
+        "If-None-Match": '"made-up"', "If-Modified-Since": "Thu, 01 Jan 1970 00:00:00 GMT",
     }  # fmt: skip
     for ask in scene.asks():
         if ask.operation.method == "GET":
