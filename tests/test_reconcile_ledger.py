@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from payex_billing.reconcile import Content, Refused, Shard
-from payex_billing.reconcile._ledger import Memory, directory, lock
+from payex_billing.reconcile._ledger import directory, lock
+from payex_billing.reconcile._memory import Memory
 
 LEDGER = "https://api.example/billing/customer/v1/1234"
 HOLDER = (
@@ -105,6 +106,6 @@ def test_the_last_run_of_each_shard_is_kept() -> None:
 
 
 def test_a_memory_that_is_no_database_is_a_sentence() -> None:
-    (directory(LEDGER) / "ledger.db").write_bytes(b"nonsense" * 1000)
+    (directory(LEDGER) / "memory.db").write_bytes(b"nonsense" * 1000)
     with pytest.raises(Refused, match="Remove the file"):
         Memory(LEDGER)

@@ -18,7 +18,7 @@ import pytest
 from payex_billing import AsyncBilling, InvalidArgument, reconcile
 from payex_billing.reconcile import JournalError, Plan, Refused, Report, Shard, TableError
 from payex_billing.reconcile._before import removal_limit
-from payex_billing.reconcile._ledger import Memory
+from payex_billing.reconcile._memory import Memory
 from payex_billing.reconcile._private import open_private
 from payex_billing_mock import Faults, MockServer
 from payex_billing_mock.app import Answer, Request, Respond

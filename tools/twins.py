@@ -30,6 +30,7 @@ REPLACEMENTS = (
     (r"\bhandle_async_request\b", "handle_request"),
     (r"\bimport asyncio\b", "import time"),
     (r"\basyncio\.sleep\b", "time.sleep"),
+    (r"\bAwaitable\[(\w+)\]", r"\1"),
     (r"\bAn asynchronous\b", "A blocking"),
     (r"\basynchronous\b", "blocking"),
     (r"\bThe tasks of one event loop\b", "Threads"),
@@ -75,8 +76,9 @@ def derive(text: str, source: Path) -> str:
         text = pattern.sub(blocking, text)
     _check(text, source)
     text = HEADER.format(source=source.as_posix()) + text
-    # I sorts the imports, whose names have changed. UP028 turns a loop that only yields into `yield from`.
-    text = _ruff(text, source, "check", "--select", "I,UP028", "--fix-only", "--unsafe-fixes")
+    # I sorts the imports, whose names have changed. F401 removes those that the twin does not need. UP028 turns a loop
+    # that only yields into `yield from`.
+    text = _ruff(text, source, "check", "--select", "I,F401,UP028", "--fix-only", "--unsafe-fixes")
     return _ruff(text, source, "format")
 
 

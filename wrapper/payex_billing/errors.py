@@ -115,6 +115,13 @@ class ConflictingCharge(BillingError):
         self.candidates = candidates
 
 
+class CustomerBusy(BillingError):
+    """Another process writes to the customer, or one of its creations is not decided yet. Nothing was sent.
+
+    Only with a journal that several processes share. Call again later.
+    """
+
+
 class _RequestError(BillingError):
     """Something that happened to one request.
 

@@ -11,6 +11,7 @@ from typing import Any, Self
 import attrs
 
 from .._policy import options as _options
+from .._policy.limits import AnyPace
 from .._requests import operations
 from .._secret import Secret
 from .._session import headers as _headers
@@ -185,6 +186,10 @@ class AsyncBilling:
     def _with(self, **changes: Any) -> Self:
         """Return the same client with other options, also options that `with_options` does not accept."""
         return self._with_runner(self._runner.with_options(attrs.evolve(self._runner.options, **changes)))
+
+    def _with_pace(self, pace: AnyPace) -> Self:
+        """Return the same client with a pace that it shares with other processes."""
+        return self._with_runner(self._runner.with_pace(pace))
 
     def _with_runner(self, runner: AsyncRunner) -> Self:
         client = copy.copy(self)

@@ -7,6 +7,7 @@ from typing import Literal, Unpack
 
 from .._creation import ensure as _ensure
 from .._creation import update as _update
+from .._creation.journaled import CreationJournal
 from .._requests import operations
 from .._values import checks
 from ..errors import SubscriptionNotFound
@@ -195,7 +196,11 @@ class AsyncRecurringProductsHandle:
         return self._runner.pages(operations.list_charges(self._parent))
 
     async def create(
-        self, charge: Charge, *, known: Collection[str] | Literal["read"] | None = None
+        self,
+        charge: Charge,
+        *,
+        known: Collection[str] | Literal["read"] | None = None,
+        journal: CreationJournal | None = None,
     ) -> RecurringProduct:
         """Add a charge. Not idempotent: calling it twice adds two charges.
 
@@ -203,20 +208,36 @@ class AsyncRecurringProductsHandle:
             charge: what to bill.
             known: the ids of the existing charges, if you just read them; or `"read"`: the client reads them before
                 it sends the charge. A look-up of a lost creation is then exact, even if an equal charge existed.
+            journal: a `reconcile.SharedJournal`. No other process that uses the journal, such as a nightly run, then
+                writes to the customer at the same time, and the others find out about a lost creation. The client then
+                reads the charges itself; it does not use the ids in `known`.
 
         Raises:
             OutcomeUnknown: the client cannot tell whether the charge was added; call `look_up`.
+            CustomerBusy: with a journal: another process writes to the customer until the deadline.
             Unprocessable: a business rule refuses it.
             InvalidArgument: `known` is neither ids nor `"read"`.
         """
+        if journal is not None:
+            # What was read before the lease may have changed since.
+            return await self._runner.holding(
+                journal, self._parent.customer_no, 60.0, lambda runner: self._with(runner).create(charge, known="read")
+            )
         if known == "read":
             ids: frozenset[str] | None = frozenset([product.id async for product in self.list()])
         else:
             ids = checks.known(known)
         return await self._runner.run(operations.create_charge(self._parent, charge, ids))
 
-    async def ensure(self, charge: Charge, *, settle: float = 60.0) -> RecurringProduct:
+    def _with(self, runner: AsyncRunner) -> AsyncRecurringProductsHandle:
+        return AsyncRecurringProductsHandle(runner, self._parent.customer_no, self._parent.subscription_no)
+
+    async def ensure(
+        self, charge: Charge, *, settle: float = 60.0, journal: CreationJournal | None = None
+    ) -> RecurringProduct:
         """Add a charge, or return the equal one that exists. Idempotent as long as one process at a time calls it.
+
+        Several processes may call it if they share a journal.
 
         `ensure` reads the charges first. An existing charge is equal if it has every value that `charge` gives, and the
         same end date. A value that `charge` leaves out is equal to any value, because Billing may show the master
@@ -232,8 +253,11 @@ class AsyncRecurringProductsHandle:
         Args:
             charge: what to bill.
             settle: treat a request as finished when this many seconds have passed since it was sent.
+            journal: a `reconcile.SharedJournal`. No other process that uses the journal, such as a nightly run, then
+                writes to the customer at the same time, and the others find out about a lost creation.
 
         Raises:
+            CustomerBusy: with a journal: another process writes to the customer until the deadline.
             ConflictingCharge: an existing charge differs only in its end date, and bills some of the same days.
             OutcomeUnknown: the client still cannot tell whether the charge was added. Call `ensure` again later.
             CustomerNotFound: the customer does not exist.
@@ -241,6 +265,13 @@ class AsyncRecurringProductsHandle:
             Unprocessable: a business rule refuses it.
             InvalidArgument: `charge` is not a `Charge`, or `settle` is not a number of seconds.
         """
+        if journal is not None:
+            return await self._runner.holding(
+                journal,
+                self._parent.customer_no,
+                settle,
+                lambda runner: runner.ensure(self._parent, charge, settle),
+            )
         return await self._runner.ensure(self._parent, charge, settle)
 
     async def get(self, id: str) -> RecurringProduct:  # noqa: A002 - it is what the value calls it

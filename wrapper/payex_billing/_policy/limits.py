@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import threading
+from typing import Protocol
 
 WINDOW = 1.0  # seconds over which requests are counted
 LOWERED = 0.9  # a lowered rate is this share of the rate that the server accepted
 STEADY = 30.0  # seconds after a 429 during which the rate rises slowly
 SLOW_RISE, FAST_RISE = 1.01, 1.1  # factor a second
 LEAST, MOST = 5.0, 10_000.0  # requests a second
+
+
+class AnyPace(Protocol):
+    """How many requests a second may be sent: by one client, or by all processes together."""
+
+    def reserve(self, now: float, *, may_wait: bool = True) -> float:
+        """Take the next place and return the seconds until then."""
+
+    def again(self, now: float) -> float:
+        """Return the seconds to wait further once the place has come, because a 429 may have arrived meanwhile."""
+
+    def slow_down(self, now: float, seconds: float) -> None:
+        """Delay requests by this many seconds, because the server sent a 429."""
 
 
 class Pace:

@@ -11,7 +11,7 @@ from .._evidence import Attempt
 from .._requests.calls import PreparedRequest
 from .._secret import Secret
 from .._transport import Request, Response
-from .limits import Pace
+from .limits import AnyPace, Pace
 
 
 @attrs.define
@@ -66,6 +66,6 @@ class Environment:
     base: str = ""
     headers: Mapping[str, str] = attrs.field(factory=dict)
     trace_headers: Callable[[], Mapping[str, str]] | None = None
-    pace: Pace = attrs.field(factory=Pace)
+    pace: AnyPace = attrs.field(factory=Pace)
     on_attempt: Callable[[PreparedRequest, Attempt, Response | None], None] | None = None
     look_up: Callable[..., object] | None = None

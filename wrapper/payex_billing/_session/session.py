@@ -19,7 +19,7 @@ from .._creation.memory import Memory
 from .._dry_run.dry_run import Recorder
 from .._policy import options as _options
 from .._policy import policy as _policy
-from .._policy.limits import Pace, RetryBudget
+from .._policy.limits import AnyPace, Pace, RetryBudget
 from .._policy.options import Options
 from .._policy.steps import Environment, Step
 from .._requests.calls import Call, PlainKey, Unreadable
@@ -101,6 +101,10 @@ class Session:
     def with_look_up(self, look_up: Callable[..., object]) -> Self:
         """Return the same session with the function for `OutcomeUnknown.look_up`."""
         return attrs.evolve(self, environment=attrs.evolve(self.environment, look_up=look_up))
+
+    def with_pace(self, pace: AnyPace) -> Self:
+        """Return the same session with another pace."""
+        return attrs.evolve(self, environment=attrs.evolve(self.environment, pace=pace))
 
     @property
     def token_source(self) -> str | Path | AsyncTokenProvider:

@@ -8,6 +8,7 @@ from typing import Literal, Unpack
 
 from .._creation import ensure as _ensure
 from .._creation import update as _update
+from .._creation.journaled import CreationJournal
 from .._requests import operations
 from .._values import checks
 from ..errors import SubscriptionNotFound
@@ -195,27 +196,49 @@ class RecurringProductsHandle:
         """Yield the charges. The client sends the first request when the iteration starts."""
         return self._runner.pages(operations.list_charges(self._parent))
 
-    def create(self, charge: Charge, *, known: Collection[str] | Literal["read"] | None = None) -> RecurringProduct:
+    def create(
+        self,
+        charge: Charge,
+        *,
+        known: Collection[str] | Literal["read"] | None = None,
+        journal: CreationJournal | None = None,
+    ) -> RecurringProduct:
         """Add a charge. Not idempotent: calling it twice adds two charges.
 
         Args:
             charge: what to bill.
             known: the ids of the existing charges, if you just read them; or `"read"`: the client reads them before
                 it sends the charge. A look-up of a lost creation is then exact, even if an equal charge existed.
+            journal: a `reconcile.SharedJournal`. No other process that uses the journal, such as a nightly run, then
+                writes to the customer at the same time, and the others find out about a lost creation. The client then
+                reads the charges itself; it does not use the ids in `known`.
 
         Raises:
             OutcomeUnknown: the client cannot tell whether the charge was added; call `look_up`.
+            CustomerBusy: with a journal: another process writes to the customer until the deadline.
             Unprocessable: a business rule refuses it.
             InvalidArgument: `known` is neither ids nor `"read"`.
         """
+        if journal is not None:
+            # What was read before the lease may have changed since.
+            return self._runner.holding(
+                journal, self._parent.customer_no, 60.0, lambda runner: self._with(runner).create(charge, known="read")
+            )
         if known == "read":
             ids: frozenset[str] | None = frozenset([product.id for product in self.list()])
         else:
             ids = checks.known(known)
         return self._runner.run(operations.create_charge(self._parent, charge, ids))
 
-    def ensure(self, charge: Charge, *, settle: float = 60.0) -> RecurringProduct:
+    def _with(self, runner: Runner) -> RecurringProductsHandle:
+        return RecurringProductsHandle(runner, self._parent.customer_no, self._parent.subscription_no)
+
+    def ensure(
+        self, charge: Charge, *, settle: float = 60.0, journal: CreationJournal | None = None
+    ) -> RecurringProduct:
         """Add a charge, or return the equal one that exists. Idempotent as long as one process at a time calls it.
+
+        Several processes may call it if they share a journal.
 
         `ensure` reads the charges first. An existing charge is equal if it has every value that `charge` gives, and the
         same end date. A value that `charge` leaves out is equal to any value, because Billing may show the master
@@ -231,8 +254,11 @@ class RecurringProductsHandle:
         Args:
             charge: what to bill.
             settle: treat a request as finished when this many seconds have passed since it was sent.
+            journal: a `reconcile.SharedJournal`. No other process that uses the journal, such as a nightly run, then
+                writes to the customer at the same time, and the others find out about a lost creation.
 
         Raises:
+            CustomerBusy: with a journal: another process writes to the customer until the deadline.
             ConflictingCharge: an existing charge differs only in its end date, and bills some of the same days.
             OutcomeUnknown: the client still cannot tell whether the charge was added. Call `ensure` again later.
             CustomerNotFound: the customer does not exist.
@@ -240,6 +266,13 @@ class RecurringProductsHandle:
             Unprocessable: a business rule refuses it.
             InvalidArgument: `charge` is not a `Charge`, or `settle` is not a number of seconds.
         """
+        if journal is not None:
+            return self._runner.holding(
+                journal,
+                self._parent.customer_no,
+                settle,
+                lambda runner: runner.ensure(self._parent, charge, settle),
+            )
         return self._runner.ensure(self._parent, charge, settle)
 
     def get(self, id: str) -> RecurringProduct:  # noqa: A002 - it is what the value calls it

@@ -4,27 +4,33 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from functools import partial
 from typing import Self, TypeVar
 
+import attrs
+
+from .._creation.journaled import CreationJournal, Hold
 from .._creation.look_up import Steps
 from .._creation.turns import Turns
 from .._credentials.tokens import TokenSource
 from .._policy import options as _options
+from .._policy.limits import AnyPace
 from .._policy.options import Options
 from .._policy.steps import Wait
-from .._requests.calls import Call, Page
+from .._requests.calls import Call, Page, PlainKey
 from .._requests.operations import Pages, Parent
 from .._session.session import Session
 from .._transport import Transport
 from .._transport._sender import Sender
-from ..errors import BillingError, DeadlineExceeded
-from ..models import Charge, LookUpResult, LostCreation, RecurringProduct
+from ..errors import BillingError, CustomerBusy, DeadlineExceeded, OutcomeUnknown
+from ..models import Charge, LookUpResult, LostCreation, Outcome, RecurringProduct
 from . import driver
 from .dry_run import DryRunSender
 
 T = TypeVar("T")
+_BUSY = 0.25  # seconds between two tries to get the right to write to a customer
 
 
 class Runner:
@@ -37,6 +43,7 @@ class Runner:
         sender: sends requests, and owns the connections.
         own_transport: whether the caller gave the transport.
         turns: one `ensure` at a time for each customer or subscription.
+        hold: the right to write to one customer, whose creations are noted in a journal; None without a journal.
 
     Args:
         session: the settings, limits, memory and telemetry of the client.
@@ -55,11 +62,18 @@ class Runner:
         else:
             self.sender = DryRunSender(session.recorder, session.settings, owner, transport)
         self.turns = Turns()
+        self.hold: Hold | None = None
 
     def with_options(self, options: Options) -> Self:
         """Return a runner with other options that shares everything else."""
         changed = copy.copy(self)
         changed.options = options
+        return changed
+
+    def with_pace(self, pace: AnyPace) -> Self:
+        """Return a runner with another pace that shares everything else."""
+        changed = copy.copy(self)
+        changed.session = self.session.with_pace(pace)
         return changed
 
     def run(self, call: Call[T], *, spent: float = 0.0) -> T:
@@ -69,6 +83,8 @@ class Runner:
             call: the call.
             spent: seconds that earlier calls have taken from the same deadline.
         """
+        if self.hold is not None and call.creates is not None and call.creates[2] is not None:
+            return self._noted(call, call.creates, spent, self.hold)
         session, options = self.session, self.options
         if spent:
             options = _options.with_less_time(options, spent)
@@ -83,6 +99,55 @@ class Runner:
             raise
         session.remember(mark, result)
         return result
+
+    def _noted(self, call: Call[T], key: PlainKey, spent: float, hold: Hold) -> T:
+        """Run a creation of a charge, and note it in the journal before and after."""
+        runner = self.with_options(attrs.evolve(self.options, before_write=partial(hold.before_write, key, call.known)))
+        runner.hold = None
+        try:
+            result = runner.run(call, spent=spent)
+        except OutcomeUnknown as error:
+            hold.lose(error.lost.sent_at)
+            raise
+        except BillingError:
+            hold.refused()
+            raise
+        if isinstance(result, RecurringProduct):
+            hold.created(result)
+        return result
+
+    def holding(self, journal: CreationJournal, customer_no: str, settle: float, work: Callable[[Self], T]) -> T:
+        """Do work with a runner that has the right to write to a customer, when no creation of the customer is open.
+
+        Raises:
+            CustomerBusy: another process writes to the customer, or a creation is not decided, until the deadline.
+        """
+        now = self.session.environment.now
+        began, deadline = now(), self.options.deadline
+        while True:
+            hold = journal.take(customer_no)
+            reason = "another process writes to the customer"
+            if hold is not None:
+                try:
+                    reason = self._undecided(hold, settle)
+                    if not reason:
+                        runner = self.with_options(_options.with_less_time(self.options, now() - began))
+                        runner.hold = hold
+                        return work(runner)
+                finally:
+                    hold.give_back()
+            if now() + _BUSY > began + deadline:
+                raise CustomerBusy(f"customer {customer_no}: {reason}. Nothing was sent; call again later")
+            driver.sleep(_BUSY)
+
+    def _undecided(self, hold: Hold, settle: float) -> str:
+        """Look up the open creations of a customer; return why one is not decided, or an empty text."""
+        for number, lost in hold.open():
+            result = self.look_up(lost, settle=settle)
+            if result.outcome is Outcome.UNKNOWN:
+                return f"it is not known whether a creation took effect: {result.reason}"
+            hold.decide(number, result)
+        return ""
 
     def steps(self, steps: Steps[T], *, since: float | None = None) -> T:
         """Run calls that depend on each other. If `since` is given, the calls share one deadline from then on."""

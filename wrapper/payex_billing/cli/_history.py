@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import click
@@ -12,6 +11,7 @@ from ..models import CONTENT
 from ..reconcile._history import forget as forget_values
 from ..reconcile._history import reading
 from ..reconcile._records import Intent
+from ..reconcile._store import Place, name_of
 from ._applying import sentences
 from ._common import DONE, ERROR, client_options, journal_of, journal_option, json_option, say_json, table, when
 from ._show import plain_content, said
@@ -30,7 +30,7 @@ from ._show import plain_content, said
 @client_options
 @json_option
 def history(
-    customer_no: str, subscription: str | None, charge: str | None, forget: bool, yes: bool, journal: Path | None,
+    customer_no: str, subscription: str | None, charge: str | None, forget: bool, yes: bool, journal: Place | None,
     client: dict[str, Any], as_json: bool,
 ) -> int:  # fmt: skip
     """Show every write to a customer: when, by which run, what was there before and after.
@@ -55,8 +55,10 @@ def history(
     return DONE
 
 
-def _forget(name: Path, ledger: str | None, customer_no: str, *, yes: bool) -> int:
-    question = f"Take the values of all writes to customer {customer_no} out of {name}? They cannot be undone then."
+def _forget(name: Place, ledger: str | None, customer_no: str, *, yes: bool) -> int:
+    question = (
+        f"Take the values of all writes to customer {customer_no} out of {name_of(name)}? They cannot be undone then."
+    )
     if not (yes or click.confirm(question, err=True)):
         click.echo("Nothing was changed.", err=True)
         return ERROR

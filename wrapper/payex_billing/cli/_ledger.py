@@ -14,6 +14,7 @@ from ..reconcile import Drift, DriftReport, Export, read_customers
 from ..reconcile import drift as find_drift
 from ..reconcile import export as export_table
 from ..reconcile._history import reading
+from ..reconcile._store import Place
 from ._applying import notice, run, sentences
 from ._common import (
     DONE,
@@ -58,7 +59,7 @@ def reading_options(command: Any) -> Any:
 @json_option
 def export(
     target: Path, source: Path | None, column: str, patience: float, concurrency: int, rate: float | None,
-    journal: Path | None, client: dict[str, Any], as_json: bool,
+    journal: Place | None, client: dict[str, Any], as_json: bool,
 ) -> int:  # fmt: skip
     """Write everything that the ledger holds for some customers to a table.
 
@@ -122,7 +123,7 @@ def _tell(result: Export, target: Path) -> None:
 @json_option
 def drift(
     since: int | None, customers: tuple[str, ...], patience: float, concurrency: int, rate: float | None,
-    journal: Path | None, client: dict[str, Any], as_json: bool,
+    journal: Place | None, client: dict[str, Any], as_json: bool,
 ) -> int:  # fmt: skip
     """Show what others have changed since the runs of apply, retry and undo.
 

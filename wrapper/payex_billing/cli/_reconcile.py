@@ -16,6 +16,7 @@ from ..reconcile._apply import SETTLE
 from ..reconcile._history import reading
 from ..reconcile._plan import FORMAT
 from ..reconcile._run import MAX_REMOVALS, RECHECK
+from ..reconcile._store import Place
 from ._applying import carry_out, notice, run, sentences
 from ._common import (
     DONE,
@@ -24,6 +25,7 @@ from ._common import (
     ROWS_FAILED,
     RUN_NUMBER,
     client_options,
+    file_of,
     journal_of,
     journal_option,
     json_option,
@@ -55,7 +57,7 @@ FILE = click.argument("file", type=click.Path(path_type=Path))
 @log_option
 @json_option
 def plan(
-    file: Path, out: Path | None, details: bool, detailed_exitcode: bool, journal: Path | None, as_json: bool,
+    file: Path, out: Path | None, details: bool, detailed_exitcode: bool, journal: Place | None, as_json: bool,
     **options: Any,
 ) -> int:  # fmt: skip
     """Read the current charges and show what apply would change."""
@@ -136,7 +138,7 @@ def plan(
 @json_option
 def apply(
     file: Path,
-    journal: Path | None,
+    journal: Place | None,
     report_file: Path | None,
     max_removals: str,
     guards: Path | None,
@@ -161,7 +163,7 @@ def apply(
     with RunReport("apply", report_file, file=str(file), others=others) as report, sentences():
         name = report.journal = _journal(journal, file, chosen.client)
         check_outputs(
-            {"FILE": file, "--state": chosen.running["state"], "--journal": name, "--guards": guards},
+            {"FILE": file, "--state": chosen.running["state"], "--journal": file_of(name), "--guards": guards},
             {"--rejects": chosen.rejects},
         )
         limits = Limits() if guards is None else Limits.load(guards)
@@ -207,7 +209,7 @@ def apply(
 def retry(
     run_number: int,
     file: Path | None,
-    journal: Path | None,
+    journal: Place | None,
     report_file: Path | None,
     rejects: Path | None,
     max_removals: str | None,
@@ -254,7 +256,7 @@ def retry(
             )  # fmt: skip
 
 
-def _journal(journal: Path | None, file: Path, client: dict[str, Any]) -> Path:
+def _journal(journal: Place | None, file: Path, client: dict[str, Any]) -> Place:
     """Return the journal of a run of `apply`.
 
     Raises:

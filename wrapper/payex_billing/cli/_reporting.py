@@ -19,6 +19,7 @@ from .._version import __version__
 from ..errors import BillingError
 from ..reconcile import GuardStopped, RunOutcome
 from ..reconcile._outcomes import outcome_of
+from ..reconcile._store import Place, name_of
 from ._common import DONE, ERROR, GUARDED, INTERRUPTED, ROWS_FAILED, USAGE, when
 from ._log import log
 from ._report_file import ReportFile
@@ -50,7 +51,7 @@ class RunReport:
 
     def __init__(self, command: str, path: Path | None, *, file: str, others: Mapping[str, Path | None]) -> None:
         self.file = file
-        self.journal: Path | None = None
+        self.journal: Place | None = None
         self.values: dict[str, Any] = {}
         self._command = command
         self._path = path
@@ -158,7 +159,7 @@ class RunReport:
             "error_type": kind,
             "command": self._command,
             "file": self.file,
-            "journal": None if self.journal is None else str(self.journal),
+            "journal": None if self.journal is None else name_of(self.journal),
             "version": __version__,
             "started_at": when(self._began),
             "ended_at": None if self._ended is None else when(self._ended),

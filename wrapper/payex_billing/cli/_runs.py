@@ -12,10 +12,11 @@ import click
 
 from .._text import counted, printable
 from ..models import CONTENT
-from ..reconcile._history import Run, UnappliedRow, reading
+from ..reconcile._history import Run, UnappliedRow, is_there, reading
 from ..reconcile._history import prune as prune_runs
 from ..reconcile._journal import Journal
 from ..reconcile._records import Intent, Result
+from ..reconcile._store import Place, name_of
 from ._applying import sentences
 from ._common import (
     DONE,
@@ -23,6 +24,7 @@ from ._common import (
     PENDING,
     RUN_NUMBER,
     client_options,
+    file_of,
     journal_of,
     journal_option,
     json_option,
@@ -52,14 +54,14 @@ def runs(context: click.Context) -> int:
 @journal_option
 @client_options
 @json_option
-def list_(everything: bool, journal: Path | None, client: dict[str, Any], as_json: bool) -> int:
+def list_(everything: bool, journal: Place | None, client: dict[str, Any], as_json: bool) -> int:
     """List the runs, the last one first."""
     with sentences():
         name, ledger = journal_of(journal, client)
         with reading(name, ledger) as history:
             found = [run for index, run in enumerate(history.runs()) if everything or index < _SHOWN]
         if as_json:
-            say_json({"journal": str(name), "runs": [plain(run) for run in found]})
+            say_json({"journal": name_of(name), "runs": [plain(run) for run in found]})
         elif not found:
             click.echo("The journal has no run.")
         else:
@@ -85,7 +87,7 @@ def list_(everything: bool, journal: Path | None, client: dict[str, Any], as_jso
 @journal_option
 @client_options
 @json_option
-def show(number: int, journal: Path | None, client: dict[str, Any], as_json: bool) -> int:
+def show(number: int, journal: Place | None, client: dict[str, Any], as_json: bool) -> int:
     """Show one run: its options, what it wrote, and the rows that it did not apply."""
     with sentences():
         name, ledger = journal_of(journal, client)
@@ -105,13 +107,13 @@ def show(number: int, journal: Path | None, client: dict[str, Any], as_json: boo
 @click.option("--run", "number", type=RUN_NUMBER, help="Only the writes of this run.")
 @journal_option
 @client_options
-def export(target: Path, number: int | None, journal: Path | None, client: dict[str, Any]) -> int:
+def export(target: Path, number: int | None, journal: Place | None, client: dict[str, Any]) -> int:
     """Write every write of the journal to a table, for other tools."""
     from ..reconcile._write_tables import export_writes  # noqa: PLC0415 - needs the extra `tables`
 
     with sentences():
         name, ledger = journal_of(journal, client)
-        check_outputs({"--journal": name}, {"--to": target})
+        check_outputs({"--journal": file_of(name)}, {"--to": target})
         with reading(name, ledger) as history:
             count = export_writes(history, target, number)
     click.echo(f"{counted(count, 'write')} in {target}")
@@ -123,7 +125,7 @@ def export(target: Path, number: int | None, journal: Path | None, client: dict[
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @journal_option
 @client_options
-def prune(older_than: str, yes: bool, journal: Path | None, client: dict[str, Any]) -> int:
+def prune(older_than: str, yes: bool, journal: Place | None, client: dict[str, Any]) -> int:
     """Take old runs and their writes out of the journal. They cannot be shown or undone then."""
     match = re.fullmatch(r"(\d{1,5})([dwmy])", older_than)
     if match is None:
@@ -136,7 +138,7 @@ def prune(older_than: str, yes: bool, journal: Path | None, client: dict[str, An
         if not count:
             click.echo(f"No run is older than {older_than}.")
             return DONE
-        if not (yes or click.confirm(f"Take {counted(count, 'run')} out of {name}?", err=True)):
+        if not (yes or click.confirm(f"Take {counted(count, 'run')} out of {name_of(name)}?", err=True)):
             click.echo("Nothing was changed.", err=True)
             return ERROR
         click.echo(f"Taken out: {counted(prune_runs(name, ledger, before), 'run')}.")
@@ -156,7 +158,7 @@ def prune(older_than: str, yes: bool, journal: Path | None, client: dict[str, An
 @client_options
 @json_option
 def resolve(
-    customer_no: str | None, number: int | None, created: str | None, not_created: bool, journal: Path | None,
+    customer_no: str | None, number: int | None, created: str | None, not_created: bool, journal: Place | None,
     client: dict[str, Any], as_json: bool,
 ) -> int:  # fmt: skip
     """List creations whose outcome could not be told, and decide them by hand.
@@ -171,8 +173,8 @@ def resolve(
         raise click.UsageError("say which creation: --customer, --number")
     with sentences():
         name, ledger = journal_of(journal, client)
-        if not name.exists():
-            raise click.ClickException(f"{name}: there is no journal")
+        if not is_there(name):
+            raise click.ClickException(f"{name_of(name)}: there is no journal")
         with Journal(name, ledger) as notes:
             creations = [intent for intent in notes.open() if intent.creates_charge]
             if decides:

@@ -16,6 +16,7 @@ from .._text import counted, printable
 from ..reconcile import LeftAlone, Limits, Plan, RunOutcome, plan_undo
 from ..reconcile._apply import SETTLE
 from ..reconcile._before import stops_of
+from ..reconcile._store import Place
 from ._applying import carry_out, notice, run, sentences
 from ._common import (
     DONE,
@@ -24,6 +25,7 @@ from ._common import (
     ROWS_FAILED,
     RUN_NUMBER,
     client_options,
+    file_of,
     journal_of,
     journal_option,
     json_option,
@@ -74,7 +76,7 @@ def undo(
     out: Path | None,
     yes: bool,
     approve: str | None,
-    journal: Path | None,
+    journal: Place | None,
     report_file: Path | None,
     no_lock: bool,
     guards: Path | None,
@@ -94,7 +96,7 @@ def undo(
     with RunReport("undo", report_file, file=str(label), others=others) as report, sentences():
         name, _ = journal_of(journal, client)
         report.journal = name
-        check_outputs({"--journal": name, "--guards": guards}, {"--out": out})
+        check_outputs({"--journal": file_of(name), "--guards": guards}, {"--out": out})
         limits = Limits() if guards is None else Limits.load(guards)
 
         async def work(stop: asyncio.Event, show: Show) -> Plan:

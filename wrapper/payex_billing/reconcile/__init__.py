@@ -18,6 +18,7 @@ from ._export import Export, export
 from ._ledger import Refused
 from ._limits import Limits
 from ._match import Content, Held, Kind, Level, Step, difference
+from ._opening import default_journal
 from ._plan import Plan
 from ._planned import PlannedCustomer
 from ._pool import Stopped
@@ -25,13 +26,15 @@ from ._records import RemovalFailed
 from ._report import Report, RunOutcome
 from ._run import apply, plan
 from ._selection import Shard
+from ._single import SharedJournal
 from ._sources import TableError
 from ._stops import Stop
-from ._store import JournalError, default_journal
+from ._store import JournalError
 from ._sync import apply_sync, drift_sync, export_sync, plan_sync, plan_undo_sync
 from ._tables import Rejection, Row, Table, read
 from ._undo import LeftAlone
 from ._undoing import plan_undo
+from ._working import work
 
 __all__ = [
     "Content",
@@ -54,6 +57,7 @@ __all__ = [
     "Row",
     "RunOutcome",
     "Shard",
+    "SharedJournal",
     "Step",
     "Stop",
     "Stopped",
@@ -73,4 +77,5 @@ __all__ = [
     "plan_undo_sync",
     "read",
     "read_customers",
+    "work",
 ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import attrs
@@ -19,14 +19,15 @@ from ..errors import (
 )
 from ..models import LookUpResult, LostCreation, Outcome, RecurringProduct
 from ._journal import Journal
-from ._ledger import Memory
 from ._match import OF_MASTER, Content, Kind, Level, Step
+from ._memory import Memory
 from ._planned import PlannedCustomer
 from ._planning import Resolved, said
-from ._pool import FOR_ALL, Brake, Later, may_pass
+from ._pool import FOR_ALL, Brake, Later, Stopped, may_pass
 from ._progress import CHANGED, progress, took_effect, unwritten
 from ._reading import held
 from ._records import Done, RemovalFailed, Result
+from ._store import Leased, LeaseLost
 
 if TYPE_CHECKING:
     from .._async.client import AsyncBilling
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 ROUNDS = 5  # times that a creation is sent that is known not to have taken effect
 SETTLE = 60.0  # seconds
 _WITHOUT_EFFECT = (Result.ABSENT, Result.REPEATED)
+_LEASED = 1.0  # seconds until the next try of a customer that another process writes to
 LOOK_UPS = 5  # failed look-ups after which a creation counts as unknown
 
 
@@ -44,6 +46,10 @@ class _Stop(Exception):
 
 class SubscriptionInUse(BillingError):
     """A subscription that is to be removed has charges."""
+
+
+class Superseded(Stopped):
+    """The run has a new plan, so no further customer of the old one is written."""
 
 
 class _Unknown(Exception):
@@ -96,8 +102,14 @@ class Applier:
         """
         if customer_no not in self._touched:
             return Resolved()
+        with self._leased(customer_no):
+            return await self._resolve(customer_no)
+
+    async def _resolve(self, customer_no: str) -> Resolved:
         blocked: dict[Level, str] = {}
-        for intent in self._journal.open(customer_no):
+        writes = self._journal.of_customer(customer_no)
+        open_writes = [intent for intent in writes if intent.result is None]
+        for intent in open_writes:
             lost = self._lost.get(intent.id) or self._journal.lost(intent)
             if lost is None:  # harmless to repeat, and the customer is read again
                 self._journal.settle(intent.id, Result.REPEATED)
@@ -106,7 +118,34 @@ class Applier:
                 await self._decide(intent.id, intent.step, lost)
             except _Unknown as error:
                 blocked[intent.step.subscription_no] = str(error)
-        return Resolved(blocked=blocked, written=self._journal.written_lines(customer_no))
+        if open_writes:
+            writes = self._journal.of_customer(customer_no)
+        return Resolved(
+            blocked=blocked,
+            written=frozenset(
+                intent.step.line
+                for intent in writes
+                if intent.run == self._journal.run and intent.is_written and intent.step.line is not None
+            ),
+            noted=tuple(intent for intent in writes if self._journal.is_planned(intent)),
+        )
+
+    @contextmanager
+    def _leased(self, customer_no: str) -> Iterator[None]:
+        """Let nobody else write to a customer.
+
+        Raises:
+            Later: another process writes to it.
+        """
+        try:
+            with self._journal.lease(customer_no):
+                yield
+        except Leased:
+            raise Later(_LEASED) from None
+        except LeaseLost:
+            if not self._journal.is_current():
+                raise Superseded("the run has a new plan") from None
+            raise Later(0.0) from None
 
     async def _decide(self, intent: int, step: Step, lost: LostCreation) -> str | None:
         """Look up a creation and note the result. Return the id of the charge; None if it took no effect.
@@ -136,7 +175,7 @@ class Applier:
                 return Later(2.0**failed)
         return _Unknown(
             f"it is not known whether a creation took effect: {result.reason}. To decide by hand: payex-billing runs "
-            f"resolve --journal {self._journal.path} --customer {step.customer_no}"
+            f"resolve --journal {self._journal.name} --customer {step.customer_no}"
         )
 
     # writing
@@ -149,16 +188,24 @@ class Applier:
             Stopped: no further customer can be written.
         """
         number = planned.customer_no
-        if not planned.steps or self._journal.is_finished(number):
+        shared = self._journal.is_shared
+        if not planned.steps or (not shared and self._journal.is_finished(number)):
             return
         self._touched.add(number)
-        resolved = await self.resolve(number)
+        with self._leased(number):
+            await self._write(planned)
+
+    async def _write(self, planned: PlannedCustomer) -> None:
+        number = planned.customer_no
+        resolved = await self._resolve(number)
+        if self._journal.is_shared and resolved.noted and self._journal.is_finished(number):  # by another process
+            return
         reading = held(self._billing, number, planned.levels, everything=planned.whole)
         state = await self._brake.judged(number, reading)
         if isinstance(state, BillingError):
             self._fail(planned, said(state))
             return
-        noted = self._journal.of_plan(number)
+        noted = resolved.noted
         result = progress(planned, state, noted, resolved.blocked)
         for intent, charge_id in result.adopted.items():
             self._journal.settle(intent, Result.CREATED, charge_id)
@@ -193,6 +240,9 @@ class Applier:
         statuses: list[int] = []
         try:
             charge = await self._send(intent, step, known, statuses.append)
+        except LeaseLost:
+            self._journal.settle(intent, Result.REFUSED)  # the client asks for the lease right before it sends
+            raise
         except OutcomeUnknown as error:
             self._lost[intent] = error.lost
             self._journal.stamp(intent, error.lost.sent_at)
@@ -252,10 +302,11 @@ class Applier:
     async def _send(
         self, intent: int, step: Step, known: Collection[str], on_status: Callable[[int], None]
     ) -> RecurringProduct | None:
-        if step.kind is Kind.CREATE:
-            billing = self._creating._with(before_write=lambda: self._journal.stamp(intent), after_write=on_status)
+        client = self._creating if step.kind is Kind.CREATE else self._billing
+        if step.kind is Kind.CREATE or self._journal.is_shared:
+            billing = client._with(before_write=lambda: self._journal.stamp(intent), after_write=on_status)
         else:
-            billing = self._billing._with(after_write=on_status)
+            billing = client._with(after_write=on_status)
         customer = billing.customer(step.customer_no)
         handle = customer if step.subscription_no is None else customer.subscription(step.subscription_no)
         match step.kind:

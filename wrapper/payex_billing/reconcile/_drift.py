@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -14,11 +13,12 @@ from ..errors import BillingError
 from ..models import CONTENT
 from ._history import reading
 from ._match import Content, Held, Kind, Level, value_of
+from ._opening import default_journal
 from ._planning import Notice, Progress, said
 from ._pool import PATIENCE, Brake, Pool
 from ._reading import held
 from ._records import Intent
-from ._store import default_journal
+from ._store import Place
 from ._undo import levels_of
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ async def drift(
     *,
     since: int | None = None,
     customers: Collection[str] = (),
-    journal: Path | None = None,
+    journal: Place | None = None,
     concurrency: int = 16,
     patience: float = PATIENCE,
     on_progress: Progress | None = None,

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
 import attrs
+import msgspec
 
-from ._ledger import Memory
 from ._match import Level
-from ._records import FIELDS, WRITTEN, Ending, Intent
-from ._store import JournalError, connect, transaction
+from ._memory import Memory
+from ._opening import open_store
+from ._records import FIELDS, WRITTEN, Done, Ending, Intent, RemovalFailed
+from ._store import JournalError, Place, Row, Statement, Store
 
 _RUN: Final = (
-    "id, command, file, options, shard, plan, approved, undoes, user, host, version, started, seen, outcome, report, "
+    'id, command, file, options, shard, plan, approved, undoes, "user", host, version, started, seen, outcome, report, '
     "input"
 )
 # The writes of a run are between two numbers, so that no index of runs is needed.
@@ -68,7 +69,7 @@ class Run:
     input: str
 
     @classmethod
-    def _from_row(cls, row: tuple[Any, ...]) -> Self:
+    def _from_row(cls, row: Row) -> Self:
         values = dict(zip((field.name for field in attrs.fields(cls)), row, strict=True))
         ending = None if values["ending"] is None else Ending(values["ending"])
         changed = {"options": json.loads(values["options"]), "report": json.loads(values["report"] or "{}")}
@@ -96,15 +97,20 @@ class History:
     """The runs and writes of a journal.
 
     Args:
-        database: the open journal.
+        store: the open journal.
     """
 
-    def __init__(self, database: sqlite3.Connection) -> None:
-        self._db = database
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @property
+    def identity(self) -> str:
+        """What no other journal has."""
+        return self._store.identity
 
     def runs(self) -> Iterator[Run]:
         """Yield the runs, the last one first."""
-        return map(Run._from_row, self._db.execute(f"SELECT {_RUN} FROM run ORDER BY id DESC"))
+        return map(Run._from_row, self._store.stream(f"SELECT {_RUN} FROM run ORDER BY id DESC"))
 
     def run(self, number: int) -> Run:
         """Return a run.
@@ -112,35 +118,35 @@ class History:
         Raises:
             JournalError: the journal has no such run.
         """
-        found = self._db.execute(f"SELECT {_RUN} FROM run WHERE id = ?", (number,)).fetchone()
-        if found is None:
+        found = self._store.query(f"SELECT {_RUN} FROM run WHERE id = ?", (number,))
+        if not found:
             raise JournalError(f"the journal has no run {number}. To see the runs: payex-billing runs")
-        return Run._from_row(found)
+        return Run._from_row(found[0])
 
     def of_run(self, number: int) -> Iterator[Intent]:
         """Yield the writes of a run, customer by customer, oldest first."""
         query = f"SELECT {FIELDS} FROM write WHERE run = ? {_OF_RUN} ORDER BY customer, id"
-        return map(Intent.from_row, self._db.execute(query, (number, number, number)))
+        return map(Intent.from_row, self._store.stream(query, (number, number, number)))
 
     def writes(self) -> Iterator[Intent]:
         """Yield all writes, oldest first."""
-        return map(Intent.from_row, self._db.execute(f"SELECT {FIELDS} FROM write ORDER BY id"))
+        return map(Intent.from_row, self._store.stream(f"SELECT {FIELDS} FROM write ORDER BY id"))
 
     def counts(self, number: int) -> dict[str, int]:
         """Return how many writes of each kind of a run took effect."""
         query = (
             f"SELECT kind, count(*) FROM write WHERE run = ? AND result IN (?, ?) {_OF_RUN} GROUP BY kind ORDER BY kind"
         )
-        return dict(self._db.execute(query, (number, *WRITTEN, number, number)).fetchall())
+        return dict(self._store.query(query, (number, *WRITTEN, number, number)))
 
     def undoing(self, number: int) -> Iterator[Intent]:
         """Yield the writes of all runs that take a run back, that take such a run back, and so on, oldest first."""
-        runs = self._db.execute(
+        runs = self._store.query(
             "WITH RECURSIVE later (id) AS "
             "(SELECT id FROM run WHERE undoes = ? UNION SELECT run.id FROM run JOIN later ON run.undoes = later.id) "
             "SELECT id FROM later ORDER BY id",
             (number,),
-        ).fetchall()
+        )
         return (intent for (run,) in runs for intent in self.of_run(run))
 
     def to_customer(
@@ -154,8 +160,9 @@ class History:
             level: only those to this subscription.
             charge_id: only those to this charge.
         """
-        query = f"SELECT {FIELDS} FROM write WHERE customer = ? AND (? IS NULL OR run = ?) ORDER BY id"
-        for intent in map(Intent.from_row, self._db.execute(query, (customer_no, run, run))):
+        condition, values = ("", ()) if run is None else (" AND run = ?", (run,))
+        query = f"SELECT {FIELDS} FROM write WHERE customer = ?{condition} ORDER BY id"
+        for intent in map(Intent.from_row, self._store.query(query, (customer_no, *values))):
             if level in {None, intent.step.subscription_no} and charge_id in {
                 None,
                 intent.charge_id,
@@ -166,19 +173,19 @@ class History:
     def customers_of_run(self, number: int) -> list[str]:
         """Return the customers that a run has written to."""
         query = f"SELECT DISTINCT customer FROM write WHERE run = ? {_OF_RUN} ORDER BY customer"
-        return [str(customer) for (customer,) in self._db.execute(query, (number, number, number))]
+        return [str(customer) for (customer,) in self._store.query(query, (number, number, number))]
 
     def customers(self, since: int = 0) -> Iterator[str]:
         """Yield the customers that a run, or a later one, has written to."""
         query = "SELECT DISTINCT customer FROM write WHERE run >= ?"
-        return (str(customer) for (customer,) in self._db.execute(query, (since,)))
+        return (str(customer) for (customer,) in self._store.stream(query, (since,)))
 
     def rows(self, number: int) -> list[UnappliedRow]:
         """Return the rows that a run did not apply, by line."""
         query = "SELECT line, customer, result, reason FROM row WHERE run = ? ORDER BY line"
         return [
             UnappliedRow(line=line, customer_no=customer, result=result, reason=reason)
-            for line, customer, result, reason in self._db.execute(query, (number,))
+            for line, customer, result, reason in self._store.query(query, (number,))
         ]
 
     def last_good(self, shard: str) -> float | None:
@@ -188,70 +195,102 @@ class History:
             shard: the part of the customers; empty for all.
         """
         query = (
-            "SELECT max(seen) FROM run WHERE outcome = ? AND shard = ? AND undoes IS NULL "
-            "AND NOT coalesce(json_extract(options, '$.part'), 0)"
+            "SELECT seen, options FROM run WHERE outcome = ? AND shard = ? AND undoes IS NULL AND input <> '' "
+            "ORDER BY seen DESC"
         )
-        found: float | None = self._db.execute(query, (Ending.DONE.value, shard)).fetchone()[0]
-        return found
+        found = self._store.stream(query, (Ending.DONE.value, shard))
+        return next((seen for seen, options in found if not json.loads(options).get("part")), None)
 
     def last_write(self) -> int:
         """Return the number of the last write, also if it was pruned; 0 if there never was one."""
-        found = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'write'").fetchone()
-        return 0 if found is None else int(found[0])
+        query = "SELECT max(id), (SELECT pruned FROM origin) FROM write"
+        last, pruned = self._store.run([*self._store.in_order, (query, ())])[0]
+        return int(max(last or 0, pruned))
+
+    def last_of_run(self, number: int) -> dict[str, int]:
+        """Return the number of the last write of a run to each customer."""
+        query = f"SELECT customer, max(id) FROM write WHERE run = ? {_OF_RUN} GROUP BY customer"
+        return dict(self._store.stream(query, (number, number, number)))
 
     def pruned(self) -> int:
         """Return the number of the last write that was pruned; 0 if none was."""
-        return int(self._db.execute("SELECT pruned FROM origin").fetchone()[0])
+        return int(self._store.query("SELECT pruned FROM origin")[0][0])
 
     def last_writes(self, after: int) -> dict[str, int]:
         """Return the number of the last write to each customer, of the writes after one."""
         query = "SELECT customer, max(id) FROM write WHERE id > ? GROUP BY customer"
-        return dict(self._db.execute(query, (after,)).fetchall())
+        return dict(self._store.stream(query, (after,)))
+
+    def failures(self, number: int) -> Iterator[tuple[str, dict[int, str], list[RemovalFailed]]]:
+        """Yield each customer of a run with failed rows or removals: its number, the rows, the removals."""
+        query = (
+            "SELECT customer, failed, not_removed FROM customer "
+            "WHERE run = ? AND coalesce(failed, not_removed) IS NOT NULL"
+        )
+        for customer, lines, removals in self._store.stream(query, (number,)):
+            failed = {int(line): reason for line, reason in json.loads(lines or "{}").items()}
+            yield customer, failed, msgspec.convert(json.loads(removals or "[]"), list[RemovalFailed])
+
+    def totals(self, number: int) -> Done:
+        """Return the total results for the customers that a run has finished."""
+        query = "SELECT coalesce(sum(unchanged), 0), coalesce(sum(applied), 0) FROM customer WHERE run = ?"
+        unchanged, applied = self._store.query(query, (number,))[0]
+        failed: dict[int, str] = {}
+        not_removed: list[RemovalFailed] = []
+        for _, lines, removals in self.failures(number):
+            failed |= lines
+            not_removed += removals
+        return Done(unchanged=int(unchanged), applied=int(applied), failed=failed, not_removed=tuple(not_removed))
 
 
 @contextmanager
-def reading(path: Path, ledger: str | None = None) -> Iterator[History]:
+def reading(place: Place, ledger: str | None = None) -> Iterator[History]:
     """Open a journal to read it, also while a run uses it.
 
     Raises:
         JournalError: there is none, or it is of another ledger or version.
     """
-    if not path.exists():
-        raise JournalError(f"{path}: there is no journal")
-    database, _ = connect(path, ledger)
-    with closing(database):
-        try:
-            yield History(database)
-        except sqlite3.Error as error:
-            raise JournalError(f"{path}: cannot be read: {error}") from None
+    if not is_there(place):
+        raise JournalError(f"{place}: there is no journal")
+    store = open_store(place, ledger)
+    with closing(store):
+        yield History(store)
 
 
-def prune(path: Path, ledger: str | None, before: float) -> int:
+def is_there(place: Place) -> bool:
+    """Return whether a journal exists. A database says so when it is opened."""
+    return not isinstance(place, Path) or place.exists()
+
+
+def prune(place: Place, ledger: str | None, before: float) -> int:
     """Take the runs that were last at work before a time out of a journal. A run with an open creation stays.
 
     Args:
-        path: the journal.
+        place: the journal.
         ledger: the address of the ledger; None for the one that the journal names.
         before: seconds since 1970.
 
     Returns:
         How many runs were taken out.
     """
-    with _changing(path, ledger) as database:
-        database.execute(
-            "CREATE TEMP TABLE old AS SELECT id FROM run WHERE seen < ? "
-            "AND id NOT IN (SELECT run FROM write WHERE result IS NULL)",
-            (before,),
-        )
-        database.execute(
-            "UPDATE origin SET pruned = max(pruned, coalesce((SELECT max(id) FROM write WHERE run IN old), 0))"
-        )
-        for table, column in (("write", "run"), ("customer", "run"), ("row", "run"), ("run", "id")):
-            database.execute(f"DELETE FROM {table} WHERE {column} IN old")
-        return int(database.execute("SELECT count(*) FROM old").fetchone()[0])
+    with reading(place, ledger) as history:
+        store = history._store
+        query = "SELECT id FROM run WHERE seen < ? AND id NOT IN (SELECT run FROM write WHERE result IS NULL)"
+        old = store.query(query, (before,))
+        store.erase(statement for (run,) in old for statement in _without(run))
+        return len(old)
 
 
-def forget(path: Path, ledger: str | None, customer_no: str) -> int:
+def _without(run: int) -> Iterator[Statement]:
+    """Yield the statements that take a run out."""
+    last = f"(SELECT max(id) FROM write WHERE run = ? {_OF_RUN})"
+    yield f"UPDATE origin SET pruned = {last} WHERE pruned < {last}", (run,) * 6
+    yield f"DELETE FROM write WHERE run = ? {_OF_RUN}", (run,) * 3
+    for table, column in (("customer", "run"), ("row", "run"), ("run", "id")):
+        yield f"DELETE FROM {table} WHERE {column} = ?", (run,)
+
+
+def forget(place: Place, ledger: str | None, customer_no: str) -> int:
     """Take the values of all writes to a customer out of a journal, and out of the state directory.
 
     That there were writes stays, with their times and the ids of the charges.
@@ -263,35 +302,36 @@ def forget(path: Path, ledger: str | None, customer_no: str) -> int:
         JournalError: it is not known yet whether a creation took effect, so its values are needed; or an interrupted
             run has still to write to the customer.
     """
-    for plan in path.parent.glob(f"{path.name}*.plan"):
+    for plan in place.parent.glob(f"{place.name}*.plan") if isinstance(place, Path) else ():
         if json.dumps(customer_no, ensure_ascii=False).encode() in plan.read_bytes():
             raise JournalError(
                 f"an interrupted run has the values of customer {customer_no} in {plan}. Apply the table again first, "
                 "so that the run ends"
             )
-    with _changing(path, ledger) as database:
-        condition = "WHERE customer = ?"
-        if database.execute(f"SELECT 1 FROM write {condition} AND result IS NULL", (customer_no,)).fetchone():
+    with reading(place, ledger) as history:
+        store = history._store
+        writes = list(history.to_customer(customer_no))
+        if any(intent.result is None for intent in writes):
             raise JournalError(
                 f"customer {customer_no} has a write whose outcome is not known yet. Apply the table again first, or "
                 "decide it: payex-billing runs resolve"
             )
-        values = "json_set(step, '$.charge', NULL, '$.before', NULL, '$.subscription_no', NULL)"
-        changed = database.execute(f"UPDATE write SET step = {values}, after = NULL {condition}", (customer_no,))
-        charges = {intent.charge_id or intent.step.charge_id for intent in History(database).to_customer(customer_no)}
-        database.execute(f"UPDATE row SET reason = '' {condition}", (customer_no,))
-        database.execute(f"UPDATE customer SET failed = NULL, not_removed = NULL {condition}", (customer_no,))
-        named = str(database.execute("SELECT ledger FROM origin").fetchone()[0])
-    with Memory(named) as memory:
-        memory.forget(charge for charge in charges if charge is not None)
-    return changed.rowcount
-
-
-@contextmanager
-def _changing(path: Path, ledger: str | None) -> Iterator[sqlite3.Connection]:
-    with reading(path, ledger) as history:
-        database = history._db
-        database.execute("PRAGMA secure_delete = ON")  # what is taken out is overwritten
-        with transaction(database):
-            yield database
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        empty = {"charge": None, "before": None, "subscription_no": None}
+        steps = store.query("SELECT id, step FROM write WHERE customer = ?", (customer_no,))
+        store.erase(
+            [
+                *(
+                    (
+                        "UPDATE write SET step = ?, after = NULL WHERE id = ?",
+                        (json.dumps(json.loads(step) | empty), id_),
+                    )
+                    for id_, step in steps
+                ),
+                ("UPDATE row SET reason = '' WHERE customer = ?", (customer_no,)),
+                ("UPDATE customer SET failed = NULL, not_removed = NULL WHERE customer = ?", (customer_no,)),
+            ]
+        )
+        charges = {intent.charge_id or intent.step.charge_id for intent in writes}
+        with Memory(store.ledger, place) as memory:
+            memory.forget(charge for charge in charges if charge is not None)
+        return len(writes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._text import counted
@@ -26,13 +25,13 @@ if TYPE_CHECKING:
 
 
 async def planned_by(
-    planner: Planner, table: Table, cache: State | None, journal: Path, history: History | None, *, refresh: bool,
+    planner: Planner, table: Table, cache: State | None, history: History | None, *, refresh: bool,
     verify: float, shard: Shard | None, concurrency: int, stop: asyncio.Event, chosen_only: bool = False,
 ) -> Plan:  # fmt: skip
     changed_only = cache is not None and not (refresh or chosen_only)
     verified: list[str] = []
     if cache is not None and changed_only:
-        written = [] if history is None else cache.written(journal, history)
+        written = [] if history is None else cache.written(history)
         verified = cache.mark_changed(prune=planner.result.prune, written=written, verify=verify)
         for number, rows in cache.unchanged(shard):
             planner.result.skip(number, rows)
@@ -123,7 +122,7 @@ class ApplyTable:
                 resolve=run.applier.resolve, on_progress=run.on_progress, telemetry=run.telemetry,
             )  # fmt: skip
             self._made = await planned_by(
-                planner, self._source, self._cache, run.notes.path, run.notes.history,
+                planner, self._source, self._cache, run.notes.history,
                 refresh=self._refresh, verify=self._verify, shard=self._shard,
                 concurrency=run.concurrency, stop=run.stopping, chosen_only=self._only,
             )  # fmt: skip
@@ -150,12 +149,14 @@ class ApplyTable:
                 for planned in made.customers
                 if planned.customer_no not in unsure and (not planned.steps or notes.is_finished(planned.customer_no))
             )
+            # Somebody else may have written to a customer after this run did.
+            own, before = notes.history.last_of_run(notes.run), self._last_write or 0
             try:
                 while chunk := list(islice(done, 10_000)):
                     self._cache.update(chunk, prune=self._prune)
-                    self._cache.note(notes.path, notes.history.last_write(), chunk)
+                    self._cache.note(notes.history.identity, {number: own.get(number, before) for number in chunk})
                 if self._last_write is not None and not (self._refresh or self._only):
-                    self._cache.note(notes.path, self._last_write)
+                    self._cache.note(notes.history.identity, self._last_write)
             except TableError as error:
                 report.notes.append(f"The next run reads more customers: {error}")
         if made.stale:

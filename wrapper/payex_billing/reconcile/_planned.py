@@ -72,7 +72,8 @@ def _to_line(planned: PlannedCustomer) -> bytes:
     return (json.dumps(msgspec.to_builtins(plain), ensure_ascii=False) + "\n").encode()
 
 
-def _from_line(line: bytes) -> PlannedCustomer:
+def from_line(line: bytes) -> PlannedCustomer:
+    """Return the customer in a line of a plan."""
     return from_plain(PlannedCustomer, json.loads(line))
 
 
@@ -113,11 +114,15 @@ class PlannedCustomers:
         return self._count
 
     def __iter__(self) -> Iterator[PlannedCustomer]:
-        return map(_from_line, self.raw())
+        return map(from_line, self.raw())
 
     def with_steps(self) -> Iterator[PlannedCustomer]:
         """Yield the customers that need a write. Most need none, and their lines are not even parsed."""
-        return (_from_line(line) for line in self.raw() if _NO_STEPS not in line)
+        return map(from_line, self.raw_with_steps())
+
+    def raw_with_steps(self) -> Iterator[bytes]:
+        """Yield the lines of the customers that need a write."""
+        return (line for line in self.raw() if _NO_STEPS not in line)
 
     def raw(self) -> Iterator[bytes]:
         """Yield the lines as they are written."""
@@ -139,7 +144,7 @@ class PlannedCustomers:
                 return
             for line in lines:
                 self._note(line)
-                yield _from_line(line)
+                yield from_line(line)
 
     def close(self) -> None:
         """Close the file; a temporary file is removed."""

@@ -14,6 +14,7 @@ from ._match import Level, Shown, nothing_shown
 from ._plan import Plan
 from ._pool import Brake, Pool
 from ._reading import held
+from ._records import Intent
 from ._tables import Row, Table
 from ._telemetry import RunTelemetry
 
@@ -32,10 +33,12 @@ class Resolved:
     Attributes:
         blocked: the reason why a level must not be written, by level.
         written: lines of rows that the interrupted run has already written.
+        noted: the writes of the present plan.
     """
 
     blocked: Mapping[Level, str] = attrs.field(factory=dict)
     written: frozenset[int] = frozenset()
+    noted: tuple[Intent, ...] = ()
 
 
 Resolve: TypeAlias = Callable[[str], Awaitable[Resolved]]

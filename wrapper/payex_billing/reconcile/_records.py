@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import socket
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final, Self
 
 import attrs
 
+from .._version import __version__
 from ._json import from_plain
 from ._match import Content, Kind, Level, Step
 
-FIELDS: Final = "id, run, position, step, known, noted, sent, result, charge, after, status, instance"
+FIELDS: Final = "id, run, plan, position, step, known, noted, sent, result, charge, after, status, instance"
 
 
 class Result(Enum):
@@ -42,12 +46,47 @@ class Ending(Enum):
 
 
 @attrs.frozen(kw_only=True)
+class Started:
+    """What a journal notes of a run when it begins.
+
+    Attributes:
+        command: `apply`, `undo` or `write`.
+        file: the table or the plan, as it was named.
+        options: the options of the command.
+        approved: the digest that was approved in spite of a guard; empty without one.
+        undoes: the number of the run that this one undoes.
+    """
+
+    command: str = "apply"
+    file: str = ""
+    options: Mapping[str, Any] = attrs.field(factory=dict)
+    approved: str = ""
+    undoes: int | None = None
+
+    def to_row(self) -> dict[str, object]:
+        """Return the values of the columns, with who runs it and where."""
+        return {
+            "command": self.command, "file": self.file, "options": json.dumps(self.options, default=str),
+            "approved": self.approved, "undoes": self.undoes, '"user"': _user(), "host": socket.gethostname(),
+            "version": __version__,
+        }  # fmt: skip
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a user without a name, as in many containers
+        return ""
+
+
+@attrs.frozen(kw_only=True)
 class Intent:
     """A write that the journal contains.
 
     Attributes:
         id: its number in the journal.
         run: the number of its run.
+        plan: the digest of the plan that it belongs to.
         position: the number of its step in the plan of its customer.
         step: the write.
         known: the charges of its level that were known when it was noted.
@@ -67,6 +106,7 @@ class Intent:
     known: frozenset[str]
     noted: float
     sent: float
+    plan: str = ""
     result: Result | None = None
     charge_id: str | None = None
     after: Content | None = None
@@ -76,9 +116,9 @@ class Intent:
     @classmethod
     def from_row(cls, row: tuple[Any, ...]) -> Self:
         """Return the write in a row of the journal that was read with `FIELDS`."""
-        number, run, position, step, known, noted, sent, result, charge_id, after, status, instance = row
+        number, run, plan, position, step, known, noted, sent, result, charge_id, after, status, instance = row
         return cls(
-            id=number, run=run, position=position, step=from_plain(Step, json.loads(step)),
+            id=number, run=run, plan=plan, position=position, step=from_plain(Step, json.loads(step)),
             known=frozenset(json.loads(known)), noted=noted, sent=sent, charge_id=charge_id,
             result=None if result is None else Result(result), status=status, instance=instance,
             after=None if after is None else from_plain(Content, json.loads(after)),

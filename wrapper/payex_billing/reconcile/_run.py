@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ._apply import SETTLE, Applier
 from ._before import guard, refuse_removals
-from ._history import reading
+from ._history import is_there, reading
 from ._inputs import ApplyPlan, ApplyTable, planned_by
-from ._journal import Journal, Started
-from ._ledger import Memory, Refused, lock
+from ._journal import Journal
+from ._ledger import Refused, lock
 from ._limits import Limits
 from ._match import Shown, nothing_shown
+from ._memory import Memory, paced
+from ._opening import default_journal
 from ._outcomes import outcome_of
 from ._plan import Plan
 from ._planning import Notice, Planner, Progress
 from ._pool import PATIENCE, Brake
-from ._records import Ending
+from ._records import Ending, Started
 from ._report import Report
 from ._selection import Shard
 from ._state import State
-from ._store import default_journal
+from ._store import LEASE, Place
 from ._tables import Table
 from ._telemetry import telemetry_of
-from ._writing import Run, Writer
+from ._writing import Run, Writer, quiet, renewing
 
 if TYPE_CHECKING:
     from .._async.client import AsyncBilling
@@ -43,7 +45,7 @@ async def plan(
     state: Path | None = None,
     refresh: bool = False,
     verify: float = 0.0,
-    journal: Path | None = None,
+    journal: Place | None = None,
     shard: Shard | None = None,
     concurrency: int = 16,
     patience: float = PATIENCE,
@@ -76,14 +78,14 @@ async def plan(
         cache = stack.enter_context(State(state, table, ledger)) if state is not None else None
         shown: Shown = nothing_shown
         with suppress(Refused):  # a plan can do without: an empty cell then shows as a change
-            shown = stack.enter_context(Memory(ledger)).shown
+            shown = stack.enter_context(Memory(ledger, journal)).shown
         planner = Planner(
             billing, table, prune=prune, brake=Brake(patience, notice=on_notice), shown=shown, on_progress=on_progress
         )
         path = journal or default_journal(ledger)
-        history = stack.enter_context(reading(path, ledger)) if cache is not None and path.exists() else None
+        history = stack.enter_context(reading(path, ledger)) if cache is not None and is_there(path) else None
         return await planned_by(
-            planner, table, cache, path, history, refresh=refresh, verify=verify, shard=shard, concurrency=concurrency,
+            planner, table, cache, history, refresh=refresh, verify=verify, shard=shard, concurrency=concurrency,
             stop=asyncio.Event(),
         )  # fmt: skip
 
@@ -92,7 +94,7 @@ async def apply(
     billing: AsyncBilling,
     source: Table | Plan,
     *,
-    journal: Path | None = None,
+    journal: Place | None = None,
     prune: bool = False,
     max_removals: str = MAX_REMOVALS,
     limits: Limits | None = None,
@@ -108,6 +110,7 @@ async def apply(
     patience: float = PATIENCE,
     recheck: float = RECHECK,
     locked: bool = True,
+    lease: float = LEASE,
     stop: asyncio.Event | None = None,
     on_progress: Progress | None = None,
     on_notice: Notice | None = None,
@@ -140,6 +143,7 @@ async def apply(
         patience: seconds to wait for a server that cannot be reached.
         recheck: seconds after which the customers that an interrupted run has finished are read again.
         locked: whether to keep other runs of this user for the same ledger away.
+        lease: seconds after which the customers of a process that died are free, if the journal is in a database.
         stop: when set, `apply` finishes the writes under way and starts no more.
         on_progress: called with `planning` or `writing`, the rows that are done, and the rows in all.
         on_notice: called with a sentence when the run must wait.
@@ -154,15 +158,20 @@ async def apply(
     ledger = billing.settings.ledger
     undoes = source.undoes if isinstance(source, Plan) else None
     telemetry = telemetry_of(billing, undoes=undoes, retry=retry, shard=shard, journal=journal)
-    with telemetry.run(outcome_of), ExitStack() as stack:
+    async with AsyncExitStack() as stack:
+        stack.enter_context(telemetry.run(outcome_of))
         if isinstance(source, Plan) and source.ledger != ledger:
             raise Refused(f"the plan is of ledger {source.ledger}, not {ledger}")
         path = journal or default_journal(ledger)
         stopping = stop or asyncio.Event()
-        if locked:
+        if locked and isinstance(path, Path):  # a database keeps other runs away by itself
             stack.enter_context(lock(ledger, shard))
-        notes = stack.enter_context(Journal(path, ledger, shard=shard, limit=billing._runner.options.timeout))
-        memory = stack.enter_context(Memory(ledger))
+        notes = stack.enter_context(
+            Journal(path, ledger, shard=shard, limit=billing._runner.options.timeout, lease=lease)
+        )
+        await stack.enter_async_context(renewing(notes))
+        memory = stack.enter_context(Memory(ledger, journal))
+        billing = paced(billing, memory, journal)
         brake = Brake(patience, notice=on_notice)
         applying: ApplyPlan | ApplyTable
         if isinstance(source, Plan):
@@ -178,6 +187,7 @@ async def apply(
         since = notes.run_for(applying.identity, also_finished=isinstance(source, Plan))
         if since is not None:
             notes.resume(read_again=since > recheck)
+            await quiet(notes, stopping)
         applier = Applier(billing, notes, memory, brake, is_stopping=stopping.is_set, settle=settle)
         run = Run(applier, notes, memory, brake, concurrency, stopping, on_progress, telemetry)
         made = await applying.plan(run, resumed=since is not None, fresh=since is not None and since <= recheck)
@@ -201,7 +211,7 @@ async def apply(
                      "part": applying.is_part, "max_removals": max_removals},
         )  # fmt: skip
         notes.begin(applying.identity, made.customers.digest, resumed=since is not None, started=started)
-        telemetry.starts(notes.steps)
+        telemetry.starts(lambda: notes.history.counts(notes.run))
         report = await Writer(made, run).run()
         # A table of which nothing had to be written, and that looks wrong, is nothing to compare with.
         if not (report.interrupted or report.stopped or applying.is_part or doubts):
@@ -224,7 +234,7 @@ def _note_end(notes: Journal, made: Plan, report: Report, source: Table | Plan) 
         "steps": report.steps, "before": made.before, "after": made.after, "notes": report.notes,
         "stopped": report.stopped,
     }  # fmt: skip
-    customers = {line: customer for customer, lines, _ in notes.failures() for line in lines}
+    customers = {line: customer for customer, lines, _ in notes.history.failures(notes.run) for line in lines}
     rejected = source.customers_of_rejected() if isinstance(source, Table) else {}
     rows = [(line, rejected.get(line), "rejected", reason) for line, reason in report.rejected.items()]
     rows += [

@@ -6,7 +6,7 @@ because a customer is read again before it is written to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -64,7 +64,7 @@ class State:
         )
         self._database.execute(f"CREATE TABLE digests AS {_DIGESTS}")
 
-    def written(self, journal: Path, history: History) -> list[str]:
+    def written(self, history: History) -> list[str]:
         """Return the customers that were written after the cache learned of them, such as by an undo.
 
         A customer that was last brought up to date with another journal is not among them.
@@ -72,7 +72,7 @@ class State:
         seen = dict(
             self._database.execute(
                 "SELECT customer_no, write FROM state.seen SEMI JOIN digests USING (customer_no) WHERE journal = ?",
-                (str(journal.resolve()),),
+                (history.identity,),
             ).fetchall()
         )
         if not seen:
@@ -139,26 +139,29 @@ class State:
         except duckdb.Error as error:
             raise TableError(f"the state cache cannot be written: {str(error).splitlines()[0]}") from None
 
-    def note(self, journal: Path, write: int, customers: list[str] | None = None) -> None:
+    def note(self, journal: str, writes: Mapping[str, int] | int) -> None:
         """Remember that customers are as the cache says, up to a write in the journal.
 
         Args:
             journal: the journal.
-            write: the number of the write.
-            customers: the customers; None for those that were not read, because the cache knew them.
+            writes: the number of the write for each customer, or one number for the customers that were not read,
+                because the cache knew them.
 
         Raises:
             TableError: the cache cannot be written.
         """
         import duckdb  # noqa: PLC0415 - an extra
 
-        known = "SELECT customer_no FROM digests ANTI JOIN changed USING (customer_no)"
-        source = known if customers is None else "SELECT unnest($customers::VARCHAR[]) AS customer_no"
-        values: dict[str, object] = {"journal": str(journal.resolve()), "write": write}
+        if isinstance(writes, int):
+            source = "SELECT customer_no, $write AS write FROM digests ANTI JOIN changed USING (customer_no)"
+            values: dict[str, object] = {"write": writes}
+        else:
+            source = "SELECT unnest($customers::VARCHAR[]) AS customer_no, unnest($writes::BIGINT[]) AS write"
+            values = {"customers": list(writes), "writes": list(writes.values())}
         try:
             self._database.execute(
-                f"INSERT OR REPLACE INTO state.seen SELECT customer_no, $journal, $write FROM ({source})",
-                values if customers is None else values | {"customers": customers},
+                f"INSERT OR REPLACE INTO state.seen SELECT customer_no, $journal, write FROM ({source})",
+                values | {"journal": journal},
             )
         except duckdb.Error as error:
             raise TableError(f"the state cache cannot be written: {str(error).splitlines()[0]}") from None

@@ -1,43 +1,54 @@
-"""The file of a journal: its tables, its version, and how it is opened. SQLite, so that a kill loses nothing.
+"""The database of a journal: what SQLite and PostgreSQL have in common.
 
 The runs, their writes and their rejected rows stay in it. Only `runs prune` and `history --forget` take anything out.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
+
+import attrs
 
 from ..errors import BillingError
-from ._ledger import directory
-from ._private import make_private
+from ._selection import Shard
 
-NAME = "journal.db"
-VERSION = 5
-_WAIT = 60.0  # seconds for which a process waits for the write of another one
-_SCHEMA = f"""
-CREATE TABLE origin (ledger TEXT, pruned INTEGER DEFAULT 0);
+Row = tuple[Any, ...]
+Statement = tuple[str, Sequence[object]]  # a query, with `?` for each value
+Place = Path | str  # the file of a journal, or the address of a PostgreSQL database
+
+VERSION: Final = 6
+LEASE: Final = 30.0  # seconds
+# {id} is the type of a growing number, {real} that of a number of seconds.
+ORIGIN: Final = "CREATE TABLE origin (id TEXT, ledger TEXT, version INTEGER, pruned BIGINT DEFAULT 0);"
+JOURNAL: Final = """
 CREATE TABLE run (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, command TEXT, input TEXT, plan TEXT, file TEXT, options TEXT, shard TEXT,
-    approved TEXT, undoes INTEGER, user TEXT, host TEXT, version TEXT, started REAL, seen REAL, finished REAL,
-    outcome TEXT, report TEXT, first INTEGER, last INTEGER
+    id {id}, command TEXT, input TEXT, plan TEXT, file TEXT, options TEXT, shard TEXT, approved TEXT, undoes BIGINT,
+    "user" TEXT, host TEXT, version TEXT, started {real}, seen {real}, finished {real}, outcome TEXT, report TEXT,
+    first BIGINT, last BIGINT, epoch BIGINT DEFAULT 1, parts INTEGER DEFAULT 0
 );
 CREATE TABLE write (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER, plan TEXT, customer TEXT, position INTEGER, kind TEXT,
-    line INTEGER, step TEXT, known TEXT, noted REAL, sent REAL, result TEXT, charge TEXT, after TEXT, status INTEGER,
-    instance TEXT
+    id {id}, run BIGINT, plan TEXT, customer TEXT, position INTEGER, kind TEXT, line BIGINT, step TEXT, known TEXT,
+    noted {real}, sent {real}, result TEXT, charge TEXT, after TEXT, status INTEGER, instance TEXT, token BIGINT
 );
 CREATE INDEX write_to ON write (customer, run);
 CREATE INDEX open_write_to ON write (customer) WHERE result IS NULL;
 CREATE TABLE customer (
-    run INTEGER, customer TEXT, unchanged INTEGER, applied INTEGER, failed TEXT, not_removed TEXT,
+    run BIGINT, customer TEXT, unchanged BIGINT, applied BIGINT, failed TEXT, not_removed TEXT,
     PRIMARY KEY (run, customer)
-) WITHOUT ROWID;
-CREATE TABLE row (run INTEGER, line INTEGER, customer TEXT, result TEXT, reason TEXT);
+);
+CREATE TABLE row (run BIGINT, line BIGINT, customer TEXT, result TEXT, reason TEXT);
 CREATE INDEX row_of ON row (run);
-PRAGMA user_version = {VERSION};
+"""
+# What later runs need of earlier ones, and the pace of all processes. Losing it is safe.
+MEMORY: Final = """
+CREATE TABLE shown (charge TEXT, field TEXT, value TEXT, PRIMARY KEY (charge, field));
+CREATE TABLE last_run (shard TEXT PRIMARY KEY, figures TEXT);
+CREATE TABLE pace (state TEXT);
+INSERT INTO pace VALUES ('{{}}');
 """
 
 
@@ -45,80 +56,116 @@ class JournalError(BillingError):
     """The journal cannot be used: another run uses it, it belongs to another ledger, or the disk is full."""
 
 
-def default_journal(ledger: str) -> Path:
-    """Return the journal of a ledger, in the user's state directory.
+class Leased(Exception):
+    """Another process writes to the customer at this moment."""
 
-    Raises:
-        Refused: the directory cannot be created.
+
+class LeaseLost(JournalError):
+    """Another process may write to the customer now. Nothing was sent."""
+
+
+@attrs.frozen
+class Lease:
+    """The right to write to a customer.
+
+    Attributes:
+        customer_no: the customer.
+        token: a number that is higher for each new lease. The database refuses the writes of an older one.
     """
-    return directory(ledger) / NAME
+
+    customer_no: str
+    token: int = 0
 
 
-def connect(path: Path, ledger: str | None) -> tuple[sqlite3.Connection, str]:
-    """Open a journal, or create it if a ledger is given. Several processes may have it open.
+class Store(Protocol):
+    """The database of the journal of one ledger.
 
-    Args:
-        path: the file.
-        ledger: the address of the ledger that the journal must be of; None for the ledger that it names.
-
-    Returns:
-        The connection, and the address of the ledger.
-
-    Raises:
-        JournalError: the file is of another ledger or version, or is not a journal, or cannot be opened.
+    Attributes:
+        name: what messages call it; without a password.
+        ledger: the address of the ledger.
+        identity: what no other journal has.
+        is_shared: whether processes on several machines may use it.
+        in_order: statements to run before the number of the last write is read, so that no write with a lower number
+            appears later.
     """
-    try:
-        target = path.resolve()  # SQLite would name its other files after a link
-        if ledger is not None:
-            make_private(target)
-        elif not target.exists():
-            raise JournalError(f"{path}: there is no journal")
-        database = sqlite3.connect(target, timeout=_WAIT, isolation_level=None, check_same_thread=False)
-    except (OSError, sqlite3.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise JournalError(f"{path}: cannot be used as a journal: {reason}") from None
-    try:
-        return database, _checked(database, path, ledger)
-    except BaseException:
-        database.close()
-        raise
+
+    name: str
+    ledger: str
+    identity: str
+    is_shared: bool
+    in_order: Sequence[Statement]
+
+    def now(self) -> float:
+        """Return the seconds since 1970 by the clock that all users of the journal share."""
+
+    def ahead(self) -> float:
+        """Return the seconds by which that clock is ahead of the clock of this machine."""
+
+    def query(self, query: str, values: Sequence[object] = ()) -> list[Row]:
+        """Return the rows of a query."""
+
+    def stream(self, query: str, values: Sequence[object] = ()) -> Iterator[Row]:
+        """Yield the rows of a query that may have millions of them."""
+
+    def run(self, statements: Iterable[Statement], *, again: bool = True) -> list[Row]:
+        """Run statements, all or nothing; return the rows of the last one.
+
+        Args:
+            statements: the statements.
+            again: whether they may run twice, when the connection was lost and it is not known whether they ran.
+
+        Raises:
+            LeaseLost: the connection was lost, and they may not run twice.
+        """
+
+    def change(self, query: str, decide: Callable[[list[Row]], Statement]) -> None:
+        """Run a query and then the statement that follows from its rows. Nobody else changes the rows meanwhile."""
+
+    def erase(self, statements: Iterable[Statement]) -> None:
+        """Run statements that take values out for ever."""
+
+    def hold(self, stack: ExitStack, shard: Shard | None) -> None:
+        """Keep other runs away until the stack is closed.
+
+        Raises:
+            Locked: another run has the journal.
+            NoLock: the lock cannot be used.
+        """
+
+    def take(self, customer_no: str, run: int) -> Lease | None:
+        """Take the lease of a customer for a run; None if another process has it."""
+
+    def has_leases(self, run: int) -> bool:
+        """Return whether other processes hold leases for a run."""
+
+    def give_back(self, lease: Lease) -> Statement | None:
+        """Return the statement that ends a lease."""
+
+    def renew(self, leases: Iterable[Lease]) -> None:
+        """Keep leases."""
+
+    def take_part(self, run: int, epoch: int) -> tuple[int, bytes] | None:
+        """Take a part of a run that no living process has; None if there is none now."""
+
+    def fenced(self, statement: Statement, lease: Lease | None, run: int, epoch: int) -> Statement:
+        """Return a statement that does nothing if the lease was lost, or if the run was begun anew.
+
+        Args:
+            statement: the statement, with `{held}` where its FROM is.
+            lease: the lease of the customer.
+            run: the number of the run.
+            epoch: how many times the run was begun.
+        """
+
+    def close(self) -> None:
+        """Close the connection."""
 
 
-def _checked(database: sqlite3.Connection, path: Path, ledger: str | None) -> str:
-    try:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if not tables and ledger is not None:
-            with transaction(database):  # all or nothing on a full disk
-                if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                    for statement in _SCHEMA.split(";"):
-                        database.execute(statement)
-                    database.execute("INSERT INTO origin (ledger) VALUES (?)", (ledger,))
-        version = database.execute("PRAGMA user_version").fetchone()[0]
-        found = database.execute("SELECT ledger FROM origin").fetchone() if version == VERSION else None
-    except sqlite3.OperationalError as error:
-        raise JournalError(f"{path}: cannot be used as a journal: {error}") from None
-    except sqlite3.DatabaseError:
-        raise JournalError(f"{path}: is not a journal") from None
-    if found is None:
-        raise JournalError(
-            f"{path}: is a journal of another version of payex-billing; finish its run with that version, "
-            "or name another file"
-        )
-    if ledger is not None and found[0] != ledger:
-        raise JournalError(f"{path}: is of ledger {found[0]}, not {ledger}")
-    return str(found[0])
-
-
-@contextmanager
-def transaction(database: sqlite3.Connection) -> Iterator[None]:
-    """Write all of a block, or nothing."""
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        database.execute("COMMIT")
-    except BaseException:
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        raise
+def name_of(place: Place) -> str:
+    """Return what messages call a journal: its file, or the address of the database without password and options."""
+    if isinstance(place, Path):
+        return str(place)
+    parts = urlsplit(place)
+    user, _, hosts = parts.netloc.rpartition("@")
+    name = user.partition(":")[0]
+    return f"postgresql://{name}@{hosts}{parts.path}" if name else f"postgresql://{hosts}{parts.path}"

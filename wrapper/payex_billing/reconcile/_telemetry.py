@@ -10,7 +10,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import attrs
@@ -20,10 +19,11 @@ from .._version import __version__
 from ..errors import BillingError
 from ._history import reading
 from ._match import Kind
+from ._opening import default_journal
 from ._pool import Later
 from ._report import Report, RunOutcome
 from ._selection import Shard
-from ._store import default_journal
+from ._store import Place
 
 if TYPE_CHECKING:
     from .._async.client import AsyncBilling
@@ -57,7 +57,7 @@ class RunTelemetry:
 
 
 def telemetry_of(
-    billing: AsyncBilling, *, undoes: int | None, retry: int | None, shard: Shard | None, journal: Path | None
+    billing: AsyncBilling, *, undoes: int | None, retry: int | None, shard: Shard | None, journal: Place | None
 ) -> RunTelemetry:
     """Return the telemetry of a run; that of a client without tracing does nothing."""
     if not billing.settings.tracing:
@@ -82,7 +82,7 @@ class _Traced(RunTelemetry):
     owner_no: str
     command: str
     shard: str
-    journal: Path | None
+    journal: Place | None
     report: Report | None = attrs.field(default=None, init=False)
     already: Mapping[str, int] = attrs.field(factory=dict, init=False)
     sent: Sent = attrs.field(factory=Sent, init=False)

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
@@ -14,13 +13,15 @@ import attrs
 from ..errors import BillingError
 from ._apply import SETTLE, Applier
 from ._journal import Journal
-from ._ledger import Memory, lock
+from ._ledger import lock
+from ._memory import Memory
+from ._opening import default_journal
 from ._plan import Plan
 from ._planning import Notice, Progress, said
 from ._pool import PATIENCE, Brake, Pool
 from ._reading import held
 from ._sources import TableError
-from ._store import default_journal
+from ._store import Place
 from ._undo import Fates, fates, inverse, levels_of
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ async def plan_undo(
     run: int,
     *,
     customers: Collection[str] = (),
-    journal: Path | None = None,
+    journal: Place | None = None,
     concurrency: int = 16,
     settle: float = SETTLE,
     patience: float = PATIENCE,
@@ -77,7 +78,7 @@ async def plan_undo(
         kept = _kept(notes, run, only)
         if kept is not None:
             return kept
-        memory = stack.enter_context(Memory(ledger))
+        memory = stack.enter_context(Memory(ledger, journal))
         brake = Brake(patience, notice=on_notice)
         never = asyncio.Event()
         applier = Applier(billing, notes, memory, brake, is_stopping=never.is_set, settle=settle)

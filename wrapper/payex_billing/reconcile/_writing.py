@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from itertools import chain, islice
 
 import attrs
@@ -10,15 +12,19 @@ import attrs
 from ..errors import BillingError
 from ._apply import Applier
 from ._journal import Journal
-from ._ledger import Memory
 from ._match import Step
+from ._memory import Memory
+from ._parts import Parts
 from ._plan import Plan
-from ._planned import PlannedCustomer
+from ._planned import PlannedCustomer, from_line
 from ._planning import Progress, said
 from ._pool import Brake, Pool, Stopped
 from ._report import Report
+from ._store import JournalError
 from ._telemetry import RunTelemetry
 
+PartsPool = Pool[tuple[int, PlannedCustomer]]
+POLL = 0.5  # seconds
 CANARY = 20  # customers that are written and read back before the rest
 
 
@@ -48,6 +54,7 @@ class Writer:
         self._applier = run.applier
         self._notes = run.notes
         self._brake = run.brake
+        self._concurrency = run.concurrency
         self._pool = Pool[PlannedCustomer](run.concurrency, run.stopping, run.brake)
         self._stopping = run.stopping
         self._on_progress = run.on_progress
@@ -66,10 +73,24 @@ class Writer:
                 rest = next(customers, None)
                 if rest is not None:
                     await self._read_back(first)
-                    await self._pool.run(chain([rest], customers), self._write, first_alone=False)
+                    if self._notes.is_shared:
+                        await self._write_parts()
+                    else:
+                        await self._pool.run(chain([rest], customers), self._write, first_alone=False)
         except Stopped as error:
             stopped = str(error)
         return self._report(stopped)
+
+    async def _write_parts(self) -> None:
+        """Write the rest together with the workers that take part."""
+        parts = self._notes.parts()
+        parts.publish(islice(self._made.customers.raw_with_steps(), CANARY, None))
+        pool = PartsPool(self._concurrency, self._stopping, self._brake)
+        try:
+            await write_parts(self._write, parts, pool, self._stopping)
+        finally:
+            if parts.are_left():  # the workers stop with this process
+                self._notes.withdraw()
 
     async def _one(self, planned: PlannedCustomer) -> None:
         await self._applier.customer(planned)
@@ -80,7 +101,7 @@ class Writer:
     async def _read_back(self, first: list[PlannedCustomer]) -> None:
         finished = [planned for planned in first if self._notes.is_finished(planned.customer_no)]
         if not finished:
-            reasons = sorted(set(self._notes.totals().failed.values()))
+            reasons = sorted(set(self._notes.history.totals(self._notes.run).failed.values()))
             raise Stopped(f"no write to the first {len(first)} customers succeeded: {'; '.join(reasons[:3])}")
 
         missing: dict[str, list[Step]] = {}
@@ -101,7 +122,7 @@ class Writer:
                 )
 
     def _report(self, stopped: str) -> Report:
-        made, totals = self._made, self._notes.totals()
+        made, totals = self._made, self._notes.history.totals(self._notes.run)
         report = Report(
             run=self._notes.run,
             undoes=made.undoes,
@@ -112,10 +133,69 @@ class Writer:
             failed=made.failed | totals.failed,
             not_removed=totals.not_removed,
             not_in_file=0 if made.prune else made.surplus,
-            steps=self._notes.steps(),
+            steps=self._notes.history.counts(self._notes.run),
             before=made.before,
             after=made.after,
             stopped=stopped,
         )
         report.interrupted = self._stopping.is_set() and not stopped and not report.is_complete
         return report
+
+
+async def write_parts(
+    write: Callable[[PlannedCustomer], Awaitable[None]], parts: Parts, pool: PartsPool, stopping: asyncio.Event
+) -> int:
+    """Write part after part until all parts are done, also by other processes; return the customers written here."""
+    written = 0
+
+    async def one(item: tuple[int, PlannedCustomer]) -> None:
+        nonlocal written
+        number, planned = item
+        await write(planned)
+        if not stopping.is_set():
+            parts.wrote(number)
+            written += 1
+
+    try:
+        while not stopping.is_set():
+            items = ((number, from_line(line)) for number, line in parts.lines())
+            await pool.run(items, one, first_alone=False)
+            if stopping.is_set() or not parts.are_left():
+                break
+            await pause(stopping)
+    finally:
+        with suppress(JournalError):
+            parts.give_back()
+    return written
+
+
+async def quiet(notes: Journal, stopping: asyncio.Event) -> None:
+    """Wait until no worker writes an earlier plan of the run any more."""
+    while notes.are_others_at_work() and not stopping.is_set():
+        await pause(stopping)
+
+
+async def pause(stopping: asyncio.Event) -> None:
+    """Wait a moment for other processes."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stopping.wait(), POLL)
+
+
+@asynccontextmanager
+async def renewing(notes: Journal) -> AsyncIterator[None]:
+    """Keep the leases of this process while a block runs."""
+    if not notes.is_shared:
+        yield
+        return
+
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(notes.lease_seconds / 3)
+            with suppress(JournalError):  # without its leases the process cannot write
+                notes.renew()
+
+    task = asyncio.create_task(renew())
+    try:
+        yield
+    finally:
+        task.cancel()

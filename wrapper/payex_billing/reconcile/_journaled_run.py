@@ -1,0 +1,299 @@
+"""The run of a journal: how it is opened, begun, continued and ended, and the leases under which it writes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+from ._history import History
+from ._ledger import directory
+from ._locks import Locked, NoLock
+from ._opening import open_store
+from ._parts import Parts
+from ._records import Ending, Started
+from ._selection import Shard
+from ._store import LEASE, JournalError, Lease, Leased, Place, Row, Statement
+
+_DAY = 86_400.0  # seconds
+
+
+class JournaledRun:
+    """The journal of a ledger, open for one run.
+
+    Args:
+        place: the file, created if it does not exist, or the address of a PostgreSQL database.
+        ledger: the address of the ledger; None for the ledger that the journal names.
+        shard: the part of the customers that the run writes. Shards of the same count may run beside one another.
+        limit: seconds that an attempt may take. A write can leave up to this long after the journal noted it.
+        lease: seconds for which a database keeps the lease of a customer without being asked again.
+        alone: whether to keep other runs away. A worker and a single write share the journal with the runs.
+        now: seconds since 1970, for a file. A database has a clock of its own.
+
+    Raises:
+        JournalError: another run uses it, or it is of another ledger or version, or is not a journal.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        ledger: str | None,
+        *,
+        shard: Shard | None = None,
+        limit: float = 30.0,
+        lease: float = LEASE,
+        alone: bool = True,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.place = place
+        self._limit = limit
+        self.lease_seconds = lease
+        self._shard = shard
+        self.reads_again = False  # whether the run continues one that ended long ago
+        self._run = 0
+        self._plan = ""
+        self._epoch = 1  # how many times the run was begun
+        # Results that are not saved yet, and the customers of writes without a saved result.
+        self._settled: list[Row] = []
+        self._customers: dict[int, str] = {}
+        self._noted: dict[int, float] = {}  # when it was noted that they are sent
+        self._fresh = min(1.0, limit / 4, lease / 4)  # seconds after a note in which an attempt needs no new one
+        self._leases: dict[str, Lease] = {}
+        self._unsure: dict[str, Lease | None] = {}  # leases under which a write may have been noted, but was not sent
+        with ExitStack() as stack:
+            self._store = open_store(place, ledger, clock=now, lease=lease)
+            stack.callback(self._store.close)
+            if alone:
+                self._hold(stack)
+            self._history = History(self._store)
+            self._stack = stack.pop_all()
+        self._now = self._store.now
+        self._opened_at = self._now()
+
+    def _hold(self, stack: ExitStack) -> None:
+        try:
+            self._store.hold(stack, self._shard)
+        except Locked:
+            raise JournalError(
+                f"{self.name}: another run is using this journal; wait for it, or name another with --journal"
+            ) from None
+        except (NoLock, OSError) as error:
+            raise JournalError(str(error)) from None
+
+    @property
+    def name(self) -> str:
+        """What messages call the journal."""
+        return self._store.name
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether processes on several machines may use the journal."""
+        return self._store.is_shared
+
+    @property
+    def run(self) -> int:
+        """The number of the run; 0 before it begins."""
+        return self._run
+
+    @property
+    def history(self) -> History:
+        """The runs and writes that the journal holds."""
+        self.save()
+        return self._history
+
+    @property
+    def plan_path(self) -> Path:
+        """The file that keeps the plan until the run is finished."""
+        part = "" if self._shard is None else f".{self._shard.index}-of-{self._shard.count}"
+        place = self.place if isinstance(self.place, Path) else directory(self._store.ledger) / "shared"
+        return place.with_name(f"{place.name}{part}.plan")
+
+    # the run
+
+    def _last(self) -> tuple[int, str, str, float, float | None] | None:
+        # A run of single writes has no input.
+        query = (
+            "SELECT id, input, plan, seen, finished FROM run WHERE shard = ? AND input <> '' ORDER BY id DESC LIMIT 1"
+        )
+        found = self._store.query(query, (str(self._shard or ""),))
+        return found[0] if found else None
+
+    def run_for(self, source: str, *, also_finished: bool) -> float | None:
+        """Return the seconds since the last write of the last run; None if that run cannot be continued.
+
+        Args:
+            source: the input. A run of another input cannot be continued.
+            also_finished: whether a finished run can be continued, not only an interrupted one.
+        """
+        last = self._last()
+        if last is None or last[1] != source or not (also_finished or last[4] is None):
+            return None
+        return max(0.0, self._now() - last[3])
+
+    def resume(self, *, read_again: bool = False) -> None:
+        """Continue the last run; no other process writes its plan then. With `read_again`, no customer is finished."""
+        last = self._last()
+        assert last is not None  # noqa: S101 - `run_for` has found it
+        self._run, self._plan = last[0], last[2]
+        self.reads_again = read_again
+        if read_again:
+            self._save([("DELETE FROM customer WHERE run = ?", (self._run,))])
+        self.withdraw()
+
+    def withdraw(self) -> None:
+        """Let no other process write the plan of the run any more."""
+        query = "UPDATE run SET epoch = epoch + 1, parts = 0 WHERE id = ? RETURNING epoch"
+        self._epoch = self._save([(query, (self._run,))])[0][0]
+
+    def are_others_at_work(self) -> bool:
+        """Return whether other processes still write to customers for this run."""
+        return self._store.has_leases(self._run)
+
+    def join(self, run: int | None) -> bool:
+        """Take part in a run that hands out parts: in this one, or in the latest. Return False if there is none."""
+        condition, values = ("", ()) if run is None else (" AND id = ?", (run,))
+        found = self._store.query(
+            f"SELECT id, plan, epoch FROM run WHERE outcome IS NULL AND parts = 1{condition} ORDER BY id DESC LIMIT 1",
+            values,
+        )
+        if found:
+            self._run, self._plan, self._epoch = found[0]
+        return bool(found)
+
+    def is_current(self) -> bool:
+        """Return whether the run still writes the plan that this process writes."""
+        return bool(self._store.query("SELECT 1 FROM run WHERE id = ? AND epoch = ?", (self._run, self._epoch)))
+
+    def parts(self) -> Parts:
+        """Return the parts of the plan, in which several processes write it."""
+        return Parts(self._store, self._run, self._epoch)
+
+    def is_of_plan(self, digest: str) -> bool:
+        """Return whether the interrupted run writes the plan with this digest."""
+        return self._plan == digest
+
+    def begin(self, source: str, plan: str, *, resumed: bool, started: Started | None = None) -> None:
+        """Start to write a plan: in a new run, or in the interrupted one.
+
+        Call it only after every check that can stop the run: a run that was begun counts as allowed.
+        """
+        if not resumed:
+            self._run = self._new_run(source, plan, started or Started())
+        else:
+            statements: list[Statement] = [
+                ("UPDATE run SET finished = NULL, outcome = NULL, plan = ? WHERE id = ?", (plan, self._run))
+            ]
+            if plan != self._plan:  # the new plan counts the rows of these customers
+                statements.append(("DELETE FROM customer WHERE run = ?", (self._run,)))
+            self._save(statements)
+        self._plan = plan
+
+    def _new_run(self, source: str, plan: str, started: Started) -> int:
+        now = self._now()
+        values = started.to_row() | {
+            "input": source, "plan": plan, "shard": str(self._shard or ""), "started": now, "seen": now,
+            "first": self._history.last_write() + 1,
+        }  # fmt: skip
+        names, marks = ", ".join(values), ", ".join("?" * len(values))
+        return int(
+            self._save([(f"INSERT INTO run ({names}) VALUES ({marks}) RETURNING id", (*values.values(),))])[0][0]
+        )
+
+    def end(self, ending: Ending, report: Mapping[str, Any], rows: Iterable[Row] = ()) -> None:
+        """Note how the run ended. Only a run that is done is finished: any other is continued by the next one.
+
+        Args:
+            ending: how it ended.
+            report: its numbers, as plain JSON.
+            rows: line, customer, `rejected` or `failed`, and reason of each row that was not applied.
+        """
+        now = self._now()
+        finished = now if ending is Ending.DONE else None
+        statements: list[Statement] = [
+            (
+                "UPDATE run SET outcome = ?, report = ?, seen = ?, finished = ?, "
+                "last = (SELECT max(id) FROM write) WHERE id = ?",
+                (ending.value, json.dumps(report, default=str), now, finished, self._run),
+            ),
+            ("DELETE FROM row WHERE run = ?", (self._run,)),  # of the same run, before it was continued
+        ]
+        statements += (("INSERT INTO row VALUES (?, ?, ?, ?, ?)", (self._run, *row)) for row in rows)
+        self._save(statements)
+
+    def was_allowed(self, source: str) -> bool:
+        """Return whether the last run had this input, within a day.
+
+        This run is then the rest of the last one, and was allowed with it.
+        """
+        last = self._last()
+        return last is not None and last[1] == source and 0 <= self._now() - last[3] < _DAY
+
+    # leases
+
+    @contextmanager
+    def lease(self, customer_no: str) -> Iterator[None]:
+        """Take the lease of a customer for a block: nobody else writes to the customer.
+
+        Raises:
+            Leased: another process has it.
+        """
+        lease = None if customer_no in self._leases else self._store.take(customer_no, self._run)
+        if lease is None:
+            raise Leased(customer_no)
+        self._leases[customer_no] = lease
+        try:
+            yield
+        finally:
+            with suppress(JournalError):  # a lease that is not given back ends by itself
+                self._save(self._given_back(customer_no))
+
+    def _given_back(self, customer_no: str) -> list[Statement]:
+        lease = self._leases.pop(customer_no, None)
+        ended = None if lease is None else self._store.give_back(lease)
+        return [] if ended is None else [ended]
+
+    def renew(self) -> None:
+        """Keep the leases of this process."""
+        if self.is_shared:
+            self._store.renew(self._leases.values())
+
+    # saving
+
+    def save(self) -> None:
+        """Save the results that were noted last."""
+        if self._settled:
+            self._save([])
+
+    def _save_for(self, customer_no: object) -> None:
+        """Save the results that were noted last, if one of them may be of a write to this customer; None is any."""
+        # A write of an earlier run, or one that was settled before, is of an unknown customer.
+        if any(customer_no in {None, self._customers.get(settled[-1], customer_no)} for settled in self._settled):
+            self.save()
+
+    def _save(self, statements: Iterable[Statement], *, again: bool = True) -> list[Row]:
+        query = "UPDATE write SET result = ?, charge = ?, after = ?, status = ?, instance = ? WHERE id = ?"
+        every = [*((query, settled) for settled in self._settled), *statements]
+        if not every:
+            return []
+        rows = self._store.run(every, again=again)
+        for settled in self._settled:
+            self._customers.pop(settled[-1], None)
+            self._noted.pop(settled[-1], None)
+        self._settled.clear()
+        return rows
+
+    def close(self) -> None:
+        """Save, and close the journal, so that the next run can use it."""
+        try:
+            self.save()
+        finally:
+            self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

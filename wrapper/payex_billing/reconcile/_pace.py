@@ -1,0 +1,164 @@
+"""One pace for all processes that send to a ledger: a database hands out slices of time.
+
+A process takes a slice, sends as many requests in it as the pace allows, and takes the next one. A 429 delays the
+slices of every process and lowers the pace, which then rises by itself.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Final, Self
+
+import attrs
+
+SLICE: Final = 0.25  # seconds
+LOWERED: Final = 0.7  # a lowered pace is this share of the pace before
+RECOVERY: Final = 60.0  # seconds in which a lowered pace rises back to what it was
+LEAST: Final = 2.0  # requests a second
+
+
+@attrs.frozen(kw_only=True)
+class PaceState:
+    """What all processes share. Times are in seconds since 1970.
+
+    Attributes:
+        next: when the next slice may begin.
+        held_until: when the wait ends that the last 429 asked for.
+        before: requests a second before the last 429; 0 before the first 429.
+        lowered_at: when the pace began to rise again.
+        began: when the present count began.
+        count: requests since then.
+        rate: requests a second in the count before.
+    """
+
+    next: float = 0.0
+    held_until: float = 0.0
+    before: float = 0.0
+    lowered_at: float = 0.0
+    began: float = 0.0
+    count: int = 0
+    rate: float = 0.0
+
+    def most(self, now: float, limit: float | None) -> float | None:
+        """Return the requests a second that are allowed now; None for any number."""
+        if not self.before:
+            return limit
+        # The same number of requests more with each second, also beyond the pace before, until the next 429.
+        risen = self.before * (LOWERED + (1 - LOWERED) * max(0.0, now - self.lowered_at) / RECOVERY)
+        return max(LEAST, risen) if limit is None else min(limit, max(LEAST, risen))
+
+    def taken(self, now: float, limit: float | None, used: int) -> tuple[Self, Slice]:
+        """Take the next slice.
+
+        Args:
+            now: the time.
+            limit: requests a second at most; None for no limit.
+            used: requests that the process has sent since it took its last slice.
+        """
+        state = self._counted(now, used)
+        most = self.most(now, limit)
+        begins = max(now, self.held_until)
+        if most is None:
+            return state, Slice(begins=begins, ends=begins + SLICE, gap=0.0)
+        begins = max(begins, self.next)
+        places = max(1, round(most * SLICE))
+        ends = begins + places / most
+        return attrs.evolve(state, next=ends), Slice(begins=begins, ends=ends, gap=1 / most)
+
+    def slowed(self, now: float, seconds: float, limit: float | None, used: int) -> Self:
+        """Wait after a 429, and lower the pace: once for all the 429 of one burst."""
+        state = self._counted(now, used)
+        until = max(self.held_until, now + seconds)
+        if now < self.held_until:
+            return attrs.evolve(state, held_until=until, lowered_at=until)
+        elapsed = max(1.0, now - state.began)
+        sent = max(state.rate, state.count / elapsed)
+        before = min(filter(None, (self.most(now, limit), sent or None)), default=LEAST)
+        return attrs.evolve(state, held_until=until, before=max(LEAST, before), lowered_at=until)
+
+    def _counted(self, now: float, used: int) -> Self:
+        if now - self.began < 1.0:
+            return attrs.evolve(self, count=self.count + used)
+        return attrs.evolve(self, began=now, count=used, rate=self.count / max(1.0, now - self.began))
+
+
+@attrs.frozen(kw_only=True)
+class Slice:
+    """A time in which a process may send.
+
+    Attributes:
+        begins: when it begins, in seconds since 1970.
+        ends: when it ends.
+        gap: seconds between two requests; 0 for any number of requests.
+    """
+
+    begins: float
+    ends: float
+    gap: float
+
+
+Step = Callable[[PaceState, float], tuple[PaceState, Slice | None]]
+Change = Callable[[Step], tuple[PaceState, Slice | None, float]]
+
+
+class SharedPace:
+    """The pace of one process: the same methods as `Pace` of a client. Safe to share between threads.
+
+    Args:
+        change: changes the shared state by a function of the state and the time; returns the new state, what the
+            function returned beside it, and that time.
+        limit: requests a second of all processes together at most; None for no limit.
+    """
+
+    def __init__(self, change: Change, limit: float | None) -> None:
+        self._change = change
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._used = 0
+        # By the monotonic clock of the client.
+        self._next = self._ends = self._held_until = self._heard = float("-inf")
+        self._gap = 0.0
+
+    def reserve(self, now: float, *, may_wait: bool = True) -> float:
+        """Take the next place and return the seconds until then."""
+        with self._lock:
+            place = max(self._next, now)
+            if place + self._gap > self._ends + 1e-9:
+                place = max(self._take(now), now)
+            self._next = place + self._gap
+            self._used += 1
+            return place - now if may_wait or self._limit is not None else 0.0
+
+    def _take(self, now: float) -> float:
+        taken, shared = self._ask(now, lambda state, at: state.taken(at, self._limit, self._used))
+        self._used = 0
+        assert taken is not None  # noqa: S101 - `taken` returns a slice
+        self._ends = now + (taken.ends - shared)
+        self._gap = taken.gap
+        return now + (taken.begins - shared)
+
+    def _ask(self, now: float, step: Step) -> tuple[Slice | None, float]:
+        state, taken, shared = self._change(step)
+        self._heard = now
+        self._held_until = now + (state.held_until - shared)
+        return taken, shared
+
+    def again(self, now: float) -> float:
+        """Return the seconds to wait further once the place has come, because a 429 may have arrived meanwhile."""
+        with self._lock:
+            if now - self._heard >= SLICE:
+                self._ask(now, lambda state, _: (state, None))
+            if now >= self._held_until:
+                return 0.0
+            self._ends = float("-inf")
+        return self.reserve(now)
+
+    def slow_down(self, now: float, seconds: float) -> None:
+        """Delay the requests of every process by this many seconds, because the server sent a 429."""
+        if seconds <= 0:
+            return
+        with self._lock:
+            self._ask(now, lambda state, at: (state.slowed(at, seconds, self._limit, self._used), None))
+            self._used = 0
+            self._next = self._ends = float("-inf")  # the next request takes a new slice

@@ -1,0 +1,186 @@
+"""The journal in a file, for the processes of one machine. SQLite, so that a kill loses nothing."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from ._locks import hold
+from ._private import make_private
+from ._selection import Shard
+from ._store import JOURNAL, ORIGIN, VERSION, JournalError, Lease, Row, Statement
+
+_WAIT = 60.0  # seconds for which a process waits for the write of another one
+
+
+class SqliteStore:
+    """A journal in a file. Several processes may have it open. A symbolic link names the same journal as its target.
+
+    Args:
+        path: the file; created if it does not exist and a ledger is given.
+        ledger: the address of the ledger that the journal must be of; None for the ledger that it names.
+        clock: seconds since 1970.
+        tables: the statements that create the tables.
+
+    Raises:
+        JournalError: the file is of another ledger or version, or is not a journal, or cannot be opened.
+    """
+
+    is_shared = False
+    in_order: Sequence[Statement] = ()
+
+    def __init__(
+        self, path: Path, ledger: str | None, *, clock: Callable[[], float] = time.time, tables: str = JOURNAL
+    ) -> None:
+        self.name = str(path)
+        self.now = clock
+        self._tables = ORIGIN + tables.format(id="INTEGER PRIMARY KEY AUTOINCREMENT", real="REAL")
+        try:
+            self._target = path.resolve()  # SQLite would name its other files after a link
+            self.identity = str(self._target)
+            if ledger is not None:
+                make_private(self._target)
+            elif not self._target.exists():
+                raise JournalError(f"{path}: there is no journal")
+            self._db = sqlite3.connect(self._target, timeout=_WAIT, isolation_level=None, check_same_thread=False)
+        except (OSError, sqlite3.Error) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise JournalError(f"{path}: cannot be used as a journal: {reason}") from None
+        try:
+            self.ledger = self._checked(ledger)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _checked(self, ledger: str | None) -> str:
+        try:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            if not self._count() and ledger is not None:
+                self._create(ledger)
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            found = self._db.execute("SELECT ledger FROM origin").fetchone() if version == VERSION else None
+        except sqlite3.OperationalError as error:
+            raise JournalError(f"{self.name}: cannot be used as a journal: {error}") from None
+        except sqlite3.DatabaseError:
+            raise JournalError(f"{self.name}: is not a journal") from None
+        if found is None:
+            raise JournalError(
+                f"{self.name}: is a journal of another version of payex-billing; finish its run with that version, "
+                "or name another file"
+            )
+        if ledger is not None and found[0] != ledger:
+            raise JournalError(f"{self.name}: is of ledger {found[0]}, not {ledger}")
+        return str(found[0])
+
+    def _count(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+
+    def _create(self, ledger: str) -> None:
+        self._db.execute("BEGIN IMMEDIATE")  # all or nothing on a full disk
+        try:
+            if not self._count():
+                for statement in self._tables.split(";"):
+                    self._db.execute(statement)
+                self._db.execute(
+                    "INSERT INTO origin (id, ledger, version) VALUES (?, ?, ?)",
+                    (secrets.token_hex(16), ledger, VERSION),
+                )
+                self._db.execute(f"PRAGMA user_version = {VERSION}")
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def ahead(self) -> float:
+        """Return 0: the clock is that of this machine."""
+        return 0.0
+
+    def query(self, query: str, values: Sequence[object] = ()) -> list[Row]:
+        """Return the rows of a query."""
+        return list(self.stream(query, values))
+
+    def stream(self, query: str, values: Sequence[object] = ()) -> Iterator[Row]:
+        """Yield the rows of a query that may have millions of them."""
+        try:
+            yield from self._db.execute(query, values)
+        except sqlite3.Error as error:
+            raise JournalError(f"{self.name}: cannot be read: {error}") from None
+
+    def run(self, statements: Iterable[Statement], *, again: bool = True) -> list[Row]:
+        """Run statements, all or nothing; return the rows of the last one."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                rows: list[Row] = []
+                for query, values in statements:
+                    rows = self._db.execute(query, values).fetchall()
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._roll_back()
+                raise
+        except sqlite3.Error as error:
+            raise JournalError(
+                f"{self.name}: cannot be written: {error}. Nothing more is sent. Make room, and run the same command "
+                "again"
+            ) from None
+        return rows
+
+    def change(self, query: str, decide: Callable[[list[Row]], Statement]) -> None:
+        """Run a query and then the statement that follows from its rows. Nobody else changes the rows meanwhile."""
+
+        def statements() -> Iterator[Statement]:  # `run` begins the transaction before it asks for the statement
+            yield decide(self._db.execute(query).fetchall())
+
+        self.run(statements())
+
+    def erase(self, statements: Iterable[Statement]) -> None:
+        """Run statements that take values out for ever: SQLite writes zeros over them."""
+        self.query("PRAGMA secure_delete = ON")
+        self.run(statements)
+        self.query("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def hold(self, stack: ExitStack, shard: Shard | None) -> None:
+        """Keep other runs away until the stack is closed.
+
+        Raises:
+            Locked: another run has the journal.
+            NoLock: the lock files cannot be used.
+        """
+        hold(stack, self._target, shard)
+
+    def take(self, customer_no: str, run: int) -> Lease | None:
+        """Return the lease of a customer. The lock of the run keeps every other process away."""
+        return Lease(customer_no)
+
+    def has_leases(self, run: int) -> bool:
+        """Return False: the lock of the run keeps every other process away."""
+        return False
+
+    def give_back(self, lease: Lease) -> Statement | None:
+        """Return None: there is nothing to do."""
+        return None
+
+    def renew(self, leases: Iterable[Lease]) -> None:
+        """Do nothing: the leases do not end."""
+
+    def take_part(self, run: int, epoch: int) -> tuple[int, bytes] | None:
+        """Return None: one process writes the whole plan."""
+        return None
+
+    def fenced(self, statement: Statement, lease: Lease | None, run: int, epoch: int) -> Statement:
+        """Return the statement: no lease can be lost."""
+        query, values = statement
+        return query.format(held=""), values
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
