@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from payex_billing.reconcile._history import History
-from payex_billing.reconcile._store import connect
+from payex_billing.reconcile._sqlite import SqliteStore
 
 from benchmarks.measure import Row, side_by_side
 
@@ -35,9 +35,10 @@ FROM numbers
 def measure() -> list[Row]:
     """The rows of this section."""
     with tempfile.TemporaryDirectory() as folder:
-        database, _ = connect(Path(folder) / "journal.db", "http://127.0.0.1/ledger")
-        database.execute(_FILL, (json.dumps(STEP),))
-        history = History(database)
+        path = Path(folder) / "journal.db"
+        store = SqliteStore(path, "http://127.0.0.1/ledger")
+        store.run([(_FILL, (json.dumps(STEP),))])
+        history, database = History(store), sqlite3.connect(path)
         dice = random.Random(1)
         subjects = {
             "bare read": lambda: _timed(lambda number: _bare(database, number), dice),
@@ -45,6 +46,7 @@ def measure() -> list[Row]:
         }
         rows = side_by_side(subjects, "ms", {}, base="bare read", rounds=ROUNDS)
         database.close()
+        store.close()
     return rows
 
 

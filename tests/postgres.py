@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
+import json
 import os
 import pwd
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +18,14 @@ from pathlib import Path
 
 import psycopg
 
-_PDEATHSIG = 1  # prctl(2)
+# Ends the server with the test, also when the test is killed: its standard input then ends.
+_WATCHED = """
+import json, signal, subprocess, sys
+server = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, **json.loads(sys.argv[1]))
+sys.stdin.read()
+server.send_signal(signal.SIGQUIT)
+server.wait()
+"""
 _OPTIONS = {
     "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "full_page_writes": "off",
     "max_connections": "200", "shared_buffers": "64MB", "log_min_messages": "fatal",
@@ -37,47 +43,38 @@ def binaries() -> Path:
     return Path(found).parent
 
 
-def _unprivileged() -> None:
-    """In the new process: no root, which PostgreSQL refuses, and no longer life than the test's."""
-    if os.geteuid() == 0:
-        user = pwd.getpwnam("nobody")
-        os.setgid(user.pw_gid)
-        os.setuid(user.pw_uid)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGQUIT)
-
-
 @contextmanager
 def postgres(**options: str) -> Iterator[str]:
     """Start a server, and yield the address of its database."""
     with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
         data = Path(folder) / "data"
         data.mkdir(mode=0o700)
-        if os.geteuid() == 0:
-            user = pwd.getpwnam("nobody")
-            os.chown(folder, user.pw_uid, user.pw_gid)
-            os.chown(data, user.pw_uid, user.pw_gid)
+        user: dict[str, int] = {}
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            nobody = pwd.getpwnam("nobody")
+            user = {"user": nobody.pw_uid, "group": nobody.pw_gid}
+            for path in (folder, data):
+                os.chown(path, nobody.pw_uid, nobody.pw_gid)
         # The home of root is closed to the other user.
         environment = {**os.environ, "HOME": folder, "LC_ALL": "C", "TZ": "UTC"}
         subprocess.run(
             [binaries() / "initdb", "--pgdata", data, "--username=billing", "--auth=trust", "--encoding=UTF8",
              "--locale=C", "--no-sync"],
-            check=True, capture_output=True, env=environment, preexec_fn=_unprivileged, cwd=folder,
+            check=True, capture_output=True, env=environment, cwd=folder, **user,
         )  # fmt: skip
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         settings = [f"--{name}={value}" for name, value in ({**_OPTIONS, **options, "port": str(port)}).items()]
         server = subprocess.Popen(
-            [binaries() / "postgres", "-D", data, *settings], env=environment, cwd=folder, preexec_fn=_unprivileged,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            [sys.executable, "-c", _WATCHED, json.dumps(user), binaries() / "postgres", "-D", data, *settings],
+            env=environment, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip
         address = f"postgresql://billing@127.0.0.1:{port}/postgres"
         try:
             _wait(server, address)
             yield address
         finally:
-            server.send_signal(signal.SIGQUIT)
             server.communicate()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -26,8 +26,9 @@ from ._planning import Resolved, said
 from ._pool import FOR_ALL, Brake, Later, Stopped, may_pass
 from ._progress import CHANGED, progress, took_effect, unwritten
 from ._reading import held
-from ._records import Done, RemovalFailed, Result
+from ._records import Result
 from ._store import Leased, LeaseLost
+from ._work import CustomerWork
 
 if TYPE_CHECKING:
     from .._async.client import AsyncBilling
@@ -211,7 +212,7 @@ class Applier:
             self._journal.settle(intent, Result.CREATED, charge_id)
         for intent in took_effect(noted, result.done):
             self._journal.settle(intent, Result.DONE)
-        work = _Work(planned, result.done, resolved.blocked)
+        work = CustomerWork(planned, result.done, resolved.blocked)
         if result.changed:
             work.changed()
         if self._journal.reads_again and not result.left:
@@ -233,7 +234,7 @@ class Applier:
             return
         self._journal.finish_customer(number, work.done())
 
-    async def _step(self, position: int, step: Step, known: set[str], work: _Work) -> None:
+    async def _step(self, position: int, step: Step, known: set[str], work: CustomerWork) -> None:
         if self._is_stopping():
             raise _Stop
         intent = self._journal.intend(position, step, known)
@@ -260,7 +261,7 @@ class Applier:
                 known.add(charge.id)
             work.wrote(position)
 
-    def _judge(self, intent: int, step: Step, error: BillingError, work: _Work) -> None:
+    def _judge(self, intent: int, step: Step, error: BillingError, work: CustomerWork) -> None:
         """Decide what to do after a write that did not take effect or is harmless to repeat."""
         status, instance = (error.status, error.instance) if isinstance(error, ProblemError) else (None, None)
         if not (may_pass(error) or isinstance(error, FOR_ALL)):
@@ -276,7 +277,7 @@ class Applier:
         work.failed(step, said(error))
 
     async def _after_loss(
-        self, intent: int, position: int, step: Step, lost: LostCreation, known: set[str], work: _Work
+        self, intent: int, position: int, step: Step, lost: LostCreation, known: set[str], work: CustomerWork
     ) -> None:
         charge_id = None
         if step.kind is Kind.CREATE:
@@ -332,7 +333,7 @@ class Applier:
     def _fail(self, planned: PlannedCustomer, reason: str) -> None:
         noted = self._journal.of_plan(planned.customer_no)
         done = {intent.position for intent in noted if intent.is_written}
-        work = _Work(planned, done, {})
+        work = CustomerWork(planned, done, {})
         for position, step in enumerate(planned.steps):
             if position not in done:
                 work.failed(step, reason)
@@ -355,64 +356,3 @@ async def _remove_if_empty(subscription: AsyncSubscriptionHandle) -> None:
         if charges:
             raise SubscriptionInUse(f"the subscription has charges: {', '.join(charges[:3])}")
         await subscription.delete()
-
-
-class _Work:
-    """The results of the rows of one customer while the customer is written."""
-
-    def __init__(self, planned: PlannedCustomer, done: Iterable[int], blocked: Mapping[Level, str]) -> None:
-        self._planned = planned
-        self._applied = {planned.steps[position].line for position in done} - {None}
-        self._blocked = dict(blocked)
-        self._nothing = ""
-        self._failed: dict[int, str] = {}
-        self._not_removed: list[RemovalFailed] = []
-
-    def changed(self) -> None:
-        """Block all writes, because somebody else has changed the customer."""
-        self._nothing = CHANGED
-
-    def may_write(self, step: Step) -> bool:
-        """Return whether a step may be sent; if not, its row fails."""
-        reason = self._blocked.get(step.subscription_no) or self._nothing
-        if reason:
-            self._note(step, reason)
-        return not reason
-
-    def wrote(self, position: int) -> None:
-        """Record a step that was done."""
-        self._applied.add(self._planned.steps[position].line)
-
-    def failed(self, step: Step, reason: str) -> None:
-        """Record a step that failed. Without a parent its children cannot be written."""
-        self._note(step, reason)
-        if step.kind is Kind.CREATE_CUSTOMER:
-            self._nothing = reason
-        elif step.kind is Kind.CREATE_SUBSCRIPTION:
-            self.block(step.subscription_no, reason)
-
-    def block(self, level: Level, reason: str) -> None:
-        """Block further writes to a level."""
-        self._blocked[level] = reason
-
-    def _note(self, step: Step, reason: str) -> None:
-        if step.line is not None:
-            self._failed[step.line] = reason
-        elif step.kind is Kind.REMOVE and step.charge_id is not None:
-            self._not_removed.append(
-                RemovalFailed(
-                    customer_no=step.customer_no,
-                    subscription_no=step.subscription_no,
-                    charge_id=step.charge_id,
-                    reason=reason,
-                )
-            )
-
-    def done(self) -> Done:
-        """Return the results of the rows."""
-        return Done(
-            unchanged=len(self._planned.unchanged),
-            applied=len(self._applied - {None} - self._failed.keys()),
-            failed=self._failed,
-            not_removed=tuple(self._not_removed),
-        )

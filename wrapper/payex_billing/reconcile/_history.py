@@ -311,6 +311,8 @@ def forget(place: Place, ledger: str | None, customer_no: str) -> int:
     with reading(place, ledger) as history:
         store = history._store
         writes = list(history.to_customer(customer_no))
+        if store.is_shared and store.query("SELECT 1 FROM part LIMIT 1"):
+            raise JournalError("an interrupted run has values of customers. Apply the table again, so that it ends")
         if any(intent.result is None for intent in writes):
             raise JournalError(
                 f"customer {customer_no} has a write whose outcome is not known yet. Apply the table again first, or "

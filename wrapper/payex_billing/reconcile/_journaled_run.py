@@ -184,7 +184,10 @@ class JournaledRun:
             self._run = self._new_run(source, plan, started or Started())
         else:
             statements: list[Statement] = [
-                ("UPDATE run SET finished = NULL, outcome = NULL, plan = ? WHERE id = ?", (plan, self._run))
+                (
+                    "UPDATE run SET finished = NULL, outcome = NULL, last = NULL, plan = ? WHERE id = ?",
+                    (plan, self._run),
+                )
             ]
             if plan != self._plan:  # the new plan counts the rows of these customers
                 statements.append(("DELETE FROM customer WHERE run = ?", (self._run,)))

@@ -64,6 +64,10 @@ class Parts:
             self._store.run(statements)
         self._left.clear()
 
+    def remove(self) -> None:
+        """Take the parts out of the database, with the values of the customers."""
+        self._store.run([("DELETE FROM part WHERE run = ?", (self._key[0],))])
+
     def are_left(self) -> bool:
         """Return whether a part is not done."""
         query = "SELECT 1 FROM part WHERE run = ? AND epoch = ? AND NOT done LIMIT 1"

@@ -71,12 +71,18 @@ class PostgresStore:
         self._schema = ""
         self._held: list[tuple[str, tuple[int, int]]] = []  # the locks of the run, taken again after a lost connection
         self._offset = 0.0
+        self.name = name_of(address)
         try:
-            self.name = name_of(address)
             self._db = self._connect()
-            self.ledger = self._opened(ledger)
         except psycopg.Error as error:
-            raise JournalError(f"{name_of(address)}: cannot be used as a journal: {_text(error)}") from None
+            raise JournalError(f"{self.name}: cannot be reached: {_text(error)}") from None
+        try:
+            self.ledger = self._opened(ledger)
+        except BaseException as error:
+            self._db.close()
+            if isinstance(error, psycopg.Error):
+                raise JournalError(f"{self.name}: cannot be used as a journal: {_text(error)}") from None
+            raise
 
     # the connection
 
@@ -121,7 +127,13 @@ class PostgresStore:
             time.sleep(pause)
             pause = min(2 * pause, 5.0)
         for function, key in self._held:
-            self._lock(function, key)
+            while not self._has_locked(function, key):  # until the database notices that the old connection is gone
+                if time.monotonic() > until:
+                    raise JournalError(
+                        f"{self.name}: the connection was lost, and another run uses the journal now. Run the same "
+                        "command again"
+                    )
+                time.sleep(0.5)
 
     # the tables
 
@@ -179,11 +191,11 @@ class PostgresStore:
 
     def query(self, query: str, values: Sequence[object] = ()) -> list[Row]:
         """Return the rows of a query."""
-        return self._attempt(lambda: self._db.execute(_marks(query), values).fetchall())
+        return self._attempt(lambda: self._db.execute(_marks(query), _plain(values)).fetchall())
 
     def stream(self, query: str, values: Sequence[object] = ()) -> Iterator[Row]:
         """Yield the rows of a query that may have millions of them."""
-        text = psycopg.ClientCursor(self._db).mogrify(_marks(query), values).encode()
+        text = psycopg.ClientCursor(self._db).mogrify(_marks(query), _plain(values)).encode()
         try:
             with self._db.cursor(f"rows_{secrets.token_hex(4)}", withhold=True) as cursor:
                 cursor.execute(text)
@@ -201,7 +213,7 @@ class PostgresStore:
 
         def work() -> list[Row]:
             with psycopg.ClientCursor(self._db) as cursor:
-                text = ";".join(cursor.mogrify(_marks(query), values) for query, values in kept)
+                text = ";".join(cursor.mogrify(_marks(query), _plain(values)) for query, values in kept)
                 cursor.execute(text.encode())  # PostgreSQL runs the statements of one message in one transaction
                 while cursor.nextset():
                     pass
@@ -216,7 +228,7 @@ class PostgresStore:
             with self._db.transaction():
                 rows = self._db.execute(f"{_marks(query)} FOR UPDATE").fetchall()
                 statement, values = decide(rows)
-                self._db.execute(_marks(statement), values)
+                self._db.execute(_marks(statement), _plain(values))
 
         self._attempt(work)
 
@@ -248,12 +260,13 @@ class PostgresStore:
         return _number(self._schema), _number(part)
 
     def _lock(self, function: str, key: tuple[int, int]) -> None:
-        query = f"SELECT {function}(?, ?)"
-        (has_it,) = self.query(query, key)[0]
-        if not has_it:
+        if not self._has_locked(function, key):
             raise Locked
-        if (function, key) not in self._held:
-            self._held.append((function, key))
+        self._held.append((function, key))
+
+    def _has_locked(self, function: str, key: tuple[int, int]) -> bool:
+        found = self._db.execute(f"SELECT {function}(%s, %s)", key).fetchone()
+        return found is not None and bool(found[0])
 
     # leases
 
@@ -322,6 +335,16 @@ class PostgresStore:
 
 def _marks(query: str) -> str:
     return query.replace("?", "%s")
+
+
+def _plain(values: Sequence[object]) -> list[object]:
+    """Return values without what PostgreSQL cannot store in a text: NUL, and surrogates of a file name."""
+    return [
+        value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+        if isinstance(value, str)
+        else value
+        for value in values
+    ]
 
 
 def _number(text: str) -> int:

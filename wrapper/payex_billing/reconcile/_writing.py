@@ -91,6 +91,7 @@ class Writer:
         finally:
             if parts.are_left():  # the workers stop with this process
                 self._notes.withdraw()
+            parts.remove()
 
     async def _one(self, planned: PlannedCustomer) -> None:
         await self._applier.customer(planned)
