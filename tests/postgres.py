@@ -49,7 +49,7 @@ def postgres(**options: str) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
         data = Path(folder) / "data"
         data.mkdir(mode=0o700)
-        user: dict[str, int] = {}
+        user: dict[str, int | None] = {"user": None, "group": None}
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             nobody = pwd.getpwnam("nobody")
             user = {"user": nobody.pw_uid, "group": nobody.pw_gid}
@@ -60,7 +60,8 @@ def postgres(**options: str) -> Iterator[str]:
         subprocess.run(
             [binaries() / "initdb", "--pgdata", data, "--username=billing", "--auth=trust", "--encoding=UTF8",
              "--locale=C", "--no-sync"],
-            check=True, capture_output=True, env=environment, cwd=folder, **user,
+            check=True, capture_output=True, env=environment, cwd=folder, user=user["user"],
+            group=user["group"],
         )  # fmt: skip
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
