@@ -343,21 +343,23 @@ def test_an_open_creation_is_decided_by_hand(run: Run, file: Path, tmp_path: Pat
 # one thing at a time
 
 
+def only_charge(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    (charge,) = json.loads(result.stdout)["charges"]
+    return charge
+
+
 def test_a_charge_is_added_changed_ended_and_removed(run: Run, mock: MockServer) -> None:
     run("customer", "create", "7", "--subscription", "46")
     values = ("--quantity", "1", "--unit-price", "499.00", "--start", "2026-01-01", "--text", "Fiber")
-    (added,) = json.loads(run("charges", "add", "7", "P01", "--subscription", "46", *values, "--json").stdout)
+    added = only_charge(run("charges", "add", "7", "P01", "--subscription", "46", *values, "--json"))
     place = ("7", added["id"], "--subscription", "46")
-    (changed,) = json.loads(
-        run("charges", "update", *place, "--unit-price", "549.50", "--clear", "text", "--json").stdout
-    )
+    changed = only_charge(run("charges", "update", *place, "--unit-price", "549.50", "--clear", "text", "--json"))
     assert (changed["unit_price"], "text" in changed) == ("549.5", False)
-    (ended,) = json.loads(
-        run("charges", "end", "7", added["id"], "2026-12-31", "--subscription", "46", "--json").stdout
-    )
+    ended = only_charge(run("charges", "end", "7", added["id"], "2026-12-31", "--subscription", "46", "--json"))
     assert ended["end_date"] == "2026-12-31"
     assert "549.50" in run("charges", "list", "7", "--subscription", "46").stdout
-    assert run("charges", "remove", *place).returncode == 130  # nobody said yes
+    unanswered = run("charges", "remove", *place)
+    assert (unanswered.returncode, "add --yes" in unanswered.stderr) == (64, True)
     assert run("charges", "remove", *place, "--yes").returncode == 0
     assert "No charges." in run("charges", "list", "7", "--subscription", "46").stdout
 

@@ -21,6 +21,7 @@ from ._progress import Show, progress
 from ._reporting import CODES, RunReport
 from ._show import report_text, show_failures, show_rejections, show_stops
 from ._signals import signals
+from ._table import paragraph
 
 
 def carry_out(
@@ -77,9 +78,9 @@ def carry_out(
         if table is not None:
             show_rejections(table)
         show_failures(file, done.failed, done.not_removed)
-        click.echo(report_text(done))
+        paragraph(report_text(done))
         for note in done.notes:
-            click.echo(note)
+            paragraph(note)
     if problems:
         raise problems[0]
     return _exit_code(done)

@@ -15,7 +15,8 @@ from .._sync.client import Billing
 from .._text import printable
 from ..errors import OutcomeUnknown
 from ..models import CONTENT, Charge, Customer, Outcome, RecurringProduct, Subscription
-from ._common import DONE, blocking_client, client_options, json_option, price, say_json, table, told
+from ._common import DONE, ERROR, blocking_client, client_options, confirmed, json_option, price, say_json, told
+from ._table import table
 
 Client: TypeAlias = dict[str, Any]  # the arguments of a client
 NUMBER = click.argument("customer_no")
@@ -98,9 +99,10 @@ def create(customer_no: str, subscriptions: tuple[str, ...], as_json: bool, clie
         made: list[Customer | Subscription] = [handle.ensure()]
         made += [handle.subscription(each).ensure() for each in subscriptions]
     if as_json:
-        say_json([_plain(each) for each in made])
+        customer_made, *others = made
+        say_json(_plain(customer_made) | {"subscriptions": [_plain(each) for each in others]})
     else:
-        click.echo(f"Customer {customer_no} is there" + "".join(f", subscription {each}" for each in subscriptions))
+        click.echo(f"Customer {customer_no} exists" + "".join(f", subscription {each}" for each in subscriptions))
     return DONE
 
 
@@ -115,9 +117,13 @@ def charges() -> None:
 @client_options
 @json_option
 def list_(customer_no: str, subscription: str | None, as_json: bool, client: Client) -> int:
-    """List the charges of a customer, or of one of its subscriptions."""
+    """List the charges of a customer on all levels: its own, and those of its subscriptions."""
     with told(), blocking_client(**client) as billing:
-        _show(list(_products(billing, customer_no, subscription).list()), as_json=as_json)
+        if subscription is None:
+            found = [(each.subscription_no, each.product) for each in billing.customer(customer_no).all_charges()]
+        else:
+            found = [(subscription, each) for each in _products(billing, customer_no, subscription).list()]
+        _show(found, as_json=as_json)
     return DONE
 
 
@@ -142,7 +148,7 @@ def add(
             added = products.create(charge, known=known)
         except OutcomeUnknown as error:
             added = _looked_up(billing, error)
-    _show([added], as_json=as_json)
+    _show([(subscription, added)], as_json=as_json)
     return DONE
 
 
@@ -176,7 +182,8 @@ def update(
     if not change:
         raise click.UsageError("name what to change, such as --unit-price 549.00")
     with told(), blocking_client(**client) as billing:
-        _show([_products(billing, customer_no, subscription).update(charge_id, **change)], as_json=as_json)
+        changed = _products(billing, customer_no, subscription).update(charge_id, **change)
+        _show([(subscription, changed)], as_json=as_json)
     return DONE
 
 
@@ -190,7 +197,8 @@ def update(
 def end(customer_no: str, charge_id: str, day: date, subscription: str | None, as_json: bool, client: Client) -> int:
     """End a charge on a day."""
     with told(), blocking_client(**client) as billing:
-        _show([_products(billing, customer_no, subscription).update(charge_id, end_date=day)], as_json=as_json)
+        ended = _products(billing, customer_no, subscription).update(charge_id, end_date=day)
+        _show([(subscription, ended)], as_json=as_json)
     return DONE
 
 
@@ -206,8 +214,9 @@ def remove(customer_no: str, charge_id: str, subscription: str | None, yes: bool
     with told(), blocking_client(**client) as billing:
         products = _products(billing, customer_no, subscription)
         found = products.get(charge_id)
-        if not yes:
-            click.confirm(printable(f"Remove {found.product_code} ({_said(found)})?"), abort=True, err=True)
+        if not (yes or confirmed(f"Remove {found.product_code} ({_said(found)})?")):
+            click.echo("Not removed.", err=True)
+            return ERROR
         products.delete(charge_id)
     if as_json:
         say_json({"removed": charge_id})
@@ -232,13 +241,14 @@ def _looked_up(billing: Billing, error: OutcomeUnknown) -> RecurringProduct:
     ) from None
 
 
-def _show(found: list[RecurringProduct], *, as_json: bool) -> None:
+def _show(found: list[tuple[str | None, RecurringProduct]], *, as_json: bool) -> None:
     if as_json:
-        say_json([_plain(each) for each in found])
+        say_json({"charges": [_plain(charge) | {"subscription_no": level} for level, charge in found]})
         return
-    headers = ["id", *(_heading(name) for name in CONTENT), "billed until"]
+    headers = ["id", "subscription", *(_heading(name) for name in CONTENT), "billed until"]
     rows = [
-        [each.id, *(_cell(getattr(each, name)) for name in CONTENT), str(each.billed_until or "")] for each in found
+        [charge.id, level or "", *(_cell(getattr(charge, name)) for name in CONTENT), str(charge.billed_until or "")]
+        for level, charge in found
     ]
     if rows:
         table(headers, rows, right=_NUMBERS)

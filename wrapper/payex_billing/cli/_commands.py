@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
+import traceback
 
 import click
 
@@ -33,7 +36,18 @@ def run() -> int:
     return result if isinstance(result, int) else 0
 
 
+def _color(choice: str) -> bool | None:
+    """Return whether to use colors; None if the output decides."""
+    if choice != "auto":
+        return choice == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    return True if os.environ.get("FORCE_COLOR") else None
+
+
 def _shown(error: click.ClickException, exit_code: int) -> int:
+    if log.is_debug:
+        traceback.print_exception(error.__context__ or error)
     if not log.is_json:
         error.show()
     elif not log.is_told:
@@ -45,6 +59,7 @@ def _shown(error: click.ClickException, exit_code: int) -> int:
 COMMANDS = {
     "apply": ("._reconcile", "Make Billing hold what a table says."),
     "charges": ("._charges", "List, add, update, end and remove charges."),
+    "completion": ("._settings", "Print the completion script of a shell."),
     "contract": ("._contract", "Test an endpoint against the contract."),
     "customer": ("._charges", "Read and create customers."),
     "doctor": ("._doctor", "Check settings, certificate, TLS, token and ledger."),
@@ -56,6 +71,7 @@ COMMANDS = {
     "report-schema": ("._schema", "Print the JSON Schema of a report."),
     "retry": ("._reconcile", "Apply the rows again that a run did not apply."),
     "runs": ("._runs", "Show the runs of apply and undo."),
+    "settings": ("._settings", "Show each setting, and where it comes from."),
     "undo": ("._undo", "Take the writes of a run back."),
 }
 
@@ -67,9 +83,26 @@ COMMANDS = {
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+@click.version_option(None, "--version", package_name="payex-billing", message="payex-billing %(version)s")
+@click.option("--debug", is_flag=True, help="Log every request, and show the traceback of an error.")
+@click.option("--quiet", is_flag=True, help="On standard error only warnings and errors.")
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Colors; NO_COLOR and FORCE_COLOR count with auto.",
+)
 @click.pass_context
-def payex_billing(context: click.Context) -> None:
+def payex_billing(context: click.Context, debug: bool, quiet: bool, color: str) -> None:
     """Keep billable charges in PayEx Billing right."""
+    context.color = _color(color)
+    log.is_quiet = quiet
+    if debug:
+        log.is_debug = True
+        logging.basicConfig(level=logging.DEBUG, stream=sys.stderr, format="%(name)s: %(message)s")
+        for noisy in ("asyncio", "httpcore", "httpx"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 

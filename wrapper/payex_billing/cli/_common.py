@@ -36,7 +36,9 @@ def client_options(command: Callable[..., T]) -> Callable[..., T]:
     """The options that say which Billing, as the argument `client`; all others come from the environment."""
 
     @click.option("--owner-no", help="The ledger number [PAYEX_OWNER_NO].")
-    @click.option("--environment", help="production or sandbox [PAYEX_ENVIRONMENT].")
+    @click.option(
+        "--environment", type=click.Choice(["production", "sandbox"]), help="The API to use [PAYEX_ENVIRONMENT]."
+    )
     @click.option("--base-url", help="Origin in place of an environment, such as a mock's [PAYEX_BASE_URL].")
     @functools.wraps(command)
     def run(*, owner_no: str | None, environment: str | None, base_url: str | None, **options: Any) -> T:
@@ -138,10 +140,10 @@ def say_json(value: Any) -> None:
 
 
 def price(value: Decimal | None) -> str:
-    """Money as one writes it: a decimal point, two decimals or as many as it has, no separators."""
+    """Return money for people: two decimals, or as many as it has, and a comma between thousands."""
     if value is None:
         return ""
-    return f"{value:.2f}" if value == round(value, 2) else f"{value.normalize():f}"
+    return f"{value:,.2f}" if value == round(value, 2) else f"{value.normalize():,f}"
 
 
 def when(seconds: float) -> str:
@@ -149,33 +151,21 @@ def when(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
+def confirmed(question: str) -> bool:
+    """Ask, and return the answer.
+
+    Raises:
+        UsageError: nobody can answer.
+    """
+    try:
+        return click.confirm(printable(question), err=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise  # Ctrl-C
+        click.echo(err=True)
+        raise click.UsageError("nobody can answer here: without a terminal, add --yes") from None
+
+
 def is_terminal() -> bool:
     """Whether somebody looks at standard error, where progress is shown."""
     return sys.stderr.isatty()
-
-
-def table(
-    headers: list[str], rows: list[list[str]], *, right: frozenset[str] = frozenset(), title: str | None = None
-) -> None:
-    """Draw a table."""
-    try:
-        from rich.console import Console  # noqa: PLC0415 - loaded only when something is drawn
-        from rich.table import Table  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
-    except ModuleNotFoundError:
-        raise click.ClickException("rich is needed for this: pip install 'payex-billing[cli]'") from None
-    # Rich would read brackets in the texts of a server or a file as markup, and hide the brackets or raise an error.
-    rows = [[printable(cell) for cell in row] for row in rows]
-    drawn = Table(title=None if title is None else Text(printable(title), style="italic"), title_justify="left")
-    for header in headers:
-        drawn.add_column(header, justify="right" if header in right else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*map(Text, row))
-    # Where nobody looks, width is what the cells need, so that `grep` finds whole lines.
-    console = Console(highlight=False, soft_wrap=False)
-    if not console.is_terminal:
-        console = Console(
-            highlight=False,
-            width=max(80, sum(max(map(len, column), default=0) + 3 for column in zip(headers, *rows, strict=True)) + 2),
-        )
-    console.print(drawn)

@@ -34,7 +34,7 @@ SECONDS = 10.0
 
 @attrs.frozen
 class Finding:
-    """One line of the doctor: `ok`, `wrong`, `careful`, or `-` for what could not be looked at."""
+    """One line of the doctor: `ok`, `wrong`, `warning`, or `-` for what could not be looked at."""
 
     verdict: str
     what: str
@@ -51,9 +51,9 @@ def doctor(as_json: bool, client: dict[str, Any]) -> int:
     """Check settings, certificate, TLS, token and ledger. Sends one GET and writes nothing."""
     found = list(_examine(client))
     if as_json:
-        say_json([attrs.asdict(each) for each in found])
+        say_json({"findings": [attrs.asdict(each) for each in found]})
     else:
-        colours = {"ok": "green", "wrong": "red", "careful": "yellow"}
+        colours = {"ok": "green", "wrong": "red", "warning": "yellow"}
         for each in found:
             click.echo(f"{click.style(f'{each.verdict:8}', fg=colours.get(each.verdict))}{each.what}: {each.detail}")
             if each.do:
@@ -69,7 +69,8 @@ def _examine(client: dict[str, Any]) -> Iterator[Finding]:
         return
     yield from _settings(settings)
     try:
-        yield Finding("ok", "sent with", _choice.chosen(settings))
+        used = _choice.chosen(settings)
+        yield Finding("ok", "transport", f"{used} for plan, apply and export; httpx for single commands, as here")
     except ConfigurationError as error:
         yield Finding("wrong", "engine", str(error), "set PAYEX_ENGINE=auto")
         return
@@ -87,7 +88,7 @@ def _examine(client: dict[str, Any]) -> Iterator[Finding]:
         if any(each.verdict == "wrong" for each in shaken):
             return
     else:
-        yield Finding("careful", "TLS", "the address is http: only a mock on this machine may be asked so")
+        yield Finding("warning", "TLS", "plain http is allowed for localhost only")
     yield from _ledger(client, settings)
 
 
@@ -104,7 +105,7 @@ def _settings(settings: Settings) -> Iterator[Finding]:
 def _certificate(settings: Settings) -> Iterator[Finding]:
     if settings.client_cert is None:
         yield Finding(
-            "careful",
+            "warning",
             "certificate",
             "none",
             "PayEx demands a client certificate with every call: set PAYEX_CLIENT_CERT",
@@ -119,7 +120,7 @@ def _certificate(settings: Settings) -> Iterator[Finding]:
     if days < 0:
         yield Finding("wrong", "certificate", f"expired on {expiry:%Y-%m-%d}", "order a new one from PayEx")
     elif days < SOON_DAYS:
-        yield Finding("careful", "certificate", when, "order a new one from PayEx now")
+        yield Finding("warning", "certificate", when, "order a new one from PayEx now")
     else:
         yield Finding("ok", "certificate", when)
 

@@ -13,8 +13,9 @@ from ..reconcile._history import reading
 from ..reconcile._records import Intent
 from ..reconcile._store import Place, name_of
 from ._applying import sentences
-from ._common import DONE, ERROR, client_options, journal_of, journal_option, json_option, say_json, table, when
+from ._common import DONE, ERROR, client_options, confirmed, journal_of, journal_option, json_option, say_json, when
 from ._show import plain_content, said
+from ._table import table
 
 
 @click.command(
@@ -59,7 +60,7 @@ def _forget(name: Place, ledger: str | None, customer_no: str, *, yes: bool) -> 
     question = (
         f"Take the values of all writes to customer {customer_no} out of {name_of(name)}? They cannot be undone then."
     )
-    if not (yes or click.confirm(question, err=True)):
+    if not (yes or confirmed(question)):
         click.echo("Nothing was changed.", err=True)
         return ERROR
     count = forget_values(name, ledger, customer_no)

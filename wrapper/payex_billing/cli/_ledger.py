@@ -27,11 +27,11 @@ from ._common import (
     journal_option,
     json_option,
     say_json,
-    table,
 )
 from ._outputs import check_outputs
 from ._progress import Show
 from ._show import SHOWN, plain_content, said
+from ._table import table
 from ._table_options import concurrency_option, patience_option, rate_option
 
 

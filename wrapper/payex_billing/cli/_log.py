@@ -29,11 +29,15 @@ class Log:
     Attributes:
         is_json: whether it writes JSON.
         is_told: whether the result, or the error that ended the command, was written.
+        is_quiet: whether only warnings and errors are written.
+        is_debug: whether errors are shown with their traceback.
     """
 
     def __init__(self) -> None:
         self.is_json = False
         self.is_told = False
+        self.is_quiet = False
+        self.is_debug = False
 
     def begin(self, *, as_json: bool) -> None:
         """Choose the form. As JSON, log records, warnings and tracebacks become lines, too."""
@@ -54,6 +58,8 @@ class Log:
             level: `info`, `warning` or `error`.
             fields: the values of the event.
         """
+        if self.is_quiet and level == "info":
+            return
         if self.is_json:
             self.record(event, level=level, message=" ".join(text.split()), **fields)
             return

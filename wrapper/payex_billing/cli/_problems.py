@@ -9,6 +9,7 @@ from .._contract import PROBLEMS
 from .._evidence import Problem
 from .._policy.problems import error_class
 from ._common import DONE, USAGE, json_option, say_json
+from ._lazy_group import suggestion
 
 _NEVER = "no: the same request gets the same answer"
 
@@ -104,7 +105,7 @@ def problems(code: str | None, as_json: bool) -> int:
     """Explain the problem type CODE, or list all of them. CODE may be a whole type, such as an error shows it."""
     if code is None:
         if as_json:
-            say_json(EXPLAINED)
+            say_json({"problems": EXPLAINED})
             return DONE
         for name, explained in EXPLAINED.items():
             click.echo(f"{explained['status']}  {name:28} {explained['means']}")
@@ -112,7 +113,10 @@ def problems(code: str | None, as_json: bool) -> int:
     name = code.rstrip("/").rpartition("/")[2].lower()
     found = EXPLAINED.get(name)
     if found is None:
-        click.echo(f"Error: {code!r} is not a problem type of this API; payex-billing problems lists them", err=True)
+        close = suggestion(name, EXPLAINED)
+        click.echo(
+            f"Error: {code!r} is not a problem type of this API.{close} payex-billing problems lists them", err=True
+        )
         return USAGE
     if as_json:
         say_json({"type": name, **found})

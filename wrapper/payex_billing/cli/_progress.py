@@ -47,7 +47,7 @@ def _duration(seconds: float) -> str:
 @contextmanager
 def progress() -> Iterator[Show]:
     """Yield a function to call with the phase, the number of finished rows, and the number of all rows."""
-    if log.is_json or not is_terminal():
+    if log.is_json or log.is_quiet or not is_terminal():
         yield Lines()
         return
     from rich.console import Console  # noqa: PLC0415 - loaded only when something is drawn

@@ -37,7 +37,7 @@ from ._log import log, log_option
 from ._outputs import check_outputs, writing
 from ._progress import Show
 from ._reporting import RunReport, report_option
-from ._show import show_failures, show_plan, show_rejections
+from ._show import plain_content, show_failures, show_plan, show_rejections
 from ._table_options import Options, table_options
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
@@ -82,7 +82,7 @@ def plan(
                 with writing("--rejects", chosen.rejects):
                     table.write_rejects(chosen.rejects, found.rejected | found.failed)
             if as_json:
-                say_json(plan_as_json(found))
+                say_json(plan_as_json(found) | steps_as_json(found))
             else:
                 show_rejections(table)
                 show_failures(file, found.failed)
@@ -298,3 +298,18 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
         "suspicious": sorted(line for planned in plan.customers for line in planned.suspicious),
         "digest": plan.digest,
     }
+
+
+def steps_as_json(plan: Plan) -> dict[str, Any]:
+    """Return the writes of a plan as plain JSON, with the values before and after."""
+    return {
+        "steps": [
+            {
+                "kind": step.kind.value, "line": step.line, "customer_no": step.customer_no,
+                "subscription_no": step.subscription_no, "charge_id": step.charge_id,
+                "before": plain_content(step.before), "after": plain_content(step.charge),
+            }
+            for planned in plan.customers.with_steps()
+            for step in planned.steps
+        ]
+    }  # fmt: skip

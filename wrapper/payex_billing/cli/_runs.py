@@ -24,17 +24,18 @@ from ._common import (
     PENDING,
     RUN_NUMBER,
     client_options,
+    confirmed,
     file_of,
     journal_of,
     journal_option,
     json_option,
     price,
     say_json,
-    table,
     when,
 )
 from ._history import local
 from ._outputs import check_outputs
+from ._table import table
 
 _SHOWN = 20  # runs in the list, and rows of a run
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
@@ -138,7 +139,7 @@ def prune(older_than: str, yes: bool, journal: Place | None, client: dict[str, A
         if not count:
             click.echo(f"No run is older than {older_than}.")
             return DONE
-        if not (yes or click.confirm(f"Take {counted(count, 'run')} out of {name_of(name)}?", err=True)):
+        if not (yes or confirmed(f"Take {counted(count, 'run')} out of {name_of(name)}?")):
             click.echo("Nothing was changed.", err=True)
             return ERROR
         click.echo(f"Taken out: {counted(prune_runs(name, ledger, before), 'run')}.")
@@ -191,7 +192,7 @@ def resolve(
                 notes.settle(chosen[0].id, result, created)
                 creations.remove(chosen[0])
         if as_json:
-            say_json([_plain_creation(intent) for intent in creations])
+            say_json({"creations": [_plain_creation(intent) for intent in creations]})
         elif not creations:
             click.echo("No creation is open. Run the same apply again.")
         else:

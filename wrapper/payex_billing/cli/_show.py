@@ -8,14 +8,13 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 
-import click
-
 from .._text import counted, printable
 from ..models import CONTENT
 from ..reconcile import Content, GuardStopped, Kind, Plan, PlannedCustomer, RemovalFailed, Report, Step, Stop, Table
 from ..reconcile._match import monthly
-from ._common import price, table
+from ._common import price
 from ._log import log
+from ._table import paragraph, table
 
 SHOWN = 20  # rejections, and largest changes, before the rest is only counted
 _WORDS = {
@@ -100,22 +99,22 @@ def show_plan(plan: Plan, *, details: bool) -> None:
     _show_counts(plan)
     _show_reopened(plan)
     if plan.failed:
-        click.echo(
+        paragraph(
             f"The plan is incomplete: {counted(len(plan.failed), 'row')} could not be compared with what is held."
         )
         if not plan.changes:
             return
     elif not plan.changes:
-        click.echo("Nothing to do.")
-    click.echo(
+        paragraph("Nothing to do.")
+    paragraph(
         f"Per month: {price(plan.before)} before, {price(plan.after)} after ({_signed(plan.after - plan.before)})"
     )
     if plan.without_price:
         takes, are = ("takes its", "is") if plan.without_price == 1 else ("take their", "are")
         rows = counted(plan.without_price, "row")
-        click.echo(f"{rows} {takes} price from the master product and {are} not in these sums.")
+        paragraph(f"{rows} {takes} price from the master product and {are} not in these sums.")
     if plan.surplus and not plan.prune:
-        click.echo(not_in_file(plan.surplus))
+        paragraph(not_in_file(plan.surplus))
     _show_suspicious(plan)
     if details:
         for planned in plan.customers:
@@ -128,22 +127,22 @@ def show_plan(plan: Plan, *, details: bool) -> None:
     elif plan.changes:
         _largest(plan.customers)
     if plan.changes:
-        click.echo(f"Digest of the plan: {plan.digest}")
+        paragraph(f"Digest of the plan: {plan.digest}")
 
 
 def _show_counts(plan: Plan) -> None:
     if plan.undoes is None:
-        click.echo(
+        paragraph(
             f"{counted(plan.rows, 'row')}: {plan.unchanged} unchanged, "
             f"{len(plan.rejected)} rejected, {len(plan.failed)} failed"
         )
     else:
-        click.echo(f"Undo of run {plan.undoes}: {counted(plan.changes, 'write')}, {len(plan.failed)} failed")
+        paragraph(f"Undo of run {plan.undoes}: {counted(plan.changes, 'write')}, {len(plan.failed)} failed")
     for kind in Kind:
         if plan.counts[kind.value]:
             noun, verb = _WORDS[kind]
             number, nouns = counted(plan.counts[kind.value], noun).split(" ")
-            click.echo(f"{number:>10} {nouns} {verb}")
+            paragraph(f"{number:>10} {nouns} {verb}")
 
 
 def _show_suspicious(plan: Plan) -> None:
@@ -151,7 +150,7 @@ def _show_suspicious(plan: Plan) -> None:
     suspicious = sorted(line for planned in plan.customers for line in planned.suspicious)
     if suspicious:
         shown = ", ".join(map(str, suspicious[:SHOWN])) + (" …" if len(suspicious) > SHOWN else "")
-        click.echo(
+        paragraph(
             f"Look at lines {shown}: each adds a charge of a product of which an open one is held with another start. "
             "Both will be billed."
         )
@@ -173,7 +172,7 @@ def _show_reopened(plan: Plan) -> None:
                 count, worth = count + 1, worth + monthly(step.charge)
     if count:
         charges = "1 charge loses its" if count == 1 else f"{count} charges lose their"
-        click.echo(f"{charges} end date and will be billed without end: {price(worth)} a month.")
+        paragraph(f"{charges} end date and will be billed without end: {price(worth)} a month.")
 
 
 def _signed(change: Decimal) -> str:

@@ -25,6 +25,7 @@ from ._common import (
     ROWS_FAILED,
     RUN_NUMBER,
     client_options,
+    confirmed,
     file_of,
     journal_of,
     journal_option,
@@ -36,7 +37,7 @@ from ._common import (
 from ._log import log, log_option
 from ._outputs import check_outputs, writing
 from ._progress import Show
-from ._reconcile import plan_as_json
+from ._reconcile import plan_as_json, steps_as_json
 from ._reporting import RunReport, report_option
 from ._show import SHOWN, show_failures, show_plan, show_stop
 
@@ -112,7 +113,7 @@ def undo(
                 with writing("--out", out):
                     made.write(out)
             if plan_only and as_json:
-                say_json(plan_as_json(made))
+                say_json(plan_as_json(made) | steps_as_json(made))
             elif not as_json:
                 show_failures(label, made.failed)
                 if plan_only or not yes or not made.changes:
@@ -147,7 +148,7 @@ def _asked(made: Plan, limits: Limits) -> str | None:
         raise click.ClickException(f"nothing was written. Without a terminal, add --yes, or --approve {made.digest}")
     for stop in stops_of(made, limits):
         show_stop(stop)
-    if click.confirm(f"Write these {counted(made.changes, 'change')}?", err=True):
+    if confirmed(f"Write these {counted(made.changes, 'change')}?"):
         return made.digest
     log.say("stopped", "Nothing was written.")
     return None
