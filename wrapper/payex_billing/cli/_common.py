@@ -35,14 +35,20 @@ T = TypeVar("T")
 def client_options(command: Callable[..., T]) -> Callable[..., T]:
     """The options that say which Billing, as the argument `client`; all others come from the environment."""
 
+    @click.option("--profile", envvar="PAYEX_PROFILE", help="Settings from profiles.toml [PAYEX_PROFILE].")
     @click.option("--owner-no", help="The ledger number [PAYEX_OWNER_NO].")
     @click.option(
         "--environment", type=click.Choice(["production", "sandbox"]), help="The API to use [PAYEX_ENVIRONMENT]."
     )
     @click.option("--base-url", help="Origin in place of an environment, such as a mock's [PAYEX_BASE_URL].")
     @functools.wraps(command)
-    def run(*, owner_no: str | None, environment: str | None, base_url: str | None, **options: Any) -> T:
-        return command(client={"owner_no": owner_no, "environment": environment, "base_url": base_url}, **options)
+    def run(
+        *, profile: str | None, owner_no: str | None, environment: str | None, base_url: str | None, **options: Any
+    ) -> T:
+        from ._profiles import with_profile  # noqa: PLC0415 - most commands run without
+
+        given = {"owner_no": owner_no, "environment": environment, "base_url": base_url}
+        return command(client=with_profile(profile, given), **options)
 
     return run
 
@@ -122,7 +128,7 @@ def blocking_client(**options: Any) -> Billing:
     """A client for one question, which Ctrl-C ends at once: the fast engine hears of it only when it is answered."""
     from .._sync.client import Billing  # noqa: PLC0415 - not every command asks
 
-    return Billing(**options, engine=os.environ.get("PAYEX_ENGINE") or "httpx")
+    return Billing(**{"engine": os.environ.get("PAYEX_ENGINE") or "httpx"} | options)
 
 
 @contextmanager

@@ -149,10 +149,11 @@ class Options:
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> Options:
+        rate, client = options.pop("rate"), options.pop("client")
         return cls(
             reading={name: options.pop(name) for name in _READING},
             running={name: options.pop(name) for name in _RUNNING},
-            client={"max_rate": options.pop("rate"), **options.pop("client")},
+            client=client if rate is None else client | {"max_rate": rate},
             **options,
         )
 
