@@ -14,7 +14,7 @@ INSTALL := -m pip --disable-pip-version-check --no-input install --quiet
 PIP := $(PY) $(INSTALL)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo mock test nightly generate check-generated contract contract-diff contract-score guard-score change-cost lint types docs-provenance bench docs dist matrix lock wheel-test clean
+.PHONY: help demo mock test nightly generate check-generated contract contract-diff contract-score guard-score change-cost lint types docs-provenance bench pictures docs dist matrix lock wheel-test clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ $(BENCH_STAMP): $(DEV_STAMP) requirements/bench.txt
 
 bench: $(BENCH_STAMP) ## Measure beside other SDKs, and write docs/benchmarks.md (ARGS="--only Apply")
 	@$(PY) -m benchmarks $(ARGS)
+
+pictures: $(DEV_STAMP) ## Make the pictures of README from the real output
+	@$(PY) tools/pictures.py
 
 docs: $(DEV_STAMP) ## The documentation as a static site, in build/site
 	@$(PY) tools/docs.py

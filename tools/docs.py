@@ -28,8 +28,8 @@ ASSETS = ROOT / "mock_server" / "payex_billing_mock" / "console_assets"
 MENU = {
     "Start": ["tutorial"],
     "How to": [
-        "howto/credentials", "howto/library", "howto/nightly", "howto/errors", "howto/testing", "howto/going-live",
-        "howto/bad-night", "howto/customer-file",
+        "howto/credentials", "howto/settings", "howto/library", "howto/nightly", "howto/errors", "howto/testing",
+        "howto/going-live", "howto/bad-night", "howto/customer-file", "howto/mock", "howto/contract-suite",
     ],
     "Look up": ["reference", "commands", "problems", "contract"],
     "Trust": [

@@ -65,7 +65,7 @@ def _examine(client: dict[str, Any]) -> Iterator[Finding]:
     try:
         settings = Settings.load(**client)
     except ConfigurationError as error:
-        yield Finding("wrong", "settings", str(error), "set it in the environment; the README lists all settings")
+        yield Finding("wrong", "settings", str(error), "set it in the environment; docs/howto/settings.md lists all")
         return
     yield from _settings(settings)
     try:
@@ -80,7 +80,7 @@ def _examine(client: dict[str, Any]) -> Iterator[Finding]:
         try:
             context = tls.prepare(ssl.create_default_context(), settings)
         except ConfigurationError as error:
-            yield Finding("wrong", "certificate", str(error), "see the README on credentials")
+            yield Finding("wrong", "certificate", str(error), "see docs/howto/credentials.md")
             return
         yield from _certificate(settings)
         shaken = list(_handshake(context, parts.hostname or "", parts.port or 443, proxied=settings.proxy is not None))
