@@ -14,7 +14,7 @@ INSTALL := -m pip --disable-pip-version-check --no-input install --quiet
 PIP := $(PY) $(INSTALL)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo mock test nightly generate check-generated contract contract-diff contract-score guard-score change-cost lint types docs-provenance bench pictures docs dist matrix lock wheel-test clean
+.PHONY: help demo mock check test nightly generate check-generated contract contract-diff contract-score guard-score change-cost lint types docs-provenance bench pictures docs dist matrix lock wheel-test clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,11 +39,23 @@ demo: $(RUN_STAMP) ## The main job on the embedded mock: charges of examples/cha
 mock: $(RUN_STAMP) ## Serve the mock until Ctrl-C (ARGS="--port 8080 --ledger 1234 --token secret --db state.db")
 	@$(PY) -m payex_billing_mock $(ARGS)
 
-test: $(DEV_STAMP) ## Everything that must pass: lint, types, generated drift, tests, contract tests, the built wheel
+# Pure tests: no process, no browser, no socket but those of a few clients.
+FAST := test_policy test_pace test_operations test_problems test_links test_headers test_values test_config test_dicts \
+	test_reconcile_match test_reconcile_progress test_reconcile_pool test_undo_steps test_guards test_public_surface
+
+check: $(DEV_STAMP) ## In a minute, while you work: lint, types, the fast tests
+	@$(MAKE) --no-print-directory lint types
+	@$(BIN)/pytest --numprocesses 2 --quiet $(addprefix tests/,$(addsuffix .py,$(FAST)))
+
+test: $(DEV_STAMP) ## Everything that must pass: lint, types, generated drift, tests, contract tests, the built wheel (ARGS="-k plan": only these tests)
+ifdef ARGS
+	@$(BIN)/pytest --quiet $(ARGS)
+else
 	@$(MAKE) --no-print-directory lint types check-generated
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || echo "No chromium here: the tests in a browser are left out."
-	@$(BIN)/pytest --numprocesses 3 --dist worksteal --quiet --hypothesis-seed=$(SEED)
+	@$(BIN)/pytest --numprocesses 3 --dist worksteal --quiet --durations=10 --hypothesis-seed=$(SEED)
 	@$(MAKE) --no-print-directory wheel-test
+endif
 
 nightly: $(DEV_STAMP) ## The long runs: 2,000 schedules of faults and 16 campaigns on each engine, 200 kills of apply, all clients, instructions counted
 	@NIGHTLY=1 $(BIN)/pytest --numprocesses 2 --quiet tests/test_never_twice.py tests/test_apply_killed.py tests/test_cost.py tests/test_examples.py tests/chaos
