@@ -23,11 +23,9 @@ from tests.support import ROOT
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, made in a copy, so that no other test's is in the way."""
     copy = tmp_path_factory.mktemp("checkout")
-    for name in ("docs", "tools", "openapi.yaml", "ARCHITECTURE.md", "CHANGELOG.md"):
+    for name in ("docs", "tools", "openapi.yaml", "ARCHITECTURE.md", "CHANGELOG.md", "LICENSE"):
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, copy / name)
-    assets = Path("mock_server/payex_billing_mock/console_assets")
-    shutil.copytree(ROOT / assets, copy / assets)
     made = subprocess.run([sys.executable, "tools/docs.py"], cwd=copy, capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stdout + made.stderr
     return copy / "build" / "site"

@@ -20,10 +20,10 @@ import yaml
 from payex_billing import reconcile, testing
 from payex_billing.cli import _commands
 from payex_billing.cli._problems import EXPLAINED
+from payex_billing_mock.assets import swagger_ui
 
 ROOT = Path(__file__).parent.parent
 WORK, SITE = ROOT / "build" / "docs", ROOT / "build" / "site"
-ASSETS = ROOT / "mock_server" / "payex_billing_mock" / "console_assets"
 # In the order of the menu: the title of each group, and its pages.
 MENU = {
     "Start": ["tutorial"],
@@ -170,8 +170,10 @@ def _extra(folder: Path) -> None:
     """The contract as a page of its own, which needs no server: its text is in a script."""
     target = folder / "contract"
     target.mkdir(parents=True)
-    for name in ("swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui.LICENSE", "swagger-ui.NOTICE"):
-        shutil.copy(ASSETS / name, target)
+    for name in ("swagger-ui.css", "swagger-ui-bundle.js"):
+        shutil.copy(swagger_ui() / name, target)
+    shutil.copy(ROOT / "LICENSE", target / "swagger-ui.LICENSE")  # Swagger UI has the same license
+    shutil.copy(ROOT / "tools" / "swagger-ui.NOTICE", target)
     shutil.copy(ROOT / "openapi.yaml", target)
     document = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
     settings = "dom_id: '#contract', deepLinking: true, validatorUrl: null, supportedSubmitMethods: []"

@@ -14,14 +14,13 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import cache
-from importlib import resources
 from itertools import cycle, islice
 from typing import Any
 from urllib.parse import quote
 
 from .admin import GUARD, has_guard, has_loopback_host, is_loopback
 from .app import MockApp
+from .assets import HEADERS, PAGES, page
 from .contract import Contract
 from .faults import Faults
 from .json_text import render
@@ -33,18 +32,6 @@ from .schemas import is_array, is_link, is_number
 from .store import Store
 from .traffic import Traffic
 
-PAGES = {b"/": "index.html", b"/console/contract": "contract.html"}
-for _name in ("console.css", "console.js", "contract.js", "swagger-ui.css", "swagger-ui-bundle.js"):
-    PAGES[f"/console/{_name}".encode()] = _name
-MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
-HEADERS = {
-    "Cache-Control": "no-cache",
-    # Swagger UI, which shows the contract, needs inline styles and has its icons in `data:` URLs.
-    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 MONTHS, CUSTOMERS, REQUESTS = 12, 100, 100
 QUEUED = {
     "lose-answer": "lose-answer",
@@ -77,7 +64,7 @@ class Console:
         """Return the response, or None if the request is not for the console."""
         path = request.raw_path
         if path in PAGES and request.method in {"GET", "HEAD"}:
-            return self._guarded(request) or _page(PAGES[path])
+            return self._guarded(request) or page(PAGES[path])
         if path == b"/console/openapi.json":
             return self._guarded(request) or _json(200, self._contract())
         if path == b"/console/state" and request.method == "GET":
@@ -237,12 +224,6 @@ def _charges(customer: Resource) -> Iterator[tuple[str, Resource]]:
     for number, owner in {"": customer, **customer.subscriptions}.items():
         for charge in owner.charges.values():
             yield number, charge
-
-
-@cache
-def _page(name: str) -> Answer:
-    text = (resources.files(__package__) / "console_assets" / name).read_text(encoding="utf-8")
-    return Answer.of(200, f"{MEDIA_TYPES[name.rpartition('.')[2]]}; charset=utf-8", text, HEADERS)
 
 
 def _json(status: int, value: Any) -> Answer:
