@@ -1,24 +1,29 @@
-"""The mock's console: what it answers, and what a real browser makes of it."""
+"""The console of the mock: its responses."""
 
 from __future__ import annotations
 
+import http.client
 import json
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import payex_billing as pb
 import pytest
 from payex_billing import Billing, Charge
-from payex_billing_mock import MockServer
+from payex_billing_mock import Faults, MockServer, assets
+from payex_billing_mock.faults import KINDS, STATUSES
 
-from tests.browser import keep, open_page
 from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, TOKEN, Raw, send
 from tests.wire import charges_path, customers_path, new_customer
 
 BUTTON = {"X-Payex-Console": "1"}
+VIEWS = ["/", "/console/state", "/console/events", "/console/kinds", "/console/customers", "/console/openapi.json"]
 
 
 @pytest.fixture
@@ -37,14 +42,26 @@ def get(console: MockServer, path: str, **headers: str) -> Raw:
     return send(console.url, "GET", path, token=None, headers=headers)
 
 
-def press(console: MockServer, button: str, headers: dict[str, str] | None = None) -> Raw:
-    return send(
-        console.url, "POST", f"/console/do/{button}", token=None, headers=BUTTON if headers is None else headers
-    )
+def press(console: MockServer, button: str, body: Any = None, headers: dict[str, str] | None = None) -> Raw:
+    headers = BUTTON if headers is None else headers
+    return send(console.url, "POST", f"/console/do/{button}", body, token=None, headers=headers)
 
 
 def state(console: MockServer) -> Any:
     return get(console, "/console/state").json
+
+
+def faults(response: Raw) -> list[str]:
+    assert response.status == 200, response.body
+    return [each["text"] for each in response.json["faults"]]
+
+
+def whole_request(console: MockServer) -> Any:
+    """The last request, with headers and bodies."""
+    return get(console, f"/console/request?number={state(console)['count']}").json
+
+
+# data
 
 
 def test_the_state_is_what_the_mock_holds(console: MockServer, billing: Billing) -> None:
@@ -56,8 +73,15 @@ def test_the_state_is_what_the_mock_holds(console: MockServer, billing: Billing)
     first, second = state(console)["ledgers"]
     assert (first["customers"], first["subscriptions"], first["charges"]) == (1, 1, 1)
     assert (second["customers"], second["subscriptions"], second["charges"]) == (0, 0, 0)
-    assert first["latest"][0]["charges"][0]["unitPrice"] == 49.5
     assert [each["amount"] for each in first["money"]] == ["99.00"] * 12
+
+
+def test_a_customer_is_shown_with_the_digits_of_its_prices(console: MockServer, billing: Billing) -> None:
+    billing.customer("1").create()
+    billing.customer("1").recurring_products.create(Charge(product_code="P", quantity=2, unit_price=Decimal("49.50")))
+    (charge,) = get(console, "/console/customer?ledger=0&no=1").json["charges"]
+    assert (charge["unitPrice"], charge["quantity"]) == ("49.50", "2")
+    assert get(console, "/console/customer?ledger=1&no=1").status == 404
 
 
 def test_money_counts_in_the_months_in_which_a_charge_is_open(console: MockServer, billing: Billing) -> None:
@@ -73,61 +97,38 @@ def test_money_counts_in_the_months_in_which_a_charge_is_open(console: MockServe
     assert {name for name, amount in money.items() if amount != "0.00"} == {months[2]}
 
 
-def test_requests_are_told_with_status_and_problem(console: MockServer, billing: Billing) -> None:
-    billing.customer("1").create()
-    with pytest.raises(pb.CustomerNotFound):
-        billing.customer("2").get()
-    latest, first = state(console)["requests"]
-    assert (latest["method"], latest["status"], latest["problem"]) == ("GET", 404, "customer-not-found")
-    assert (first["method"], first["status"], first["problem"]) == ("POST", 201, None)
-    assert latest["milliseconds"] >= 0
-
-
-def test_a_lost_answer_is_told_as_none_sent(console: MockServer, billing: Billing) -> None:
-    assert press(console, "lose-answer").json["faults"] == ["lose-answer"]
-    with pytest.raises(pb.OutcomeUnknown):
-        billing.customer("1").create()
-    (told,) = state(console)["requests"]
-    assert (told["status"], told["fault"], told["took_effect"]) == (None, "lose-answer", True)
-    assert state(console)["faults"] == []
-
-
-def test_buttons_make_the_mock_busy_and_calm_again(console: MockServer, billing: Billing) -> None:
-    press(console, "busy")
-    with pytest.raises(pb.RateLimited) as caught:
-        billing.with_options(attempts=1).customer("1").get()
-    assert caught.value.retry_after == 10
-    press(console, "calm")
-    with pytest.raises(pb.CustomerNotFound):
-        billing.customer("1").get()
-
-
-@pytest.mark.parametrize(
-    ("button", "fault"),
-    [
-        ("late-commit", "late-commit=5:DELETE,PATCH,POST,PUT"),
-        ("stale-response", "stale-response"),
-        ("drip", "drip"),
-    ],
-)
-def test_a_button_queues_its_fault(console: MockServer, button: str, fault: str) -> None:
-    assert press(console, button).json["faults"] == [fault]
-
-
-def test_a_reset_forgets_late_writes(console: MockServer) -> None:
-    console.faults.queue("late-commit=3000,502")
-    assert send(console.url, "POST", customers_path(), new_customer("1")).status == 502
-    press(console, "reset")
-    console.stop()
-    assert list(console.store.customers(LEDGER)) == []
-
-
 def test_numbers_of_any_size_do_not_break_the_state(console: MockServer) -> None:
     send(console.url, "POST", customers_path(), new_customer("1"))
     for value in (b"0e999999999", b"1" + b"0" * 60_000 + b"e-60000"):
         body = b'{"productCode":"P","quantity":1,"startDate":"2026-01-01","unitPrice":%s,"x":1e999999999}' % value
         assert send(console.url, "POST", charges_path("1"), body).status == 201
     assert state(console)["ledgers"][0]["charges"] == 2
+    assert get(console, "/console/customer?ledger=0&no=1").status == 200
+
+
+@pytest.mark.parametrize("kind", ["customer", "subscription", "charge"])
+def test_a_customer_is_found_by_its_number_and_by_those_of_what_it_has(
+    console: MockServer, billing: Billing, kind: str
+) -> None:
+    for number in ("1001", "2002"):
+        billing.customer(number).create()
+        billing.customer(number).subscription(f"46{number}").create()
+    charge = billing.customer("2002").recurring_products.create(Charge(product_code="P", quantity=1))
+    search = {"customer": "200", "subscription": "4620", "charge": charge.id.upper()}[kind]
+    found = get(console, f"/console/customers?ledger=0&search={search}").json
+    assert found == {"found": 1, "customers": [{"no": "2002", "subscriptions": 1, "charges": 1}]}
+
+
+def test_a_list_of_customers_has_the_latest_and_the_count_of_all(console: MockServer, billing: Billing) -> None:
+    for number in range(5):
+        billing.customer(str(number)).create()
+    found = get(console, "/console/customers?ledger=0&most=2").json
+    assert (found["found"], [each["no"] for each in found["customers"]]) == (5, ["4", "3"])
+
+
+@pytest.mark.parametrize("query", ["ledger=2", "ledger=x", "most=x", "ledger=%FF"])
+def test_a_list_that_cannot_be_is_not_found(console: MockServer, query: str) -> None:
+    assert get(console, f"/console/customers?{query}").status == 404
 
 
 def test_the_sample_can_be_loaded_twice_and_reset(console: MockServer) -> None:
@@ -146,24 +147,306 @@ def test_a_reset_is_kept_over_restarts(tmp_path: Path) -> None:
             press(server, "reset")
 
 
+# requests
+
+
+def test_requests_are_told_with_status_and_problem(console: MockServer, billing: Billing) -> None:
+    billing.customer("1").create()
+    with pytest.raises(pb.CustomerNotFound):
+        billing.customer("2").get()
+    latest, first = state(console)["requests"]
+    assert (latest["method"], latest["status"], latest["problem"]) == ("GET", 404, "customer-not-found")
+    assert (first["method"], first["status"], first["problem"]) == ("POST", 201, None)
+    assert latest["milliseconds"] >= 0
+
+
+def test_a_request_can_be_opened(console: MockServer) -> None:
+    send(console.url, "POST", customers_path(), new_customer("1"))
+    body = b'{"productCode":"P","quantity":1,"unitPrice":499.10,"text":"\xc3\xa5"}'
+    send(console.url, "POST", charges_path("1") + "?a=b", body, headers={"X-Request": "7"})
+    shown = whole_request(console)
+    assert shown["target"].endswith("/customers/1/recurring-products?a=b")
+    assert {"name": "x-request", "value": "7"} in shown["headers"]
+    assert shown["body"].splitlines()[3:5] == ['  "unitPrice": 499.10,', '  "text": "å"']
+    assert shown["operation"]["summary"] == "Add a charge to a customer"
+    assert '"unitPrice": 499.10' in shown["responseBody"]
+    assert shown["problem"] is None
+
+
+def test_an_opened_problem_is_explained(console: MockServer, billing: Billing) -> None:
+    with pytest.raises(pb.CustomerNotFound):
+        billing.customer("2").get()
+    shown = whole_request(console)
+    assert shown["problem"]["type"].endswith("customer-not-found")
+    assert shown["problem"]["title"] == console.app.contract.problem_types["customer-not-found"].title
+    assert shown["operation"]["path"] == "/{ownerNo}/customers/{customerNo}"
+
+
+def test_a_request_outside_the_contract_has_no_operation(console: MockServer) -> None:
+    send(console.url, "DELETE", customers_path())
+    assert whole_request(console)["operation"] is None
+    send(console.url, "GET", "/no/such/path")
+    assert whole_request(console)["operation"] is None
+
+
+def test_a_lost_answer_is_told_as_none_sent(console: MockServer, billing: Billing) -> None:
+    assert faults(press(console, "fault", {"kind": "lose-answer"})) == ["lose-answer"]
+    with pytest.raises(pb.OutcomeUnknown):
+        billing.customer("1").create()
+    shown = whole_request(console)
+    assert (shown["status"], shown["fault"], shown["took_effect"]) == (None, "lose-answer", True)
+    assert (shown["response"], shown["responseBody"]) == (None, "")
+    assert state(console)["faults"] == []
+
+
+@pytest.mark.parametrize("number", ["", "0", "2", "x", "-1", "1e3", "²"])
+def test_a_request_that_is_not_kept_is_not_found(console: MockServer, billing: Billing, number: str) -> None:
+    billing.customer("1").create()
+    assert get(console, f"/console/request?number={quote(number)}").status == 404
+
+
+def test_a_body_that_is_no_text_can_be_shown(console: MockServer) -> None:
+    send(console.url, "POST", customers_path(), b"\xff\x00{")
+    assert whole_request(console)["body"] == "\ufffd\x00{"
+    send(console.url, "POST", customers_path(), b"[" * 70_000)
+    assert whole_request(console)["body"] == "more than 65,536 bytes, not kept"
+    send(console.url, "POST", customers_path(), b"[" * 150 + b"]" * 150)
+    assert whole_request(console)["status"] == 400
+
+
+# secrets
+
+FOREIGN = "a-token-of-the-real-API"
+SECRETS = {
+    "in the path": {"path": f"/1234/customers/{TOKEN}"},
+    "in the path, encoded": {"path": f"/1234/customers/{TOKEN.replace('-', '%2d').replace('o', '%6F')}"},
+    "in the query": {"path": f"/1234/customers/1?x={TOKEN}"},
+    "as a parameter": {"path": f"/1234/customers/1?access_token={FOREIGN}"},
+    "as another scheme": {"headers": {"Authorization": f"Basic {FOREIGN}"}},
+    "without a scheme": {"headers": {"Authorization": FOREIGN}},
+    "in a cookie": {"headers": {"Cookie": f"session={FOREIGN}"}},
+    "in a header of a gateway": {"headers": {"X-Api-Key": FOREIGN}},
+    "in any header": {"headers": {"X-Trace": f"Bearer {FOREIGN}"}},
+    "as a name of JSON": {"body": {TOKEN: 1}},
+    "as a property": {"body": {"a": [{"client_secret": FOREIGN}]}},
+    "in broken JSON": {"body": b'{"customerNo": "' + TOKEN.encode()},
+    "as a property of broken JSON": {"body": b'{"token": "' + FOREIGN.encode()},
+    "as a form": {"body": b"grant=x&token=" + FOREIGN.encode()},
+    "of another ledger": {"body": {"customerNo": OTHER_TOKEN}},
+    "in the body and the header": {"body": {"x": FOREIGN}, "headers": {"Authorization": f"Bearer {FOREIGN}"}},
+    "in upper case": {"body": {"x": TOKEN.upper()}},
+}
+
+
+@pytest.mark.parametrize("request_", SECRETS.values(), ids=SECRETS)
+def test_an_opened_request_shows_no_secret(console: MockServer, request_: dict[str, Any]) -> None:
+    sent = {"path": customers_path(), "body": {}} | request_
+    send(console.url, "POST", sent["path"], sent["body"], headers=sent.get("headers"))
+    shown = json.dumps([whole_request(console), state(console)]).lower()
+    assert json.dumps("•••").strip('"') in shown
+    for secret in (TOKEN, OTHER_TOKEN, FOREIGN):
+        assert secret.lower() not in shown
+        assert secret.lower().replace("-", "%2d") not in shown
+
+
+def test_what_is_no_secret_is_shown(console: MockServer) -> None:
+    headers = {"Idempotency-Key": "k-1", "X-Request-Id": "r-1"}
+    send(console.url, "POST", customers_path(), new_customer("1"), headers=headers)
+    values = {each["name"]: each["value"] for each in whole_request(console)["headers"]}
+    assert (values["idempotency-key"], values["x-request-id"]) == ("k-1", "r-1")
+    assert values["authorization"] == "Bearer •••"
+
+
 def test_no_token_is_shown(console: MockServer, billing: Billing) -> None:
     billing.customer("1").create()
-    for path in ("/", "/console/state", "/console/openapi.json", "/console/contract"):
-        answer = get(console, path)
-        assert answer.status == 200
-        assert TOKEN.encode() not in answer.body
+    billing.customer("1").recurring_products.create(Charge(product_code="P", quantity=1, text=TOKEN))
+    paths = ["/", "/console/state", "/console/customers", "/console/customer?no=1", "/console/request?number=2"]
+    for path in (*paths, "/console/openapi.json", "/console/contract"):
+        response = get(console, path)
+        assert response.status == 200
+        assert TOKEN.encode() not in response.body
+    assert TOKEN.encode() not in press(console, "sample").body
 
 
-@pytest.mark.parametrize("path", ["/", "/console/state", "/console/openapi.json"])
+def test_the_variables_to_copy_are_quoted_for_a_shell() -> None:
+    with MockServer({LEDGER: "it's; rm -rf $HOME"}, console=True) as server:
+        copied = press(server, "exports", {"ledger": 0}).json
+        assert copied == {"ownerNo": "1234", "token": "'it'\"'\"'s; rm -rf $HOME'"}
+        assert get(server, "/console/do/exports").status == 404
+
+
+# faults
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *STATUSES])
+def test_each_kind_of_fault_can_be_added_as_the_form_offers_it(console: MockServer, kind: str) -> None:
+    (offered,) = (each for each in get(console, "/console/kinds").json if each["kind"] == kind)
+    name = kind.replace("STATUS", "503")
+    fault = {"kind": name, "value": offered.get("value", ""), "methods": ["POST", "GET"], "chance": 0.25}
+    (text,) = faults(press(console, "fault", fault | {"lasts": "seconds", "seconds": 30}))
+    value = f"={offered['value']}" if offered.get("value") else ""
+    assert text == f"{name}{value}:GET,POST@0.25"
+    (shown,) = state(console)["faults"]
+    assert (shown["isNext"], 0 < shown["secondsLeft"] <= 30) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ({"kind": "explode"}, "there is no fault 'explode'"),
+        ({}, "there is no fault"),
+        ({"kind": "latency"}, "cannot have the value"),
+        ({"kind": "503", "chance": 2}, "between 0 and 1"),
+        ({"kind": "503", "chance": "x"}, "could not convert"),
+        ({"kind": "503", "methods": 1}, "not iterable"),
+        ({"kind": "503", "lasts": "seconds"}, "between 0 and 86400 seconds"),
+        ({"kind": "503", "lasts": "seconds", "seconds": 86_401}, "between 0 and 86400 seconds"),
+        ({"kind": "503", "lasts": "for ever"}, "no duration 'for ever'"),
+        (b"{", "Expecting"),
+        (b"\xff", "utf-8"),
+    ],
+)
+def test_a_fault_that_cannot_be_is_refused_with_the_reason(console: MockServer, fault: Any, reason: str) -> None:
+    refused = press(console, "fault", fault)
+    assert refused.status == 400
+    assert reason in refused.json["error"]
+    assert state(console)["faults"] == []
+
+
+def test_buttons_make_the_mock_busy_and_calm_again(console: MockServer, billing: Billing) -> None:
+    press(console, "fault", {"kind": "429", "value": "10", "lasts": "seconds", "seconds": 60})
+    with pytest.raises(pb.RateLimited) as caught:
+        billing.with_options(attempts=1).customer("1").get()
+    assert caught.value.retry_after == 10
+    press(console, "calm")
+    with pytest.raises(pb.CustomerNotFound):
+        billing.customer("1").get()
+
+
+def test_one_of_several_faults_can_be_ended(console: MockServer) -> None:
+    for lasts in ("next", "always", "always"):
+        press(console, "fault", {"kind": "503", "lasts": lasts})
+    numbers = [each["number"] for each in state(console)["faults"]]
+    left = press(console, "end", {"number": numbers[1]}).json["faults"]
+    assert [each["number"] for each in left] == [numbers[0], numbers[2]]
+    assert press(console, "end", {"number": numbers[1]}).status == 200
+
+
+def test_a_fault_ends_with_its_own_time_only() -> None:
+    faults = Faults()
+    faults.add("503", 0.001)
+    faults.add("503", 3600)
+    while len(faults.pending()) > 1:
+        pass
+    assert faults.pending() == ["503"]
+    assert str(faults.take("GET")) == "503"
+
+
+def test_a_reset_forgets_late_writes(console: MockServer) -> None:
+    console.faults.queue("late-commit=3000,502")
+    assert send(console.url, "POST", customers_path(), new_customer("1")).status == 502
+    press(console, "reset")
+    console.stop()
+    assert list(console.store.customers(LEDGER)) == []
+
+
+# events
+
+
+@contextmanager
+def events(console: MockServer) -> Iterator[http.client.HTTPResponse]:
+    parts = urlsplit(console.url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    connection.request("GET", "/console/events")
+    response = connection.getresponse()
+    try:
+        yield response
+    finally:
+        response.close()
+        connection.close()
+
+
+def next_event(response: http.client.HTTPResponse) -> Any:
+    data = response.readline()
+    assert data.startswith(b"data: ")
+    assert response.readline() == b"\n"
+    return json.loads(data.removeprefix(b"data: "))
+
+
+def test_events_begin_with_the_state(console: MockServer) -> None:
+    with events(console) as stream:
+        assert stream.headers["Content-Type"] == "text/event-stream"
+        assert next_event(stream) == state(console)
+
+
+def test_an_event_follows_each_kind_of_change(console: MockServer, billing: Billing) -> None:
+    with events(console) as stream:
+        next_event(stream)
+        billing.customer("1").create()
+        assert [each["status"] for each in next_event(stream)["requests"]] == [201]
+        console.store.create_customer(LEDGER, new_customer("2"))
+        assert next_event(stream)["ledgers"][0]["customers"] == 2
+        console.faults.add("503", 0.3)
+        assert [each["text"] for each in next_event(stream)["faults"]] == ["503"]
+        assert next_event(stream)["faults"] == []
+        press(console, "reset")
+        assert next_event(stream)["count"] == 0
+
+
+def test_an_event_shows_no_token(console: MockServer, billing: Billing) -> None:
+    billing.customer(TOKEN.replace("-", "")).create()
+    send(console.url, "GET", f"/1234/customers/{TOKEN}")
+    with events(console) as stream:
+        assert TOKEN not in json.dumps(next_event(stream))
+
+
+def test_events_end_with_the_mock(console: MockServer) -> None:
+    with events(console) as stream:
+        next_event(stream)
+        console.stop()
+        assert stream.read() == b""
+        assert stream.isclosed()
+
+
+def test_events_end_with_the_client(console: MockServer) -> None:
+    before = set(threading.enumerate())
+    with events(console) as stream:
+        next_event(stream)
+        threads = set(threading.enumerate()) - before
+    assert len(threads) == 1
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def test_open_events_keep_no_request_waiting(console: MockServer, billing: Billing) -> None:
+    with events(console) as one, events(console) as two, events(console) as three:
+        for stream in (one, two, three):
+            next_event(stream)
+        for number in range(20):
+            billing.customer(str(number)).create()
+        for stream in (one, two, three):
+            while next_event(stream)["count"] < 20:
+                pass
+
+
+# access
+
+
+@pytest.mark.parametrize("path", VIEWS)
 def test_a_page_that_came_by_another_name_is_refused(console: MockServer, path: str) -> None:
     assert get(console, path, Host="attacker.example").status == 403
 
 
-def test_a_button_needs_a_header_that_other_sites_cannot_send(console: MockServer) -> None:
+@pytest.mark.parametrize("button", ["reset", "exports", "fault", "end", "calm", "sample"])
+def test_a_button_needs_a_header_that_other_sites_cannot_send(console: MockServer, button: str) -> None:
     press(console, "sample")
-    assert press(console, "reset", {}).status == 403
-    assert press(console, "reset", BUTTON | {"Host": "attacker.example"}).status == 403
+    assert press(console, button, headers={}).status == 403
+    assert press(console, button, headers=BUTTON | {"Host": "attacker.example"}).status == 403
     assert state(console)["ledgers"][0]["customers"] == 2
+
+
+def test_there_is_no_other_button(console: MockServer) -> None:
     assert press(console, "explode").status == 404
 
 
@@ -174,84 +457,22 @@ def test_the_contract_points_to_the_mock_itself(console: MockServer) -> None:
 
 def test_pages_load_nothing_from_elsewhere(console: MockServer) -> None:
     for path in ("/", "/console/contract"):
-        answer = get(console, path)
-        assert b"http://" not in answer.body
-        assert b"https://" not in answer.body
-        assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+        response = get(console, path)
+        assert b"http://" not in response.body
+        assert b"https://" not in response.body
+        assert response.headers["content-security-policy"].startswith("default-src 'self'")
 
 
-def test_without_the_console_its_paths_do_not_exist(mock: MockServer) -> None:
-    assert send(mock.url, "GET", "/console/state").status == 404
+@pytest.mark.parametrize("options", [{}, {"faults": Faults()}], ids=["Granian", "WireServer"])
+@pytest.mark.parametrize("path", ["/console/state", "/console/events", "/"])
+def test_without_the_console_its_paths_do_not_exist(options: dict[str, Any], path: str) -> None:
+    with MockServer({LEDGER: TOKEN}, **options) as server:
+        assert send(server.url, "GET", path).status == 404
 
 
-# in a browser
-
-
-@pytest.fixture
-def page(console: MockServer) -> Iterator[Any]:
-    with open_page((console.url, "data:", "blob:")) as opened:
-        yield opened
-
-
-def test_a_charge_created_through_the_wrapper_appears(page: Any, console: MockServer, billing: Billing) -> None:
-    page.goto(console.url)
-    page.get_by_text("Live", exact=True).last.wait_for()
-    customer = billing.customer("15615616")
-    customer.create()
-    customer.recurring_products.create(
-        Charge(product_code="P01", quantity=1, unit_price=Decimal("499.00"), text="<b>x")
-    )
-    page.get_by_text("15615616 – 0 subscriptions, 1 charge").click()
-    page.get_by_role("cell", name="P01").wait_for()
-    page.get_by_role("cell", name="<b>x").wait_for()
-    page.get_by_role("cell", name="POST /billing/customer/v1/1234/customers/15615616/recurring-products").wait_for()
-    keep(page, "console-light")
-
-
-def test_a_fault_button_works(page: Any, console: MockServer, billing: Billing) -> None:
-    page.goto(console.url)
-    page.get_by_role("button", name="Lose the next response").click()
-    page.get_by_text("lose-answer", exact=True).wait_for()
-    with pytest.raises(pb.OutcomeUnknown):
-        billing.customer("1").create()
-    page.get_by_role("cell", name="none sent").wait_for()
-    page.get_by_role("cell", name="lose-answer (took effect)").wait_for()
-
-
-def test_it_is_used_by_keyboard_alone(page: Any, console: MockServer) -> None:
-    page.goto(console.url)
-    page.get_by_text("Live", exact=True).last.wait_for()
-    for _ in range(20):
-        page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.textContent") == "Load a sample":
-            break
-    page.keyboard.press("Enter")
-    page.get_by_text("20010007 – 1 subscription, 1 charge").wait_for()
-
-
-def test_it_is_readable_on_a_phone_in_the_dark(page: Any, console: MockServer) -> None:
-    press(console, "sample")
-    page.emulate_media(color_scheme="dark")
-    page.set_viewport_size({"width": 360, "height": 740})
-    page.goto(console.url)
-    page.get_by_text("20010007 – 1 subscription, 1 charge").click()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 31)"
-    keep(page, "console-phone-dark")
-
-
-def test_the_contract_can_be_tried_against_the_mock(page: Any, console: MockServer) -> None:
-    press(console, "sample")
-    page.goto(f"{console.url}/console/contract")
-    page.get_by_role("button", name="Authorize").first.click()
-    page.get_by_label("auth-bearer-value").fill(TOKEN)
-    page.get_by_role("button", name="Apply credentials").click()
-    page.get_by_role("button", name="Close").click()
-    operation = page.locator("#operations-customers-get_customer, [id$='get_customer']").first
-    operation.click()
-    operation.get_by_placeholder("ownerNo").fill(LEDGER)
-    operation.get_by_placeholder("customerNo").fill("15615616")
-    operation.get_by_role("button", name="Execute").click()
-    operation.locator(".live-responses-table").get_by_text("200", exact=True).first.wait_for()
-    keep(page, "contract")
-    assert [each["status"] for each in state(console)["requests"]] == [200]
+def test_without_swagger_ui_the_contract_page_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assets, "find_spec", lambda _: None)
+    assets._read.cache_clear()
+    missing = assets.page("swagger-ui.css")
+    assert (missing.status, b"pip install 'payex-billing[mock]'" in missing.body) == (404, True)
+    assert b"pip install 'payex-billing[mock]'" in assets.page("contract.js").body

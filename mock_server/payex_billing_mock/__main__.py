@@ -10,15 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from .contract import ContractError, load_contract
-from .faults import KINDS, Faults
+from .faults import KINDS, STATUSES, Faults
 from .server import MockServer, allow_many_connections
 from .streams import Tls
 
-STATUSES = {
-    "STATUS": "this status, such as 503, in place of the request's effect; VALUE is the Retry-After",
-    "STATUS-after": "the request takes effect, then this status",
-    "STATUS-problem": "this status with the API's problem as its body, in place of the request's effect",
-}
 EXAMPLES = """
 examples:
   payex-billing mock --port 8080 --ledger 1234 --token secret --db state.db

@@ -65,6 +65,8 @@ class MockApp:
             mock's own `respond`, which it may call. None means that the mock itself responds.
         observers: functions that the mock calls with each request once the response is ready.
         lock: held while the mock reads or changes its state.
+        ledgers: the ledger numbers.
+        tokens: the token of each ledger, by ledger number.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class MockApp:
             raise ValueError("two ledgers have the same token")
         self.lock = threading.RLock()
         self.ledgers = tuple(ledgers)
+        self.tokens = dict(ledgers)
         self.interceptor: Interceptor | None = None
         self.observers: list[Observer] = []
 

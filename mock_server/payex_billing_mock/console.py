@@ -1,49 +1,52 @@
-"""The console: pages that show the mock's state, with buttons that make requests fail.
+"""The console: pages that show the mock's state and its requests, with a form for faults.
 
 The console responds only to browsers on this machine: the peer's address must be a loopback address, and the Host
-header must be a loopback name. The request of a button also needs the header `X-Payex-Console: 1`. The module `admin`
-explains why. The console never shows a token.
+header must be a loopback name. A POST also needs the header `X-Payex-Console: 1`. The module `admin` explains why.
+
+The console shows no token: its responses are masked. Only the POST for the environment variables, which a person copies
+into a terminal, returns the token of a ledger.
 """
 
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+import shlex
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
-from decimal import Decimal
 from itertools import cycle, islice
+from secrets import token_hex
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl
 
+from . import console_data
 from .admin import GUARD, has_guard, has_loopback_host, is_loopback
 from .app import MockApp
 from .assets import HEADERS, PAGES, page
-from .contract import Contract
-from .faults import Faults
-from .json_text import render
-from .messages import Answer, Request
-from .names import words
+from .console_requests import detail
+from .faults import KINDS, STATUSES, Fault, Faults
+from .json_text import parse, render
+from .masking import Masking
+from .messages import Answer, Events, Request
 from .operations import Action, Body
+from .problems import Refusal
 from .resources import Collection, Resource
-from .schemas import is_array, is_link, is_number
+from .schemas import JsonObject
 from .store import Store
-from .traffic import Traffic
+from .traffic import Exchange, Traffic
 
-MONTHS, CUSTOMERS, REQUESTS = 12, 100, 100
-QUEUED = {
-    "lose-answer": "lose-answer",
-    "late-commit": "late-commit=5:DELETE,PATCH,POST,PUT",
-    "stale-response": "stale-response",
-    "drip": "drip",
-}
-"""The fault of each button that lets the next request meet a fault."""
-LASTING = {"busy": (10.0, "429=10"), "latency": (30.0, "latency=2")}
-"""The seconds and the fault of each button that lets every request meet a fault for some time."""
+REQUESTS, CUSTOMERS, MOST_SECONDS = 100, 50, 86_400
 SAMPLE = (("15615616", "46701234567", 2), ("15615616", "", 1), ("20010007", "735999000001", 1))
 """Each row: a customer, its subscription (empty for the customer itself), and the number of example charges to add."""
+_SECONDS = {"latency": "2", "stall": "60", "drip": "10"}
+_VALUES = (
+    {name: {"label": "Value: seconds", "value": seconds} for name, seconds in _SECONDS.items()}
+    | {
+        "late-commit": {"label": "Value: seconds, or with an ending: 5,reset or 5,502 or 5,close", "value": "5"},
+        "stale-response": {"label": "Value: status of the second response", "value": "400"},
+    }
+    | {name: {"label": "Value: Retry-After (may be empty)", "value": ""} for name in STATUSES}
+)
+"""The label and the first value of the field VALUE in the form, by the kind of fault."""
 
 
 class Console:
@@ -51,26 +54,47 @@ class Console:
 
     Args:
         app: the mock. The console records the requests to the mock from now on.
-        faults: the faults that the buttons change.
+        faults: the faults that the form and the buttons change.
     """
 
     def __init__(self, app: MockApp, faults: Faults) -> None:
         self._app = app
         self._faults = faults
+        self._columns = console_data.columns(app.contract)
+        self._masking = Masking(app.tokens.values())
+        self._ledgers: tuple[object, list[JsonObject]] = (None, [])
+        self._start = token_hex(4)  # so that a page notices that another mock has taken the port
         self.traffic = Traffic()
         app.observers.append(self.traffic.record)
+        self._views: Mapping[bytes, Callable[[Mapping[str, str]], Answer]] = {
+            b"/console/openapi.json": lambda _: _json(200, self._contract()),
+            b"/console/state": lambda _: self._state(),
+            b"/console/kinds": lambda _: _json(200, _kinds()),
+            b"/console/customers": self._customers,
+            b"/console/customer": self._customer,
+            b"/console/request": self._request,
+        }
+        self._buttons: Mapping[str, Callable[[JsonObject], Answer]] = {
+            "fault": self._add_fault,
+            "end": self._end_fault,
+            "calm": self._end_all_faults,
+            "sample": self._add_sample,
+            "reset": self._reset,
+            "exports": self._exports,
+        }
 
-    def answer(self, request: Request) -> Answer | None:
+    def answer(self, request: Request) -> Answer | Events | None:
         """Return the response, or None if the request is not for the console."""
-        path = request.raw_path
+        path, is_get = request.raw_path, request.method == "GET"
         if path in PAGES and request.method in {"GET", "HEAD"}:
             return self._guarded(request) or page(PAGES[path])
-        if path == b"/console/openapi.json":
-            return self._guarded(request) or _json(200, self._contract())
-        if path == b"/console/state" and request.method == "GET":
-            return self._guarded(request) or _json(200, self._state())
+        if path in self._views and is_get:
+            return self._guarded(request) or self._views[path](dict(parse_qsl(request.query.decode("latin-1"))))
+        if path == b"/console/events" and is_get:
+            return self._guarded(request) or self._events()
         if path.startswith(b"/console/do/") and request.method == "POST":
-            return self._guarded(request) or self._do(path.removeprefix(b"/console/do/").decode("latin-1"))
+            name = path.removeprefix(b"/console/do/").decode("latin-1")
+            return self._guarded(request) or self._press(name, request.body)
         return None
 
     def _guarded(self, request: Request) -> Answer | None:
@@ -89,53 +113,147 @@ class Console:
             return None
         return _json(403, {"error": error})
 
+    # What the console shows.
+
     def _contract(self) -> dict[str, Any]:
         """Return the contract as JSON, with the mock itself as the only server."""
         own = {"url": self._app.contract.base_path, "description": "This mock"}
         document: dict[str, Any] = json.loads(json.dumps(self._app.contract.document, default=str))
         return document | {"servers": [own]}
 
-    def _state(self) -> dict[str, Any]:
-        columns = _columns(self._app.contract)
-        names = [column["name"] for column in columns]
+    def _state(self) -> Answer:
+        return self._masked(self._snapshot())
+
+    def _snapshot(self) -> JsonObject:
         exchanges = list(self.traffic)[: -REQUESTS - 1 : -1]
         with self._app.lock:
-            ledgers = [_ledger(self._app.store, number, names) for number in self._app.ledgers]
+            if self._ledgers[0] != self._app.store.changes:
+                ledgers = [console_data.ledger(self._app.store, number) for number in self._app.ledgers]
+                self._ledgers = (self._app.store.changes, ledgers)
+            changes, ledgers = self._ledgers
         return {
-            "columns": columns,
+            "changes": f"{self._start} {changes}",
+            "basePath": self._app.contract.base_path,
+            "columns": self._columns,
             "ledgers": ledgers,
-            "faults": self._faults.pending(),
-            "requests": [asdict(each) | {"at": each.at.isoformat(timespec="milliseconds")} for each in exchanges],
+            "faults": [
+                {
+                    "number": each.number,
+                    "text": str(each.fault),
+                    "isNext": each.is_next,
+                    "secondsLeft": each.seconds_left,
+                }
+                for each in self._faults.listed()
+            ],
+            "requests": [self._summary(each) for each in exchanges],
             "count": self.traffic.count,
         }
 
-    def _do(self, button: str) -> Answer:
-        if button in QUEUED:
-            self._faults.queue(QUEUED[button])
-        elif button in LASTING:
-            self._let_last(*LASTING[button])
-        elif button == "calm":
-            self._faults.clear()
-        elif button == "reset":
-            self._faults.forget_late_writes()
-            with self._app.lock:
-                self._app.store.clear()
-            self.traffic.clear()
-            self._faults.clear()
-        elif button == "sample":
-            with self._app.lock:
-                self._load_sample()
-        else:
-            return _json(404, {"error": "There is no such button."})
-        return _json(200, self._state())
+    def _summary(self, exchange: Exchange) -> JsonObject:
+        shown = asdict(exchange) | {"at": exchange.at.isoformat(timespec="milliseconds")}
+        return shown | {"path": self._masking.target(exchange.path)}
 
-    def _let_last(self, seconds: float, fault: str) -> None:
-        """Activate a fault for every request, for this many seconds."""
-        active = ExitStack()
-        active.enter_context(self._faults.active(fault))
-        timer = threading.Timer(seconds, active.close)
-        timer.daemon = True
-        timer.start()
+    def _events(self) -> Events:
+        """Return a response with the whole state as an event, whenever something has changed.
+
+        The function compares counters, so that it finds every change: also one by the code that started the mock.
+        """
+        last: object = None
+
+        def next_event() -> str | None:
+            nonlocal last
+            faults = [each.number for each in self._faults.listed()]
+            now = (self._app.store.changes, self.traffic.changes, faults)
+            if now == last:
+                return None
+            last = now
+            return render(self._masking.value(self._snapshot()))
+
+        return Events(HEADERS, next_event)
+
+    def _customers(self, query: Mapping[str, str]) -> Answer:
+        try:
+            number = self._app.ledgers[int(query.get("ledger", 0))]
+            most = max(1, int(query.get("most", CUSTOMERS)))
+        except (ValueError, IndexError):
+            return _json(404, {"error": "There is no such ledger or number of customers."})
+        with self._app.lock:
+            found = console_data.customers(self._app.store, number, query.get("search", "").strip(), most)
+        return self._masked(found)
+
+    def _customer(self, query: Mapping[str, str]) -> Answer:
+        with self._app.lock:
+            try:
+                number = self._app.ledgers[int(query.get("ledger", 0))]
+                found = self._app.store.customer(number, query.get("no", ""))
+            except (ValueError, IndexError, Refusal):
+                return _json(404, {"error": "There is no such customer."})
+            return self._masked(console_data.customer(found, [column["name"] for column in self._columns]))
+
+    def _request(self, query: Mapping[str, str]) -> Answer:
+        number = query.get("number", "")
+        found = self.traffic.whole(int(number)) if number.isdecimal() else None
+        if found is None:
+            return _json(404, {"error": "The mock no longer keeps this request."})
+        exchange, handled = found
+        whole = detail(handled, self._app.contract, self._masking)
+        return self._masked(self._summary(exchange) | whole)
+
+    # What the buttons do.
+
+    def _press(self, name: str, body: bytes | None) -> Answer:
+        if name not in self._buttons:
+            return _json(404, {"error": "There is no such button."})
+        try:
+            sent = parse(body) if body else {}
+            return self._buttons[name](sent if isinstance(sent, dict) else {})
+        except (ValueError, TypeError, IndexError) as error:
+            return self._masked({"error": f"The mock cannot do this: {error}."}, 400)
+
+    def _add_fault(self, sent: JsonObject) -> Answer:
+        """Add a fault: for the next request, for some seconds, or until it is ended."""
+        methods = frozenset(str(method).upper() for method in sent.get("methods", ()))
+        value = str(sent.get("value", "")) or None
+        fault = Fault(str(sent.get("kind")), value, methods, float(sent.get("chance", 1)))
+        match sent.get("lasts", "next"):
+            case "next":
+                self._faults.queue(fault)
+            case "seconds":
+                seconds = float(sent.get("seconds", 0))
+                if not 0 < seconds <= MOST_SECONDS:
+                    raise ValueError(f"a fault lasts between 0 and {MOST_SECONDS} seconds")
+                self._faults.add(fault, seconds)
+            case "always":
+                self._faults.add(fault)
+            case other:
+                raise ValueError(f"there is no duration {other!r}")
+        return self._state()
+
+    def _end_fault(self, sent: JsonObject) -> Answer:
+        self._faults.end(int(sent.get("number", 0)))
+        return self._state()
+
+    def _end_all_faults(self, _: JsonObject) -> Answer:
+        self._faults.clear()
+        return self._state()
+
+    def _reset(self, _: JsonObject) -> Answer:
+        self._faults.forget_late_writes()
+        with self._app.lock:
+            self._app.store.clear()
+        self.traffic.clear()
+        self._faults.clear()
+        return self._state()
+
+    def _exports(self, sent: JsonObject) -> Answer:
+        """Return the variables of a ledger, quoted for a shell. This is the only response with a token."""
+        number = self._app.ledgers[int(sent.get("ledger", 0))]
+        return _json(200, {"ownerNo": shlex.quote(number), "token": shlex.quote(self._app.tokens[number])})
+
+    def _add_sample(self, _: JsonObject) -> Answer:
+        with self._app.lock:
+            self._load_sample()
+        return self._state()
 
     def _load_sample(self) -> None:
         """Create customers with the contract's own examples."""
@@ -153,6 +271,15 @@ class Console:
                 for example in islice(cycle(bodies[charges].examples()), count):
                     store.create(owner, charges, example)
 
+    def _masked(self, value: JsonObject, status: int = 200) -> Answer:
+        return _json(status, self._masking.value(value))
+
+
+def _kinds() -> list[JsonObject]:
+    """Return the kinds of faults for the form."""
+    meanings = {name: kind.meaning for name, kind in KINDS.items()} | STATUSES
+    return [{"kind": name, "meaning": meaning, **_VALUES.get(name, {})} for name, meaning in meanings.items()]
+
 
 def _sample_item(store: Store, owner: Resource, collection: Collection, body: Body, number: str) -> Resource:
     """Return a customer or subscription of the sample. Create it if it does not exist."""
@@ -160,70 +287,6 @@ def _sample_item(store: Store, owner: Resource, collection: Collection, body: Bo
     if name in content:
         content = content | {name: type(content[name])(number)}
     return owner.items.get(collection.word, {}).get(number) or store.create(owner, collection, content)
-
-
-def _columns(contract: Contract) -> list[dict[str, Any]]:
-    """Return the properties of a charge that the console shows."""
-    for collection in contract.root:
-        if collection.role == "charge":
-            return [
-                {"name": name, "title": " ".join(words(name)).capitalize(), "isNumber": is_number(schema)}
-                for name, schema in collection.read.properties.items()
-                if name != collection.id_property and not is_link(schema) and not is_array(schema)
-            ]
-    return []
-
-
-def _ledger(store: Store, number: str, columns: Sequence[str]) -> dict[str, Any]:
-    customers = list(store.customers(number))
-    charges = [charge for customer in customers for _, charge in _charges(customer)]
-    return {
-        "no": number,
-        "customers": len(customers),
-        "subscriptions": sum(len(customer.subscriptions) for customer in customers),
-        "charges": len(charges),
-        "money": [{"month": month, "amount": f"{_money(charges, month):.2f}"} for month in _months()],
-        "latest": [_customer(customer, columns) for customer in customers[: -CUSTOMERS - 1 : -1]],
-    }
-
-
-def _months() -> Iterator[str]:
-    """Yield this month and the months after it, in the form yyyy-MM."""
-    today = datetime.now(UTC).date()
-    for ahead in range(MONTHS):
-        years, month = divmod(today.month - 1 + ahead, 12)
-        yield f"{today.year + years:04}-{month + 1:02}"
-
-
-def _money(charges: Iterable[Resource], month: str) -> Decimal:
-    """Return the total amount without VAT of the charges that are open in a month."""
-    amount = Decimal(0)
-    for charge in charges:
-        document, names = charge.document, charge.collection.meanings
-        # Months in the form yyyy-MM compare correctly as text.
-        if (document.get(names.start) or "")[:7] <= month <= (document.get(names.end) or "9999-12")[:7]:
-            quantity = document.get(names.quantity) or 0 if names.quantity else 1
-            amount += Decimal(str(quantity)) * Decimal(str(document.get(names.price) or 0))
-    return amount
-
-
-def _customer(customer: Resource, columns: Sequence[str]) -> dict[str, Any]:
-    return {
-        "no": str(customer.id),
-        "href": quote(str(customer.id), safe=""),
-        "subscriptions": list(customer.subscriptions),
-        "charges": [
-            {"subscription": subscription, "id": charge.id} | {name: charge.document.get(name) for name in columns}
-            for subscription, charge in _charges(customer)
-        ],
-    }
-
-
-def _charges(customer: Resource) -> Iterator[tuple[str, Resource]]:
-    """Yield each charge of a customer with the number of its subscription; empty for a charge without one."""
-    for number, owner in {"": customer, **customer.subscriptions}.items():
-        for charge in owner.charges.values():
-            yield number, charge
 
 
 def _json(status: int, value: Any) -> Answer:

@@ -33,6 +33,7 @@ class Route:
 
     def __init__(self, path: str, operations: Mapping[str, Operation]) -> None:
         segments = path.removesuffix("/").split("/")
+        self.path = path
         self.operations = operations
         self.order = [segment.startswith("{") for segment in segments]
         """Sorts a literal segment before a parameter."""

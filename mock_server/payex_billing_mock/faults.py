@@ -10,10 +10,10 @@ import random
 import re
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 
 _SECONDS = r"(?P<seconds>(?:[12]\d{3}|3[0-5]\d\d|\d{1,3})(?:\.\d+)?)"  # less than 3600
 _STATUS = re.compile(r"(?P<status>[45]\d\d)(?P<how>-after|-problem)?")
@@ -75,6 +75,12 @@ KINDS = {
         default="600",
     ),
 }
+STATUSES = {
+    "STATUS": "this status, such as 503, in place of the request's effect; VALUE is the Retry-After",
+    "STATUS-after": "the request takes effect, then this status",
+    "STATUS-problem": "this status with the API's problem as its body, in place of the request's effect",
+}
+"""What the kinds with a status do."""
 # The value of a status is its Retry-After: printable ASCII, because it becomes a header.
 _RETRY_AFTER = r"(?P<retry_after>[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?"
 _STATUS_BEFORE = Kind("a status in place of the request's effect", takes_effect=False, value=_RETRY_AFTER)
@@ -178,6 +184,28 @@ class Fault:
         return f"{self.kind}{value}{methods}" + (f"@{self.chance:g}" if self.chance < 1 else "")
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A fault that requests may still meet.
+
+    Attributes:
+        number: identifies the fault among all faults of the mock.
+        fault: the fault.
+        is_next: whether the next request meets the fault; otherwise any request may meet it.
+        ends: when the fault ends, as a time of `time.monotonic`; None means no limit.
+    """
+
+    number: int
+    fault: Fault
+    is_next: bool = False
+    ends: float | None = None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The seconds until the fault ends; None means no limit."""
+        return None if self.ends is None else max(0.0, self.ends - time.monotonic())
+
+
 class LateWrites:
     """The writes that have not taken effect yet. Safe to use from several threads; each write happens once."""
 
@@ -221,8 +249,8 @@ class LateWrites:
                     return
                 now = time.monotonic()
                 if now >= ends:
-                    count = len(self._pending)
-                    subject = "1 late write has" if count == 1 else f"{count} late writes have"
+                    left = len(self._pending)
+                    subject = "1 late write has" if left == 1 else f"{left} late writes have"
                     raise TimeoutError(f"{subject} not taken effect after {seconds:g} s")
                 self._changed.wait(max(0.0, min(ends, *(due for due, _ in self._pending)) - now))
 
@@ -246,8 +274,9 @@ class Faults:
     """
 
     def __init__(self, *standing: Fault | str, seed: int | None = None) -> None:
-        self._standing = [_fault(value) for value in standing]
-        self._queued: deque[Fault] = deque()
+        self._numbers = count(1)
+        self._standing = [Pending(next(self._numbers), _fault(value)) for value in standing]
+        self._queued: list[Pending] = []
         self._random = random.Random(seed)  # noqa: S311 - chance, not secrets
         self._lock = threading.Lock()
         self.met: list[Fault] = []
@@ -256,21 +285,31 @@ class Faults:
     def queue(self, *faults: Fault | str) -> None:
         """Let the next requests meet these faults, one each, in this order. A fault waits for one of its methods."""
         with self._lock:
-            self._queued += [_fault(value) for value in faults]
+            self._queued += [Pending(next(self._numbers), _fault(value), is_next=True) for value in faults]
+
+    def add(self, fault: Fault | str, seconds: float | None = None) -> None:
+        """Let every request meet a fault from now on, for this many seconds; None means until the fault is ended."""
+        ends = None if seconds is None else time.monotonic() + seconds
+        with self._lock:
+            self._standing.append(Pending(next(self._numbers), _fault(fault), ends=ends))
+
+    def end(self, number: int) -> None:
+        """End one fault. Do nothing if the fault has ended already."""
+        with self._lock:
+            self._queued = [each for each in self._queued if each.number != number]
+            self._standing = [each for each in self._standing if each.number != number]
 
     @contextmanager
     def active(self, *faults: Fault | str) -> Iterator[None]:
         """Let every request meet one of these faults for as long as the `with` block lasts."""
-        added = [_fault(value) for value in faults]
         with self._lock:
+            added = [Pending(next(self._numbers), _fault(value)) for value in faults]
             self._standing += added
         try:
             yield
         finally:
-            with self._lock:
-                for fault in added:
-                    if fault in self._standing:  # unless `clear` was called meanwhile
-                        self._standing.remove(fault)
+            for each in added:
+                self.end(each.number)
 
     def clear(self) -> None:
         """End all faults, and forget which were met. Late writes still take effect; see `forget_late_writes`."""
@@ -281,8 +320,12 @@ class Faults:
 
     def pending(self) -> list[str]:
         """The faults that requests may still meet, in text form."""
+        return [str(each.fault) for each in self.listed()]
+
+    def listed(self) -> list[Pending]:
+        """The faults that requests may still meet, those of the next requests first."""
         with self._lock:
-            return [str(fault) for fault in (*self._queued, *self._standing)]
+            return [*self._queued, *self._lasting()]
 
     def take(self, method: str) -> Fault | None:
         """The fault that a request meets, if any. Chooses the ending of a late commit that names none."""
@@ -310,14 +353,19 @@ class Faults:
         self.late_writes.forget()
 
     def _next(self, method: str) -> Fault | None:
-        for fault in self._queued:
-            if not fault.methods or method in fault.methods:
-                self._queued.remove(fault)
-                return fault
-        for fault in self._standing:
+        for each in self._queued:
+            if not each.fault.methods or method in each.fault.methods:
+                self._queued.remove(each)
+                return each.fault
+        for each in self._lasting():
+            fault = each.fault
             if (not fault.methods or method in fault.methods) and self._random.random() < fault.chance:
                 return fault
         return None
+
+    def _lasting(self) -> list[Pending]:
+        self._standing = [each for each in self._standing if each.seconds_left != 0]
+        return self._standing
 
 
 def _fault(value: Fault | str) -> Fault:

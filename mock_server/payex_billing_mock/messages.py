@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -58,6 +58,19 @@ class Answer:
         if status != 204:
             own["Content-Length"] = str(len(body))
         return cls(status, own | dict(headers or {}), body)
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """A response with server-sent events, which lasts until the client leaves or the mock stops.
+
+    Attributes:
+        headers: the headers, without the Content-Type.
+        next: a function that returns the data of the next event, one line; None if there is nothing new.
+    """
+
+    headers: Mapping[str, str]
+    next: Callable[[], str | None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ class Store:
         new_id: a function that returns the id of a new resource. Ids are random, so that an id does not reveal how many
             resources other ledgers have.
         replies: the first request and its response for each idempotency key, by ledger and key.
+        changes: how often a resource was set or removed. A console that knows the number knows whether to look again.
     """
 
     def __init__(self, contract: Contract | None = None, persistence: SqlitePersistence | None = None) -> None:
@@ -86,6 +87,7 @@ class Store:
         self._persistence = persistence
         self.new_id: Callable[[Collection], Id] = lambda collection: collection.new_id()
         self.replies: dict[tuple[str, str], tuple[object, Answer]] = {}
+        self.changes = 0
         if persistence is not None:
             for key, document in persistence.load():
                 self._restore(key, document)
@@ -211,10 +213,12 @@ class Store:
     def _set(self, resource: Resource, document: JsonObject) -> None:
         _refuse_end_before_start(resource.collection, document)
         resource.document = document
+        self.changes += 1
         if self._persistence is not None:
             self._persistence.put(resource.key, document)
 
     def _forget(self, resource: Resource) -> None:
+        self.changes += 1
         if self._persistence is not None:
             self._persistence.remove(resource.key)
         for items in resource.items.values():

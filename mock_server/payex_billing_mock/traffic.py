@@ -1,4 +1,4 @@
-"""Records the requests and statuses of a mock, for the console and for tests. Never records a token or a body."""
+"""Records the requests to a mock, for the console and for tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from .messages import Answer, Handled
 
-KEPT = 1_000
+KEPT, KEPT_WHOLE = 1_000, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,26 @@ class Exchange:
 
 
 class Traffic:
-    """Keeps the last requests of a mock. Safe to use from several threads."""
+    """Keeps the last requests of a mock. Safe to use from several threads.
 
-    def __init__(self, kept: int = KEPT) -> None:
+    An `Exchange` has neither a token nor a body. The last few requests are also kept whole, so whoever shows such a
+    request must mask its secrets.
+
+    Args:
+        kept: the number of requests to keep.
+        kept_whole: the number of requests to keep whole.
+
+    Attributes:
+        count: the number of recorded requests since the last `clear`.
+        changes: how often a request was recorded or all requests were deleted.
+    """
+
+    def __init__(self, kept: int = KEPT, kept_whole: int = KEPT_WHOLE) -> None:
         self._exchanges: deque[Exchange] = deque(maxlen=kept)
+        self._whole: deque[tuple[Exchange, Handled]] = deque(maxlen=kept_whole)
         self._lock = threading.Lock()
         self.count = 0
+        self.changes = 0
 
     def record(self, handled: Handled) -> None:
         """Record a request and its response. Pass this method to the mock as an observer."""
@@ -65,12 +79,21 @@ class Traffic:
                 took_effect=handled.took_effect,
             )
             self._exchanges.append(exchange)
+            self._whole.append((exchange, handled))
+            self.changes += 1
 
     def clear(self) -> None:
         """Delete the recorded requests, and set the count to 0."""
         with self._lock:
             self._exchanges.clear()
+            self._whole.clear()
             self.count = 0
+            self.changes += 1
+
+    def whole(self, number: int) -> tuple[Exchange, Handled] | None:
+        """Return a request with its headers and bodies; None if the request is not kept whole."""
+        with self._lock:
+            return next((each for each in self._whole if each[0].number == number), None)
 
     def __iter__(self) -> Iterator[Exchange]:
         with self._lock:

@@ -19,13 +19,15 @@ import h11
 from .app import MockApp
 from .faults import Fault, Faults
 from .http1 import Conversation, encode_unasked, half, length_of_head
-from .messages import Answer, Request
+from .messages import Answer, Events, Request
 from .misfortune import carry_out, stale_response
 from .streams import Stream, Tls, listen
 
-Pages = Callable[[Request], Answer | None]
+Pages = Callable[[Request], Answer | Events | None]
 """Returns the response to a request for something beside the API; None for a request with another path."""
 IDLE_SECONDS = 300.0
+EVENT_SECONDS, EVENT_SHARE = 0.2, 10
+"""The shortest time between two server-sent events, and how many times as long as the making of an event it is."""
 
 
 class _Cut(Exception):
@@ -134,7 +136,11 @@ class WireServer:
 
     def _answer(self, conversation: Conversation, stream: Stream, request: Request) -> None:
         for pages in self.pages:
-            if (page := pages(request)) is not None:
+            page = pages(request)
+            if isinstance(page, Events):
+                self._send_events(page, conversation, stream)
+                return
+            if page is not None:
                 stream.write(conversation.encode(page, request))
                 return
         fault = self._faults.take(request.method)
@@ -142,6 +148,24 @@ class WireServer:
             stream.write(conversation.encode(self._app.handle_and_note(request), request))
         else:
             self._answer_with_fault(fault, conversation, stream, request)
+
+    def _send_events(self, events: Events, conversation: Conversation, stream: Stream) -> None:
+        """Send events until the client leaves or the mock stops.
+
+        Between two events the thread of the connection sleeps in `recv`, so it notices at once when either happens.
+        """
+        conversation.break_off()  # the response has no length, so it ends with the connection
+        headers = {**events.headers, "Content-Type": "text/event-stream", "Connection": "close"}
+        stream.write(encode_unasked(Answer(200, headers, b"")))
+        has_left = False
+        while not has_left and not self._stopping.is_set():
+            started = time.monotonic()
+            data = events.next()
+            if data is not None:
+                stream.write(f"data: {data}\n\n".encode())
+            now = time.monotonic()
+            pause = max(EVENT_SECONDS, EVENT_SHARE * (now - started))
+            has_left = stream.wait_for_client_to_leave(now + pause, self._stopping)
 
     def _answer_with_fault(self, fault: Fault, conversation: Conversation, stream: Stream, request: Request) -> None:
         if fault.kind == "latency":
