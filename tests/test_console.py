@@ -210,6 +210,8 @@ def test_a_body_that_is_no_text_can_be_shown(console: MockServer) -> None:
     assert whole_request(console)["body"] == "\ufffd\x00{"
     send(console.url, "POST", customers_path(), b"[" * 70_000)
     assert whole_request(console)["body"] == "more than 65,536 bytes, not kept"
+    send(console.url, "POST", customers_path(), b"auth" * 16_000)
+    assert whole_request(console)["body"].endswith("… and 44,000 more characters")
     send(console.url, "POST", customers_path(), b"[" * 150 + b"]" * 150)
     assert whole_request(console)["status"] == 400
 
@@ -298,7 +300,7 @@ def test_each_kind_of_fault_can_be_added_as_the_form_offers_it(console: MockServ
         ({"kind": "latency"}, "cannot have the value"),
         ({"kind": "503", "chance": 2}, "between 0 and 1"),
         ({"kind": "503", "chance": "x"}, "could not convert"),
-        ({"kind": "503", "methods": 1}, "not iterable"),
+        ({"kind": "503", "methods": "GET"}, "must be a list"),
         ({"kind": "503", "lasts": "seconds"}, "between 0 and 86400 seconds"),
         ({"kind": "503", "lasts": "seconds", "seconds": 86_401}, "between 0 and 86400 seconds"),
         ({"kind": "503", "lasts": "for ever"}, "no duration 'for ever'"),

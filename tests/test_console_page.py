@@ -150,19 +150,27 @@ def test_a_request_is_opened_with_its_headers_body_problem_and_operation(page: A
     for shown in ('"unitPrice": 499.10', "Bearer •••", "content-length", "Response 404", "customer-not-found"):
         assert shown in text
     assert TOKEN not in text
-    opened.get_by_role("link", name="See it in the contract").click()
-    page.locator("[id$='create_customer_recurring_product'].is-open").wait_for()
+
+
+def test_an_opened_request_leads_to_its_operation_in_the_contract(console: MockServer) -> None:
+    # Swagger UI says this of each tag with an underscore.
+    with open_page((console.url, "data:"), tolerated="Deprecated: escaping deep link whitespace") as page:
+        visit(page, console)
+        send(console.url, "POST", charges_path("8"), {})
+        page.locator("#requests summary").click()
+        page.get_by_role("link", name="See it in the contract").click()
+        page.locator("[id$='-create_customer_recurring_product'].is-open").wait_for()
 
 
 def test_a_request_without_a_response_says_why(page: Any, console: MockServer, billing: Billing) -> None:
     visit(page, console)
     page.get_by_role("button", name="Lose the next response").click()
-    page.get_by_text("meets the next request").wait_for()
+    page.locator("#active", has_text="meets the next request").wait_for()
     with pytest.raises(pb.OutcomeUnknown):
         billing.customer("1").create()
     page.locator("#requests summary", has_text="no response").click()
     page.get_by_text("The request took effect. The client got no complete response.").wait_for()
-    page.get_by_text("meets the next request").wait_for(state="detached")
+    page.locator("#active li").wait_for(state="detached")
 
 
 def test_texts_of_clients_stay_texts(page: Any, console: MockServer) -> None:
@@ -171,8 +179,7 @@ def test_texts_of_clients_stay_texts(page: Any, console: MockServer) -> None:
     console.store.create_subscription(LEDGER, str(owner.id), {"subscriptionNo": hostile})
     properties = [column["name"] for column in send(console.url, "GET", "/console/state").json["columns"]]
     console.store.create_charge(LEDGER, str(owner.id), hostile, dict.fromkeys(properties, hostile) | {"quantity": 1, "unitPrice": 1})  # fmt: skip
-    headers = {"X-Hostile": "<b>x</b><img src=x>", "<b>name</b>": "x"}
-    send(console.url, "POST", customers_path(), {hostile: hostile}, headers=headers)
+    send(console.url, "POST", customers_path(), {hostile: hostile}, headers={"X-Hostile": "<b>x</b><img src=x>"})
     send(console.url, "GET", "/<script>alert(3)</script>?<b>")
     console.faults.queue(f"503={hostile.encode('ascii', 'ignore').decode().replace(':', '').replace('@', '')}")
     visit(page, console)
@@ -182,7 +189,7 @@ def test_texts_of_clients_stay_texts(page: Any, console: MockServer) -> None:
     for index in range(page.locator("#requests summary").count()):
         page.locator("#requests summary").nth(index).click()
     page.get_by_text("Response 400").wait_for()
-    page.get_by_text("<b>name</b>").wait_for()
+    page.get_by_text("<b>x</b><img src=x>").wait_for()
     assert page.locator("main :is(img, b, main script)").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= 1400
 

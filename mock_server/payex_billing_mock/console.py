@@ -212,9 +212,12 @@ class Console:
 
     def _add_fault(self, sent: JsonObject) -> Answer:
         """Add a fault: for the next request, for some seconds, or until it is ended."""
-        methods = frozenset(str(method).upper() for method in sent.get("methods", ()))
+        methods = sent.get("methods", [])
+        if not isinstance(methods, list):
+            raise TypeError("the methods must be a list")
         value = str(sent.get("value", "")) or None
-        fault = Fault(str(sent.get("kind")), value, methods, float(sent.get("chance", 1)))
+        names = frozenset(str(method).upper() for method in methods)
+        fault = Fault(str(sent.get("kind")), value, names, float(sent.get("chance", 1)))
         match sent.get("lasts", "next"):
             case "next":
                 self._faults.queue(fault)

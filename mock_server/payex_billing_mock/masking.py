@@ -14,8 +14,9 @@ SHORTEST = 4
 _SECRET_NAME = re.compile(r"auth|cookie|token|secret|passw|api-?key|credential|signature", re.IGNORECASE)
 _SCHEME = re.compile(r"(bearer|basic|digest|negotiate)\s+\S.*", re.IGNORECASE | re.DOTALL)
 _BEARER = re.compile(r"\b(bearer)\s+[\w\-.~+/]+=*", re.IGNORECASE)
+# The repetitions are bounded, so that a long body cannot keep the pattern busy.
 _ASSIGNMENT = re.compile(
-    r"""(["']?[\w-]*(?:auth|cookie|token|secret|passw|api-?key|credential|signature)[\w-]*["']?\s*[=:]\s*)"""
+    r"""((?:auth|cookie|token|secret|passw|api-?key|credential|signature)[\w-]{0,40}["']?\s{0,9}[=:]\s{0,9})"""
     r"""("(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s&,;}]+)""",
     re.IGNORECASE,
 )

@@ -35,8 +35,9 @@ export const counted = (value, noun) => `${count(value)} ${noun}${value === 1 ? 
 
 // Adds the separators of thousands to a number in text form. A JavaScript number would lose digits.
 export function amount(text) {
-  const [whole, rest] = text.split(".");
-  return whole.replace(/\B(?=(\d{3})+$)/g, ",") + (rest === undefined ? "" : `.${rest}`);
+  const [, sign, whole, rest] = /^(-?)(\d+)(.*)$/.exec(text);
+  const first = whole.length % 3 || 3;
+  return sign + [whole.slice(0, first), ...(whole.slice(first).match(/\d{3}/g) ?? [])].join(",") + rest;
 }
 
 export function say(text) {

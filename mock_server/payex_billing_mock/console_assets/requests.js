@@ -31,15 +31,19 @@ function newRequest(request) {
 
 function summary(request) {
   const [text, kind] = request.status === null ? ["no response", "odd"] : [String(request.status), request.status < 400 ? "good" : "bad"];
-  const path = make("code", {});
-  if (request.path.startsWith(basePath)) path.append(make("span", { class: "base", text: basePath }), request.path.slice(basePath.length));
-  else path.append(request.path);
+  const base = request.path.startsWith(basePath) ? basePath : "";
+  const path = make("code", {}, make("span", { class: "base" }, ...breakable(base)), ...breakable(request.path.slice(base.length)));
   const facts = make("span", { class: "facts" }, make("time", { datetime: request.at, text: clock(request.at) }),
     make("span", { text: `${request.milliseconds.toFixed(1)} ms` }));
   if (request.problem) facts.append(make("span", { class: "problem", text: request.problem }));
   if (request.fault) facts.append(make("span", { class: "fault", text: `fault ${request.fault} (${request.took_effect ? "took effect" : "no effect"})` }));
   return make("summary", {}, make("span", { class: `status ${kind}`, text }),
     make("span", {}, make("span", { class: "method", text: request.method }), " ", path), facts);
+}
+
+// A path that a line may break before each slash.
+function breakable(path) {
+  return path.split(/(?=\/)/).flatMap((part) => [make("wbr"), part]);
 }
 
 // The time of day here, with milliseconds.
