@@ -36,13 +36,16 @@ def _valid(exchange: Exchange) -> Iterator[str]:
     schema = resolve(operation.body) if operation and operation.body else {"properties": {}}
     with suppress(AssertionError):  # a body that is not strict JSON has no values
         sent = parse_strictly(exchange.sent) if exchange.sent else {}
+    values = sent if isinstance(sent, dict) else {}
     properties = schema.get("properties", {})
+    # The problem does not say which one of the path parameter and the property of the same name is meant.
+    in_body = {plain(name) for name in (*properties, *values)}
     # A `%` without two hexadecimal digits makes a path malformed, whatever its parameters are (RFC 3986, section 2.1).
     for place in () if BAD_ESCAPE.search(exchange.path) else CONTRACT.places.values():
         value = exchange.parameters.get(place.parameter)
-        if value is not None and place.parameter not in properties and takes_parameter(place.kind, value):
+        if value is not None and plain(place.parameter) not in in_body and takes_parameter(place.kind, value):
             yield place.parameter
-    for name, value in sent.items() if isinstance(sent, dict) else ():
+    for name, value in values.items():
         if name in properties and JUDGE.takes(properties[name], value):
             yield name
 

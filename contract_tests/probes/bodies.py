@@ -55,10 +55,15 @@ def an_object_around_the_body_is_not_the_body(api: Api) -> None:
     """A creation refuses a valid body inside another object: its required properties are missing."""
     scene = Scene(api)
     for ask in scene.writes():
-        required = CONTRACT.resolve(ask.operation.body or {}).get("required", ())
+        required = tuple(CONTRACT.resolve(ask.operation.body or {}).get("required", ()))
+        missing = refusals.Reason("no required property", "body", ("validation",), lambda each: each, required)
         for name in few(api, ("data", "items", "body", CONTRACT.self_link, ""), 3):
-            if required and name not in ask.body:
-                api.refused(replace(ask, body={name: ask.body}).send(api), "validation", *required)
+            if not required or name in ask.body:
+                continue
+            found = [missing]
+            if name in CONTRACT.server_set[ask.operation.kind]:  # x-rules, read-only-properties: ignored or refused
+                found.append(replace(missing, name=f"{name} is given", parameters=(name,)))
+            refusals.judge(api, replace(ask, body={name: ask.body}).send(api), *found)
         scene.is_untouched(NOTHING)
 
 
