@@ -110,14 +110,16 @@ def _reached(exchange: Exchange) -> Iterator[tuple[str, str]]:
 
 def _properties(schema: Mapping[str, Any], value: Any) -> Iterator[tuple[str, str]]:
     """Return the properties of named schemas that a value has, with the properties of nested values."""
+    if not isinstance(value, dict | list):
+        return
     name = schema.get("$ref", "").rpartition("/")[2]
     schema = resolve(schema)
     for branch in schema.get("anyOf", ()):
         yield from _properties(branch, value)
-    if isinstance(value, list) and "items" in schema:
-        for each in value:
+    if isinstance(value, list):
+        for each in value if "items" in schema else ():
             yield from _properties(schema["items"], each)
-    elif isinstance(value, dict):
+    else:
         for key, each in schema.get("properties", {}).items():
             if key in value:
                 yield "properties", f"{name}.{key}"

@@ -72,7 +72,7 @@ class Exchange:
         """The methods that the contract has for the path."""
         return set(self._match.operations) if self._match else set()
 
-    @property
+    @cached_property
     def defined(self) -> Operation | None:
         """The operation; None if the contract does not have this method for the path."""
         return self._match.operations.get(self.method) if self._match else None
@@ -102,7 +102,7 @@ class Exchange:
         """Whether the status is one of the operation's successes."""
         return self.defined is not None and self.status in self.defined.successes
 
-    @property
+    @cached_property
     def media_type(self) -> str:
         """The media type of the response, without parameters."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -135,7 +135,7 @@ class Exchange:
         """The body as an object, also with properties of the server's own. Empty if it is no object."""
         return self.json if isinstance(self.json, dict) else {}
 
-    @property
+    @cached_property
     def spelled(self) -> Any:
         """The body, with the keys of a problem as the contract spells them: a server may spell them in any case."""
         if self.media_type != PROBLEM or not isinstance(self.json, dict):
@@ -143,7 +143,7 @@ class Exchange:
         names = {name.lower(): name for name in CONTRACT.problem_names.values() if name not in self.json}
         return {names.get(name.lower(), name): value for name, value in self.json.items()}
 
-    @property
+    @cached_property
     def problem(self) -> dict[str, Any]:
         """The properties of a problem by role. The role is `type` also if the JSON name is `Type`."""
         names, shown = CONTRACT.problem_names, self.spelled if self.is_json else {}
@@ -154,7 +154,7 @@ class Exchange:
         """Whether an ingress may have sent the response: no body, or a page, with a status that the contract allows."""
         return self.status in CONTRACT.ingress_statuses and (not self.body or self.media_type == "text/html")
 
-    @property
+    @cached_property
     def code(self) -> str:
         """The last segment of the problem type. For a response of an ingress, the problem type of its status."""
         if self.is_from_ingress:

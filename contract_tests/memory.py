@@ -145,11 +145,18 @@ class Memory:
             unknown = _unknown(kind, (self.resources[here] or {}) | sent)
             self.resources[here] = stable(kind, exchange.whole) | unknown if alone and exchange.whole else None
         elif role == "delete":
-            self.removed |= {each for each in self.resources if each[: len(here)] == here}
-            self.resources = {each: held for each, held in self.resources.items() if each[: len(here)] != here}
-            self.lists = {each: held for each, held in self.lists.items() if each[: len(here)] != here}
+            self._remove(here, kind)
             if self._is_known(here[:-1]):
                 self.lists[here[:-1]].discard(here)
+
+    def _remove(self, place: Place, kind: str) -> None:
+        """Move a resource to the removed ones, with all that is below it."""
+        if place in self.resources:
+            del self.resources[place]
+            self.removed.add(place)
+        for child in CONTRACT.children(kind):
+            for each in self.lists.pop((*place, child.segment), ()):
+                self._remove(each, child.kind)
 
     def _is_known(self, collection: Place) -> bool:
         return collection in self.lists
