@@ -66,7 +66,7 @@ CATEGORIES = (
              "change_resets change_resets_text null_is_absent any_change_of_end"),
     Category(907, "invalid Location", "headers_mean_what_they_say a_creation_says_where_it_is", "location_of_another location_leaks_host"),
     Category(908, "invalid Allow", "headers_mean_what_they_say other_methods_are_refused", "allow_lacks_delete allow_names_the_refused"),
-    Category(909, "request times out", "no_value_makes_a_write_slow no_number_makes_a_read_slow",
+    Category(909, "request times out", "no_value_makes_a_write_slow no_number_makes_a_read_slow a_list_twice_as_long_is_not_far_slower",
              "longest_text_is_slow credit_is_slow", "A probe compares times of equal requests; the transport gives up after 30 s."),
     Category(929, "invalid payload syntax", "strict_json", "truncated_json duplicate_keys nan_price latin_1_body byte_order_mark"),
     Category(930, "GraphQL error field", why=_NO_KIND.format("GraphQL")),

@@ -34,7 +34,7 @@ FIRST_MISSED = {
     "half_the_token": "no response has half of the token",
     "not_modified": "headers of conditions that hold change nothing",
     "exponent_fails": "numbers with exponents of up to five digits are taken or refused",
-    "long_list_is_slow": "not closed: no probe compares the times of short and long lists",
+    "long_list_is_slow": "the time of a list is compared with that of a list half as long",
 }
 # Why some mutants are missed, and what the first measurement said.
 MISSED = (

@@ -1,4 +1,4 @@
-"""Probes of cost: no input is far slower than others.
+"""Probes of cost: no input is far slower than others, and no length of a list than a shorter one.
 
 The probes compare times within one run. They take the best of several attempts, and allow a wide margin."""
 
@@ -11,7 +11,7 @@ from statistics import median
 from ..api import Api, charges_path, customer_path, new_charge, subscriptions_path
 from ..exchange import CONTRACT, Exchange
 from ..schemas import accepted, parameter_schema
-from ..states import few
+from ..states import few, subscription_number
 from ._registry import probe
 
 SLOWER = 15.0  # times the median; on a busy machine the best of four attempts stays far below this
@@ -56,6 +56,31 @@ def no_number_makes_a_read_slow(api: Api) -> None:
     numbers = [each for each in accepted(parameter_schema("customer")) if each not in {".", ".."}]
     asks = [(number, partial(api.get, *customer_path(number))) for number in numbers]
     _compare(api, "a read", few(api, asks, 16))
+
+
+@probe("time and weight")
+def a_list_twice_as_long_is_not_far_slower(api: Api) -> None:
+    """A list that is twice as long takes about twice as long to read: no length is far slower than the one before."""
+    sizes = (1, 2, 4) if api.real else (1, 2, 4, 8, 16, 32, 64, 128)
+    customer = api.customer()
+    for parent in ((customer,), (customer, api.subscription(customer, subscription_number()))):
+        _lengthen(api, charges_path(*parent), sizes, [partial(api.charge, *parent)] * sizes[-1])
+    other, numbers = api.customer(), [subscription_number(f"{count}") for count in range(sizes[-1])]
+    _lengthen(api, subscriptions_path(other), sizes, [partial(api.subscription, other, each) for each in numbers])
+
+
+def _lengthen(api: Api, route: Sequence[str], sizes: Sequence[int], adds: Sequence[Callable[[], object]]) -> None:
+    """Read a list at each size, and compare the time with that of the size before."""
+    old, before = 0, 0.0
+    for size in sizes:
+        for add in adds[old:size]:
+            add()
+        limit = max(SECONDS, SLOWER * before)
+        seconds = _best(partial(api.get, *route), limit if old else 0.0)
+        if old and seconds > limit:
+            how = f"a list of {size} takes {seconds:.3f} s, and a list of {old} took {before:.4f} s"
+            api.broke("no_length_is_slow", how)
+        old, before = size, seconds
 
 
 @probe("time and weight")
