@@ -1,10 +1,11 @@
 """`make contract-score`: measure what the suite notices, and write docs/contract-score.md.
 
-The parts: `clean` runs the suite on the mock without faults; `faults` plants each fault; `mutants` changes each place
-of each response; `stock` runs stock Schemathesis on a sample of the faults; `times` runs `make contract`; `categories`
-writes which fault categories of WebFuzzing Commons are covered.
+The parts: `clean` runs the suite on the two servers without faults; `variants` runs it on servers that the contract
+allows; `faults` plants each fault; `mutants` changes each place of each response; `stock` runs stock Schemathesis on a
+sample of the faults; `times` runs `make contract`; `categories` writes which fault categories of WebFuzzing Commons are
+covered.
 
-Exit codes: 0 written, 1 the mock without faults was found at fault, 64 wrong usage.
+Exit codes: 0 written, 1 a server without faults was found at fault, 64 wrong usage.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import hashlib
 import os
 import random
 import re
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,21 +35,24 @@ from . import score_page, suite
 from .api import NotTried
 from .exchange import CONTRACT
 from .faults import FAULTS, plant
+from .honest import blamed, blamed_peer
 from .mutation.mutants import Mutant
 from .mutation.recording import record
 from .mutation.trial import Outcome, Trial
 from .probes import PROBES
+from .suite import Finding
 from .support import CHECKS, ROOT, document_of
 from .transports import InProcess
+from .variants import VARIANTS
 
 SEED = 20_260_101
-SEEDS = 5
+SEEDS = 20
 SAMPLE = 40  # faults for stock Schemathesis
 MUTANTS = 3_000
 STOCK_LIMIT = 600.0
 PAGE = ROOT / "docs" / "contract-score.md"
 FUZZ = ("test_in_process.py", "test_stateful.py::test_chains_keep_the_contract_in_process")
-PARTS = ("clean", "faults", "mutants", "stock", "times", "categories")
+PARTS = ("clean", "variants", "faults", "mutants", "stock", "times", "categories")
 
 
 @dataclass(frozen=True)
@@ -145,7 +150,7 @@ def main() -> int:
     parser.add_argument("faults", nargs="*", help="names of faults: try only these, and do not write the page")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="the parts to run (default: all)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="runs of the mock without faults")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="runs of each server without faults")
     parser.add_argument("--mutants", type=int, default=MUTANTS, help="how many mutants, at random; 0 for all")
     parser.add_argument("--seed", type=int, default=SEED, help="seed of what is random (default: %(default)s)")
     options = parser.parse_args()
@@ -161,14 +166,14 @@ def main() -> int:
             try:
                 score_page.write(PAGE, _sections(part, options, pool))
             except WrongMock as error:
-                print(f"contract-score: the mock without faults was found at fault by {error}", file=sys.stderr)
+                print(f"contract-score: a server without faults was found at fault by {error}", file=sys.stderr)
                 return 1
             print(f"{part}: wrote {PAGE.relative_to(ROOT)}", flush=True)
     return 0
 
 
 class WrongMock(Exception):
-    """The mock without faults was found at fault. The message says by whom."""
+    """A server without faults was found at fault. The message says by whom."""
 
 
 def _sections(part: str, options: argparse.Namespace, pool: ProcessPoolExecutor) -> dict[str, Sequence[str]]:
@@ -179,7 +184,13 @@ def _sections(part: str, options: argparse.Namespace, pool: ProcessPoolExecutor)
             clean = list(pool.map(ours, [None] * options.seeds, range(options.seeds)))
             for verdict in clean:
                 _passed("our suite", verdict)
+            for seed, finding in enumerate(pool.map(blamed_peer, range(options.seeds))):
+                if finding is not None:
+                    raise WrongMock(f"the second server, seed {seed}: {finding}")
             return {"summary": score_page.summary([each.seconds for each in clean])}
+        case "variants":
+            blames = dict(zip(VARIANTS, _shown(VARIANTS, pool.map(blamed, VARIANTS)), strict=True))
+            return {"variants": score_page.variants(blames)}
         case "faults":
             names, count = list(FAULTS), len(FAULTS)
             found = pool.map(ours, names, [seed] * count, [_quick_first()] * count)
@@ -236,10 +247,10 @@ def _outcome(mutant: Mutant) -> Outcome:
     return _trial().outcome(mutant)
 
 
-def _times(seed: int) -> tuple[dict[str, float], float]:
-    """Run `make contract`, and return the seconds of each module of tests, and of the whole."""
+def _times(seed: int) -> tuple[dict[str, float], float, float]:
+    """Run `make contract`. Return the seconds of each module of tests and of the whole, and the seconds of the CPU."""
     seconds: dict[str, float] = {}
-    started = time.perf_counter()
+    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "contract_tests", "--seed", str(seed), "--report", folder]
         result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -248,7 +259,16 @@ def _times(seed: int) -> tuple[dict[str, float], float]:
         for case in ET.parse(Path(folder) / "junit.xml").iter("testcase"):
             module = case.attrib["classname"].rpartition(".")[2]
             seconds[f"`{module}.py`"] = seconds.get(f"`{module}.py`", 0.0) + float(case.attrib["time"])
-    return seconds, time.perf_counter() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return seconds, time.perf_counter() - started, used
+
+
+def _shown(names: Iterable[str], findings: Iterable[Finding | None]) -> Iterator[Finding | None]:
+    """Print each variant of the mock as soon as it was tried."""
+    for name, finding in zip(names, findings, strict=True):
+        print(f"{'BLAMED' if finding else 'passed'}  {name}  {finding or ''}", flush=True)
+        yield finding
 
 
 def _passed(name: str, verdict: Verdict) -> None:

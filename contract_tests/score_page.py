@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 from .categories import CATEGORIES
 from .faults import FAULTS
 from .mutation.freedoms import FREEDOMS
+from .variants import VARIANTS
 
 if TYPE_CHECKING:
     from .mutation.trial import Outcome
     from .score import Verdict
+    from .suite import Finding
 
-PARTS = ("summary", "mutants", "faults", "stock", "categories", "attack", "times", "each fault")
+PARTS = ("summary", "variants", "mutants", "faults", "stock", "categories", "attack", "times", "each fault")
 HEAD = """\
 # Contract score
 
@@ -27,6 +29,7 @@ What the contract suite notices, and what it does not. `make contract-score` wri
 `make contract-score ARGS="--only mutants"` writes one again.
 """
 
+DIRECTED = "`test_probes.py`"
 # The faults of faults/unseen.py that the suite missed when they were first planted, and what closed the cause.
 UNSEEN = "unseen.py"
 FIRST_MISSED = {
@@ -67,8 +70,27 @@ def summary(clean: Sequence[float]) -> list[str]:
     return [
         f"Schemathesis {version('schemathesis')}, Hypothesis {version('hypothesis')}, CPython "
         f"{platform.python_version()}, {os.cpu_count()} cores. The mock without a fault passed the whole suite "
-        f"{len(clean)} times, each with a seed of its own (median {sorted(clean)[len(clean) // 2]:.0f} s).",
+        f"{len(clean)} times, each with a seed of its own (median {sorted(clean)[len(clean) // 2]:.0f} s). The second "
+        f"server (`contract_tests/peer/`) passed the probes and the model {len(clean)} times.",
     ]
+
+
+def variants(blames: Mapping[str, Finding | None]) -> list[str]:
+    """Return the section about servers that the contract allows."""
+    false_alarms = [name for name, finding in blames.items() if finding is not None]
+    lines = [
+        "## Allowed servers",
+        "",
+        f"The {len(blames)} variants of `contract_tests/variants/` differ from the mock in one thing each that the "
+        f"contract or HTTP allows. All probes ran on each: {len(false_alarms)} false alarms.",
+        "",
+        "| variant | why it is allowed | blamed by |",
+        "| --- | --- | --- |",
+    ]
+    for name, finding in blames.items():
+        by = f"**{finding.where}: {finding.promise}**" if finding else "nothing"
+        lines.append(f"| `{name}` | {_cell(VARIANTS[name].description)} | {_cell(by)} |")
+    return lines
 
 
 def mutants(outcomes: Sequence[Outcome], total: int, kinds: int, exchanges: int, seed: int) -> list[str]:
@@ -206,14 +228,16 @@ def categories() -> list[str]:
     return lines
 
 
-def times(seconds: Mapping[str, float], whole: float) -> list[str]:
+def times(seconds: Mapping[str, float], whole: float, used: float) -> list[str]:
     """Return the section about the time of `make contract`."""
+    cores, directed = os.cpu_count() or 1, seconds[DIRECTED]
     lines = [
         "## Time of `make contract`",
         "",
-        f"{whole:.0f} s in all, on {os.cpu_count()} cores that other programs used, too.",
+        f"{whole:.0f} s in all, and {used:.0f} s of CPU time: {used / cores:.0f} s on {cores} cores that do nothing "
+        f"else. The directed part, the probes in {DIRECTED}, has {directed / sum(seconds.values()):.0%} of the time.",
         "",
-        "| part | s | share |",
+        "| part | s of both workers | share |",
         "| --- | ---: | ---: |",
     ]
     total = sum(seconds.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import hypothesis
 from payex_billing_mock import MockApp
@@ -47,8 +47,13 @@ def first_failure(app: MockApp, *, seed: int, first: Sequence[str] = ()) -> Find
     api = open_api(InProcess(app))
     ranks = {name: rank for rank, name in enumerate(first)}
     finding = first_failed_probe(api, sorted(PROBES, key=lambda probe: ranks.get(probe.name, len(ranks))))
-    if finding is not None:
-        return finding
+    finding = finding or model_failure(api, seed)
+    return finding and replace(finding, seconds=time.perf_counter() - started)
+
+
+def model_failure(api: Api, seed: int) -> Finding | None:
+    """Run the model. Return None if it does not fail."""
+    started = time.perf_counter()
     try:
         run_model(api, seed)
     except (Broken, hypothesis.errors.Flaky, BaseExceptionGroup) as error:

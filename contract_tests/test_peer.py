@@ -1,4 +1,7 @@
-"""The suite finds no fault in a second server of the contract, which shares no code with the mock or the suite."""
+"""The suite finds no fault in a second server of the contract, which shares no code with the mock or the suite.
+
+The server gets samples of all values, as a real endpoint does. `make contract-score ARGS="--only clean"` sends all.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +10,14 @@ from collections.abc import Iterator
 import pytest
 
 from contract_tests.api import Api, NotTried
-from contract_tests.exchange import CONTRACT
-from contract_tests.peer.app import build
-from contract_tests.peer.storage import Storage
+from contract_tests.honest import peer
 from contract_tests.probes import PROBES, Probe
-from contract_tests.suite import LEDGERS
-from contract_tests.support import LONG
-from contract_tests.transports import InThread
 
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[Api]:
-    """Return the peer, with two ledgers. `make test` sends it what a real endpoint gets: samples of all values."""
-    ledgers = {token: ledger for ledger, token in LEDGERS.items()}
-    transport = InThread(build(ledgers, Storage(None), frozenset(), InThread.origin))
-    first, second = (
-        Api(transport, CONTRACT.base_path, ledger, token, real=not LONG, prefix="" if LONG else "CT-")
-        for ledger, token in LEDGERS.items()
-    )
-    first.other = second
-    yield first
-    transport.close()
+    with peer(samples=True) as api:
+        yield api
 
 
 @pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)

@@ -16,15 +16,14 @@ from contract_tests.suite import LEDGERS, open_api, run_model
 from contract_tests.support import LONG, MODEL, PLANTED
 from contract_tests.transports import InProcess, OverHttp
 
-# `make contract` runs everything in process, over a socket and over TLS. To save time, `make test` runs over TLS only
-# what a connection can change.
+# A connection changes little, so only what it can change runs over TLS, and over a socket in `make contract`.
 WIRES = ["in process", "over a socket", "over TLS"] if LONG else ["in process", "over TLS"]
 OF_CONNECTIONS = {"tenants and credentials", "status and headers"}
 CASES = [
     pytest.param(wire, probe, id=f"{wire}-{probe.name}")
     for wire in WIRES
     for probe in PROBES
-    if LONG or wire == "in process" or probe.family in OF_CONNECTIONS or probe.name.endswith("_at_once_are_all_kept")
+    if wire == "in process" or probe.family in OF_CONNECTIONS or probe.name.endswith("_at_once_are_all_kept")
 ]
 
 
