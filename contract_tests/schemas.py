@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import hypothesis
@@ -301,6 +301,7 @@ def parameter_schema(kind: str) -> dict[str, Any]:
     return resolve(CONTRACT.parameter_node(CONTRACT.place(kind).parameter)["schema"])
 
 
+@lru_cache(maxsize=10_000)
 def takes_parameter(kind: str, text: str) -> bool:
     """Return whether the path parameter of a kind allows a text. A text of digits may represent an integer."""
     schema = parameter_schema(kind)
