@@ -15,6 +15,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import Final, TypeVar
 
 from ._locks import Locked
@@ -93,11 +94,15 @@ class PostgresStore:
             application_name="payex-billing", keepalives_idle=10, keepalives_interval=5, keepalives_count=3,
             tcp_user_timeout=30_000,
         )  # fmt: skip
-        if self._schema:
-            db.execute(_use(self._schema))
-        before = time.monotonic()
-        (now,) = db.execute(f"SELECT {_NOW}").fetchone() or (0.0,)
-        self._offset = now - before
+        try:
+            if self._schema:
+                db.execute(_use(self._schema))
+            before = time.monotonic()
+            (now,) = db.execute(f"SELECT {_NOW}").fetchone() or (0.0,)
+        except psycopg.Error:
+            db.close()
+            raise
+        self._compare(now, before)
         return db
 
     def _attempt(self, work: Callable[[], T], *, again: bool = True) -> T:
@@ -117,23 +122,22 @@ class PostgresStore:
         while True:
             try:
                 self._db = self._connect()
-                break
+                for function, key in self._held:
+                    self._lock(function, key)
             except psycopg.OperationalError as error:
                 reason = error
+            except Locked:
+                # By another run, or still by the connection that was lost. Nothing may be written without the lock.
+                self._db.close()
+                reason = JournalError("another run is using this journal")
+            else:
+                return
             if time.monotonic() + pause > until:
                 raise JournalError(
                     f"{self.name}: cannot be reached: {_text(reason)}. Nothing more is sent. Run the same command again"
                 ) from None
             time.sleep(pause)
             pause = min(2 * pause, 5.0)
-        for function, key in self._held:
-            while not self._has_locked(function, key):  # until the database notices that the old connection is gone
-                if time.monotonic() > until:
-                    raise JournalError(
-                        f"{self.name}: the connection was lost, and another run uses the journal now. Run the same "
-                        "command again"
-                    )
-                time.sleep(0.5)
 
     # the tables
 
@@ -178,6 +182,15 @@ class PostgresStore:
             )
 
     # the clock
+
+    def _compare(self, now: float, before: float) -> None:
+        """Compare a time of the database with the clock of this machine. It was asked for at `before`.
+
+        If the process was stopped meanwhile, the difference is not certain. It may then be too late, never too early:
+        a write that seems to be older than it is would be looked up too soon.
+        """
+        if not now - time.monotonic() <= self._offset <= now - before:
+            self._offset = now - before
 
     def now(self) -> float:
         """Return the seconds since 1970 by the clock of the database."""
@@ -249,29 +262,27 @@ class PostgresStore:
             Locked: another run has the journal.
         """
         whole = self._key("")
-        if shard is None:
-            self._lock("pg_try_advisory_lock", whole)
-        else:
-            self._lock("pg_try_advisory_lock_shared", whole)
-            self._lock("pg_try_advisory_lock", self._key(str(shard)))
+        locks = [("pg_try_advisory_lock", whole)]
+        if shard is not None:
+            locks = [("pg_try_advisory_lock_shared", whole), ("pg_try_advisory_lock", self._key(str(shard)))]
         stack.callback(self._held.clear)
+        for function, key in locks:
+            self._attempt(partial(self._lock, function, key))
+            self._held.append((function, key))
 
     def _key(self, part: str) -> tuple[int, int]:
         return _number(self._schema), _number(part)
 
     def _lock(self, function: str, key: tuple[int, int]) -> None:
-        if not self._has_locked(function, key):
+        (has_it,) = self._db.execute(f"SELECT {function}(%s, %s)", key).fetchone() or (False,)
+        if not has_it:
             raise Locked
-        self._held.append((function, key))
-
-    def _has_locked(self, function: str, key: tuple[int, int]) -> bool:
-        found = self._db.execute(f"SELECT {function}(%s, %s)", key).fetchone()
-        return found is not None and bool(found[0])
 
     # leases
 
     def take(self, customer_no: str, run: int) -> Lease | None:
         """Take the lease of a customer for a run; None if another process has it."""
+        before = time.monotonic()
         found = self.query(
             "INSERT INTO lease (customer, run, holder, token, expires) "
             f"VALUES (?, ?, ?, nextval('token'), {_NOW} + ?) ON CONFLICT (customer) DO UPDATE "
@@ -282,7 +293,7 @@ class PostgresStore:
         if not found:
             return None
         token, now = found[0]
-        self._offset = now - time.monotonic()
+        self._compare(now, before)
         return Lease(customer_no, token)
 
     def has_leases(self, run: int) -> bool:
