@@ -68,9 +68,12 @@ class Journal(JournaledRun):
         self._fenced(self._customers[intent], statement)
         self._noted[intent] = now
 
-    def _fenced(self, customer_no: str, statement: Statement, *, again: bool = True) -> int:
+    def _fenced(
+        self, customer_no: str, statement: Statement, *others: Statement, again: bool = True, ends: bool = False
+    ) -> int:
         lease = self._leases.get(customer_no)
-        found = self._save([self._store.fenced(statement, lease, self._run, self._epoch)], again=again)
+        fenced = self._store.fenced(statement, lease, self._run, self._epoch, ends=ends)
+        found = self._save([*others, fenced], again=again)
         if not found:
             raise LeaseLost(f"{self.name}: the lease of customer {customer_no} was lost")
         return int(found[0][0])
@@ -159,19 +162,24 @@ class Journal(JournaledRun):
     # customers
 
     def finish_customer(self, customer_no: str, done: Done) -> None:
-        """Note that the run has finished a customer."""
+        """Note that the run has finished a customer, and give its lease back.
+
+        Raises:
+            LeaseLost: another process may write to the customer now, and knows its results better.
+        """
         failed = json.dumps(done.failed) if done.failed else None
         not_removed = json.dumps(msgspec.to_builtins(done.not_removed)) if done.not_removed else None
         names = ("unchanged", "applied", "failed", "not_removed")
-        # A worker may still write an earlier plan of the run, which does not count.
         query = (
-            f"INSERT INTO customer (run, customer, {', '.join(names)}) SELECT ?, ?, ?, ?, ?, ? "
-            "WHERE (SELECT epoch FROM run WHERE id = ?) = ? ON CONFLICT (run, customer) DO UPDATE SET "
+            f"INSERT INTO customer (run, customer, {', '.join(names)}) SELECT ?, ?, ?, ?, ?, ?{{held}} WHERE true "
+            "ON CONFLICT (run, customer) DO UPDATE SET "
             + ", ".join(f"{name} = excluded.{name}" for name in names)
+            + " RETURNING run"
         )
-        values = (self._run, customer_no, done.unchanged, done.applied, failed, not_removed, self._run, self._epoch)
+        values = (self._run, customer_no, done.unchanged, done.applied, failed, not_removed)
         seen = "UPDATE run SET seen = ? WHERE id = ?", (self._now(), self._run)
-        self._save([(query, values), seen, *self._given_back(customer_no)])
+        self._fenced(customer_no, (query, values), seen, ends=True)
+        del self._leases[customer_no]
 
     def is_finished(self, customer_no: str) -> bool:
         """Return whether this run has finished a customer and nothing failed."""

@@ -32,12 +32,13 @@ class Parts:
         lines = iter(customers)
         for number, part in enumerate(iter(lambda: list(islice(lines, _CUSTOMERS)), [])):
             values = (*self._key, number, zlib.compress(b"".join(part), 1))
-            self._store.run([("INSERT INTO part (run, epoch, number, customers) VALUES (?, ?, ?, ?)", values)])
+            query = "INSERT INTO part (run, epoch, number, customers) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+            self._store.run([(query, values)])  # again, if the connection was lost
         self._store.run([("UPDATE run SET parts = 1 WHERE id = ?", (self._key[0],))])
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Take part after part; yield the number of the part, and the line of each of its customers."""
-        while (taken := self._store.take_part(*self._key)) is not None:
+        while (taken := self._store.take_part(*self._key, self._left)) is not None:
             number, packed = taken
             lines = zlib.decompress(packed).splitlines()
             self._left[number] = len(lines)

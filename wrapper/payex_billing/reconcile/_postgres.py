@@ -13,7 +13,7 @@ import secrets
 import socket
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Final, TypeVar
@@ -312,30 +312,39 @@ class PostgresStore:
         parts = f"UPDATE part SET expires = {_NOW} + ? WHERE holder = ? AND NOT done"
         self.run([(kept, (self._lease, self._holder, tokens)), (parts, (self._lease, self._holder))])
 
-    def take_part(self, run: int, epoch: int) -> tuple[int, bytes] | None:
-        """Take a part of a run that no living process has; None if there is none now."""
+    def take_part(self, run: int, epoch: int, has: Collection[int]) -> tuple[int, bytes] | None:
+        """Take a part of a run that no living process has; None if there is none now.
+
+        A part that this process holds and does not have was taken when the connection was lost.
+        """
         found = self.query(
             f"UPDATE part SET holder = ?, expires = {_NOW} + ? WHERE (run, epoch, number) = (SELECT run, epoch, number "
-            f"FROM part WHERE run = ? AND epoch = ? AND NOT done AND (holder IS NULL OR expires < {_NOW}) "
+            "FROM part WHERE run = ? AND epoch = ? AND NOT done AND number <> ALL(?) "
+            f"AND (holder IS NULL OR holder = ? OR expires < {_NOW}) "
             "ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING number, customers",
-            (self._holder, self._lease, run, epoch),
+            (self._holder, self._lease, run, epoch, list(has), self._holder),
         )
         return (found[0][0], bytes(found[0][1])) if found else None
 
-    def fenced(self, statement: Statement, lease: Lease | None, run: int, epoch: int) -> Statement:
+    def fenced(
+        self, statement: Statement, lease: Lease | None, run: int, epoch: int, *, ends: bool = False
+    ) -> Statement:
         """Return a statement that does nothing if the lease was lost, or if the run was begun anew.
 
-        It keeps the lease for its whole time again, and nobody can take the lease before the statement has ended.
+        It keeps the lease for its whole time again or ends it. Nobody can take the lease before the statement has
+        ended.
         """
         query, values = statement
         if lease is None:
             return query.format(held=" FROM (SELECT 1 WHERE false) AS held"), values
+        change = "DELETE FROM lease" if ends else f"UPDATE lease SET expires = {_NOW} + ?"
+        added = () if ends else (self._lease,)
         held = (
-            f"WITH held AS (UPDATE lease SET expires = {_NOW} + ? WHERE customer = ? AND token = ? "
+            f"WITH held AS ({change} WHERE customer = ? AND token = ? "
             f"AND expires > {_NOW} AND EXISTS (SELECT 1 FROM run WHERE id = ? AND epoch = ?) RETURNING 1) "
         )
         return held + query.format(held=" FROM held"), (
-            self._lease, lease.customer_no, lease.token, run, epoch, *values,
+            *added, lease.customer_no, lease.token, run, epoch, *values,
         )  # fmt: skip
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -172,11 +172,13 @@ class SqliteStore:
     def renew(self, leases: Iterable[Lease]) -> None:
         """Do nothing: the leases do not end."""
 
-    def take_part(self, run: int, epoch: int) -> tuple[int, bytes] | None:
+    def take_part(self, run: int, epoch: int, has: Collection[int]) -> tuple[int, bytes] | None:
         """Return None: one process writes the whole plan."""
         return None
 
-    def fenced(self, statement: Statement, lease: Lease | None, run: int, epoch: int) -> Statement:
+    def fenced(
+        self, statement: Statement, lease: Lease | None, run: int, epoch: int, *, ends: bool = False
+    ) -> Statement:
         """Return the statement: no lease can be lost."""
         query, values = statement
         return query.format(held=""), values

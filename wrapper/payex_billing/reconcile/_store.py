@@ -5,7 +5,7 @@ The runs, their writes and their rejected rows stay in it. Only `runs prune` and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -144,10 +144,18 @@ class Store(Protocol):
     def renew(self, leases: Iterable[Lease]) -> None:
         """Keep leases."""
 
-    def take_part(self, run: int, epoch: int) -> tuple[int, bytes] | None:
-        """Take a part of a run that no living process has; None if there is none now."""
+    def take_part(self, run: int, epoch: int, has: Collection[int]) -> tuple[int, bytes] | None:
+        """Take a part of a run that no living process has; None if there is none now.
 
-    def fenced(self, statement: Statement, lease: Lease | None, run: int, epoch: int) -> Statement:
+        Args:
+            run: the number of the run.
+            epoch: how many times the run was begun.
+            has: the parts that this process has taken and not finished.
+        """
+
+    def fenced(
+        self, statement: Statement, lease: Lease | None, run: int, epoch: int, *, ends: bool = False
+    ) -> Statement:
         """Return a statement that does nothing if the lease was lost, or if the run was begun anew.
 
         Args:
@@ -155,6 +163,7 @@ class Store(Protocol):
             lease: the lease of the customer.
             run: the number of the run.
             epoch: how many times the run was begun.
+            ends: whether the statement is the last one under the lease, and gives it back.
         """
 
     def close(self) -> None:
