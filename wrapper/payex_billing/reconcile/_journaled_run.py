@@ -148,6 +148,17 @@ class JournaledRun:
         query = "UPDATE run SET epoch = epoch + 1, parts = 0 WHERE id = ? RETURNING epoch"
         self._epoch = self._save([(query, (self._run,))])[0][0]
 
+    def withdraw_earlier(self) -> None:
+        """Let no other process write the plan of an earlier run any more: a new run is about to begin.
+
+        Runs of other shards go on.
+        """
+        if not self.is_shared:
+            return
+        shard = str(self._shard or "")
+        condition, values = (" AND shard IN ('', ?)", (shard,)) if shard else ("", ())
+        self._save([(f"UPDATE run SET epoch = epoch + 1, parts = 0 WHERE parts = 1{condition}", values)])
+
     def are_others_at_work(self) -> bool:
         """Return whether other processes still write to customers for this run."""
         return self._store.has_leases(self._run)

@@ -185,9 +185,7 @@ async def apply(
             stack.callback(applying.close)
         # The same plan again means the same writes, so its run continues even if it was finished.
         since = notes.run_for(applying.identity, also_finished=isinstance(source, Plan))
-        if since is not None:
-            notes.resume(read_again=since > recheck)
-            await quiet(notes, stopping)
+        await _take_over(notes, since, recheck, stopping)
         applier = Applier(billing, notes, memory, brake, is_stopping=stopping.is_set, settle=settle)
         run = Run(applier, notes, memory, brake, concurrency, stopping, on_progress, telemetry)
         made = await applying.plan(run, resumed=since is not None, fresh=since is not None and since <= recheck)
@@ -223,6 +221,15 @@ async def apply(
         applying.end(made, report, notes)
         _note_end(notes, made, report, source)
         return telemetry.ended(report)
+
+
+async def _take_over(notes: Journal, since: float | None, recheck: float, stopping: asyncio.Event) -> None:
+    """Let no worker write an earlier plan any more. `since` is None if a new run begins."""
+    if since is None:
+        notes.withdraw_earlier()
+        return
+    notes.resume(read_again=since > recheck)
+    await quiet(notes, stopping)
 
 
 def _note_end(notes: Journal, made: Plan, report: Report, source: Table | Plan) -> None:

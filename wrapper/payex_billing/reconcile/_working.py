@@ -71,9 +71,11 @@ async def work(
             while not stopping.is_set() and await _joined(notes, run, wait, stopping):
                 applier = Applier(client, notes, memory, brake, is_stopping=stopping.is_set, settle=settle)
                 pool = PartsPool(concurrency, stopping, brake)
-                with suppress(Superseded):  # join the run again, with its new plan
+                with suppress(Superseded):
                     written += await write_parts(applier.customer, notes.parts(), pool, stopping)
+                if notes.is_current():
                     break
+                # The run was begun again: join it, with its new plan.
         return written
 
 
