@@ -264,6 +264,11 @@ class JournaledRun:
             with suppress(JournalError):  # a lease that is not given back ends by itself
                 self._save(self._given_back(customer_no))
 
+    @property
+    def holds_leases(self) -> bool:
+        """Whether this process may write to a customer."""
+        return bool(self._leases)
+
     def _given_back(self, customer_no: str) -> list[Statement]:
         lease = self._leases.pop(customer_no, None)
         ended = None if lease is None else self._store.give_back(lease)

@@ -47,7 +47,17 @@ class SharedJournal:
             self._notes.close()
             raise InvalidArgument("address", "must be the address of a PostgreSQL database")
         self._lock = threading.RLock()
+        self._closing = threading.Event()
         self._notes.begin("", "", resumed=False, started=Started(command="write"))
+        # A look-up waits until a request has settled, which takes longer than a lease.
+        self._renewing = threading.Thread(target=self._renew, name="payex-billing leases", daemon=True)
+        self._renewing.start()
+
+    def _renew(self) -> None:
+        while not self._closing.wait(self._notes.lease_seconds / 3):
+            with self._lock, suppress(JournalError):  # without its leases the process cannot write
+                if self._notes.holds_leases:
+                    self._notes.renew()
 
     def take(self, customer_no: str) -> _Hold | None:
         """Take the right to write to a customer; None while another process, thread or task has it."""
@@ -60,6 +70,8 @@ class SharedJournal:
 
     def close(self) -> None:
         """Close the connection."""
+        self._closing.set()
+        self._renewing.join()
         with self._lock:
             try:
                 self._notes.end(Ending.DONE, {})
