@@ -30,7 +30,7 @@ def served(limit: int, window: float, workers: int, requests: int) -> tuple[floa
     now = 0.0
     while events:
         now, number = heapq.heappop(events)
-        if (more := pace.again(now)) > 0:
+        if (more := pace.again(now, now)) > 0:
             heapq.heappush(events, (now + more, number))
             continue
         slot = int(now / window)

@@ -18,8 +18,8 @@ class AnyPace(Protocol):
     def reserve(self, now: float, *, may_wait: bool = True) -> float:
         """Take the next place and return the seconds until then."""
 
-    def again(self, now: float) -> float:
-        """Return the seconds to wait further once the place has come, because a 429 may have arrived meanwhile."""
+    def again(self, now: float, due: float) -> float:
+        """Return the seconds to wait further at a place that was `due`, because a 429 may have arrived meanwhile."""
 
     def slow_down(self, now: float, seconds: float) -> None:
         """Delay requests by this many seconds, because the server sent a 429."""
@@ -64,8 +64,8 @@ class Pace:
             self._next = max(self._next, place + self._gap)
             return place - now
 
-    def again(self, now: float) -> float:
-        """Return the seconds to wait further once the place has come, because a 429 may have arrived meanwhile."""
+    def again(self, now: float, due: float) -> float:
+        """Return the seconds to wait further at a place that was `due`, because a 429 may have arrived meanwhile."""
         with self._lock:
             return self._place(now) if now < self._held_until else 0.0
 

@@ -129,11 +129,13 @@ class _Run(Generic[T]):
         refreshed = False
         while True:
             pace, may_wait = self.environment.pace, self.request.method == "GET" or self.options.wait_on_writes
-            pause = pace.reserve(self.environment.now(), may_wait=may_wait)
+            pause = pace.reserve(now := self.environment.now(), may_wait=may_wait)
             while pause > 0:
+                due = now + pause
                 self.time_left(pause)
                 yield Wait(pause)
-                pause = pace.again(self.environment.now()) if may_wait else 0.0
+                now = self.environment.now()
+                pause = pace.again(now, due) if may_wait else 0.0
             left = self.time_left()
             if self.options.before_write is not None and self.request.method != "GET":
                 self.options.before_write()

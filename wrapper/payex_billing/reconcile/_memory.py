@@ -7,6 +7,7 @@ last run to compare with, and values of master products are cleared once more.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
@@ -118,11 +119,13 @@ class Memory:
 
     def _change_pace(self, step: Step) -> tuple[PaceState, Slice | None, float]:
         found: list[tuple[PaceState, Slice | None, float]] = []
+        asked = time.monotonic()
 
         def decide(rows: list[Row]) -> Statement:
             now = self._store.now()
             state, taken = step(PaceState(**json.loads(rows[0][0])), now)
-            found.append((state, taken, now))
+            # The caller compares with the time at which it asked. Meanwhile other processes had the row.
+            found.append((state, taken, now - (time.monotonic() - asked)))
             return "UPDATE pace SET state = ?", (json.dumps(attrs.asdict(state)),)
 
         self._store.change("SELECT state FROM pace", decide)

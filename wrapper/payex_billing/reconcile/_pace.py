@@ -107,7 +107,7 @@ class SharedPace:
 
     Args:
         change: changes the shared state by a function of the state and the time; returns the new state, what the
-            function returned beside it, and that time.
+            function returned beside it, and that time less the seconds that the change took.
         limit: requests a second of all processes together at most; None for no limit.
     """
 
@@ -144,14 +144,18 @@ class SharedPace:
         self._held_until = now + (state.held_until - shared)
         return taken, shared
 
-    def again(self, now: float) -> float:
-        """Return the seconds to wait further once the place has come, because a 429 may have arrived meanwhile."""
+    def again(self, now: float, due: float) -> float:
+        """Return the seconds to wait further at a place that was due.
+
+        A 429 may have arrived meanwhile. A place is lost after a slice: the process was stopped, and others send now.
+        """
         with self._lock:
             if now - self._heard >= SLICE:
                 self._ask(now, lambda state, _: (state, None))
-            if now >= self._held_until:
+            if now >= self._held_until and now - due <= SLICE:
                 return 0.0
-            self._ends = float("-inf")
+            if now < self._held_until:
+                self._ends = float("-inf")
         return self.reserve(now)
 
     def slow_down(self, now: float, seconds: float) -> None:
