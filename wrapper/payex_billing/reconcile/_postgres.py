@@ -71,6 +71,7 @@ class PostgresStore:
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._schema = ""
         self._held: list[tuple[str, tuple[int, int]]] = []  # the locks of the run, taken again after a lost connection
+        self._patience = PATIENCE
         self._offset = 0.0
         self.name = name_of(address)
         try:
@@ -118,24 +119,25 @@ class PostgresStore:
         return self._attempt(work)
 
     def _reconnect(self, reason: Exception) -> None:
-        until, pause = time.monotonic() + PATIENCE, 0.1
+        until, pause = time.monotonic() + self._patience, 0.1
+        why = f"cannot be reached: {_text(reason)}"
         while True:
             try:
                 self._db = self._connect()
                 for function, key in self._held:
                     self._lock(function, key)
             except psycopg.OperationalError as error:
-                reason = error
+                why = f"cannot be reached: {_text(error)}"
             except Locked:
                 # By another run, or still by the connection that was lost. Nothing may be written without the lock.
                 self._db.close()
-                reason = JournalError("another run is using this journal")
+                why = "another run is using this journal since the connection was lost"
             else:
+                self._patience = PATIENCE
                 return
             if time.monotonic() + pause > until:
-                raise JournalError(
-                    f"{self.name}: cannot be reached: {_text(reason)}. Nothing more is sent. Run the same command again"
-                ) from None
+                self._patience = 0.0  # what is still to be saved when the process ends is tried once
+                raise JournalError(f"{self.name}: {why}. Nothing more is sent. Run the same command again") from None
             time.sleep(pause)
             pause = min(2 * pause, 5.0)
 
