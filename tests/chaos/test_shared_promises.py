@@ -1,0 +1,303 @@
+"""What a journal in PostgreSQL promises at the moments that the campaigns of `test_shared_campaigns.py` found."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from payex_billing import AsyncBilling, Charge
+from payex_billing.reconcile import JournalError, SharedJournal, _postgres
+from payex_billing.reconcile import work as take_part
+from payex_billing.reconcile._journal import Journal
+from payex_billing.reconcile._json import Pairs
+from payex_billing.reconcile._match import Kind, Step
+from payex_billing.reconcile._memory import Memory
+from payex_billing.reconcile._pace import SLICE, SharedPace
+from payex_billing.reconcile._planned import PlannedCustomer, _to_line
+from payex_billing.reconcile._postgres import PostgresStore
+from payex_billing.reconcile._records import Done
+from payex_billing.reconcile._store import LeaseLost
+from payex_billing_mock import MockServer
+
+from tests.chaos.failing_proxy import RST, FailingProxy, Fate
+from tests.postgres import postgres
+from tests.support import LEDGER, TOKEN
+
+_schemas = count()
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    with postgres() as address:
+        yield address
+
+
+@pytest.fixture
+def ledger() -> str:
+    return f"https://billing.example/{next(_schemas)}"
+
+
+def execute(database: str, store: PostgresStore, statement: str) -> None:
+    with psycopg.connect(database, autocommit=True) as other:
+        other.execute(f"SET search_path TO {store._schema}")
+        other.execute(statement)
+
+
+def cut(database: str) -> None:
+    """End every connection to the journal, and wait until the server has."""
+    mine = "FROM pg_stat_activity WHERE application_name LIKE 'payex-billing%'"
+    with psycopg.connect(database, autocommit=True) as other:
+        other.execute(f"SELECT pg_terminate_backend(pid, 5000) {mine}")
+
+
+class Clock:
+    """The monotonic clock of a process that can be stopped."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, module: Any) -> None:
+        self.stopped = 0.0
+        monkeypatch.setattr(module, "time", self)
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.stopped
+
+
+# the lock of a run
+
+
+def test_a_run_that_lost_its_lock_to_another_run_writes_nothing_more(
+    database: str, ledger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_postgres, "PATIENCE", 0.0)
+    with Journal(database, ledger) as first:
+        cut(database)
+        with Journal(database, ledger):
+            for _ in range(3):
+                with pytest.raises(JournalError, match="another run is using this journal"):
+                    first.was_allowed("a table")
+        assert not first.was_allowed("a table")  # the other run has ended
+
+
+# parts
+
+
+@pytest.fixture
+def parts(database: str, ledger: str) -> Iterator[Journal]:
+    """A run with three parts."""
+    with Journal(database, ledger, lease=0.2) as notes:
+        notes.begin("a table", "a plan", resumed=False)
+        lines = (json.dumps({"number": number}).encode() + b"\n" for number in range(300))
+        notes.parts().publish(lines)
+        yield notes
+
+
+def test_a_part_whose_taking_was_not_heard_of_is_taken_again_by_its_holder(parts: Journal) -> None:
+    first = parts._store.take_part(parts.run, 1, ())
+    assert first is not None
+    assert parts._store.take_part(parts.run, 1, ()) == first
+
+
+def test_a_process_that_was_stopped_does_not_take_its_own_part_a_second_time(database: str, parts: Journal) -> None:
+    taken = parts._store.take_part(parts.run, 1, ())
+    assert taken is not None
+    assert isinstance(parts._store, PostgresStore)
+    execute(database, parts._store, "UPDATE part SET expires = 0 WHERE holder IS NOT NULL")
+    second = parts._store.take_part(parts.run, 1, {taken[0]})
+    assert second is not None
+    assert second[0] != taken[0]
+
+
+def test_parts_are_handed_out_once_although_the_connection_was_lost(
+    database: str, ledger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Journal(database, ledger) as notes:
+        notes.begin("a table", "a plan", resumed=False)
+        run = notes._store.run
+
+        def twice(statements: Any, **options: Any) -> Any:
+            kept = list(statements)
+            run(kept, **options)
+            return run(kept, **options)
+
+        monkeypatch.setattr(notes._store, "run", twice)
+        notes.parts().publish(b"{}\n" for _ in range(250))
+        found = notes._store.query("SELECT count(*) FROM part")
+    assert found == [(3,)]
+
+
+# clocks
+
+
+def test_a_process_that_was_stopped_while_it_took_a_lease_does_not_think_that_it_is_early(
+    database: str, ledger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = PostgresStore(database, ledger)
+    assert store.take("0", 1) is not None
+    before = store.now()
+    clock = Clock(monkeypatch, _postgres)
+    query = store.query
+
+    def stopped(*values: Any) -> Any:
+        rows = query(*values)
+        clock.stopped += 20.0
+        return rows
+
+    monkeypatch.setattr(store, "query", stopped)
+    with closing(store):
+        assert store.take("1", 1) is not None
+        assert store.now() >= before + 20.0
+
+
+# results
+
+
+def test_the_result_of_a_process_that_lost_its_lease_does_not_replace_that_of_the_next_holder(
+    database: str, ledger: str
+) -> None:
+    with Journal(database, ledger) as notes, Journal(database, ledger, alone=False) as worker:
+        notes.begin("a table", "a plan", resumed=False)
+        notes.parts().publish([b"{}\n"])
+        assert worker.join(None)
+        with worker.lease("1"):
+            assert isinstance(notes._store, PostgresStore)
+            execute(database, notes._store, "UPDATE lease SET expires = 0")
+            with notes.lease("1"):
+                notes.finish_customer("1", Done(applied=1))
+            with pytest.raises(LeaseLost):
+                worker.finish_customer("1", Done(failed={2: "its response was lost"}))
+        totals = notes.history.totals(notes.run)
+    assert (totals.applied, totals.failed) == (1, {})
+
+
+# runs
+
+
+def test_no_worker_joins_an_earlier_run_when_a_new_one_has_begun(database: str, ledger: str) -> None:
+    with Journal(database, ledger) as killed:
+        killed.begin("the table of Monday", "a plan", resumed=False)
+        killed.parts().publish([b"{}\n"])
+    with Journal(database, ledger) as notes:
+        assert notes.run_for("the table of Tuesday", also_finished=False) is None
+        notes.withdraw_earlier()
+        with Journal(database, ledger, alone=False) as worker:
+            assert not worker.join(None)
+
+
+def test_a_new_run_of_a_shard_leaves_the_runs_of_other_shards_alone(database: str, ledger: str) -> None:
+    from payex_billing.reconcile import Shard
+
+    with Journal(database, ledger, shard=Shard(1, 2)) as other:
+        other.begin("a table", "a plan", resumed=False)
+        other.parts().publish([b"{}\n"])
+        with Journal(database, ledger, shard=Shard(2, 2)) as notes:
+            notes.withdraw_earlier()
+        assert other.is_current()
+
+
+def test_a_worker_that_waits_for_others_joins_the_run_that_was_begun_again(
+    database: str, mock: MockServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def line(customer: str) -> bytes:
+        step = Step(kind=Kind.CREATE_CUSTOMER, customer_no=customer)
+        return _to_line(
+            PlannedCustomer(
+                customer_no=customer, exists=False, levels=(None,), whole=False, digests=Pairs({}), unchanged=(), steps=(step,)
+            )
+        )  # fmt: skip
+
+    async def both() -> int:
+        async with AsyncBilling(token=TOKEN, owner_no=LEDGER, base_url=mock.url) as billing:
+            with Journal(database, billing.settings.ledger) as notes:
+                notes.begin("a table", "a plan", resumed=False)
+                notes.parts().publish([line("1")])
+                held = PostgresStore(database, billing.settings.ledger)
+                held.take_part(notes.run, 1, ())  # another worker has the only part
+                waits = asyncio.Event()
+
+                async def waiting(*_: Any) -> None:
+                    waits.set()
+                    await asyncio.sleep(0.01)
+
+                monkeypatch.setattr("payex_billing.reconcile._writing.pause", waiting)
+                worker = asyncio.create_task(take_part(billing, database, wait=0.0))
+                await waits.wait()
+                notes.resume()
+                notes.begin("a table", "another plan", resumed=True)
+                notes.parts().publish([line("2")])
+                written = await worker
+                held.close()
+                return written
+
+    assert asyncio.run(both()) == 1
+
+
+# single writes
+
+
+def test_ensure_keeps_its_lease_while_it_waits_until_a_lost_creation_has_settled(
+    database: str, mock: MockServer
+) -> None:
+    async def ensure() -> str:
+        async with AsyncBilling(token=TOKEN, owner_no=LEDGER, base_url=proxy.url) as billing:
+            await billing.customer("77").ensure()
+            with SharedJournal(database, billing, lease=0.5) as journal:
+                proxy.on("POST", Fate(reaches=None, answer=RST), path="recurring-products")
+                charge = Charge(product_code="P01", quantity=1)
+                products = billing.customer("77").recurring_products
+                return (await products.ensure(charge, settle=1.0, journal=journal)).id
+
+    with FailingProxy(mock.url) as proxy:
+        assert asyncio.run(ensure())
+        assert len(proxy.sent("POST", "recurring-products")) == 2
+
+
+# the pace
+
+
+def test_a_process_that_waited_for_the_database_does_not_send_before_its_slice(
+    database: str, ledger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Memory(ledger, database) as memory:
+        import payex_billing.reconcile._memory as module
+
+        clock = Clock(monkeypatch, module)
+        monkeypatch.setattr(_postgres, "time", clock)
+        change = memory._store.change
+
+        def slow(*values: Any) -> None:
+            clock.stopped += 3.0
+            change(*values)
+
+        pace = memory.pace(10.0)
+        taken = [pace.reserve(clock.monotonic()) for _ in range(3)][-1]
+        assert taken >= 0
+        monkeypatch.setattr(memory._store, "change", slow)
+        asked = clock.monotonic()
+        other = memory.pace(10.0)
+        place = asked + other.reserve(asked)
+        assert place >= asked + 3.0
+
+
+def test_a_place_that_a_stopped_process_missed_is_not_used() -> None:
+    from payex_billing.reconcile._pace import PaceState
+
+    state = PaceState()
+
+    def change(step: Any) -> Any:
+        nonlocal state
+        state, taken = step(state, now)
+        return state, taken, now
+
+    now = 1000.0
+    pace = SharedPace(change, 4.0)
+    dues = [now + pace.reserve(now) for _ in range(8)]
+    now += 10.0
+    assert all(pace.again(now, due) > 0 or index == 0 for index, due in enumerate(dues))
+    assert pace.again(now, now - SLICE) == 0.0
