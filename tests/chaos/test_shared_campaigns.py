@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.apply_process import Mock
-from tests.chaos.shared_processes import LEASE, SETTLE, TIMEOUT, Parent, campaign_on, parents
+from tests.chaos.shared_campaign import LEASE, SETTLE, TIMEOUT, campaign_on
+from tests.chaos.shared_judge import SharedJudge
+from tests.chaos.shared_processes import Parent, parents
 from tests.postgres import postgres
 from tests.support import NIGHTLY
 
@@ -49,7 +51,7 @@ def test_a_campaign_of_kills_stops_and_cuts_doubles_loses_and_misreports_nothing
 ) -> None:
     with campaign_on(shared_mock, str(next(_ledgers)), forking, database, tmp_path, seed) as campaign:
         campaign.run(BATCH)
-        campaign.judge()
+        SharedJudge(campaign).judge()
 
 
 RATE = 40.0  # requests a second
@@ -64,8 +66,9 @@ def test_no_second_has_more_requests_than_the_pace_and_one_slice(
         customers=60, rate=RATE, workers=4, with_webhook=False,
     ) as campaign:  # fmt: skip
         campaign.run(12)
-        campaign.judge()
-        assert campaign.busiest_second() <= RATE + RATE / 4, campaign.shown_second()
+        judge = SharedJudge(campaign)
+        judge.judge()
+        assert judge.busiest_second() <= RATE + RATE / 4, judge.shown_second()
 
 
 # Nobody can see whether a process that was stopped has already given its request to the system.
@@ -79,7 +82,7 @@ def test_a_process_stopped_right_before_it_sends_for_less_than_the_bound_doubles
         shared_mock, str(next(_ledgers)), forking, database, tmp_path, 2000, customers=80, workers=3, with_webhook=False
     ) as campaign:
         campaign.stop_one_before_it_sends(seconds)
-        campaign.judge()
+        SharedJudge(campaign).judge()
 
 
 def test_a_stop_beyond_the_bound_is_what_the_judge_calls_doubled(
@@ -90,4 +93,4 @@ def test_a_stop_beyond_the_bound_is_what_the_judge_calls_doubled(
     ) as campaign:
         campaign.stop_one_before_it_sends(2 * (TIMEOUT + SETTLE))
         with pytest.raises(AssertionError, match="doubled: 2 of"):
-            campaign.judge()
+            SharedJudge(campaign).judge()
