@@ -25,7 +25,7 @@ from tests.chaos.apply_process import PREFIX, Mock, Row, write_table
 from tests.chaos.failing_proxy import FIN, RST, TOO_MANY, Exchange, FailingProxy, Fate, Reply, bare, problem
 from tests.chaos.shared_processes import CLOCKS, Parent, Process
 
-LEASE, SETTLE, TIMEOUT = 1.0, 1.5, 2.0  # seconds
+LEASE, SETTLE, TIMEOUT = 0.8, 2.0, 3.0  # seconds
 # A request can leave as long after the last look at the lease as its process was stopped. The next holder waits for
 # the limit of an attempt and for `settle`; the late commits of the proxy take nearly all of `settle`.
 LONGEST_STOP = TIMEOUT - 0.15
@@ -33,14 +33,15 @@ WORKERS = 8
 EVENTS_PER_SECOND = 20
 # What is done to the processes, and how often.
 STRIKES = {
-    "kill worker": 6, "kill coordinator": 2, "kill webhook": 2, "cut": 5, "stop": 5, "second coordinator": 1, "new table": 1,
+    "kill worker": 4, "kill coordinator": 1, "kill webhook": 1, "kill sender": 4, "stop sender": 5, "stop": 2, "cut": 4,
+    "second coordinator": 1, "new table": 3,
 }  # fmt: skip
 
 
 # the network
 
 
-def bad_network(seed: int, *, delay: float = 0.03, share: float = 0.15) -> Callable[[Exchange], Fate | None]:
+def bad_network(seed: int, *, delay: float = 0.06, share: float = 0.2) -> Callable[[Exchange], Fate | None]:
     """Lose requests and responses, let writes take effect late, respond as a gateway does, ask to wait."""
     dice = random.Random(f"network {seed}")
 
@@ -162,16 +163,19 @@ class Campaign:
         return self.tables[-1][1]
 
     def _change_table(self) -> None:
-        """Give some charges another price. The next coordinator has the new table."""
+        """Give some charges another price, and add some. The next coordinator has the new table."""
+        dice, number = self.dice, len(self.tables)
         of_events = {event.row for event in self.events}
         free = [index for index, row in enumerate(self.rows) if row not in of_events]
-        chosen = set(self.dice.sample(free, min(len(free), 10)))
-        self._new_table(
-            [
-                replace(row, price=f"{self.dice.randint(20, 39)}.{len(self.tables):02}") if index in chosen else row
-                for index, row in enumerate(self.rows)
-            ]
-        )
+        chosen = set(dice.sample(free, min(len(free), 10)))
+        rows = [
+            replace(row, price=f"{dice.randint(20, 39)}.{number:02}") if index in chosen else row
+            for index, row in enumerate(self.rows)
+        ]
+        by_customer = {row.customer: row for row in rows}
+        more = dice.sample(list(by_customer.values()), len(by_customer) // 2)
+        price = f"{dice.randint(20, 39)}.50"
+        self._new_table([*rows, *(replace(row, product=f"N{number}", price=price) for row in more)])
 
     def _mock_address(self) -> tuple[str, int]:
         parts = urlsplit(self.mock.url)
@@ -242,8 +246,7 @@ class Campaign:
             while sum(self.struck.values()) < strikes:
                 assert time.monotonic() < until, self._failure("it does not come to an end")
                 self._keep_going()
-                if time.monotonic() >= due:
-                    self._strike(database)
+                if time.monotonic() >= due and self._strike(database):
                     due = time.monotonic() + self.dice.uniform(0.3, 1.7) * pause
                 time.sleep(0.02)
         self.finish()
@@ -275,7 +278,8 @@ class Campaign:
         if self.with_webhook and not self.running("webhook"):
             self._send_events()
 
-    def _strike(self, database: psycopg.Connection[Any]) -> None:
+    def _strike(self, database: psycopg.Connection[Any]) -> bool:
+        """Strike once. Return False if there is nobody to strike at this moment."""
         what = self.dice.choices(list(STRIKES), [*STRIKES.values()])[0]
         if what == "cut":
             query = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'payex-billing%' ORDER BY pid"
@@ -285,7 +289,7 @@ class Campaign:
                 database.execute("SELECT pg_terminate_backend(%s)", (pid,))
             self.say(f"cut {len(chosen)} of {len(found)} connections")
             self.struck[what] += 1
-            return
+            return True
         if what in {"second coordinator", "new table"}:
             self.say(what)
             self.struck[what] += 1
@@ -293,12 +297,15 @@ class Campaign:
                 self._change_table()
             else:
                 self.start("coordinator")
-            return
+            return True
         verb, _, role = what.partition(" ")
-        roles = [role] if role else ["worker", "coordinator", "webhook"]
+        roles = [role] if role in {"worker", "coordinator", "webhook"} else ["worker", "coordinator", "webhook"]
         targets = [process for name in roles for process in self.running(name) if process.stopped_until is None]
+        if role == "sender":
+            senders = self._senders()
+            targets = [process for process in targets if process.name in senders]
         if not targets:
-            return
+            return False
         process = self.dice.choice(targets)
         if verb == "kill":
             process.signal(signal.SIGKILL)
@@ -308,6 +315,15 @@ class Campaign:
             process.stop_for(seconds)
             self.say(f"stopped {process.name} for {seconds:.2f} s")
         self.struck[what] += 1
+        return True
+
+    def _senders(self) -> set[str]:
+        """The processes whose write has not taken effect yet."""
+        now = time.monotonic()
+        latest = [each for each in self.proxy.log[-200:] if each.is_write and now - each.arrived < SETTLE]
+        return {
+            each.headers.get("x-who", "") for each in latest if each.reached is None and each.fate.reaches is not None
+        }
 
     def finish(self) -> None:
         """Let all go on, and run coordinators until one has nothing left to do; then confirm every event."""
@@ -317,7 +333,7 @@ class Campaign:
             process.wake_if_due(now=True)
         until = time.monotonic() + 60
         last: Process | None = None
-        while last is None or last.code != 0:
+        while last is None or last.code != 0 or last.options["table"] != str(self.tables[-1][0]):
             assert time.monotonic() < until, self._failure("no coordinator could finish")
             running = self.running("coordinator")
             last = running[0] if running else self.start("coordinator")

@@ -159,22 +159,23 @@ class SharedJudge:
 
     def _judge_events(self) -> None:
         """A charge that a webhook names must be there; a webhook that added nothing must have added nothing."""
-        ids = {charge.id: charge.content for charge in self._night.mock.held(self._night.ledger)}
-        for process in self._night.processes:
-            if process.role != "webhook":
-                continue
-            errors: dict[int, set[str]] = {}
-            for line in process.lines():
-                event = self._night.events[line["event"]]
-                if "ok" in line and ids.get(line["ok"]) != event.row.content:
-                    self.wrong.append(f"{process.name} says that {event.row} is {line['ok']}: {ids.get(line['ok'])}")
-                errors.setdefault(event.number, set()).add(line.get("error", "ok"))
-            for number, found in errors.items():
-                row = self._night.events[number].row
-                if found <= NOTHING_DONE and any(_who(each) == process.name for each in self._made(row, float("inf"))):
-                    self.wrong.append(
-                        f"{process.name} says {found} for {self._night.events[number]}\n{self._history(row.content)}"
-                    )
+        night = self._night
+        ids = {charge.id: charge.content for charge in night.mock.held(night.ledger)}
+        for process in night.processes:
+            said: dict[Row, set[str]] = {}  # several events may ask for one charge
+            for line in process.lines() if process.role == "webhook" else ():
+                row = night.events[line["event"]].row
+                if "ok" in line and ids.get(line["ok"]) != row.content:
+                    self.wrong.append(f"{process.name} says that {row} is {line['ok']}: {ids.get(line['ok'])}")
+                said.setdefault(row, set()).add(line.get("error", "ok"))
+            for row, words in said.items():
+                by_it = [each for each in self._made(row, float("inf")) if _who(each) == process.name]
+                if words <= NOTHING_DONE and by_it and not self._may_be_cut(process):
+                    self.wrong.append(f"{process.name} says {words} for {row}\n{self._history(row.content)}")
+
+    def _may_be_cut(self, process: Process) -> bool:
+        """Whether the process was killed, so that not all that it did was said."""
+        return process.code == -9
 
     def busiest_second(self) -> int:
         """The most requests that the proxy got in any second."""

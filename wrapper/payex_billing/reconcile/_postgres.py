@@ -40,6 +40,7 @@ CREATE TABLE lease (
     expires DOUBLE PRECISION NOT NULL
 );
 CREATE INDEX lease_of ON lease (holder);
+CREATE TABLE holder (part TEXT PRIMARY KEY, token BIGINT NOT NULL);
 CREATE TABLE part (
     run BIGINT, epoch BIGINT, number INTEGER, customers BYTEA, done BOOLEAN NOT NULL DEFAULT false, holder TEXT,
     expires DOUBLE PRECISION, PRIMARY KEY (run, epoch, number)
@@ -71,6 +72,8 @@ class PostgresStore:
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._schema = ""
         self._held: list[tuple[str, tuple[int, int]]] = []  # the locks of the run, taken again after a lost connection
+        self._run_token = 0  # of the run, which a later run with the same lock does not have
+        self._parts: Sequence[str] | None = None  # the locks that another run could have had; None for each
         self._patience = PATIENCE
         self._offset = 0.0
         self.name = name_of(address)
@@ -124,14 +127,12 @@ class PostgresStore:
         while True:
             try:
                 self._db = self._connect()
-                for function, key in self._held:
-                    self._lock(function, key)
+                self._lock_again()
             except psycopg.OperationalError as error:
                 why = f"cannot be reached: {_text(error)}"
             except Locked:
-                # By another run, or still by the connection that was lost. Nothing may be written without the lock.
                 self._db.close()
-                why = "another run is using this journal since the connection was lost"
+                why = "the connection that was lost still has the lock of the run"
             else:
                 self._patience = PATIENCE
                 return
@@ -263,14 +264,41 @@ class PostgresStore:
         Raises:
             Locked: another run has the journal.
         """
-        whole = self._key("")
+        whole, part = self._key(""), str(shard or "")
         locks = [("pg_try_advisory_lock", whole)]
         if shard is not None:
-            locks = [("pg_try_advisory_lock_shared", whole), ("pg_try_advisory_lock", self._key(str(shard)))]
+            locks = [("pg_try_advisory_lock_shared", whole), ("pg_try_advisory_lock", self._key(part))]
+            self._parts = ("", part)
         stack.callback(self._held.clear)
         for function, key in locks:
             self._attempt(partial(self._lock, function, key))
             self._held.append((function, key))
+        query = (
+            "INSERT INTO holder (part, token) VALUES (?, nextval('token')) "
+            "ON CONFLICT (part) DO UPDATE SET token = excluded.token RETURNING token"
+        )
+        self._run_token = self.query(query, (part,))[0][0]
+
+    def _lock_again(self) -> None:
+        """Take the locks of the run again after a lost connection. Nothing may be written without them.
+
+        Raises:
+            Locked: the lost connection has not ended yet.
+            JournalError: another run has had a lock since.
+        """
+        try:
+            for function, key in self._held:
+                self._lock(function, key)
+        finally:
+            if self._run_token:
+                query = "SELECT max(token) FROM holder WHERE %s::text[] IS NULL OR part = ANY(%s)"
+                parts = None if self._parts is None else list(self._parts)
+                if self._db.execute(query, (parts, parts)).fetchone() != (self._run_token,):
+                    self._db.close()
+                    raise JournalError(
+                        f"{self.name}: another run has used this journal since the connection was lost. Nothing more "
+                        "is sent. Run the same command again"
+                    )
 
     def _key(self, part: str) -> tuple[int, int]:
         return _number(self._schema), _number(part)
