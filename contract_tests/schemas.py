@@ -124,9 +124,10 @@ def _properties(
             yield from _errors_below(validator, schema, value[name], name)
 
 
-def _items(validator: Any, items: Any, value: object, _schema: Any) -> Iterator[jsonschema.ValidationError]:
-    """Check the items of an array, as `jsonschema` does. The contract has no `prefixItems`."""
-    for index, each in enumerate(value) if isinstance(value, list) else ():
+def _items(validator: Any, items: Any, value: object, schema: Any) -> Iterator[jsonschema.ValidationError]:
+    """Check the items of an array after those of `prefixItems`, as `jsonschema` does."""
+    start = len(schema.get("prefixItems", ()))
+    for index, each in enumerate(value[start:], start) if isinstance(value, list) else ():
         yield from _errors_below(validator, items, each, index)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from contract_tests.corrected import corrected, every_body_is_valid
 from contract_tests.description import ContractError
-from contract_tests.schemas import accepted
+from contract_tests.schemas import JUDGE, accepted
 
 
 def test_a_change_that_requires_a_property_gets_it() -> None:
@@ -120,3 +120,11 @@ def test_a_required_property_that_nothing_fits_is_reported() -> None:
     _, bodies, _ = corrected(change)
     with pytest.raises(ContractError, match="add an example"):
         bodies.new_charge()
+
+
+@pytest.mark.parametrize("value", [{"a": True}, {"b": 1}, {"a": Decimal("1.5")}, {"a": "1"}, {"a": 1, "b": 1}], ids=str)
+def test_a_value_that_was_valid_is_not_valid_as_another_property_or_type(value: dict[str, Any]) -> None:
+    schema = {"properties": {"a": {"type": "integer"}, "b": {"type": "boolean"}}}
+    validator = JUDGE.validator(schema)
+    assert validator.is_valid({"a": 1, "b": True})
+    assert [validator.is_valid(value) for _ in range(2)] == [False, False]

@@ -10,6 +10,7 @@ from payex_billing_mock import MockApp
 
 from contract_tests import suite
 from contract_tests.api import CHARGE_ID, Api, charge_path, charges_path, customer_path, subscription_path, wire
+from contract_tests.contents import place_of
 from contract_tests.exchange import Broken, Exchange, items_of, parse_strictly, render
 from contract_tests.mutation.recording import Listening
 
@@ -104,6 +105,16 @@ def test_a_subscription_made_again_has_no_charges_of_before(api: Api) -> None:
     api.delete(*subscription_path(customer, "1"))
     api.subscription(customer, "1")
     assert api.charges(customer, "1") == []
+
+
+def test_what_is_below_a_removed_subscription_is_removed_too(api: Api) -> None:
+    parent = (api.customer(), "1")
+    api.subscription(*parent)
+    charge = api.charge(*parent)
+    other = api.charge(parent[0])
+    api.delete(*subscription_path(*parent))
+    assert place_of(api.path(*charge_path(parent, charge))) in api.memory.removed
+    assert place_of(api.path(*charge_path(parent[:1], other))) in api.memory.resources
 
 
 def test_a_lost_request_makes_the_memory_forget(api: Api, server: Changing) -> None:
