@@ -52,7 +52,7 @@ def bad_network(seed: int, *, delay: float = 0.06, share: float = 0.2) -> Callab
             lost: list[Reply | str] = [RST, FIN, bare(502), bare(504)]
             late = dice.uniform(0.05, 0.8) * SETTLE
             return Fate(reaches=late, answer=dice.choice(lost), delay=dice.choice([0.0, 0.0, 0.3]))
-        too_many = TOO_MANY if dice.random() < 0.03 else problem(429, "too-many-requests")
+        too_many = TOO_MANY if dice.random() < 0.02 else problem(429, "too-many-requests")
         return dice.choice(
             [
                 Fate(reaches=None, answer=RST),
@@ -385,5 +385,7 @@ def campaign_on(
             yield campaign
         finally:
             campaign.end()
-            with suppress(OSError):
-                (folder / "story.txt").write_text("\n".join(campaign.story))
+            lines = [
+                f"{each.arrived - campaign.began:7.3f} {each.headers.get('x-who')} {each}" for each in list(proxy.log)
+            ]
+            (folder / "story.txt").write_text("\n".join([*campaign.story, *lines]))

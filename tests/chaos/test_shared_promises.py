@@ -305,3 +305,14 @@ def test_a_place_that_a_stopped_process_missed_is_not_used() -> None:
     now += 10.0
     assert all(pace.again(now, due) > 0 or index == 0 for index, due in enumerate(dues))
     assert pace.again(now, now - SLICE) == 0.0
+
+
+def test_a_429_lowers_the_pace_from_what_was_sent_not_from_the_wait_before_it() -> None:
+    state = PaceState()
+    for moment in range(1, 400):  # 100 requests a second
+        state, _ = state.taken(1000 + moment / 100, None, 1)
+    for now in (1004.0, 1005.1):
+        state = state.slowed(now, 1.0, None, 0)
+    most = state.most(1006.1, None)
+    assert most is not None
+    assert most > 0.7 * 0.7 * 100 * 0.9

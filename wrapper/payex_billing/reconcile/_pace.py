@@ -75,7 +75,10 @@ class PaceState:
         elapsed = max(1.0, now - state.began)
         sent = max(state.rate, state.count / elapsed)
         before = min(filter(None, (self.most(now, limit), sent or None)), default=LEAST)
-        return attrs.evolve(state, held_until=until, before=max(LEAST, before), lowered_at=until)
+        # The count begins anew after the wait: nobody sends in it, so that the next 429 would find a pace far too low.
+        return attrs.evolve(
+            state, held_until=until, before=max(LEAST, before), lowered_at=until, began=until, count=0, rate=sent
+        )
 
     def _counted(self, now: float, used: int) -> Self:
         if now - self.began < 1.0:
