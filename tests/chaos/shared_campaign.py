@@ -12,7 +12,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -33,7 +33,7 @@ WORKERS = 8
 EVENTS_PER_SECOND = 20
 # What is done to the processes, and how often.
 STRIKES = {
-    "kill worker": 4, "kill coordinator": 1, "kill webhook": 1, "kill sender": 4, "stop sender": 5, "stop": 2, "cut": 4,
+    "kill worker": 4, "kill coordinator": 1, "kill webhook": 1, "kill sender": 4, "stop sender": 3, "stop reader": 4, "stop": 1, "cut": 4,
     "second coordinator": 1, "new table": 3,
 }  # fmt: skip
 
@@ -251,10 +251,14 @@ class Campaign:
                 time.sleep(0.02)
         self.finish()
 
-    def stop_one_before_it_sends(self, seconds: float) -> None:
-        """Stop a worker between its last look at the lease and the socket, on a good network, while others go on."""
+    def stop_one(self, moment: str, seconds: float) -> None:
+        """Stop a worker on a good network, while others go on.
+
+        `moment` is `note`, right before it notes a creation, or `send`, between the last look at the lease and the
+        socket.
+        """
         self.proxy.weather = lambda _: Fate(delay=0.03)
-        stopped = self.start("worker", stops_before_send=True)
+        stopped = self.start("worker", stops_before=moment)
         self.start("coordinator", concurrency=2)
         until = time.monotonic() + 30
         while not stopped.is_stopped():
@@ -301,9 +305,9 @@ class Campaign:
         verb, _, role = what.partition(" ")
         roles = [role] if role in {"worker", "coordinator", "webhook"} else ["worker", "coordinator", "webhook"]
         targets = [process for name in roles for process in self.running(name) if process.stopped_until is None]
-        if role == "sender":
-            senders = self._senders()
-            targets = [process for process in targets if process.name in senders]
+        if role in {"sender", "reader"}:
+            names = self._senders() if role == "sender" else self._readers()
+            targets = [process for process in targets if process.name in names]
         if not targets:
             return False
         process = self.dice.choice(targets)
@@ -323,6 +327,15 @@ class Campaign:
         latest = [each for each in self.proxy.log[-200:] if each.is_write and now - each.arrived < SETTLE]
         return {
             each.headers.get("x-who", "") for each in latest if each.reached is None and each.fate.reaches is not None
+        }
+
+    def _readers(self) -> set[str]:
+        """The processes that have just read a customer: the next thing they do may be to note a write."""
+        now = time.monotonic()
+        return {
+            each.headers.get("x-who", "")
+            for each in self.proxy.log[-50:]
+            if not each.is_write and now - each.arrived < 0.1
         }
 
     def finish(self) -> None:

@@ -79,8 +79,8 @@ async def coordinate(options: dict[str, Any]) -> int:
 
 async def work(options: dict[str, Any]) -> int:
     """Take part in each run, until a signal ends the process."""
-    if options.get("stops_before_send"):
-        _stop_before_the_first_creation()
+    if "stops_before" in options:
+        _stop_before_the_first_creation(options["stops_before"])
     async with AsyncBilling(**_client(options)) as billing:
         while True:
             written = await reconcile.work(
@@ -90,18 +90,28 @@ async def work(options: dict[str, Any]) -> int:
             _say(f"wrote {written}")
 
 
-def _stop_before_the_first_creation() -> None:
-    """Stop this process between its last look at the lease and the socket."""
+def _stop_before_the_first_creation(moment: str) -> None:
+    """Stop this process before it notes a creation, or between its last look at the lease and the socket."""
     from payex_billing._transport._sender import AsyncSender
+    from payex_billing.reconcile._journal import Journal
 
-    send, moments = AsyncSender.send, iter([True])
+    send, intend, moments = AsyncSender.send, Journal.intend, iter([True])
 
-    async def stopping(self: AsyncSender, request: Any, seconds: float) -> Any:
+    async def stopping_send(self: AsyncSender, request: Any, seconds: float) -> Any:
         if request.method == "POST" and request.url.endswith("/recurring-products") and next(moments, False):
             os.kill(os.getpid(), signal.SIGSTOP)
         return await send(self, request, seconds)
 
-    setattr(AsyncSender, "send", stopping)  # noqa: B010 - a type checker forbids the assignment
+    def stopping_intend(self: Journal, position: int, step: Any, known: Any) -> int:
+        if step.kind.value == "create" and next(moments, False):
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return intend(self, position, step, known)
+
+    # A type checker forbids the assignments.
+    if moment == "send":
+        setattr(AsyncSender, "send", stopping_send)  # noqa: B010
+    else:
+        setattr(Journal, "intend", stopping_intend)  # noqa: B010
 
 
 # a webhook

@@ -74,14 +74,14 @@ def test_no_second_has_more_requests_than_the_pace_and_one_slice(
 # Nobody can see whether a process that was stopped has already given its request to the system.
 
 
-@pytest.mark.parametrize("seconds", [1.5 * LEASE, TIMEOUT, TIMEOUT + SETTLE - 0.4])
+@pytest.mark.parametrize("seconds", [1.5 * LEASE, TIMEOUT, TIMEOUT + SETTLE - 0.4], ids=["lease", "limit", "bound"])
 def test_a_process_stopped_right_before_it_sends_for_less_than_the_bound_doubles_nothing(
     seconds: float, shared_mock: Mock, forking: dict[float, Parent], database: str, tmp_path: Path
 ) -> None:
     with campaign_on(
         shared_mock, str(next(_ledgers)), forking, database, tmp_path, 2000, customers=80, workers=3, with_webhook=False
     ) as campaign:
-        campaign.stop_one_before_it_sends(seconds)
+        campaign.stop_one("send", seconds)
         SharedJudge(campaign).judge()
 
 
@@ -91,6 +91,16 @@ def test_a_stop_beyond_the_bound_is_what_the_judge_calls_doubled(
     with campaign_on(
         shared_mock, str(next(_ledgers)), forking, database, tmp_path, 2001, customers=80, workers=3, with_webhook=False
     ) as campaign:
-        campaign.stop_one_before_it_sends(2 * (TIMEOUT + SETTLE))
+        campaign.stop_one("send", 2 * (TIMEOUT + SETTLE))
         with pytest.raises(AssertionError, match="doubled: 2 of"):
             SharedJudge(campaign).judge()
+
+
+def test_a_process_stopped_before_it_notes_a_creation_doubles_nothing_however_long(
+    shared_mock: Mock, forking: dict[float, Parent], database: str, tmp_path: Path
+) -> None:
+    with campaign_on(
+        shared_mock, str(next(_ledgers)), forking, database, tmp_path, 2002, customers=80, workers=3, with_webhook=False
+    ) as campaign:
+        campaign.stop_one("note", 2 * (TIMEOUT + SETTLE))
+        SharedJudge(campaign).judge()
