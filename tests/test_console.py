@@ -1,34 +1,30 @@
-"""The console of the mock: its responses."""
+"""The console of the mock: the data and the requests that it shows, and who may ask."""
 
 from __future__ import annotations
 
-import http.client
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import payex_billing as pb
 import pytest
 from payex_billing import Billing, Charge
 from payex_billing_mock import Faults, MockServer, assets
-from payex_billing_mock.faults import KINDS, STATUSES
 
-from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, TOKEN, Raw, send
+from tests.console import BUTTON, get, open_console, press, state, whole_request
+from tests.support import LEDGER, TOKEN, send
 from tests.wire import charges_path, customers_path, new_customer
 
-BUTTON = {"X-Payex-Console": "1"}
 VIEWS = ["/", "/console/state", "/console/events", "/console/kinds", "/console/customers", "/console/openapi.json"]
 
 
 @pytest.fixture
 def console() -> Iterator[MockServer]:
-    with MockServer({LEDGER: TOKEN, OTHER_LEDGER: OTHER_TOKEN}, console=True) as server:
+    with open_console() as server:
         yield server
 
 
@@ -36,29 +32,6 @@ def console() -> Iterator[MockServer]:
 def billing(console: MockServer) -> Iterator[Billing]:
     with Billing(token=TOKEN, owner_no=LEDGER, base_url=console.url) as client:
         yield client
-
-
-def get(console: MockServer, path: str, **headers: str) -> Raw:
-    return send(console.url, "GET", path, token=None, headers=headers)
-
-
-def press(console: MockServer, button: str, body: Any = None, headers: dict[str, str] | None = None) -> Raw:
-    headers = BUTTON if headers is None else headers
-    return send(console.url, "POST", f"/console/do/{button}", body, token=None, headers=headers)
-
-
-def state(console: MockServer) -> Any:
-    return get(console, "/console/state").json
-
-
-def faults(response: Raw) -> list[str]:
-    assert response.status == 200, response.body
-    return [each["text"] for each in response.json["faults"]]
-
-
-def whole_request(console: MockServer) -> Any:
-    """The last request, with headers and bodies."""
-    return get(console, f"/console/request?number={state(console)['count']}").json
 
 
 # data
@@ -150,7 +123,7 @@ def test_a_reset_is_kept_over_restarts(tmp_path: Path) -> None:
 # requests
 
 
-def test_requests_are_told_with_status_and_problem(console: MockServer, billing: Billing) -> None:
+def test_requests_are_shown_with_status_and_problem(console: MockServer, billing: Billing) -> None:
     billing.customer("1").create()
     with pytest.raises(pb.CustomerNotFound):
         billing.customer("2").get()
@@ -189,8 +162,8 @@ def test_a_request_outside_the_contract_has_no_operation(console: MockServer) ->
     assert whole_request(console)["operation"] is None
 
 
-def test_a_lost_answer_is_told_as_none_sent(console: MockServer, billing: Billing) -> None:
-    assert faults(press(console, "fault", {"kind": "lose-answer"})) == ["lose-answer"]
+def test_a_lost_response_is_shown_as_none(console: MockServer, billing: Billing) -> None:
+    assert press(console, "fault", {"kind": "lose-answer"}).status == 200
     with pytest.raises(pb.OutcomeUnknown):
         billing.customer("1").create()
     shown = whole_request(console)
@@ -214,222 +187,6 @@ def test_a_body_that_is_no_text_can_be_shown(console: MockServer) -> None:
     assert whole_request(console)["body"].endswith("… and 44,000 more characters")
     send(console.url, "POST", customers_path(), b"[" * 150 + b"]" * 150)
     assert whole_request(console)["status"] == 400
-
-
-# secrets
-
-FOREIGN = "a-token-of-the-real-API"
-SECRETS = {
-    "in the path": {"path": f"/1234/customers/{TOKEN}"},
-    "in the path, encoded": {"path": f"/1234/customers/{TOKEN.replace('-', '%2d').replace('o', '%6F')}"},
-    "in the query": {"path": f"/1234/customers/1?x={TOKEN}"},
-    "as a parameter": {"path": f"/1234/customers/1?access_token={FOREIGN}"},
-    "as another scheme": {"headers": {"Authorization": f"Basic {FOREIGN}"}},
-    "without a scheme": {"headers": {"Authorization": FOREIGN}},
-    "in a cookie": {"headers": {"Cookie": f"session={FOREIGN}"}},
-    "in a header of a gateway": {"headers": {"X-Api-Key": FOREIGN}},
-    "in any header": {"headers": {"X-Trace": f"Bearer {FOREIGN}"}},
-    "as a name of JSON": {"body": {TOKEN: 1}},
-    "as a property": {"body": {"a": [{"client_secret": FOREIGN}]}},
-    "in broken JSON": {"body": b'{"customerNo": "' + TOKEN.encode()},
-    "as a property of broken JSON": {"body": b'{"token": "' + FOREIGN.encode()},
-    "as a form": {"body": b"grant=x&token=" + FOREIGN.encode()},
-    "of another ledger": {"body": {"customerNo": OTHER_TOKEN}},
-    "in the body and the header": {"body": {"x": FOREIGN}, "headers": {"Authorization": f"Bearer {FOREIGN}"}},
-    "in upper case": {"body": {"x": TOKEN.upper()}},
-}
-
-
-@pytest.mark.parametrize("request_", SECRETS.values(), ids=SECRETS)
-def test_an_opened_request_shows_no_secret(console: MockServer, request_: dict[str, Any]) -> None:
-    sent = {"path": customers_path(), "body": {}} | request_
-    send(console.url, "POST", sent["path"], sent["body"], headers=sent.get("headers"))
-    shown = json.dumps([whole_request(console), state(console)]).lower()
-    assert json.dumps("•••").strip('"') in shown
-    for secret in (TOKEN, OTHER_TOKEN, FOREIGN):
-        assert secret.lower() not in shown
-        assert secret.lower().replace("-", "%2d") not in shown
-
-
-def test_what_is_no_secret_is_shown(console: MockServer) -> None:
-    headers = {"Idempotency-Key": "k-1", "X-Request-Id": "r-1"}
-    send(console.url, "POST", customers_path(), new_customer("1"), headers=headers)
-    values = {each["name"]: each["value"] for each in whole_request(console)["headers"]}
-    assert (values["idempotency-key"], values["x-request-id"]) == ("k-1", "r-1")
-    assert values["authorization"] == "Bearer •••"
-
-
-def test_no_token_is_shown(console: MockServer, billing: Billing) -> None:
-    billing.customer("1").create()
-    billing.customer("1").recurring_products.create(Charge(product_code="P", quantity=1, text=TOKEN))
-    paths = ["/", "/console/state", "/console/customers", "/console/customer?no=1", "/console/request?number=2"]
-    for path in (*paths, "/console/openapi.json", "/console/contract"):
-        response = get(console, path)
-        assert response.status == 200
-        assert TOKEN.encode() not in response.body
-    assert TOKEN.encode() not in press(console, "sample").body
-
-
-def test_the_variables_to_copy_are_quoted_for_a_shell() -> None:
-    with MockServer({LEDGER: "it's; rm -rf $HOME"}, console=True) as server:
-        copied = press(server, "exports", {"ledger": 0}).json
-        assert copied == {"ownerNo": "1234", "token": "'it'\"'\"'s; rm -rf $HOME'"}
-        assert get(server, "/console/do/exports").status == 404
-
-
-# faults
-
-
-@pytest.mark.parametrize("kind", [*KINDS, *STATUSES])
-def test_each_kind_of_fault_can_be_added_as_the_form_offers_it(console: MockServer, kind: str) -> None:
-    (offered,) = (each for each in get(console, "/console/kinds").json if each["kind"] == kind)
-    name = kind.replace("STATUS", "503")
-    fault = {"kind": name, "value": offered.get("value", ""), "methods": ["POST", "GET"], "chance": 0.25}
-    (text,) = faults(press(console, "fault", fault | {"lasts": "seconds", "seconds": 30}))
-    value = f"={offered['value']}" if offered.get("value") else ""
-    assert text == f"{name}{value}:GET,POST@0.25"
-    (shown,) = state(console)["faults"]
-    assert (shown["isNext"], 0 < shown["secondsLeft"] <= 30) == (False, True)
-
-
-@pytest.mark.parametrize(
-    ("fault", "reason"),
-    [
-        ({"kind": "explode"}, "there is no fault 'explode'"),
-        ({}, "there is no fault"),
-        ({"kind": "latency"}, "cannot have the value"),
-        ({"kind": "503", "chance": 2}, "between 0 and 1"),
-        ({"kind": "503", "chance": "x"}, "could not convert"),
-        ({"kind": "503", "methods": "GET"}, "must be a list"),
-        ({"kind": "503", "lasts": "seconds"}, "between 0 and 86400 seconds"),
-        ({"kind": "503", "lasts": "seconds", "seconds": 86_401}, "between 0 and 86400 seconds"),
-        ({"kind": "503", "lasts": "for ever"}, "no duration 'for ever'"),
-        (b"{", "Expecting"),
-        (b"\xff", "utf-8"),
-    ],
-)
-def test_a_fault_that_cannot_be_is_refused_with_the_reason(console: MockServer, fault: Any, reason: str) -> None:
-    refused = press(console, "fault", fault)
-    assert refused.status == 400
-    assert reason in refused.json["error"]
-    assert state(console)["faults"] == []
-
-
-def test_buttons_make_the_mock_busy_and_calm_again(console: MockServer, billing: Billing) -> None:
-    press(console, "fault", {"kind": "429", "value": "10", "lasts": "seconds", "seconds": 60})
-    with pytest.raises(pb.RateLimited) as caught:
-        billing.with_options(attempts=1).customer("1").get()
-    assert caught.value.retry_after == 10
-    press(console, "calm")
-    with pytest.raises(pb.CustomerNotFound):
-        billing.customer("1").get()
-
-
-def test_one_of_several_faults_can_be_ended(console: MockServer) -> None:
-    for lasts in ("next", "always", "always"):
-        press(console, "fault", {"kind": "503", "lasts": lasts})
-    numbers = [each["number"] for each in state(console)["faults"]]
-    left = press(console, "end", {"number": numbers[1]}).json["faults"]
-    assert [each["number"] for each in left] == [numbers[0], numbers[2]]
-    assert press(console, "end", {"number": numbers[1]}).status == 200
-
-
-def test_a_fault_ends_with_its_own_time_only() -> None:
-    faults = Faults()
-    faults.add("503", 0.001)
-    faults.add("503", 3600)
-    while len(faults.pending()) > 1:
-        pass
-    assert faults.pending() == ["503"]
-    assert str(faults.take("GET")) == "503"
-
-
-def test_a_reset_forgets_late_writes(console: MockServer) -> None:
-    console.faults.queue("late-commit=3000,502")
-    assert send(console.url, "POST", customers_path(), new_customer("1")).status == 502
-    press(console, "reset")
-    console.stop()
-    assert list(console.store.customers(LEDGER)) == []
-
-
-# events
-
-
-@contextmanager
-def events(console: MockServer) -> Iterator[http.client.HTTPResponse]:
-    parts = urlsplit(console.url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
-    connection.request("GET", "/console/events")
-    response = connection.getresponse()
-    try:
-        yield response
-    finally:
-        response.close()
-        connection.close()
-
-
-def next_event(response: http.client.HTTPResponse) -> Any:
-    data = response.readline()
-    assert data.startswith(b"data: ")
-    assert response.readline() == b"\n"
-    return json.loads(data.removeprefix(b"data: "))
-
-
-def test_events_begin_with_the_state(console: MockServer) -> None:
-    with events(console) as stream:
-        assert stream.headers["Content-Type"] == "text/event-stream"
-        assert next_event(stream) == state(console)
-
-
-def test_an_event_follows_each_kind_of_change(console: MockServer, billing: Billing) -> None:
-    with events(console) as stream:
-        next_event(stream)
-        billing.customer("1").create()
-        assert [each["status"] for each in next_event(stream)["requests"]] == [201]
-        console.store.create_customer(LEDGER, new_customer("2"))
-        assert next_event(stream)["ledgers"][0]["customers"] == 2
-        console.faults.add("503", 0.3)
-        assert [each["text"] for each in next_event(stream)["faults"]] == ["503"]
-        assert next_event(stream)["faults"] == []
-        press(console, "reset")
-        assert next_event(stream)["count"] == 0
-
-
-def test_an_event_shows_no_token(console: MockServer, billing: Billing) -> None:
-    billing.customer(TOKEN.replace("-", "")).create()
-    send(console.url, "GET", f"/1234/customers/{TOKEN}")
-    with events(console) as stream:
-        assert TOKEN not in json.dumps(next_event(stream))
-
-
-def test_events_end_with_the_mock(console: MockServer) -> None:
-    with events(console) as stream:
-        next_event(stream)
-        console.stop()
-        assert stream.read() == b""
-        assert stream.isclosed()
-
-
-def test_events_end_with_the_client(console: MockServer) -> None:
-    before = set(threading.enumerate())
-    with events(console) as stream:
-        next_event(stream)
-        threads = set(threading.enumerate()) - before
-    assert len(threads) == 1
-    for thread in threads:
-        thread.join(30)
-        assert not thread.is_alive()
-
-
-def test_open_events_keep_no_request_waiting(console: MockServer, billing: Billing) -> None:
-    with events(console) as one, events(console) as two, events(console) as three:
-        for stream in (one, two, three):
-            next_event(stream)
-        for number in range(20):
-            billing.customer(str(number)).create()
-        for stream in (one, two, three):
-            while next_event(stream)["count"] < 20:
-                pass
 
 
 # access

@@ -12,8 +12,8 @@ from payex_billing import Billing, Charge
 from payex_billing_mock import MockServer
 
 from tests.browser import LOOKS, barriers, keep, low_contrast, open_page, show
+from tests.console import FOREIGN, open_console
 from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, TOKEN, send
-from tests.test_console import FOREIGN
 from tests.wire import charges_path, customers_path, new_customer
 
 SAMPLE_CUSTOMER = "20010007 – 1 subscription, 1 charge"
@@ -21,7 +21,7 @@ SAMPLE_CUSTOMER = "20010007 – 1 subscription, 1 charge"
 
 @pytest.fixture
 def console() -> Iterator[MockServer]:
-    with MockServer({LEDGER: TOKEN, OTHER_LEDGER: OTHER_TOKEN}, console=True) as server:
+    with open_console() as server:
         yield server
 
 
@@ -49,8 +49,8 @@ def sample(page: Any) -> None:
     page.get_by_text(SAMPLE_CUSTOMER).wait_for()
 
 
-def fill(console: MockServer, billing: Billing) -> None:
-    """Data and requests of every kind, for pictures."""
+def fill(page: Any, console: MockServer, billing: Billing) -> None:
+    """Data and requests of every kind, for pictures. Returns when the page shows all of it."""
     for number in range(30):
         customer = billing.customer(str(15615600 + number))
         customer.create()
@@ -66,6 +66,9 @@ def fill(console: MockServer, billing: Billing) -> None:
         billing.with_options(attempts=1).customer("778").create()
     console.faults.queue("lose-answer:POST")
     console.faults.add("latency=2:GET@0.5", 300)
+    page.locator("#requests summary", has_text="503").wait_for()
+    page.locator("#active li").nth(1).wait_for()
+    page.get_by_text("31 customers, the latest 20 shown").wait_for()
 
 
 # data
@@ -268,7 +271,7 @@ def test_people_can_read_all_of_it(page: Any, console: MockServer, billing: Bill
     visit(page, console)
     keep(page, f"console-empty-{scheme}-{width}")
     assert low_contrast(page) == []
-    fill(console, billing)
+    fill(page, console, billing)
     page.get_by_text("15615629 –").click()
     page.get_by_text("Any other fault").click()
     for index in (0, 1, 2):
@@ -292,7 +295,7 @@ def test_the_console_has_no_barriers(page: Any, console: MockServer, billing: Bi
     show(page, scheme, width)
     visit(page, console)
     assert barriers(page) == []
-    fill(console, billing)
+    fill(page, console, billing)
     page.get_by_text("15615629 –").click()
     page.get_by_text("Any other fault").click()
     page.locator("#requests summary").first.click()

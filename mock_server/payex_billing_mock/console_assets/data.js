@@ -16,7 +16,7 @@ function newLedger({ index, no }) {
   const money = make("div");
   const input = make("input", { type: "search", autocomplete: "off", spellcheck: "false" });
   const search = make("label", { class: "search" }, "Search for a number of a customer, subscription or charge", input);
-  const found = make("p", { class: "note found", role: "status" });
+  const found = make("p", { class: "note found" });
   const customers = make("div", { class: "list" });
   const more = make("button", { type: "button", text: `Show ${MORE} more` });
   const none = make("p", { class: "note", text: "This ledger is empty. Point a client at it, or load a sample." });
@@ -41,6 +41,7 @@ function newLedger({ index, no }) {
   function showFound(result) {
     const shown = result.customers.length;
     const matching = `${counted(result.found, "customer")}${input.value ? " found" : ""}`;
+    found.setAttribute("aria-live", input.value ? "polite" : "off"); // read aloud the result of a search only
     setText(found, shown < result.found ? `${matching}, the latest ${count(shown)} shown` : matching);
     more.hidden = shown === result.found || shown < most;
     keyed(customers, result.customers, (customer) => customer.no, (customer) => newCustomer(index, customer), (details, customer) => details.show(customer, changes));

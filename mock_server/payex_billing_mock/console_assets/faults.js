@@ -1,4 +1,4 @@
-import { ask, attempt, keyed, make, press } from "./dom.js";
+import { ask, attempt, counted, keyed, make, press, setText } from "./dom.js";
 
 const form = document.getElementById("fault-form");
 const active = document.getElementById("active");
@@ -60,14 +60,17 @@ function filledIn() {
 
 export function showFaults(faults) {
   keyed(active, faults, (fault) => `${fault.number} ${fault.text}`, newFault);
-  document.getElementById("no-faults").hidden = faults.length > 0;
+  setText(document.getElementById("fault-count"), faults.length ? `${counted(faults.length, "fault")}.` : "None.");
   document.getElementById("calm").hidden = faults.length < 2;
   showTimeLeft();
 }
 
 function newFault(fault) {
   const end = make("button", { type: "button", class: "small", text: "End", "aria-label": `End ${fault.text}` });
-  end.addEventListener("click", () => attempt(async () => show(await press("end", { number: fault.number }))));
+  end.addEventListener("click", () => attempt(async () => {
+    show(await press("end", { number: fault.number }));
+    document.getElementById("fault-count").focus(); // the button is gone
+  }));
   const item = make("li", {}, make("code", { text: fault.text }), make("span", { class: "when" }), end);
   if (fault.secondsLeft !== null) item.dataset.ends = String(Date.now() + fault.secondsLeft * 1000);
   item.dataset.until = fault.isNext ? "meets the next request" : "until you end it";
