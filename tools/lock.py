@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PROJECT = ["pyproject.toml", "--extra", "all"]
-TESTED = [*PROJECT, "--extra", "contract"]  # `all` is what a program needs
+TESTED = [*PROJECT, "--extra", "contract", "--extra", "dask"]  # `all` is what most programs need
 HEADER = "# Made by `make lock`; do not edit. Exact pins with hashes.\n"
 
 
