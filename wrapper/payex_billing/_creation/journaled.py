@@ -14,9 +14,11 @@ class Hold(Protocol):
 
     def open(self) -> Sequence[tuple[int, LostCreation]]:
         """Return the creations whose outcome is not known, with their numbers."""
+        ...
 
     def decide(self, number: int, result: LookUpResult) -> None:
         """Note what a look-up found."""
+        ...
 
     def before_write(self, key: PlainKey, known: frozenset[str] | None) -> None:
         """Note that a creation is about to be sent: called right before each attempt.
@@ -24,12 +26,15 @@ class Hold(Protocol):
         Raises:
             BillingError: another process may write to the customer now, or the journal cannot be written.
         """
+        ...
 
     def created(self, charge: RecurringProduct) -> None:
         """Note that the creation took effect."""
+        ...
 
     def refused(self) -> None:
         """Note that the creation took no effect."""
+        ...
 
     def lose(self, sent_at: float) -> None:
         """Note that the response was lost.
@@ -37,9 +42,11 @@ class Hold(Protocol):
         Args:
             sent_at: the latest time at which the request can have left, in seconds since 1970.
         """
+        ...
 
     def give_back(self) -> None:
         """Let other processes write to the customer."""
+        ...
 
 
 class CreationJournal(Protocol):
@@ -47,3 +54,4 @@ class CreationJournal(Protocol):
 
     def take(self, customer_no: str) -> Hold | None:
         """Take the right to write to a customer; None while another process has it."""
+        ...

@@ -17,12 +17,15 @@ class AnyPace(Protocol):
 
     def reserve(self, now: float, *, may_wait: bool = True) -> float:
         """Take the next place and return the seconds until then."""
+        ...
 
     def again(self, now: float, due: float) -> float:
         """Return the seconds to wait further at a place that was `due`, because a 429 may have arrived meanwhile."""
+        ...
 
     def slow_down(self, now: float, seconds: float) -> None:
         """Delay requests by this many seconds, because the server sent a 429."""
+        ...
 
 
 class Pace:

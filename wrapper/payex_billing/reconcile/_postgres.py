@@ -20,11 +20,26 @@ from typing import Final, TypeVar
 
 from ._locks import Locked
 from ._selection import Shard
-from ._store import JOURNAL, LEASE, MEMORY, ORIGIN, VERSION, JournalError, Lease, LeaseLost, Row, Statement, name_of
+from ._store import (
+    JOURNAL,
+    LEASE,
+    MEMORY,
+    ORIGIN,
+    UNREADABLE,
+    VERSION,
+    JournalError,
+    Lease,
+    LeaseLost,
+    Row,
+    Statement,
+    name_of,
+    without_password,
+)
 
 try:
     import psycopg
     from psycopg import sql
+    from psycopg.conninfo import conninfo_to_dict
 except ModuleNotFoundError:
     raise JournalError("psycopg is needed for a journal in PostgreSQL: pip install 'payex-billing[postgres]'") from None
 
@@ -77,6 +92,7 @@ class PostgresStore:
         self._patience = PATIENCE
         self._offset = 0.0
         self.name = name_of(address)
+        self._check()
         try:
             self._db = self._connect()
         except psycopg.Error as error:
@@ -88,6 +104,14 @@ class PostgresStore:
             if isinstance(error, psycopg.Error):
                 raise JournalError(f"{self.name}: cannot be used as a journal: {_text(error)}") from None
             raise
+
+    def _check(self) -> None:
+        """Refuse an address whose errors could show a part of the password: libpq quotes what it cannot read."""
+        without_password(self._address)
+        try:
+            conninfo_to_dict(self._address)
+        except psycopg.Error:
+            raise JournalError(UNREADABLE) from None
 
     # the connection
 
@@ -242,7 +266,7 @@ class PostgresStore:
 
         def work() -> None:
             with self._db.transaction():
-                rows = self._db.execute(f"{_marks(query)} FOR UPDATE").fetchall()
+                rows = self._db.execute(_marks(f"{query} FOR UPDATE")).fetchall()
                 statement, values = decide(rows)
                 self._db.execute(_marks(statement), _plain(values))
 
@@ -269,7 +293,7 @@ class PostgresStore:
         if shard is not None:
             locks = [("pg_try_advisory_lock_shared", whole), ("pg_try_advisory_lock", self._key(part))]
             self._parts = ("", part)
-        stack.callback(self._held.clear)
+        stack.callback(self._release)
         for function, key in locks:
             self._attempt(partial(self._lock, function, key))
             self._held.append((function, key))
@@ -299,6 +323,12 @@ class PostgresStore:
                         f"{self.name}: another run has used this journal since the connection was lost. Nothing more "
                         "is sent. Run the same command again"
                     )
+
+    def _release(self) -> None:
+        """Give the locks back now: the database gives them back only when it notices that the connection is closed."""
+        self._held.clear()
+        with suppress(psycopg.Error):
+            self._db.execute("SELECT pg_advisory_unlock_all()")
 
     def _key(self, part: str) -> tuple[int, int]:
         return _number(self._schema), _number(part)
@@ -383,8 +413,8 @@ class PostgresStore:
             self._db.close()
 
 
-def _marks(query: str) -> str:
-    return query.replace("?", "%s")
+def _marks(query: str) -> bytes:
+    return query.replace("?", "%s").encode()
 
 
 def _plain(values: Sequence[object]) -> list[object]:

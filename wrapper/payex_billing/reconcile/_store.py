@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import attrs
 
@@ -22,6 +22,11 @@ Place = Path | str  # the file of a journal, or the address of a PostgreSQL data
 
 VERSION: Final = 6
 LEASE: Final = 30.0  # seconds
+UNREADABLE: Final = (
+    "the address of the database cannot be read. Write special characters of the user and the password as %XX, such as "
+    "%40 for @, or put the password into PGPASSWORD or PGPASSFILE"
+)
+_PASSWORDS: Final = frozenset({"password", "sslpassword"})
 # {id} is the type of a growing number, {real} that of a number of seconds.
 ORIGIN: Final = "CREATE TABLE origin (id TEXT, ledger TEXT, version INTEGER, pruned BIGINT DEFAULT 0);"
 JOURNAL: Final = """
@@ -97,15 +102,19 @@ class Store(Protocol):
 
     def now(self) -> float:
         """Return the seconds since 1970 by the clock that all users of the journal share."""
+        ...
 
     def ahead(self) -> float:
         """Return the seconds by which that clock is ahead of the clock of this machine."""
+        ...
 
     def query(self, query: str, values: Sequence[object] = ()) -> list[Row]:
         """Return the rows of a query."""
+        ...
 
     def stream(self, query: str, values: Sequence[object] = ()) -> Iterator[Row]:
         """Yield the rows of a query that may have millions of them."""
+        ...
 
     def run(self, statements: Iterable[Statement], *, again: bool = True) -> list[Row]:
         """Run statements, all or nothing; return the rows of the last one.
@@ -117,12 +126,15 @@ class Store(Protocol):
         Raises:
             LeaseLost: the connection was lost, and they may not run twice.
         """
+        ...
 
     def change(self, query: str, decide: Callable[[list[Row]], Statement]) -> None:
         """Run a query and then the statement that follows from its rows. Nobody else changes the rows meanwhile."""
+        ...
 
     def erase(self, statements: Iterable[Statement]) -> None:
         """Run statements that take values out for ever."""
+        ...
 
     def hold(self, stack: ExitStack, shard: Shard | None) -> None:
         """Keep other runs away until the stack is closed.
@@ -131,18 +143,23 @@ class Store(Protocol):
             Locked: another run has the journal.
             NoLock: the lock cannot be used.
         """
+        ...
 
     def take(self, customer_no: str, run: int) -> Lease | None:
         """Take the lease of a customer for a run; None if another process has it."""
+        ...
 
     def has_leases(self, run: int) -> bool:
         """Return whether other processes hold leases for a run."""
+        ...
 
     def give_back(self, lease: Lease) -> Statement | None:
         """Return the statement that ends a lease."""
+        ...
 
     def renew(self, leases: Iterable[Lease]) -> None:
         """Keep leases."""
+        ...
 
     def take_part(self, run: int, epoch: int, has: Collection[int]) -> tuple[int, bytes] | None:
         """Take a part of a run that no living process has; None if there is none now.
@@ -152,6 +169,7 @@ class Store(Protocol):
             epoch: how many times the run was begun.
             has: the parts that this process has taken and not finished.
         """
+        ...
 
     def fenced(
         self, statement: Statement, lease: Lease | None, run: int, epoch: int, *, ends: bool = False
@@ -165,16 +183,46 @@ class Store(Protocol):
             epoch: how many times the run was begun.
             ends: whether the statement is the last one under the lease, and gives it back.
         """
+        ...
 
     def close(self) -> None:
         """Close the connection."""
+        ...
 
 
 def name_of(place: Place) -> str:
     """Return what messages call a journal: its file, or the address of the database without password and options."""
     if isinstance(place, Path):
         return str(place)
-    parts = urlsplit(place)
+    parts = _split(place)
+    if parts is None:
+        return "postgresql://…"
     user, _, hosts = parts.netloc.rpartition("@")
     name = user.partition(":")[0]
     return f"postgresql://{name}@{hosts}{parts.path}" if name else f"postgresql://{hosts}{parts.path}"
+
+
+def without_password(address: str) -> str:
+    """Return the address of a database without any password.
+
+    Raises:
+        JournalError: the address cannot be read.
+    """
+    parts = _split(address)
+    if parts is None:
+        raise JournalError(UNREADABLE)
+    user, at, hosts = parts.netloc.rpartition("@")
+    options = [each for each in parts.query.split("&") if each.partition("=")[0] not in _PASSWORDS]
+    query = f"?{'&'.join(options)}" if any(options) else ""
+    return f"{parts.scheme}://{user.partition(':')[0]}{at}{hosts}{parts.path}{query}"
+
+
+def _split(address: str) -> SplitResult | None:
+    """Return the parts of an address; None where it is not certain what belongs to the password."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
+    user = parts.netloc.rpartition("@")[0]
+    is_certain = not parts.fragment and "@" not in user + parts.path + parts.query
+    return parts if is_certain else None
