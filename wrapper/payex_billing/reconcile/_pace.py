@@ -48,23 +48,26 @@ class PaceState:
         risen = self.before * (LOWERED + (1 - LOWERED) * max(0.0, now - self.lowered_at) / RECOVERY)
         return max(LEAST, risen) if limit is None else min(limit, max(LEAST, risen))
 
-    def taken(self, now: float, limit: float | None, used: int) -> tuple[Self, Slice]:
+    def taken(self, now: float, limit: float | None, used: int, wanted: int | None) -> tuple[Self, Slice]:
         """Take the next slice.
 
         Args:
             now: the time.
             limit: requests a second at most; None for no limit.
             used: requests that the process has sent since it took its last slice.
+            wanted: requests that the process can send in the slice; None for any number.
         """
         state = self._counted(now, used)
         most = self.most(now, limit)
         begins = max(now, self.held_until)
         if most is None:
-            return state, Slice(begins=begins, ends=begins + SLICE, gap=0.0)
+            return state, Slice(begins=begins, ends=begins + SLICE, gap=0.0, places=0)
         begins = max(begins, self.next)
         places = max(1, round(most * SLICE))
+        if wanted is not None:
+            places = min(places, max(1, wanted))
         ends = begins + places / most
-        return attrs.evolve(state, next=ends), Slice(begins=begins, ends=ends, gap=1 / most)
+        return attrs.evolve(state, next=ends), Slice(begins=begins, ends=ends, gap=1 / most, places=places)
 
     def slowed(self, now: float, seconds: float, limit: float | None, used: int) -> Self:
         """Wait after a 429, and lower the pace: once for all the 429 of one burst."""
@@ -94,11 +97,13 @@ class Slice:
         begins: when it begins, in seconds since 1970.
         ends: when it ends.
         gap: seconds between two requests; 0 for any number of requests.
+        places: the requests that it has room for; 0 for any number.
     """
 
     begins: float
     ends: float
     gap: float
+    places: int
 
 
 Step = Callable[[PaceState, float], tuple[PaceState, Slice | None]]
@@ -118,7 +123,7 @@ class SharedPace:
         self._change = change
         self._limit = limit
         self._lock = threading.Lock()
-        self._used = 0
+        self._used = self._places = 0
         # By the monotonic clock of the client.
         self._next = self._ends = self._held_until = self._heard = float("-inf")
         self._gap = 0.0
@@ -134,12 +139,19 @@ class SharedPace:
             return place - now if may_wait or self._limit is not None else 0.0
 
     def _take(self, now: float) -> float:
-        taken, shared = self._ask(now, lambda state, at: state.taken(at, self._limit, self._used))
+        wanted = self._wanted(now)
+        taken, shared = self._ask(now, lambda state, at: state.taken(at, self._limit, self._used, wanted))
         self._used = 0
         assert taken is not None  # noqa: S101 - `taken` returns a slice
         self._ends = now + (taken.ends - shared)
-        self._gap = taken.gap
+        self._gap, self._places = taken.gap, taken.places
         return now + (taken.begins - shared)
+
+    def _wanted(self, now: float) -> int | None:
+        """Return how many places to ask for: what the process does not use, no other process can use."""
+        if not self._places or self._used < self._places:
+            return self._used or None
+        return self._places * 2 if now < self._ends else self._places
 
     def _ask(self, now: float, step: Step) -> tuple[Slice | None, float]:
         state, taken, shared = self._change(step)
