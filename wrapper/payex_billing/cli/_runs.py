@@ -45,8 +45,9 @@ _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 @click.pass_context
 def runs(context: click.Context) -> int:
     """Show the runs of apply and undo. Without a command: the last 20."""
-    if context.invoked_subcommand is None:
-        return int(context.invoke(list_))
+    if context.invoked_subcommand is None:  # `context.invoke` would not look at PAYEX_JOURNAL
+        with list_.make_context("list", [], parent=context) as listing:
+            return int(list_.invoke(listing))
     return DONE
 
 
