@@ -73,6 +73,7 @@ COMMANDS = {
     "runs": ("._runs", "Show the runs of apply and undo."),
     "settings": ("._settings", "Show each setting, and where it comes from."),
     "undo": ("._undo", "Take the writes of a run back."),
+    "work": ("._work", "Help another process to write its run."),
 }
 
 

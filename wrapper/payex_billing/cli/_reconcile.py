@@ -12,7 +12,6 @@ import click
 from .._async.client import AsyncBilling
 from ..reconcile import Limits, Plan, Report, RunOutcome, Table, read
 from ..reconcile import plan as plan_table
-from ..reconcile._apply import SETTLE
 from ..reconcile._history import reading
 from ..reconcile._plan import FORMAT
 from ..reconcile._run import MAX_REMOVALS, RECHECK
@@ -38,7 +37,7 @@ from ._outputs import check_outputs, writing
 from ._progress import Show
 from ._reporting import RunReport, report_option
 from ._show import plain_content, show_failures, show_plan, show_rejections
-from ._table_options import Options, table_options
+from ._table_options import Options, lease_option, settle_option, table_options
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
 
@@ -100,7 +99,9 @@ def plan(
 
 @click.command(
     epilog="\b\nExamples:\n  payex-billing apply charges.csv\n  payex-billing apply plan.jsonl --report report.json\n"
-    f"  payex-billing apply charges.parquet --state state.db --shard 3/8\n\n{EXIT_CODES}"
+    "  payex-billing apply charges.parquet --state state.db --shard 3/8\n"
+    "  payex-billing apply charges.parquet --journal postgresql://billing@db.example/journal "
+    f"--on dask://scheduler.example:8786\n\n{EXIT_CODES}"
 )
 @FILE
 @journal_option
@@ -115,14 +116,8 @@ def plan(
 @click.option("--guards", type=click.Path(path_type=Path), help="Limits of the guards, a TOML file.")
 @click.option("--first-run", is_flag=True, help="The first run for this ledger: there is nothing to compare with.")
 @click.option("--approve", metavar="DIGEST", help="Write the plan with this digest, although a guard stops it.")
-@click.option(
-    "--settle",
-    type=click.FloatRange(min=0),
-    default=SETTLE,
-    show_default=True,
-    metavar="SECONDS",
-    help="Treat a request that was sent as finished after this many seconds.",
-)
+@settle_option
+@lease_option
 @click.option(
     "--recheck",
     type=click.FloatRange(min=0),
@@ -130,6 +125,11 @@ def plan(
     show_default=True,
     metavar="SECONDS",
     help="Read the finished customers of an interrupted run again after this many seconds.",
+)
+@click.option(
+    "--on",
+    metavar="dask://HOST:PORT",
+    help="The scheduler of a Dask cluster: its workers help to write. Needs a journal in PostgreSQL.",
 )
 @lock_option
 @table_options
@@ -145,7 +145,9 @@ def apply(
     first_run: bool,
     approve: str | None,
     settle: float,
+    lease: float,
     recheck: float,
+    on: str | None,
     no_lock: bool,
     as_json: bool,
     **options: Any,
@@ -162,6 +164,8 @@ def apply(
     }  # fmt: skip
     with RunReport("apply", report_file, file=str(file), others=others) as report, sentences():
         name = report.journal = _journal(journal, file, chosen.client)
+        if on is not None and file_of(name) is not None:
+            raise click.UsageError("--on needs a journal that all workers can reach: --journal postgresql://…")
         check_outputs(
             {"FILE": file, "--state": chosen.running["state"], "--journal": file_of(name), "--guards": guards},
             {"--rejects": chosen.rejects},
@@ -179,7 +183,8 @@ def apply(
                 client=chosen.client,
                 options={
                     "journal": name, "max_removals": max_removals, "limits": limits, "first_run": first_run,
-                    "approve": approve, "settle": settle, "recheck": recheck, "locked": not no_lock, **chosen.running,
+                    "approve": approve, "settle": settle, "lease": lease, "recheck": recheck, "on": on,
+                    "locked": not no_lock, **chosen.running,
                 },
                 report=report,
                 rejects=chosen.rejects,
@@ -203,6 +208,7 @@ def apply(
 @lock_option
 @click.option("--guards", type=click.Path(path_type=Path), help="Limits of the guards, a TOML file.")
 @click.option("--approve", metavar="DIGEST", help="Write the plan with this digest, although a guard stops it.")
+@lease_option
 @client_options
 @log_option
 @json_option
@@ -216,6 +222,7 @@ def retry(
     no_lock: bool,
     guards: Path | None,
     approve: str | None,
+    lease: float,
     client: dict[str, Any],
     as_json: bool,
 ) -> int:
@@ -248,6 +255,7 @@ def retry(
                 options={
                     "journal": name, "limits": Limits() if guards is None else Limits.load(guards), "approve": approve,
                     "prune": bool(earlier.options.get("prune")), "retry": run_number, "locked": not no_lock,
+                    "lease": lease,
                     "max_removals": max_removals or earlier.options.get("max_removals") or MAX_REMOVALS,
                 },
                 report=report,

@@ -10,7 +10,9 @@ import click
 
 from ..errors import InvalidArgument
 from ..reconcile import Shard, Table, read
+from ..reconcile._apply import SETTLE
 from ..reconcile._pool import PATIENCE
+from ..reconcile._store import LEASE
 from ._common import ROWS_FAILED
 from ._log import log
 from ._show import show_rejections
@@ -25,6 +27,22 @@ patience_option = click.option(
 )
 concurrency_option = click.option(
     "--concurrency", type=click.IntRange(1, 256), default=16, show_default=True, help="Customers at once."
+)
+settle_option = click.option(
+    "--settle",
+    type=click.FloatRange(min=0),
+    default=SETTLE,
+    show_default=True,
+    metavar="SECONDS",
+    help="Treat a request that was sent as finished after this many seconds.",
+)
+lease_option = click.option(
+    "--lease",
+    type=click.FloatRange(min=1),
+    default=LEASE,
+    show_default=True,
+    metavar="SECONDS",
+    help="With a journal in PostgreSQL: keep other processes away from the customers of a dead one for this long.",
 )
 rate_option = click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Requests a second at most.")
 

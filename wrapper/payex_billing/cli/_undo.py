@@ -14,7 +14,6 @@ import click
 from .._async.client import AsyncBilling
 from .._text import counted, printable
 from ..reconcile import LeftAlone, Limits, Plan, RunOutcome, plan_undo
-from ..reconcile._apply import SETTLE
 from ..reconcile._before import stops_of
 from ..reconcile._store import Place
 from ._applying import carry_out, notice, run, sentences
@@ -40,6 +39,7 @@ from ._progress import Show
 from ._reconcile import plan_as_json, steps_as_json
 from ._reporting import RunReport, report_option
 from ._show import SHOWN, show_failures, show_plan, show_stop
+from ._table_options import lease_option, settle_option
 
 _OF_REASON = 3  # writes of one reason that are shown in full
 
@@ -58,14 +58,8 @@ _OF_REASON = 3  # writes of one reason that are shown in full
 @report_option
 @lock_option
 @click.option("--guards", type=click.Path(path_type=Path), help="Limits of the guards, a TOML file.")
-@click.option(
-    "--settle",
-    type=click.FloatRange(min=0),
-    default=SETTLE,
-    show_default=True,
-    metavar="SECONDS",
-    help="Treat a request that was sent as finished after this many seconds.",
-)
+@settle_option
+@lease_option
 @click.option("--details", is_flag=True, help="A table for every customer.")
 @client_options
 @log_option
@@ -82,6 +76,7 @@ def undo(
     no_lock: bool,
     guards: Path | None,
     settle: float,
+    lease: float,
     details: bool,
     client: dict[str, Any],
     as_json: bool,
@@ -135,6 +130,7 @@ def undo(
                     "limits": limits,
                     "approve": approve,
                     "settle": settle,
+                    "lease": lease,
                     "locked": not no_lock,
                 },
                 report=report,

@@ -30,7 +30,7 @@ from ._single import SharedJournal
 from ._sources import TableError
 from ._stops import Stop
 from ._store import JournalError
-from ._sync import apply_sync, drift_sync, export_sync, plan_sync, plan_undo_sync
+from ._sync import apply_sync, drift_sync, export_sync, plan_sync, plan_undo_sync, work_sync
 from ._tables import Rejection, Row, Table, read
 from ._undo import LeftAlone
 from ._undoing import plan_undo
@@ -78,4 +78,5 @@ __all__ = [
     "read",
     "read_customers",
     "work",
+    "work_sync",
 ]

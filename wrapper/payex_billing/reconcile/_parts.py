@@ -26,14 +26,20 @@ class Parts:
         self._key = run, epoch
         self._left: dict[int, int] = {}  # customers that are not written yet, by the number of the part
 
-    def publish(self, customers: Iterable[bytes]) -> None:
-        """Hand out the customers of the plan, and take back those of an earlier plan of the run."""
+    def publish(self, customers: Iterable[bytes]) -> Iterator[int]:
+        """Hand out the customers of the plan, and take back those of an earlier plan of the run.
+
+        Yields:
+            The number of each part, so that the caller can do something else meanwhile. Workers get no part before
+            the last one.
+        """
         self._store.run([("DELETE FROM part WHERE run = ?", (self._key[0],))])
         lines = iter(customers)
         for number, part in enumerate(iter(lambda: list(islice(lines, _CUSTOMERS)), [])):
             values = (*self._key, number, zlib.compress(b"".join(part), 1))
             query = "INSERT INTO part (run, epoch, number, customers) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
             self._store.run([(query, values)])  # again, if the connection was lost
+            yield number
         self._store.run([("UPDATE run SET parts = 1 WHERE id = ?", (self._key[0],))])
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
@@ -51,6 +57,12 @@ class Parts:
         if not self._left[number]:
             del self._left[number]
             self._store.run([(f"UPDATE part SET done = true {_ONE}", (*self._key, number))])
+
+    def share_done(self) -> float | None:
+        """Return the share of the parts that are done, 0 to 1; None if there are no parts any more."""
+        query = "SELECT count(*) FILTER (WHERE done), count(*) FROM part WHERE run = ? AND epoch = ?"
+        done, count = self._store.query(query, self._key)[0]
+        return float(done / count) if count else None
 
     def give_back(self) -> None:
         """Let other processes take the parts that are not done."""

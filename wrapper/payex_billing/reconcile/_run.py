@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ._apply import SETTLE, Applier
 from ._before import guard, refuse_removals
+from ._dask import Options, helpers_on
 from ._history import is_there, reading
 from ._inputs import ApplyPlan, ApplyTable, planned_by
 from ._journal import Journal
@@ -111,6 +112,7 @@ async def apply(
     recheck: float = RECHECK,
     locked: bool = True,
     lease: float = LEASE,
+    on: str | None = None,
     stop: asyncio.Event | None = None,
     on_progress: Progress | None = None,
     on_notice: Notice | None = None,
@@ -144,6 +146,8 @@ async def apply(
         recheck: seconds after which the customers that an interrupted run has finished are read again.
         locked: whether to keep other runs of this user for the same ledger away.
         lease: seconds after which the customers of a process that died are free, if the journal is in a database.
+        on: the scheduler of a Dask cluster whose workers help to write, such as `dask://scheduler.example:8786`. The
+            journal must be in a database. The workers take their settings and token from their own environment.
         stop: when set, `apply` finishes the writes under way and starts no more.
         on_progress: called with `planning` or `writing`, the rows that are done, and the rows in all.
         on_notice: called with a sentence when the run must wait.
@@ -156,8 +160,9 @@ async def apply(
         TableError: the state cache cannot be used.
     """
     ledger = billing.settings.ledger
-    undoes = source.undoes if isinstance(source, Plan) else None
-    telemetry = telemetry_of(billing, undoes=undoes, retry=retry, shard=shard, journal=journal)
+    telemetry = telemetry_of(
+        billing, undoes=source.undoes if isinstance(source, Plan) else None, retry=retry, shard=shard, journal=journal
+    )
     async with AsyncExitStack() as stack:
         stack.enter_context(telemetry.run(outcome_of))
         if isinstance(source, Plan) and source.ledger != ledger:
@@ -170,12 +175,13 @@ async def apply(
             Journal(path, ledger, shard=shard, limit=billing._runner.options.timeout, lease=lease)
         )
         await stack.enter_async_context(renewing(notes))
+        own = Options(concurrency=concurrency, settle=settle, lease=lease, patience=patience)
+        helpers = await stack.enter_async_context(helpers_on(on, notes, billing, own, on_notice))
         memory = stack.enter_context(Memory(ledger, journal))
         billing = paced(billing, memory, journal)
         brake = Brake(patience, notice=on_notice)
-        applying: ApplyPlan | ApplyTable
         if isinstance(source, Plan):
-            applying = ApplyPlan(source, billing)
+            applying: ApplyPlan | ApplyTable = ApplyPlan(source, billing)
         else:
             cache = stack.enter_context(State(state, source, ledger)) if state is not None else None
             rows = None if retry is None else notes.history.rows(retry)
@@ -187,7 +193,7 @@ async def apply(
         since = notes.run_for(applying.identity, also_finished=isinstance(source, Plan))
         await _take_over(notes, since, recheck, stopping)
         applier = Applier(billing, notes, memory, brake, is_stopping=stopping.is_set, settle=settle)
-        run = Run(applier, notes, memory, brake, concurrency, stopping, on_progress, telemetry)
+        run = Run(applier, notes, memory, brake, concurrency, stopping, on_progress, telemetry, helpers)
         made = await applying.plan(run, resumed=since is not None, fresh=since is not None and since <= recheck)
         if stopping.is_set():
             return telemetry.ended(applying.interrupted(made))

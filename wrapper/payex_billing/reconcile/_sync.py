@@ -1,4 +1,4 @@
-"""`plan`, `apply` and `plan_undo` for scripts: the same functions with a blocking client."""
+"""`plan`, `apply`, `work` and others for scripts: the same functions with a blocking client."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ._drift import drift
 from ._export import export
 from ._run import apply, plan
 from ._undoing import plan_undo
+from ._working import work
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -74,3 +75,4 @@ apply_sync = _blocking(apply)
 drift_sync = _blocking(drift)
 export_sync = _blocking(export)
 plan_undo_sync = _blocking(plan_undo)
+work_sync = _blocking(work)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
@@ -69,11 +70,10 @@ async def plan_undo(
     ledger = billing.settings.ledger
     only = tuple(sorted(set(customers)))
     with ExitStack() as stack:
-        if locked:
+        path = journal or default_journal(ledger)
+        if locked and isinstance(path, Path):  # a database keeps other runs away by itself
             stack.enter_context(lock(ledger, None))
-        notes = stack.enter_context(
-            Journal(journal or default_journal(ledger), ledger, limit=billing._runner.options.timeout)
-        )
+        notes = stack.enter_context(Journal(path, ledger, limit=billing._runner.options.timeout))
         notes.history.run(run)
         kept = _kept(notes, run, only)
         if kept is not None:

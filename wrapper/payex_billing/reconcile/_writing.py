@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from itertools import chain, islice
 
 import attrs
@@ -24,7 +24,10 @@ from ._store import JournalError
 from ._telemetry import RunTelemetry
 
 PartsPool = Pool[tuple[int, PlannedCustomer]]
+# Lets other processes help with the run of this number while a block runs.
+Helpers = Callable[[int], AbstractAsyncContextManager[None]]
 POLL = 0.5  # seconds
+_COUNT = 1.0  # seconds between two counts of what all processes have done
 CANARY = 20  # customers that are written and read back before the rest
 
 
@@ -40,6 +43,7 @@ class Run:
     stopping: asyncio.Event
     on_progress: Progress | None
     telemetry: RunTelemetry = attrs.field(factory=RunTelemetry)
+    helpers: Helpers | None = None
 
 
 def _first_line(planned: PlannedCustomer) -> int | None:
@@ -58,7 +62,8 @@ class Writer:
         self._pool = Pool[PlannedCustomer](run.concurrency, run.stopping, run.brake)
         self._stopping = run.stopping
         self._on_progress = run.on_progress
-        self._write = run.telemetry.each("write customer", self._one, _first_line)
+        self._helpers: Helpers = run.helpers or (lambda _: nullcontext())
+        self._write = run.telemetry.each("write customer", run.applier.customer, _first_line)
         self._rows_done = 0
         self._rows = made.rows - made.at_rest - len(made.rejected) - len(made.failed)
 
@@ -68,7 +73,7 @@ class Writer:
         stopped = ""
         try:
             first = list(islice(customers, CANARY))
-            await self._pool.run(iter(first), self._write)
+            await self._pool.run(iter(first), self._one)
             if not self._stopping.is_set():
                 rest = next(customers, None)
                 if rest is not None:
@@ -76,7 +81,7 @@ class Writer:
                     if self._notes.is_shared:
                         await self._write_parts()
                     else:
-                        await self._pool.run(chain([rest], customers), self._write, first_alone=False)
+                        await self._pool.run(chain([rest], customers), self._one, first_alone=False)
         except Stopped as error:
             stopped = str(error)
         return self._report(stopped)
@@ -84,17 +89,45 @@ class Writer:
     async def _write_parts(self) -> None:
         """Write the rest together with the workers that take part."""
         parts = self._notes.parts()
-        parts.publish(islice(self._made.customers.raw_with_steps(), CANARY, None))
+        for _ in parts.publish(islice(self._made.customers.raw_with_steps(), CANARY, None)):
+            await asyncio.sleep(0)  # 10 million customers take minutes
+            if self._stopping.is_set():
+                break
         pool = PartsPool(self._concurrency, self._stopping, self._brake)
+        async with self._counting(parts), self._helpers(self._notes.run):
+            try:
+                await write_parts(self._write, parts, pool, self._stopping)
+            finally:
+                if parts.are_left():  # the workers stop with this process
+                    self._notes.withdraw()
+                parts.remove()
+
+    @asynccontextmanager
+    async def _counting(self, parts: Parts) -> AsyncIterator[None]:
+        """Show what all processes have done while a block runs. A part counts when it is done."""
+        if self._on_progress is None:
+            yield
+            return
+        show, before, left = self._on_progress, self._rows_done, self._rows - self._rows_done
+
+        async def count() -> None:
+            while True:
+                with suppress(JournalError):  # the writers hear of it
+                    share = parts.share_done()
+                    if share is not None:
+                        show("writing", before + round(left * share), self._rows)
+                await asyncio.sleep(_COUNT)
+
+        task = asyncio.create_task(count())
         try:
-            await write_parts(self._write, parts, pool, self._stopping)
+            yield
         finally:
-            if parts.are_left():  # the workers stop with this process
-                self._notes.withdraw()
-            parts.remove()
+            task.cancel()
+        if not self._stopping.is_set():
+            show("writing", self._rows, self._rows)
 
     async def _one(self, planned: PlannedCustomer) -> None:
-        await self._applier.customer(planned)
+        await self._write(planned)
         if self._on_progress is not None:
             self._rows_done += len(planned.lines) + len(planned.unchanged)
             self._on_progress("writing", self._rows_done, self._rows)
