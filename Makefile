@@ -14,7 +14,7 @@ INSTALL := -m pip --disable-pip-version-check --no-input install --quiet
 PIP := $(PY) $(INSTALL)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo mock check test nightly generate check-generated contract contract-diff contract-score guard-score change-cost lint types docs-provenance bench pictures docs dist matrix lock wheel-test clean
+.PHONY: help demo demo-cluster mock check test nightly generate check-generated contract contract-diff contract-score guard-score change-cost lint types docs-provenance bench pictures docs dist matrix lock wheel-test clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ $(DEV_STAMP): $(RUN_STAMP) requirements/dev.txt
 
 demo: $(RUN_STAMP) ## The main job on the embedded mock: charges of examples/charges.csv, created, changed, compared
 	@$(PY) examples/demo.py examples/charges.csv
+
+demo-cluster: $(DEV_STAMP) ## 20,000 charges by 4 workers of a Dask cluster over PostgreSQL, two of which are killed
+	@$(PY) -m tools.demo_cluster
 
 mock: $(RUN_STAMP) ## Serve the mock until Ctrl-C (ARGS="--port 8080 --ledger 1234 --token secret --db state.db")
 	@$(PY) -m payex_billing_mock $(ARGS)
