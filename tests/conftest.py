@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 from hypothesis import settings
@@ -112,3 +113,24 @@ def metric_reader() -> InMemoryMetricReader:
     reader = InMemoryMetricReader(preferred_temporality={Counter: since_last, Histogram: since_last})
     metrics.set_meter_provider(MeterProvider([reader]))
     return reader
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The address of a real PostgreSQL server, without the name of a database."""
+    from tests.postgres import postgres
+
+    with postgres() as address:
+        yield address.rpartition("/")[0]
+
+
+@pytest.fixture
+def database(postgres_server: str) -> Iterator[str]:
+    """The address of a database of its own, for the journals of one test."""
+    import psycopg
+
+    name = f"journal_{uuid4().hex}"
+    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+        yield f"{postgres_server}/{name}"
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -53,7 +53,12 @@ def run(arguments: list[str], mock: MockServer, cwd: Path) -> subprocess.Complet
 
 
 @pytest.mark.parametrize(("language", "code"), SNIPPETS)
-def test_snippet_runs(language: str, code: str, mock: MockServer, tmp_path: Path) -> None:
+def test_snippet_runs(
+    language: str, code: str, mock: MockServer, tmp_path: Path, request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    if "PAYEX_JOURNAL" in code:
+        monkeypatch.setenv("PAYEX_JOURNAL", request.getfixturevalue("database"))
     mock.store.create_customer(LEDGER, {"customerNo": "15615616"})
     (tmp_path / "charges.csv").write_text("customer_no,product_code\n15615616,P01\n7,P02\n")
     if language == "python":
