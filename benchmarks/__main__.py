@@ -23,6 +23,7 @@ from benchmarks import (
     nights,
     plot,
     servers,
+    shared,
     tables,
     throughput,
 )
@@ -52,6 +53,7 @@ def _sections() -> dict[str, tuple[str, Callable[[], list[Row]]]]:
         "Apply": (applying.TEXT, applying.measure),
         "Nights": (nights.TEXT, nights.measure),
         "History": (histories.TEXT, histories.measure),
+        "Shared journal": (shared.TEXT, shared.measure),
         "Generation": (generation.TEXT, generation.measure),
     }
 

@@ -83,8 +83,8 @@ def bare() -> float:
         return asyncio.run(main(url))
 
 
-def apply() -> float:
-    """Seconds of `apply`, reading the file included."""
+def apply(journal: str | None = None) -> float:
+    """Seconds of `apply`, reading the file included; the journal is a file, or in the database of this address."""
     from payex_billing import AsyncBilling, reconcile  # noqa: PLC0415 - measured
 
     rows = [f"{number},P{index:02d},1" for number in _numbers() for index in range(PER_CUSTOMER)]
@@ -96,7 +96,7 @@ def apply() -> float:
             started = time.perf_counter()
             with reconcile.read(file) as table:
                 report = await reconcile.apply(
-                    billing, table, journal=folder / "journal", concurrency=WORKERS, first_run=True
+                    billing, table, journal=journal or folder / "journal", concurrency=WORKERS, first_run=True
                 )
             assert report.applied == CHARGES
             return time.perf_counter() - started
