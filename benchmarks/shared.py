@@ -173,7 +173,7 @@ def _holders(database: str, ledger: str) -> Iterator[None]:
 
 
 def _take(store: PostgresStore, run: int, epoch: int) -> None:
-    taken = store.take_part(run, epoch)
+    taken = store.take_part(run, epoch, ())
     if taken is None:
         return
     number, packed = taken

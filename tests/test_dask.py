@@ -17,7 +17,8 @@ import pytest
 from distributed import Client, LocalCluster
 from payex_billing import AsyncBilling, InvalidArgument, reconcile
 from payex_billing.reconcile import Refused, Report, _dask
-from payex_billing.reconcile._store import JournalError, without_password
+from payex_billing.reconcile._address import without_password
+from payex_billing.reconcile._store import JournalError
 from payex_billing_mock import MockServer
 from payex_billing_mock.app import Answer, Request, Respond
 

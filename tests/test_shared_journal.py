@@ -29,13 +29,14 @@ from hypothesis import strategies as st
 from payex_billing import AsyncBilling, Billing, Charge, reconcile
 from payex_billing.errors import CustomerBusy
 from payex_billing.reconcile import JournalError, Report, SharedJournal, _writing
+from payex_billing.reconcile._address import name_of
 from payex_billing.reconcile._history import reading
 from payex_billing.reconcile._journal import Journal
 from payex_billing.reconcile._match import Content, Kind, Step
 from payex_billing.reconcile._pace import PaceState, SharedPace, Slice
 from payex_billing.reconcile._pace import Step as PaceStep
 from payex_billing.reconcile._records import Result, Started
-from payex_billing.reconcile._store import Leased, LeaseLost, name_of
+from payex_billing.reconcile._store import Leased, LeaseLost
 from payex_billing_mock import MockServer, Store
 from payex_billing_mock.app import Answer, Request, Respond
 

@@ -29,8 +29,8 @@ MENU = {
     "Start": ["tutorial"],
     "How to": [
         "howto/credentials", "howto/settings", "howto/library", "howto/nightly", "howto/errors", "howto/testing",
-        "howto/going-live", "howto/bad-night", "howto/many-machines", "howto/customer-file", "howto/mock", "howto/console",
-        "howto/contract-suite",
+        "howto/going-live", "howto/bad-night", "howto/many-machines", "howto/customer-file", "howto/mock",
+        "howto/console", "howto/contract-suite",
     ],
     "Look up": ["reference", "commands", "problems", "contract"],
     "Trust": [

@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from ..models import CONTENT
+from ..reconcile._address import name_of
 from ..reconcile._history import forget as forget_values
 from ..reconcile._history import reading
 from ..reconcile._records import Intent
-from ..reconcile._store import Place, name_of
+from ..reconcile._store import Place
 from ._applying import sentences
 from ._common import DONE, ERROR, client_options, confirmed, journal_of, journal_option, json_option, say_json, when
 from ._show import plain_content, said

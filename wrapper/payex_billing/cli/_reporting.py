@@ -18,8 +18,9 @@ from .._text import cut, printable
 from .._version import __version__
 from ..errors import BillingError
 from ..reconcile import GuardStopped, RunOutcome
+from ..reconcile._address import name_of
 from ..reconcile._outcomes import outcome_of
-from ..reconcile._store import Place, name_of
+from ..reconcile._store import Place
 from ._common import DONE, ERROR, GUARDED, INTERRUPTED, ROWS_FAILED, USAGE, when
 from ._log import log
 from ._report_file import ReportFile

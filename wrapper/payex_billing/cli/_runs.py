@@ -12,11 +12,12 @@ import click
 
 from .._text import counted, printable
 from ..models import CONTENT
+from ..reconcile._address import name_of
 from ..reconcile._history import Run, UnappliedRow, is_there, reading
 from ..reconcile._history import prune as prune_runs
 from ..reconcile._journal import Journal
 from ..reconcile._records import Intent, Result
-from ..reconcile._store import Place, name_of
+from ..reconcile._store import Place
 from ._applying import sentences
 from ._common import (
     DONE,

@@ -10,7 +10,8 @@ import click
 from .._async.client import AsyncBilling
 from .._text import counted
 from ..reconcile import work as work_on
-from ..reconcile._store import Place, name_of
+from ..reconcile._address import name_of
+from ..reconcile._store import Place
 from ._applying import notice, run, sentences
 from ._common import DONE, INTERRUPTED, RUN_NUMBER, client_options, journal_option, json_option, say_json
 from ._log import log, log_option

@@ -19,11 +19,11 @@ from .._text import cut, printable
 from .._version import __version__
 from ..config import Settings
 from ..errors import BillingError, InvalidArgument
+from ._address import name_of, without_password
 from ._history import reading
 from ._journal import Journal
 from ._ledger import Refused
 from ._planning import Notice
-from ._store import name_of, without_password
 from ._working import work
 from ._writing import Helpers
 

@@ -18,28 +18,14 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Final, TypeVar
 
+from ._address import check, name_of
 from ._locks import Locked
 from ._selection import Shard
-from ._store import (
-    JOURNAL,
-    LEASE,
-    MEMORY,
-    ORIGIN,
-    UNREADABLE,
-    VERSION,
-    JournalError,
-    Lease,
-    LeaseLost,
-    Row,
-    Statement,
-    name_of,
-    without_password,
-)
+from ._store import JOURNAL, LEASE, MEMORY, ORIGIN, VERSION, JournalError, Lease, LeaseLost, Row, Statement
 
 try:
     import psycopg
     from psycopg import sql
-    from psycopg.conninfo import conninfo_to_dict
 except ModuleNotFoundError:
     raise JournalError("psycopg is needed for a journal in PostgreSQL: pip install 'payex-billing[postgres]'") from None
 
@@ -92,7 +78,7 @@ class PostgresStore:
         self._patience = PATIENCE
         self._offset = 0.0
         self.name = name_of(address)
-        self._check()
+        check(address)
         try:
             self._db = self._connect()
         except psycopg.Error as error:
@@ -104,14 +90,6 @@ class PostgresStore:
             if isinstance(error, psycopg.Error):
                 raise JournalError(f"{self.name}: cannot be used as a journal: {_text(error)}") from None
             raise
-
-    def _check(self) -> None:
-        """Refuse an address whose errors could show a part of the password: libpq quotes what it cannot read."""
-        without_password(self._address)
-        try:
-            conninfo_to_dict(self._address)
-        except psycopg.Error:
-            raise JournalError(UNREADABLE) from None
 
     # the connection
 
@@ -334,7 +312,7 @@ class PostgresStore:
         return _number(self._schema), _number(part)
 
     def _lock(self, function: str, key: tuple[int, int]) -> None:
-        (has_it,) = self._db.execute(f"SELECT {function}(%s, %s)", key).fetchone() or (False,)
+        (has_it,) = self._db.execute(_marks(f"SELECT {function}(?, ?)"), key).fetchone() or (False,)
         if not has_it:
             raise Locked
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, Protocol
-from urllib.parse import SplitResult, urlsplit
 
 import attrs
 
@@ -22,11 +21,6 @@ Place = Path | str  # the file of a journal, or the address of a PostgreSQL data
 
 VERSION: Final = 6
 LEASE: Final = 30.0  # seconds
-UNREADABLE: Final = (
-    "the address of the database cannot be read. Write special characters of the user and the password as %XX, such as "
-    "%40 for @, or put the password into PGPASSWORD or PGPASSFILE"
-)
-_PASSWORDS: Final = frozenset({"password", "sslpassword"})
 # {id} is the type of a growing number, {real} that of a number of seconds.
 ORIGIN: Final = "CREATE TABLE origin (id TEXT, ledger TEXT, version INTEGER, pruned BIGINT DEFAULT 0);"
 JOURNAL: Final = """
@@ -188,41 +182,3 @@ class Store(Protocol):
     def close(self) -> None:
         """Close the connection."""
         ...
-
-
-def name_of(place: Place) -> str:
-    """Return what messages call a journal: its file, or the address of the database without password and options."""
-    if isinstance(place, Path):
-        return str(place)
-    parts = _split(place)
-    if parts is None:
-        return "postgresql://…"
-    user, _, hosts = parts.netloc.rpartition("@")
-    name = user.partition(":")[0]
-    return f"postgresql://{name}@{hosts}{parts.path}" if name else f"postgresql://{hosts}{parts.path}"
-
-
-def without_password(address: str) -> str:
-    """Return the address of a database without any password.
-
-    Raises:
-        JournalError: the address cannot be read.
-    """
-    parts = _split(address)
-    if parts is None:
-        raise JournalError(UNREADABLE)
-    user, at, hosts = parts.netloc.rpartition("@")
-    options = [each for each in parts.query.split("&") if each.partition("=")[0] not in _PASSWORDS]
-    query = f"?{'&'.join(options)}" if any(options) else ""
-    return f"{parts.scheme}://{user.partition(':')[0]}{at}{hosts}{parts.path}{query}"
-
-
-def _split(address: str) -> SplitResult | None:
-    """Return the parts of an address; None where it is not certain what belongs to the password."""
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        return None
-    user = parts.netloc.rpartition("@")[0]
-    is_certain = not parts.fragment and "@" not in user + parts.path + parts.query
-    return parts if is_certain else None
