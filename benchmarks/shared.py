@@ -109,6 +109,7 @@ def _workers(server: str, workers: int, rate: int | None = None) -> float:
                 pass
             db.execute(f"SET search_path TO {_one(db, _SCHEMA)}")
             while (_one(db, "SELECT max(noted) - min(noted) FROM write") or 0) < WARM_UP + SECONDS + 1:
+                assert all(helper.poll() is None for helper in helpers), "a worker has ended"
                 time.sleep(0.5)
             notes.withdraw()
             between = (

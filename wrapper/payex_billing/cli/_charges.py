@@ -119,6 +119,7 @@ def charges() -> None:
 def list_(customer_no: str, subscription: str | None, as_json: bool, client: Client) -> int:
     """List the charges of a customer on all levels: its own, and those of its subscriptions."""
     with told(), blocking_client(**client) as billing:
+        found: list[tuple[str | None, RecurringProduct]]
         if subscription is None:
             found = [(each.subscription_no, each.product) for each in billing.customer(customer_no).all_charges()]
         else:

@@ -128,7 +128,13 @@ def blocking_client(**options: Any) -> Billing:
     """A client for one question, which Ctrl-C ends at once: the fast engine hears of it only when it is answered."""
     from .._sync.client import Billing  # noqa: PLC0415 - not every command asks
 
-    return Billing(**{"engine": os.environ.get("PAYEX_ENGINE") or "httpx"} | options)
+    chosen: dict[str, Any] = {"engine": os.environ.get("PAYEX_ENGINE") or "httpx"} | options
+    return Billing(**chosen)
+
+
+def with_rate(client: Mapping[str, Any], rate: float | None) -> dict[str, Any]:
+    """Return the arguments of the client with the limit of `--rate`, if there is one."""
+    return {**client} if rate is None else {**client, "max_rate": rate}
 
 
 @contextmanager

@@ -167,7 +167,7 @@ def _handshake(context: ssl.SSLContext, host: str, port: int, *, proxied: bool) 
 
 def _ledger(client: dict[str, Any], settings: Settings) -> Iterator[Finding]:
     try:
-        with Billing(**client | {"deadline": SECONDS}) as billing:
+        with Billing(**{**client, "deadline": SECONDS}) as billing:
             billing.with_options(attempts=1).customer("0").get()
     except CustomerNotFound:
         pass

@@ -27,6 +27,7 @@ from ._common import (
     journal_option,
     json_option,
     say_json,
+    with_rate,
 )
 from ._outputs import check_outputs
 from ._progress import Show
@@ -75,7 +76,7 @@ def export(
                 numbers = sorted(history.customers())
 
         async def work(stop: asyncio.Event, show: Show) -> Export:
-            async with AsyncBilling(**(client if rate is None else client | {"max_rate": rate})) as billing:
+            async with AsyncBilling(**with_rate(client, rate)) as billing:
                 return await export_table(
                     billing, numbers, target, concurrency=concurrency, patience=patience, stop=stop, on_progress=show,
                     on_notice=notice,
@@ -134,7 +135,7 @@ def drift(
         name, _ = journal_of(journal, client)
 
         async def work(stop: asyncio.Event, show: Show) -> DriftReport:
-            async with AsyncBilling(**(client if rate is None else client | {"max_rate": rate})) as billing:
+            async with AsyncBilling(**with_rate(client, rate)) as billing:
                 return await find_drift(
                     billing, since=since, customers=customers, journal=name, concurrency=concurrency,
                     patience=patience, on_progress=show, on_notice=notice,

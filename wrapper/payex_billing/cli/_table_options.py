@@ -13,7 +13,7 @@ from ..reconcile import Shard, Table, read
 from ..reconcile._apply import SETTLE
 from ..reconcile._pool import PATIENCE
 from ..reconcile._store import LEASE
-from ._common import ROWS_FAILED
+from ._common import ROWS_FAILED, with_rate
 from ._log import log
 from ._show import show_rejections
 
@@ -171,7 +171,7 @@ class Options:
         return cls(
             reading={name: options.pop(name) for name in _READING},
             running={name: options.pop(name) for name in _RUNNING},
-            client=client if rate is None else client | {"max_rate": rate},
+            client=with_rate(client, rate),
             **options,
         )
 

@@ -13,7 +13,7 @@ from ..reconcile import work as work_on
 from ..reconcile._address import name_of
 from ..reconcile._store import Place
 from ._applying import notice, run, sentences
-from ._common import DONE, INTERRUPTED, RUN_NUMBER, client_options, journal_option, json_option, say_json
+from ._common import DONE, INTERRUPTED, RUN_NUMBER, client_options, journal_option, json_option, say_json, with_rate
 from ._log import log, log_option
 from ._progress import Show
 from ._table_options import concurrency_option, lease_option, patience_option, rate_option, settle_option
@@ -57,7 +57,7 @@ def work(
 
     async def start(stop: asyncio.Event, _: Show) -> int:
         stopped.append(stop)
-        async with AsyncBilling(**(client if rate is None else client | {"max_rate": rate})) as billing:
+        async with AsyncBilling(**with_rate(client, rate)) as billing:
             return await work_on(
                 billing, journal, run=run_number, concurrency=concurrency, settle=settle, lease=lease, wait=wait,
                 patience=patience, stop=stop, on_notice=notice,
