@@ -36,7 +36,7 @@ def cluster(running_mock: MockServer, tmp_path_factory: pytest.TempPathFactory) 
         "PAYEX_TIMEOUT": "2",
     }  # fmt: skip
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1", env=own,
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0", worker_dashboard_address="127.0.0.1:0", host="127.0.0.1", env=own,
         silence_logs=50,
     ) as started:  # fmt: skip
         yield started

@@ -37,7 +37,13 @@ def main() -> int:
         }  # fmt: skip
         print(f"Mock of PayEx Billing on {mock.url}, journal in PostgreSQL", flush=True)
         with LocalCluster(
-            n_workers=WORKERS, threads_per_worker=1, dashboard_address=None, host="127.0.0.1", env=own, silence_logs=50
+            n_workers=WORKERS,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
+            host="127.0.0.1",
+            env=own,
+            silence_logs=50,
         ) as cluster:
             on = str(cluster.scheduler_address).replace("tcp://", "dask://")
             print(f"Dask cluster of {WORKERS} workers on {on}", flush=True)
