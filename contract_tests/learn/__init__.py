@@ -1,0 +1,1 @@
+"""Find out what an API does where `openapi.yaml` only infers it: ask, keep the evidence, correct the contract."""

@@ -1,0 +1,401 @@
+"""The server of a variant: customers, subscriptions and charges in memory, by the choices."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qs, quote, unquote
+
+from .choices import NAMES, Choices
+
+Json = dict[str, Any]
+SEGMENTS = {"subscriptions", "recurring-products"}
+DEFAULTS = {"quantity": 1, "unit_price": 99.0, "vat_rate": 25.0, "text": "From the master product"}
+SAMPLE_KINDS = ("quantity", "unit_price", "vat_rate", "text", "start_date", "end_date")
+
+
+class Clock:
+    """A clock that only `sleep` moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Refusal(Exception):
+    """The server refuses a request: a status, a problem type, and the parameters that failed."""
+
+    def __init__(self, status: int, code: str, *names: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(code)
+        self.status, self.code, self.names, self.headers = status, code, names, dict(headers or {})
+
+
+@dataclass
+class Reply:
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass
+class Charge:
+    id: str
+    values: Json
+    extra: Json
+    version: int = 1
+
+
+@dataclass
+class Level:
+    """What a customer or a subscription holds."""
+
+    number: str
+    charges: dict[str, Charge] = field(default_factory=dict)
+    subscriptions: dict[str, Level] = field(default_factory=dict)
+
+
+class Server:
+    """Carries out requests by the choices, without the gateway."""
+
+    def __init__(self, choices: Choices, ledger: str, token: str, clock: Clock) -> None:
+        self.choices, self.ledger, self.token, self.clock = choices, ledger, token, clock
+        self.customers: dict[str, Level] = {}
+        self.late: list[tuple[float, Callable[[], object]]] = []
+        self.keys: dict[str, Reply] = {}
+        self.serial = 0
+        pascal = choices["name_case"] == "pascal"
+        names = {role: choices[f"name_{role}"] for role in NAMES} | {"id": choices["name_id"]}
+        self.names = {role: name[:1].upper() + name[1:] if pascal else name for role, name in names.items()}
+        self.roles = {name: role for role, name in self.names.items() if role != "id"}
+        subdomain = choices["subdomain"]
+        self.bases = ["customer", "billing"] if subdomain == "both" else [subdomain]
+
+    # routes
+
+    def __call__(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        for due, act in [each for each in self.late if each[0] <= self.clock.now]:
+            self.late.remove((due, act))
+            act()
+        path, _, query = target.partition("?")
+        parts = path.split("/")[1:]
+        if len(parts) < 5 or parts[0] != "billing" or parts[1] not in self.bases or parts[2] != "v1":
+            raise Refusal(404, "not-found")
+        if headers.get("authorization") != f"Bearer {self.token}" or parts[3] != self.ledger:
+            raise Refusal(401, "unauthorized", headers={"WWW-Authenticate": "Bearer"})
+        known = {"page", self.choices["size_parameter"]}
+        asked = parse_qs(query, keep_blank_values=True)
+        if self.choices["query_unknown"] == "refused" and set(asked) - known:
+            raise Refusal(int(self.choices["validation_status"]), "validation", *(set(asked) - known))
+        base, numbers = "/" + "/".join(parts[:4]), [unquote(part) for part in parts[5:]]
+        if parts[4] != "customers":
+            raise Refusal(404, "not-found")
+        return self._route(method, base, numbers, asked, headers, body)
+
+    def _route(
+        self,
+        method: str,
+        base: str,
+        parts: list[str],
+        asked: Mapping[str, list[str]],
+        headers: Mapping[str, str],
+        body: bytes,
+    ) -> Reply:
+        if not parts:
+            self._only(method, "POST")
+            return self._create_customer(base, body)
+        customer = self._find(self.customers, parts[0], "customer")
+        uri = f"{base}/customers/{quote(customer.number, safe='')}"
+        if len(parts) == 1:
+            self._only(method, "GET")
+            return self._show(self._parent(uri, customer, is_customer=True))
+        if parts[1] == "subscriptions":
+            if len(parts) == 2:
+                self._only(method, "GET", "POST")
+                if method == "POST":
+                    return self._create_subscription(uri, customer, body)
+                shown = [
+                    self._parent(f"{uri}/subscriptions/{quote(n, safe='')}", s)
+                    for n, s in customer.subscriptions.items()
+                ]
+                return self._list(f"{uri}/subscriptions", shown, asked, "subscriptions")
+            level = self._find(customer.subscriptions, parts[2], "subscription")
+            uri = f"{uri}/subscriptions/{quote(level.number, safe='')}"
+            if len(parts) == 3:
+                removes = self.choices["delete_subscription"] == "removes"
+                self._only(method, "GET", *(["DELETE"] if removes else []))
+                if method == "DELETE":
+                    del customer.subscriptions[level.number]
+                    return self._deleted()
+                return self._show(self._parent(uri, level))
+            parts = parts[2:]
+        else:
+            level = customer
+        if parts[1] != "recurring-products" or len(parts) > 3:
+            raise Refusal(404, "not-found")
+        uri = f"{uri}/recurring-products"
+        if len(parts) == 2:
+            self._only(method, "GET", "POST")
+            if method == "POST":
+                return self._create_charge(uri, level, headers, body)
+            return self._list(
+                uri, [self._charge(uri, each) for each in level.charges.values()], asked, "recurringProducts"
+            )
+        charge = level.charges.get(parts[2])
+        if charge is None:
+            raise Refusal(int(self.choices["missing_status"]), "recurring-product-not-found")
+        return self._item(method, uri, level, charge, headers, body)
+
+    def _item(
+        self, method: str, uri: str, level: Level, charge: Charge, headers: Mapping[str, str], body: bytes
+    ) -> Reply:
+        allowed = ["GET"]
+        allowed += [each for each in ("PATCH", "PUT", "POST") if each in self.choices["update"].split(" and ")]
+        deletion = self.choices["delete_charge"]
+        allowed += ["DELETE"] if deletion != "refused" else []
+        self._only(method, *allowed)
+        if method in {"GET", "HEAD"}:
+            return self._show(self._charge(uri, charge), tag=f'"{charge.id}-{charge.version}"')
+        if method == "DELETE" and deletion == "not configured":
+            raise Refusal(501, "not-implemented")
+        self._match(headers, charge)
+        if method == "DELETE":
+            if deletion == "ends":
+                charge.values["end_date"] = "2026-01-31"
+            else:
+                del level.charges[charge.id]
+            return self._deleted()
+        self._update(method, charge, self._body(body))
+        charge.version += 1
+        if self.choices["update_status"] == "204":
+            return Reply(204)
+        return self._show(self._charge(uri, charge), tag=f'"{charge.id}-{charge.version}"')
+
+    def _only(self, method: str, *allowed: str) -> None:
+        more = [each for each, on in (("HEAD", "head"), ("OPTIONS", "options")) if self.choices[on] == "works"]
+        if method == "HEAD" and "HEAD" in more and "GET" in allowed:
+            return
+        if method == "OPTIONS" and "OPTIONS" in more:
+            raise Refusal(204, "", headers={"Allow": ", ".join([*allowed, *more])})
+        if method not in allowed:
+            raise Refusal(405, "method-not-allowed", headers={"Allow": ", ".join(allowed)})
+
+    def _find(self, levels: dict[str, Level], number: str, kind: str) -> Level:
+        for each in levels.values():
+            same = self.choices["number_case"] == "insensitive" and each.number.lower() == number.lower()
+            if each.number == number or same:
+                return each
+        raise Refusal(404, f"{kind}-not-found")
+
+    def _match(self, headers: Mapping[str, str], charge: Charge) -> None:
+        if self.choices["etag"] in {"none", "sent"}:
+            return
+        asked = headers.get("if-match")
+        if asked is None and self.choices["etag"] == "required":
+            raise Refusal(428, "precondition-required")
+        if asked is not None and asked not in {"*", f'"{charge.id}-{charge.version}"'}:
+            raise Refusal(412, "precondition-failed")
+
+    # writes
+
+    def _create_customer(self, base: str, body: bytes) -> Reply:
+        number = self._number(self._body(body), "customerNo", self.customers)
+        if self.choices["slash"] == "refused" and "/" in number:
+            raise Refusal(int(self.choices["validation_status"]), "validation", "customerNo")
+        self.customers[number] = customer = Level(number)
+        uri = f"{base}/customers/{quote(number, safe='')}"
+        return self._created(uri, self._parent(uri, customer, is_customer=True))
+
+    def _create_subscription(self, uri: str, customer: Level, body: bytes) -> Reply:
+        number = self._number(self._body(body), "subscriptionNo", customer.subscriptions)
+        if self.choices["dots"] == "refused" and "." in number:
+            raise Refusal(int(self.choices["validation_status"]), "validation", "subscriptionNo")
+        customer.subscriptions[number] = level = Level(number)
+        uri = f"{uri}/subscriptions/{quote(number, safe='')}"
+        return self._created(uri, self._parent(uri, level))
+
+    def _number(self, body: Json, name: str, taken: dict[str, Level]) -> str:
+        number = body.get(name)
+        if not isinstance(number, str) or not number:
+            raise Refusal(int(self.choices["validation_status"]), "validation", name)
+        if any(number.lower() == each.lower() for each in taken) and (
+            self.choices["number_case"] == "insensitive" or number in taken
+        ):
+            kind = name.removesuffix("No")
+            code = {"already-exists": f"{kind}-already-exists"}.get(self.choices["duplicate_type"])
+            raise Refusal(int(self.choices["duplicate_status"]), code or self.choices["duplicate_type"], name)
+        return number
+
+    def _create_charge(self, uri: str, level: Level, headers: Mapping[str, str], body: bytes) -> Reply:
+        key = headers.get("idempotency-key")
+        if key and self.choices["idempotency"] == "refused":
+            raise Refusal(int(self.choices["validation_status"]), "validation", "Idempotency-Key")
+        if key and self.choices["idempotency"] == "honoured" and key in self.keys:
+            return self.keys[key]
+        values, extra = self._read(self._body(body), {})
+        if "product_code" not in values:
+            raise Refusal(int(self.choices["validation_status"]), "validation", self.names["product_code"])
+        self._dates(values)
+        self.serial += 1
+        identifier = str(700 + self.serial) if self.choices["id_kind"] == "integer" else f"c{self.serial:05x}f"
+        charge = level.charges[identifier] = Charge(identifier, values, extra)
+        reply = self._created(f"{uri}/{identifier}", self._charge(uri, charge))
+        if key:
+            self.keys[key] = reply
+        return reply
+
+    def _update(self, method: str, charge: Charge, body: Json) -> None:
+        means = self.choices["put_means" if method == "PUT" else "patch_means"]
+        held = dict(charge.values) if means == "merge" else {}
+        values, extra = self._read(body, held)
+        if method == "PUT" and self.choices["put_needs"] == "everything":
+            lacking = [self.names[role] for role in charge.values if self.names[role] not in body]
+        else:
+            lacking = [self.names["product_code"]] if "product_code" not in values else []
+        if lacking:
+            raise Refusal(int(self.choices["validation_status"]), "validation", *lacking)
+        self._dates(values)
+        charge.values = values
+        charge.extra = {**(charge.extra if means == "merge" else {}), **extra}
+
+    def _body(self, body: bytes) -> Json:
+        try:
+            value = json.loads(body)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise Refusal(int(self.choices["validation_status"]), "validation")
+        return value
+
+    def _read(self, body: Json, held: Json) -> tuple[Json, Json]:
+        """Return the values by role on top of the held ones, and the properties that the server does not know."""
+        values, failed = dict(held), list[str]()
+        extra: Json = {}
+        server_set = {self.names["id"], "billedUntil", "operations", "@id"}
+        for name, value in body.items():
+            role = self.roles.get(name)
+            if name in server_set:
+                failed += [name] if self.choices["read_only"] == "refused" else []
+            elif role is None:
+                failed += [name] if self.choices["unknown"] == "refused" else []
+                extra |= {name: value} if self.choices["unknown"] == "kept" else {}
+            elif value is None:
+                failed += [name] if self.choices["null"] == "refused" or role == "product_code" else []
+                if self.choices["null"] == "clears":
+                    values.pop(role, None)
+            elif self._fits(role, value):
+                values[role] = value
+            else:
+                failed.append(name)
+        if failed:
+            raise Refusal(int(self.choices["validation_status"]), "validation", *failed)
+        return values, extra
+
+    def _fits(self, role: str, value: object) -> bool:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if role in {"start_date", "end_date"}:
+            timed = self.choices["date_kind"] == "date-time"
+            form = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ" if timed else r"\d{4}-\d\d-\d\d"
+            return (
+                isinstance(value, str) and re.fullmatch(form, value) is not None and bool(datetime.fromisoformat(value))
+            )
+        if role == "quantity":
+            return is_number and (self.choices["quantity_kind"] == "decimal" or value == int(value))  # type: ignore[call-overload]
+        if role == "unit_price" and self.choices["price_kind"] == "text":
+            return isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value) is not None
+        return is_number if role in {"unit_price", "vat_rate"} else isinstance(value, str)
+
+    def _dates(self, values: Json) -> None:
+        start, end = values.get("start_date"), values.get("end_date")
+        if start and end and end < start and self.choices["dates_rule"] != "accepted":
+            raise Refusal(int(self.choices["dates_rule"]), "unprocessable", self.names["end_date"])
+
+    # what is shown
+
+    def _parent(self, uri: str, level: Level, *, is_customer: bool = False) -> Json:
+        shown: Json = {"@id": uri, "customerNo" if is_customer else "subscriptionNo": level.number}
+        shown["recurringProducts"] = f"{uri}/recurring-products"
+        if is_customer:
+            shown["subscriptions"] = f"{uri}/subscriptions"
+        return {**shown, "operations": None}
+
+    def _charge(self, uri: str, charge: Charge) -> Json:
+        identifier: Any = int(charge.id) if self.choices["id_kind"] == "integer" else charge.id
+        shown: Json = {"@id": f"{uri}/{charge.id}", self.names["id"]: identifier, **charge.extra}
+        for role in ("product_code", *SAMPLE_KINDS):
+            value = charge.values.get(role)
+            if value is None and self.choices["empty_values"] == "default":
+                value = DEFAULTS.get(role)
+                if role == "unit_price" and self.choices["price_kind"] == "text":
+                    value = "99.00"
+            if value is not None or self.choices["empty_values"] == "null":
+                shown[self.names[role]] = value
+        return shown
+
+    def _show(
+        self, document: object, status: int = 200, *, tag: str = "", headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        tagged = {"ETag": tag} if tag and self.choices["etag"] != "none" else {}
+        shown = {"Content-Type": "application/json", **(headers or {}), **tagged}
+        return Reply(status, shown, json.dumps(document).encode())
+
+    def _created(self, uri: str, document: Json) -> Reply:
+        place = {"path": uri, "absolute": f"http://variant.example{uri}"}.get(self.choices["location"])
+        headers = {"Location": place} if place else {}
+        status = int(self.choices["create_status"])
+        if self.choices["create_body"] == "empty":
+            return Reply(status, headers)
+        return self._show(document, status, headers=headers)
+
+    def _deleted(self) -> Reply:
+        return Reply(int(self.choices["delete_status"]))
+
+    def _list(self, uri: str, items: list[Json], asked: Mapping[str, list[str]], kind: str) -> Reply:
+        paging, navigation, headers = self.choices["paging"], {"@id": uri}, {}
+        if paging != "none":
+            parameter = self.choices["size_parameter"]
+            size = int(asked.get(parameter, [self.choices["page_size"]])[0])
+            page = int(asked.get("page", ["1"])[0])
+            more = len(items) > page * size
+            items = items[(page - 1) * size : page * size]
+            following = f"{uri}?page={page + 1}" + (f"&{parameter}={size}" if parameter in asked else "")
+            if more and paging == "header":
+                headers["Link"] = f'<{following}>; rel="next"'
+            elif more and paging in {"link", "object"}:
+                navigation["next"] = {"@id": following} if paging == "object" else following  # type: ignore[assignment]
+        name = {"by kind": kind}.get(self.choices["list_items"], self.choices["list_items"])
+        if name == "bare":
+            return self._show(items, headers=headers)
+        shown: Json = {name: items}
+        if self.choices["navigation"] == "present" or "next" in navigation:
+            shown["navigation"] = navigation
+        return self._show(shown, headers=headers)
+
+    def problem(self, refusal: Refusal) -> Reply:
+        """Return the response to a refused request."""
+        if refusal.status < 300:
+            return Reply(refusal.status, refusal.headers)
+        forms: dict[str, Callable[[str], str]] = {
+            "path": lambda name: f"$.{name}",
+            "pascal": lambda name: name[:1].upper() + name[1:],
+        }
+        form = forms.get(self.choices["problem_names"], str)
+        where = "https://payex.example/" if self.choices["problem_type"] == "absolute" else ""
+        document: Json = {
+            "type": f"{where}billing/customer/problems/{refusal.code}",
+            "title": refusal.code.replace("-", " ").capitalize(),
+            "status": refusal.status,
+            "instance": f"urn:uuid:{uuid.uuid4()}",
+        }
+        if refusal.names and self.choices["problem_names"] != "none":
+            document["problems"] = [{form(name): "is not valid"} for name in refusal.names]
+        cases: dict[str, Callable[[str], str]] = {"pascal": str.title, "upper": str.upper}
+        case = cases.get(self.choices["problem_case"], str)
+        body = json.dumps({case(name): value for name, value in document.items()}).encode()
+        return Reply(refusal.status, {"Content-Type": self.choices["problem_media"], **refusal.headers}, body)
