@@ -33,6 +33,7 @@ PACKAGE = "payex_billing_client"
 STAMP = "_generated.json"
 TABLE = Path("wrapper/payex_billing/_contract.py")
 PAGE = Path("docs/provenance.md")
+EVIDENCE = Path("docs/evidence.jsonl")
 
 
 class GenerationError(Exception):
@@ -54,8 +55,12 @@ def main() -> int:
                 generating = meanwhile.submit(generate, root, Path(beside))
                 contract = read_contract(root / "openapi.yaml")
                 blocking = twins.render(root)
+                evidence = provenance.read_evidence(root / EVIDENCE)
                 client = generating.result()
-            texts = {PAGE: provenance.render(contract), TABLE: _formatted(contract_table.render(contract))} | blocking
+            texts = {
+                PAGE: provenance.render(contract, evidence),
+                TABLE: _formatted(contract_table.render(contract)),
+            } | blocking
         except (GenerationError, provenance.ProvenanceError, contract_table.TableError, twins.TwinError) as error:
             print(f"{error}\nNothing was changed.", file=sys.stderr)
             return 1
@@ -119,10 +124,11 @@ def generate(root: Path, beside: Path) -> Path:
     """Generate the client in the folder `beside` and return the client's path."""
     client = beside / PACKAGE
     environment = os.environ | {"NO_COLOR": "1"}
+    renamed, source = _without_collisions(root / "openapi.yaml", beside)
     result = subprocess.run(
         [
             *(sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none", "--fail-on-warning"),
-            *("--path", str(root / "openapi.yaml"), "--config", str(root / "generator-config.yml")),
+            *("--path", str(source), "--config", str(root / "generator-config.yml")),
             *("--output-path", str(client)),
         ],
         env=environment,
@@ -132,6 +138,7 @@ def generate(root: Path, beside: Path) -> Path:
     )
     if result.returncode != 0:
         raise GenerationError(f"openapi-python-client refused the contract:\n{result.stdout}{result.stderr}".rstrip())
+    _restore_names(client, renamed)
     _import_at_module_level(client)
     _use_httpx2(client)
     _format(client)
@@ -144,6 +151,49 @@ def generate(root: Path, beside: Path) -> Path:
     }
     (client / STAMP).write_text(json.dumps(stamp, indent=2) + "\n", encoding="utf-8")
     return client
+
+
+def _without_collisions(contract: Path, beside: Path) -> tuple[dict[str, dict[str, str]], Path]:
+    """Rename a property whose Python name another property has, such as `@id` beside `id`, to its name in `x-sdk`.
+
+    The generator omits a schema with two properties of one Python name, and has no option for the name of a property.
+
+    Returns:
+        By schema, the old names by the new ones, and the file to generate from.
+    """
+    try:
+        document = yaml.safe_load(contract.read_text(encoding="utf-8"))
+        schemas = dict(document["components"]["schemas"])
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        return {}, contract  # `read_contract` says what is wrong
+    renamed: dict[str, dict[str, str]] = {}
+    for name, schema in schemas.items():
+        properties = schema.get("properties", {}) if isinstance(schema, dict) else {}
+        plain = {each for each in properties if each.isidentifier()}
+        for old, node in properties.items():
+            new = (node.get("x-sdk") or {}).get("name") if isinstance(node, dict) else None
+            if old not in plain and re.sub(r"\W", "", old) in plain and new and new not in properties:
+                renamed.setdefault(name, {})[new] = old
+    if not renamed:
+        return {}, contract
+    for name, names in renamed.items():
+        schema, new_of = schemas[name], {old: new for new, old in names.items()}
+        properties = {new_of.get(key, key): value for key, value in schema["properties"].items()}
+        required = [new_of.get(key, key) for key in schema.get("required", [])]
+        document["components"]["schemas"][name] = {**schema, "properties": properties, "required": required}
+    source = beside / "openapi.yaml"
+    source.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return renamed, source
+
+
+def _restore_names(client: Path, renamed: Mapping[str, Mapping[str, str]]) -> None:
+    """Put the contract's names back into the generated models, where `_without_collisions` renamed them."""
+    for schema, names in renamed.items():
+        path = client / "models" / (re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", schema).lower() + ".py")
+        text = path.read_text(encoding="utf-8")
+        for new, old in names.items():
+            text = text.replace(f'"{new}"', json.dumps(old))
+        path.write_text(text, encoding="utf-8")
 
 
 def _import_at_module_level(client: Path) -> None:

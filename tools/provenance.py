@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from contract_table import decimals_of
 
-LEVELS = ("documented", "sibling", "inferred")
+LEVELS = ("documented", "sibling", "observed", "inferred")
 SOURCES = {
     "customer": "Billing API/Customer, revisions 8.1, 11.1 and 12.1",
     "customer-swagger": "Billing API/Customer, child page Customer-from-swagger",
@@ -17,6 +19,7 @@ SOURCES = {
     "rest": "ledger API general docs: RESTful pattern guideline",
     "problems": "ledger API general docs: REST problems",
     "security": "ledger API general docs: security",
+    "evidence": "docs/evidence.jsonl: what an endpoint answered",
     "files": "the customer file (KUB/Bicus2), product file (PR01) and billing report pages",
 }
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
@@ -109,8 +112,29 @@ def decimals(contract: dict[str, Any], schema: dict[str, Any], where: str) -> in
     return min((each for each in found if each is not None), default=None)
 
 
-def render(contract: dict[str, Any]) -> str:
+def read_evidence(path: Path) -> list[dict[str, Any]]:
+    """Read what endpoints answered; nothing if there is no such file.
+
+    Raises:
+        ProvenanceError: a line is not what `payex-billing contract learn --evidence` writes.
+    """
+    found = []
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    for number, line in enumerate(lines, 1):
+        try:
+            entry = json.loads(line)
+            found.append({name: entry[name] for name in ("key", "answer", "host", "first", "last", "times", "sample")})
+        except (ValueError, TypeError, KeyError) as error:
+            raise ProvenanceError(f"{path.name}, line {number} is no evidence: {error!r}") from None
+    return found
+
+
+def render(contract: dict[str, Any], evidence: Sequence[dict[str, Any]] = ()) -> str:
     """The page.
+
+    Args:
+        contract: openapi.yaml as data.
+        evidence: what endpoints answered, as `read_evidence` returns it.
 
     Raises:
         ProvenanceError: a part has no provenance, or a wrong one; all of them are named.
@@ -131,6 +155,7 @@ def render(contract: dict[str, Any]) -> str:
     meanings = {
         "documented": "stated on the Billing Customer API's own page, a revision of it, or its child page",
         "sibling": "stated on another PayEx page of the same house style",
+        "observed": "what an endpoint answered when `payex-billing contract learn` asked it; see Evidence",
         "inferred": "our own conclusion; the reason stands beside it",
     }
     for level in LEVELS:
@@ -138,15 +163,36 @@ def render(contract: dict[str, Any]) -> str:
         lines.append(f"| {level} | {meanings[level]} | {count} |")
     lines += ["", "Sources:", "", *(f"- `{name}`: {page}" for name, page in SOURCES.items())]
     for level in LEVELS:
-        lines += [
-            "",
-            f"## {level.capitalize()}",
-            "",
-            *_table([p for p in every if p.node["x-provenance"]["level"] == level]),
-        ]
+        chosen = [part for part in every if part.node["x-provenance"]["level"] == level]
+        if chosen:
+            lines += ["", f"## {level.capitalize()}", "", *_table(chosen)]
+    lines += _evidence(evidence)
     lines += ["", "## Unknown", "", "Nothing public answers these:", ""]
     lines += [f"- {unknown}" for unknown in contract["x-unknown"]]
     return "\n".join(lines) + "\n"
+
+
+def _evidence(evidence: Sequence[dict[str, Any]]) -> list[str]:
+    """The section with what endpoints answered; a sample has names and kinds, no values."""
+    lines = ["", "## Evidence", ""]
+    if not evidence:
+        return [
+            *lines,
+            "No endpoint has been asked yet: `payex-billing contract learn --evidence docs/evidence.jsonl`.",
+        ]
+    lines += [
+        "| question | answer | host | first | last | runs | sample |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for entry in evidence:
+        shown = [f"{each.get('request')} → {each.get('status')}" for each in entry["sample"][-1:]]
+        cells = [
+            f"`{entry['key']}`",
+            *(str(entry[name]) for name in ("answer", "host", "first", "last", "times")),
+            *shown,
+        ]
+        lines.append(f"| {' | '.join(map(_cell, cells))} |")
+    return lines
 
 
 def _table(chosen: list[Part]) -> list[str]:

@@ -67,7 +67,8 @@ def _rename_property(document: YamlText, found: Contradiction, _: Mapping[str, A
     if role == "id":
         for start in ("$response.body#/", "$response.body#/items/0/"):
             document.change(LINKS, partial(_retargeted, old=f"{start}{old}", new=f"{start}{new}"))
-    document.text = document.text.replace(f"`{old}`", f"`{new}`")
+    lines = document.text.splitlines(keepends=True)
+    document.text = "".join(each if each.startswith("#") else each.replace(f"`{old}`", f"`{new}`") for each in lines)
 
 
 def _id_kind(document: YamlText, found: Contradiction, _: Mapping[str, Answer]) -> None:
@@ -104,7 +105,9 @@ def _null(document: YamlText, _: Contradiction, __: Mapping[str, Answer]) -> Non
     place = (*SCHEMAS, "RecurringProductChange", "properties")
     for name in document.keys(*place):
         if document.has(*place, name, "anyOf"):
-            document.remove((*place, name, "anyOf", 1))
+            reference = document.value(*place, name, "anyOf", 0, "$ref")
+            document.add_before((*place, name, "anyOf"), f"$ref: '{reference}'")
+            document.remove((*place, name, "anyOf"))
 
 
 def _list_items(document: YamlText, found: Contradiction, _: Mapping[str, Answer]) -> None:

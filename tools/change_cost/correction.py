@@ -39,6 +39,8 @@ class Expectations:
         default_factory=dict
     )  # values of new optional properties of charges, by wire name
     may_delete_charges: bool = True
+    may_delete_subscriptions: bool = True
+    may_clear: bool = True  # null clears a value
     duplicate: tuple[str, ...] = ("AlreadyExists",)
     not_found: tuple[str, ...] = ("NotFound",)
     pages_of: int | None = None

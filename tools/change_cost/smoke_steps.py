@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from .smoke import CLEARS, EXTRA, Missing, Smoke
@@ -135,10 +137,25 @@ def clear(smoke: Smoke) -> None:
     products = smoke.new_customer("15615623").recurring_products
     values = smoke.samples()
     created = products.create(smoke.charge(values))
+    if not smoke.expect.may_clear:
+        refuses(smoke, "clear", lambda: products.update(created.id, end_date=None))
+        return
     values["end_date"] = None
     smoke.same_charge("updated", products.update(created.id, end_date=None), values)
     smoke.same_charge("read", products.get(created.id), values)
     smoke.same_wire("cleared", smoke.raw("GET", created.uri)[1], values)
+
+
+def refuses(smoke: Smoke, what: str, call: Callable[[], object]) -> None:
+    """Check that the client raises without sending a request: the contract does not allow it."""
+    sent = len(smoke.proxy.recorded)
+    try:
+        call()
+    except Exception as error:  # noqa: BLE001 - any exception is accepted
+        smoke.same("requests", len(smoke.proxy.recorded) - sent, 0)
+        print(f"{what}: {error!r}")
+    else:
+        smoke.same(what, "no exception", "an exception")
 
 
 def delete(smoke: Smoke) -> None:
@@ -157,14 +174,10 @@ def delete(smoke: Smoke) -> None:
                 products.get(created.id)
             smoke.same("charges", list(products.list()), [])
         else:
-            sent = len(smoke.proxy.recorded)
-            try:
-                products.delete(created.id)
-            except Exception as error:  # noqa: BLE001 - any exception is accepted
-                smoke.same("requests", len(smoke.proxy.recorded) - sent, 0)
-                print(f"delete: {error!r}")
-            else:
-                smoke.same("delete", "no exception", "an exception")
+            refuses(smoke, "delete", partial(products.delete, created.id))
+    if not smoke.expect.may_delete_subscriptions:
+        refuses(smoke, "delete of a subscription", subscription.delete)
+        return
     subscription.delete()
     with smoke.raises("a deleted subscription", "SubscriptionNotFound"):
         subscription.get()

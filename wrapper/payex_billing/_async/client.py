@@ -67,6 +67,8 @@ class AsyncBilling:
             recorded writes as if they had taken effect; an added charge gets an id such as `dry-run-1`. A write to a
             customer, a subscription or a charge that does not exist raises the usual error, so each write costs one
             read. The client does not know the server's own business rules.
+        record_shapes: a file to which the client appends what exchanges look like: names of properties and headers,
+            kinds of values, statuses, and no values. `payex-billing contract observe` compares it with the contract.
 
     Raises:
         ConfigurationError: a setting is missing or wrong.
@@ -98,6 +100,7 @@ class AsyncBilling:
         headers: Mapping[str, str] | None = None,
         app_info: str | tuple[str, str] | None = None,
         dry_run: bool = False,
+        record_shapes: str | PathLike[str] | None = None,
     ) -> None:
         # A traceback with captured locals shows the arguments of this function.
         masked = _headers.masked(headers)
@@ -130,6 +133,7 @@ class AsyncBilling:
             headers=masked,
             app_info=app_info,
             dry_run=dry_run,
+            record_shapes=record_shapes,
         )
         self.settings = session.settings
         self._runner = AsyncRunner(session, repr(self), transport)

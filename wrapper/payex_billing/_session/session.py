@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Generator
 from functools import partial
+from os import PathLike
 from pathlib import Path
 from typing import Self, TypeVar
 from urllib.parse import urlsplit
@@ -31,6 +32,7 @@ from ..errors import BillingError, ConfigurationError, InvalidArgument, OutcomeU
 from ..models import Charge, LookUpResult, LostCreation, NaturalKey, RecurringProduct
 from . import headers as _headers
 from .responses import ResponseHook, observed
+from .shapes import ShapeRecorder
 from .telemetry import AttemptHook, Telemetry, plain_function
 
 T = TypeVar("T")
@@ -45,6 +47,7 @@ class Session:
         environment: clocks, headers, the rate limit, and the function for `OutcomeUnknown.look_up`.
         telemetry: log records, the caller's hook, spans.
         on_response: the caller's function that receives every response.
+        shapes: records what exchanges look like; None without `record_shapes`.
         recorder: records the writes of a dry run; None if the client sends its writes.
         budget: how many retries are left.
         memory: the charges that the client has seen, and the creations whose responses were lost.
@@ -55,6 +58,7 @@ class Session:
     telemetry: Telemetry
     on_response: ResponseHook | None
     recorder: Recorder | None
+    shapes: ShapeRecorder | None = None
     budget: RetryBudget = attrs.field(factory=RetryBudget)
     memory: Memory = attrs.field(factory=Memory)
 
@@ -68,6 +72,7 @@ class Session:
         headers: object,
         app_info: str | tuple[str, str] | None,
         dry_run: bool,
+        record_shapes: str | PathLike[str] | None = None,
     ) -> Self:
         """Check the arguments of a client that are not settings, and return its session."""
         host = urlsplit(settings.base_url).hostname or ""
@@ -96,6 +101,7 @@ class Session:
             telemetry=telemetry,
             on_response=on_response,
             recorder=Recorder(settings.base_url, settings.ledger_prefix) if dry_run else None,
+            shapes=None if record_shapes is None else ShapeRecorder(record_shapes),
         )
 
     def with_look_up(self, look_up: Callable[..., object]) -> Self:
@@ -119,6 +125,8 @@ class Session:
             lost = partial(self._lost, call.creates, mark, call.known)
             checked = Call(call.request, partial(self._parse_new, call.parse, mark, call.known), call.creates)
             steps = _policy.run(checked, options, self.budget, self.environment, lost, token)
+        if self.shapes is not None:
+            steps = self.shapes.observed(steps, call.request)
         if self.on_response is None:
             return steps
         return observed(steps, call.request, self.on_response, self.environment.now)

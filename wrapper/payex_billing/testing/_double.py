@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from os import PathLike
 from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
 
@@ -46,6 +47,7 @@ class ClientOptions(TypedDict, total=False):
     headers: Mapping[str, str]
     app_info: str | tuple[str, str]
     dry_run: bool
+    record_shapes: str | PathLike[str] | None
 
 
 @attrs.frozen
