@@ -14,7 +14,7 @@ INSTALL := -m pip --disable-pip-version-check --no-input install --quiet
 PIP := $(PY) $(INSTALL)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-cluster mock check test nightly generate check-generated contract contract-diff contract-score guard-score change-cost lint types docs-provenance bench pictures docs dist matrix lock wheel-test clean
+.PHONY: help demo demo-cluster mock check test nightly generate check-generated contract contract-diff contract-score guard-score change-cost learn-score lint types docs-provenance bench pictures docs dist matrix lock wheel-test clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ guard-score: $(DEV_STAMP) ## Human errors and honest nights, and which the guard
 
 change-cost: $(DEV_STAMP) ## Correct openapi.yaml in 41 ways, and see what must be edited by hand; writes docs/change-cost.md (ARGS="--only 3 --skip types")
 	@$(PY) -m tools.change_cost $(ARGS)
+
+learn-score: $(DEV_STAMP) ## Ask 300 variants of the API, and correct the contract for 20; writes docs/first-contact.md (ARGS="--copies 0")
+	@$(PY) -m tools.learn_score $(ARGS)
 
 lint: $(DEV_STAMP) ## ruff and import-linter
 	@$(BIN)/ruff check --quiet .

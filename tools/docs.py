@@ -30,12 +30,12 @@ MENU = {
     "How to": [
         "howto/credentials", "howto/settings", "howto/library", "howto/nightly", "howto/errors", "howto/testing",
         "howto/going-live", "howto/bad-night", "howto/many-machines", "howto/customer-file", "howto/mock",
-        "howto/console", "howto/contract-suite",
+        "howto/console", "howto/contract-suite", "howto/first-contact",
     ],
     "Look up": ["reference", "commands", "problems", "contract"],
     "Trust": [
-        "safety", "provenance", "contract-score", "guard-score", "change-cost", "benchmarks", "architecture",
-        "changelog",
+        "safety", "provenance", "questions", "first-contact", "contract-score", "guard-score", "change-cost",
+        "benchmarks", "architecture", "changelog",
     ],
 }  # fmt: skip
 # The public names, group by group; a test sees to it that none is missing.

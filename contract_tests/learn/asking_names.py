@@ -56,40 +56,48 @@ class _Finder:
             names.sort(key=lambda each: each not in shown)
         if self.mode == "kept":
             self._by_impossible_values()
-        else:
-            self._together({role: self.names[role][:1] for role in ROLES})
-            if self.pending:
-                self._together({role: self.names[role] for role in self.pending})
-        for role in self.pending:
-            self._one_by_one(role)
+        elif self._together({role: self.names[role][:1] for role in ROLES}) and self.pending:
+            self._together({role: self.names[role] for role in self.pending})
+        for number in range(2):
+            for role in self.pending:
+                kinds = list(SAMPLES[role].items())
+                # Both dates have the same kind: where one date has the first kind, the second is not tried.
+                if number < len(kinds) and not (number and "date" in self._kinds_of_dates(role)):
+                    self._one_by_one(role, *kinds[number])
 
-    def _together(self, tried: Mapping[str, list[str]]) -> None:
-        """Send several names at once, and once more without those that the server says it refuses."""
+    def _kinds_of_dates(self, role: str) -> set[str]:
+        dates = {"start_date", "end_date"}
+        return {self.scene.kinds[each] for each in dates & self.found.keys()} if role in dates else set()
+
+    def _together(self, tried: Mapping[str, list[str]]) -> bool:
+        """Send several names at once, and once more without those that the server says it refuses.
+
+        Return whether the server tells anything: it takes the charge, or names what it refuses.
+        """
         values = {name: self._first(role) for role, names in tried.items() for name in names}
         for _ in range(2):
             reply, made = self.scene.add({**self.scene.content(), **values})
             if made is not None:
                 self._take(self.scene.show(made), values, tried)
                 for role, names in tried.items():  # what was taken and is not shown is no property of the server
-                    self.names[role] = (
-                        [] if role in self.found else [each for each in self.names[role] if each not in names]
-                    )
-                return
+                    left = [each for each in self.names[role] if each not in names]
+                    self.names[role] = [] if role in self.found else left
+                return True
             failed = {name.lower() for name in reply.failed_names}
-            left = {name: value for name, value in values.items() if name.lower() not in failed}
-            if not left or left == values:
-                return
-            if self.mode == "dropped":
-                return  # a refused value belongs to a known name; the kinds are tried one by one
-            values = left
+            kept = {name: value for name, value in values.items() if name.lower() not in failed}
+            if not kept or kept == values or self.mode == "dropped":
+                # Where unknown names are dropped, a refused value belongs to a known name: its kind is tried later.
+                return bool(failed) or self.mode == "dropped"
+            values = kept
             tried = {role: [name for name in names if name in values] for role, names in tried.items()}
+        return True
 
     def _take(self, shown: Mapping[str, Any], values: Mapping[str, Any], tried: Mapping[str, Iterable[str]]) -> None:
         for role, names in tried.items():
             for name in names:
                 key = shown_name(shown, name)
                 if name in values and key and is_same(role, shown[key], values[name]):
-                    self._note(role, key, kind_of(role, shown[key]))
+                    self._note(role, key, kind_of(role, shown[key]), next(iter(SAMPLES[role])))
 
     def _by_impossible_values(self) -> None:
         """Send all names with a value that none can hold: a server that keeps unknown names refuses the known ones."""
@@ -107,24 +115,22 @@ class _Finder:
         elif known:
             self.names = {role: sorted(names, key=lambda each: each not in known) for role, names in self.names.items()}
 
-    def _one_by_one(self, role: str) -> None:
-        names = self.names[role]
-        if self.mode == "kept":
-            first = names[:1] if self._knows_any(names[:1]) else self._narrowed(names[1:])
-            names = first
-        for kind, value in SAMPLES[role].items():
-            for name in names:
-                _, made = self.scene.add({**self.scene.content(), name: value})
-                if made is None:
-                    if self.mode == "refused":
-                        continue  # an unknown name, or a known one of another kind
-                    names = [name]  # only a known name can be refused: the next kind is tried
-                    break
-                shown = self.scene.show(made)
-                key = shown_name(shown, name)
-                if key and is_same(role, shown[key], value):
-                    self._note(role, key, kind_of(role, shown[key]) if role != "unit_price" else kind)
-                    return
+    def _one_by_one(self, role: str, kind: str, value: Any) -> None:
+        if self.mode == "kept" and kind == next(iter(SAMPLES[role])):
+            names = self.names[role]
+            self.names[role] = names[:1] if self._knows_any(names[:1]) else self._narrowed(names[1:])
+        for name in self.names[role]:
+            _, made = self.scene.add({**self.scene.content(), name: value})
+            if made is None and self.mode != "refused":
+                self.names[role] = [name]  # only a known name can be refused: its kind is another one
+                return
+            if made is None:
+                continue  # an unknown name, or a known one of another kind
+            shown = self.scene.show(made)
+            key = shown_name(shown, name)
+            if key and is_same(role, shown[key], value):
+                self._note(role, key, kind_of(role, shown[key]), kind)
+                return
 
     def _knows_any(self, names: list[str]) -> bool:
         """Return whether a server that keeps unknown names refuses one of these: it knows that one."""
@@ -141,14 +147,15 @@ class _Finder:
 
     def _tried(self, body: dict[str, Any]) -> Reply:
         """Add a charge that nobody will read."""
-        return self.scene.line.send("POST", self.scene.charges, body)
+        return self.scene.try_add(body)
 
     def _first(self, role: str) -> Any:
         return next(iter(SAMPLES[role].values()))
 
-    def _note(self, role: str, name: str, kind: str) -> None:
-        self.found.setdefault(role, (name, kind))
-        self.scene.names[role], self.scene.kinds[role] = self.found[role]
+    def _note(self, role: str, name: str, shown: str, sent: str) -> None:
+        if role not in self.found:
+            self.found[role] = name, shown
+            self.scene.names[role], self.scene.kinds[role] = name, sent
 
 
 def decimals(scene: Scene) -> Answers:

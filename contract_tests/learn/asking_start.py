@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 from urllib.parse import unquote
 
@@ -23,23 +24,38 @@ def subdomain(scene: Scene, bases: dict[str, str]) -> Answers:
         scene.line.base = base
         try:
             if scene.customer:
-                if scene.line.send("GET", scene.line.target(scene.customer)).ok:
+                if scene.line.look(scene.line.target(scene.customer)).shows(scene.customer):
                     found.append(name)
                 continue
-            reply = _create(scene, "customer", scene.stem, scene.line.target())
+            reply = _create_customer(scene)
+            if reply.ok and _is_there(scene, scene.stem):
+                scene.customer = scene.stem
+                found.append(name)
+                continue
         except Undecided as error:
             reasons.append(f"{name}: {error}")
             continue
-        if reply.ok:
-            scene.customer = scene.stem
-            found.append(name)
-        else:
+        if not reply.ok:
             scene.line.fence.refused(scene.stem)
-            reasons.append(f"{name}: POST was answered {reply.verdict}")
+        reasons.append(f"{name}: POST was answered {reply.verdict}")
     if not found:
         raise Undecided("no customer could be created; " + "; ".join(reasons))
     scene.line.base = bases[found[0]]
     return {"subdomain": " and ".join(found)}
+
+
+def _create_customer(scene: Scene) -> Reply:
+    reply = _create(scene, "customer", scene.stem, scene.line.target())
+    if reply.status in {400, 422}:  # a number may have to have digits only
+        scene.line.fence.refused(scene.stem)
+        scene.stem = f"{scene.prefix}{1000 + secrets.randbelow(9000)}"
+        reply = _create(scene, "customer", scene.stem, scene.line.target())
+    return reply
+
+
+def _is_there(scene: Scene, number: str) -> bool:
+    """Return whether the API shows a customer: anything may answer 200."""
+    return scene.line.until(lambda: scene.line.look(scene.line.target(number)).shows(number))
 
 
 def _create(scene: Scene, kind: str, number: str, collection: str) -> Reply:
@@ -55,7 +71,8 @@ def _create(scene: Scene, kind: str, number: str, collection: str) -> Reply:
             shown = scene.line.send("GET", f"{collection}/{number}")
             if shown.ok:
                 return shown
-        missing = [each for each in reply.failed_names if each.lower() != name.lower() and each not in more]
+        named = [each[:1].lower() + each[1:] if name[:1].islower() else each for each in reply.failed_names]
+        missing = [each for each in named if each.lower() != name.lower() and each not in more]
         if reply.status not in {400, 422} or not missing:
             break
         more |= {each: guess(each) for each in missing}
@@ -138,3 +155,16 @@ def unknown(scene: Scene) -> Answers:
     if made is None:
         return {"unknown-properties": Answer("refused", f"POST was answered {reply.verdict}")}
     return {"unknown-properties": "kept" if scene.show(made).get("xLearnProbe") == "kept?" else "dropped"}
+
+
+def twice(scene: Scene) -> Answers:
+    """Add a charge of the same product again."""
+    collection = scene.made[0].target.rpartition("/")[0]
+    reply, made = scene.add(scene.content(), at=collection)
+    if made is not None:
+        return {"same-product-twice": "accepted"}
+    scene.own_parents = True  # so that a refusal of a later charge has another reason
+    if not scene.subscription or not scene.try_add(scene.content()).ok:
+        scene.facts["charges"] = ""
+        raise Undecided(f"a second charge was answered {reply.verdict}")
+    return {"same-product-twice": Answer("refused", f"POST was answered {reply.verdict}")}

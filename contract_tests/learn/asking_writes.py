@@ -23,6 +23,7 @@ def update(scene: Scene) -> Answers:
     made: Made | None = None
     answers: dict[str, Answer | str] = {"patch-means": "", "put-means": ""}
     working: list[str] = []
+    refused = False
     for method in ("PATCH", "PUT", "POST"):
         if method == "POST" and working:
             break
@@ -35,18 +36,23 @@ def update(scene: Scene) -> Answers:
         bodies = [one, code | one] if method != "PUT" else [code | one, whole]
         reply, body = _first_that_works(scene, method, made, bodies)
         if not reply.ok:
+            refused |= reply.status not in NO_SUCH_METHOD
             if method != "POST":
                 answers[f"{method.lower()}-means"] = Answer("does not apply", f"{method} was answered {reply.verdict}")
             continue
-        shown = scene.show(made)
-        if not is_same(changed, shown.get(scene.names[changed]), new):
+        if not scene.shows(made, changed, new):
             continue  # accepted without an effect
+        shown = scene.show(made)
         working.append(method)
         answers.setdefault("update-status", str(reply.status))
+        if method == "PATCH":
+            answers["patch-media-type"] = scene.media_type or "application/json"
         if method != "POST" and body is not whole:
             kept = is_same(watched, shown.get(scene.names[watched]), scene.sample(watched))
             answers[f"{method.lower()}-means"] = "merge" if kept else "replace"
     scene.facts["changes-by"] = _best(working, answers)
+    if not working and refused:
+        raise Undecided(f"PATCH, PUT and POST are refused, the last with {reply.verdict}")
     return {**answers, "update": " and ".join(working) or "none"}
 
 
@@ -59,7 +65,12 @@ def _first_that_works(
             reply = _change(scene, method, made, body)
             if reply.ok or reply.status in NO_SUCH_METHOD:
                 return reply, body
-        if scene.if_match or round_ or not scene.line.read(made.target).headers.get("etag"):
+        for body in bodies if method == "PATCH" else ():
+            reply = _change(scene, method, made, body, **{"Content-Type": MERGE_PATCH})
+            if reply.ok:
+                scene.media_type = MERGE_PATCH
+                return reply, body
+        if scene.if_match or round_ or not _tag(scene, made.target):
             break
         scene.if_match = True  # a gateway may have rewritten a 428
     scene.if_match = scene.if_match and not round_
@@ -94,18 +105,19 @@ def _full_charge(scene: Scene) -> Made:
     return made
 
 
+def _tag(scene: Scene, target: str) -> str:
+    """Return the ETag of a charge; empty if it has none."""
+    scene.line.until(lambda: scene.line.look(target).ok)
+    return scene.line.read(target).headers.get("etag", "")
+
+
 def _change(scene: Scene, method: str, made: Made, body: dict[str, Any], **headers: str) -> Reply:
     """Change a charge, with the media type and the precondition that the server wants."""
     if scene.media_type and method == "PATCH":
         headers["Content-Type"] = scene.media_type
     if scene.if_match and "If-Match" not in headers:
-        headers["If-Match"] = scene.line.read(made.target).headers.get("etag", "*")
+        headers["If-Match"] = _tag(scene, made.target) or "*"
     reply = scene.line.send(method, made.target, body, headers=headers)
-    if reply.status == 415 and method == "PATCH" and not scene.media_type:
-        scene.media_type = MERGE_PATCH
-        reply = _change(scene, method, made, body, **headers)
-        if not reply.ok:
-            scene.media_type = ""
     if reply.status == 428 and not scene.if_match:
         scene.if_match = True
         reply = _change(scene, method, made, body)
@@ -130,8 +142,9 @@ def null(scene: Scene) -> Answers:
     reply = _again(scene, made, known[0], None)
     if not reply.ok:
         return {"null": Answer("refused", f"{reply.method} was answered {reply.verdict}")}
-    shown = scene.show(made).get(scene.names[known[0]])
-    return {"null": "ignored" if is_same(known[0], shown, scene.sample(known[0])) else "clears"}
+    name, value = scene.names[known[0]], scene.sample(known[0])
+    cleared = scene.line.until(lambda: not is_same(known[0], scene.show(made).get(name), value))
+    return {"null": "clears" if cleared else "ignored"}
 
 
 def etag(scene: Scene) -> Answers:
@@ -140,7 +153,7 @@ def etag(scene: Scene) -> Answers:
         return {"etag": "required"}
     role = next(role for role in NEW if role in scene.names)
     made = scene.made[-1]
-    if not scene.line.read(made.target).headers.get("etag"):
+    if not _tag(scene, made.target):
         return {"etag": "none"}
     if not scene.facts.get("changes-by"):
         raise Undecided("there is an ETag, and no known way to change a charge")
@@ -158,22 +171,26 @@ def delete_charge(scene: Scene) -> Answers:
     if not reply.ok:
         value = "not configured" if reply.status == 501 else "refused"
         return {"delete-charge": Answer(value, f"DELETE was answered {reply.verdict}")}
-    after = scene.line.send("GET", made.target)
-    if not after.ok:
-        scene.made.remove(made)
-        return {"delete-charge": "removes", "delete-status": str(reply.status)}
-    if not isinstance(after.document, dict):
-        after = scene.line.read(made.target)
-    value = "ends" if after.document != before else "has no effect"
-    return {"delete-charge": value, "delete-status": str(reply.status)}
+    after: list[Reply] = []
+
+    def look() -> bool:
+        after.append(scene.line.look(made.target))
+        return not after[-1].ok or after[-1].document != before
+
+    if not scene.line.until(look):
+        return {"delete-charge": "has no effect", "delete-status": str(reply.status)}
+    if after[-1].ok:
+        return {"delete-charge": "ends", "delete-status": str(reply.status)}
+    scene.made.remove(made)
+    return {"delete-charge": "removes", "delete-status": str(reply.status)}
 
 
 def _delete(scene: Scene, target: str) -> Reply:
-    headers = {"If-Match": scene.line.read(target).headers.get("etag", "*")} if scene.if_match else {}
+    headers = {"If-Match": _tag(scene, target) or "*"} if scene.if_match else {}
     reply = scene.line.send("DELETE", target, headers=headers)
     if reply.ok or reply.status in NO_SUCH_METHOD or scene.if_match:
         return reply
-    if reply.status == 428 or scene.line.read(target).headers.get("etag"):
+    if reply.status == 428 or _tag(scene, target):
         scene.if_match = True  # a gateway may have rewritten a 428
         again = _delete(scene, target)
         scene.if_match = again.ok
@@ -191,7 +208,7 @@ def delete_subscription(scene: Scene) -> Answers:
     if not reply.ok:
         value = "not configured" if reply.status == 501 else "refused"
         return {"delete-subscription": Answer(value, f"DELETE was answered {reply.verdict}")}
-    if scene.line.send("GET", target).ok:
+    if not scene.line.until(lambda: not scene.line.send("GET", target).ok):
         return {"delete-subscription": "has no effect"}
     scene.subscriptions.remove(number)
     return {"delete-subscription": "removes"}

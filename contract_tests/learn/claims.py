@@ -109,6 +109,10 @@ def _operations(contract: Contract) -> dict[str, Claim]:
     }
     if method == "PATCH":
         found["patch-means"] = _is("merge")
+        found["patch-media-type"] = _is("application/json")
+    operation = contract.operation("create", "charge")
+    once = operation is not None and "several times" not in _text(contract, "create", "charge")
+    found["same-product-twice"] = _is("refused") if once else _is("accepted")
     if contract.operation("delete", "charge") is None:
         found["delete-charge"] = Claim("no DELETE", lambda answer: answer not in {"removes", "ends"})
     else:
@@ -200,6 +204,8 @@ def _can_patch(contract: Contract, key: str, answer: str, answers: Mapping[str, 
     """Return whether `edits.py` has a correction for an answer."""
     if key in {"paging", "kind-unit_price", "kind-date", "etag", "read-only-properties", "without-token"}:
         return False
+    if key in {"patch-media-type", "same-product-twice"}:
+        return False
     if key.startswith("list-items"):
         return answer != "a bare array"
     if key == "update":
@@ -214,8 +220,13 @@ def _can_patch(contract: Contract, key: str, answer: str, answers: Mapping[str, 
         return answer in {"410", "410 recurring-product-not-found"}
     if key.startswith("duplicate-"):
         status, _, code = answer.partition(" ")
+        kind = key.removeprefix("duplicate-")
         declared = contract.problem_types.get(code)
-        return status in {"400", "409", "422"} and (code != "validation" or str(declared and declared.status) == status)
+        of_kind = code == "" or code.startswith(f"{kind}-") or (code == "validation" and declared is not None)
+        is_its_status = code != "validation" or str(declared and declared.status) == status
+        return status in {"400", "409", "422"} and of_kind and is_its_status
+    if key == "slash":
+        return False
     if key == "create-status":
         return answer.isdigit()
     return not answer.startswith("accepted with")

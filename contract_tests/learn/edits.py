@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -26,6 +27,11 @@ LEVELS = ("Customer", "Subscription")
 def correct(text: str, found: Sequence[Contradiction], answers: Mapping[str, Answer]) -> str:
     """Return the contract with the corrections that code can make. What does not fit stays as it is."""
     patched = {each.key: each for each in found if each.is_patched}
+    for each in found:
+        status, _, declared = each.claim.partition(" ")
+        new = each.answer.partition(" ")[0]
+        if each.key.startswith("duplicate-") and not each.is_patched and new in {"400", "409", "422"} and new != status:
+            patched[each.key] = replace(each, answer=f"{new} {declared}")  # the status alone
     # Names first: the other corrections use them. The verb comes last, because its examples have all values.
     order = [*_EDITS]
     for key in sorted(patched, key=lambda each: order.index(each) if each in order else -1):
@@ -89,11 +95,6 @@ def _quantity_kind(document: YamlText, found: Contradiction, _: Mapping[str, Ans
     document.replace((*place, "minimum"), "0.001")
     document.replace((*place, "maximum"), "99999.999")
     document.add_after((*place, "maximum"), "x-decimals: 3")
-
-
-def _slash(document: YamlText, _: Contradiction, __: Mapping[str, Answer]) -> None:
-    place = (*SCHEMAS, "NewCustomerNo", "pattern")
-    document.replace(place, document.value(*place).replace("/", ""))
 
 
 def _dots(document: YamlText, _: Contradiction, __: Mapping[str, Answer]) -> None:
@@ -236,7 +237,6 @@ _EDITS: dict[str, _Edit] = {
     "subdomain": _subdomain,
     "kind-id": _id_kind,
     "kind-quantity": _quantity_kind,
-    "slash": _slash,
     "dots": _dots,
     "list-items": _list_items,
     "list-items-subscriptions": _list_items,

@@ -14,7 +14,7 @@ from .names import CANDIDATES
 from .questions import questions
 from .scene import Scene
 
-RESERVE = 14  # requests that the clean-up may need
+RESERVE = 8  # requests that the clean-up may need
 _LETTERS = "bcdfghjkmnpqrtvwx"
 
 
@@ -67,7 +67,7 @@ def learn(
     line = Line(transport, next(iter(bases.values())), ledger, token, fence, sleep)
     stem = prefix + "".join(secrets.choice(_LETTERS) for _ in range(4))
     scene = Scene(
-        line, stem, product, declared_names(contract), contract.keys["customer"], contract.keys["subscription"],
+        line, stem, prefix, product, declared_names(contract), contract.keys["customer"], contract.keys["subscription"],
         contract.place("charge").segment, contract.place("subscription").segment,
     )  # fmt: skip
     asked = questions(bases)

@@ -20,6 +20,8 @@ PASSING = {429, 502, 503, 504}
 ATTEMPTS = 3
 LONGEST_WAIT = 60.0
 AFTER_A_FAILURE = 1.0
+# Some servers show a write only later. What is not there yet, or not changed yet, is looked at again after these waits.
+LATER = (1.0, 2.0)
 
 
 class Undecided(Exception):
@@ -39,8 +41,8 @@ class Reply:
 
     @property
     def ok(self) -> bool:
-        """Whether the request succeeded."""
-        return 200 <= self.status < 300
+        """Whether the request succeeded: a 2xx that is no problem in disguise."""
+        return 200 <= self.status < 300 and not self._disguised
 
     @cached_property
     def document(self) -> Any:
@@ -53,10 +55,22 @@ class Reply:
     @cached_property
     def problem(self) -> dict[str, Any]:
         """The problem of a refusal, its keys in lower case; empty if the body is no problem."""
-        if self.status < 400 or not isinstance(self.document, dict):
+        if (self.status < 400 and not self._disguised) or not isinstance(self.document, dict):
             return {}
         found = {str(name).lower(): value for name, value in self.document.items()}
         return found if isinstance(found.get("type"), str) and "title" in found else {}
+
+    @cached_property
+    def _disguised(self) -> bool:
+        document = self.document if isinstance(self.document, dict) else {}
+        found = {str(name).lower(): value for name, value in document.items()}
+        status = found.get("status")
+        return {"type", "title"} <= found.keys() and isinstance(status, int) and status >= 400
+
+    def shows(self, number: str) -> bool:
+        """Return whether a response shows a resource by its number, in any case: a page for people does not."""
+        values = self.document.values() if self.ok and isinstance(self.document, dict) else ()
+        return any(isinstance(value, str) and value.lower() == number.lower() for value in values)
 
     @property
     def code(self) -> str:
@@ -95,6 +109,7 @@ class Line:
         self.fence, self.sleep = fence, sleep
         self.exchanges: list[Reply] = []
         self.waited = 0.0
+        self.is_late = False  # whether a write was shown only later
 
     def wait(self, seconds: float) -> None:
         """Wait, and count how long."""
@@ -158,6 +173,17 @@ class Line:
         if not reply.ok:
             raise Undecided(f"GET was answered {reply.status}")
         return reply
+
+    def until(self, look: Callable[[], bool]) -> bool:
+        """Look for an effect, and again after a while: some servers show it only later."""
+        if self.is_late:
+            self.wait(LATER[-1])
+        for number, seconds in enumerate((*LATER, 0.0)):
+            if look():
+                self.is_late = self.is_late or number > 0
+                return True
+            self.wait(seconds)
+        return False
 
     def break_off(self, target: str, document: Any) -> bool:
         """POST, and go away before the response. Return whether the transport can do this."""

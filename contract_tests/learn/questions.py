@@ -10,6 +10,7 @@ from .names import ROLES
 
 _CUSTOMER = {"subdomain": ()}
 _CHARGE = {"charges": ("can be added",)}
+_TWICE = {"same-product-twice": ()}
 _NAMES = {"charge-names": ()}
 _UPDATE = {"update": ("PATCH", "PUT", "PATCH and PUT", "POST")}
 A_CUSTOMER, A_SUBSCRIPTION, CHARGES = "a customer, which stays", "a subscription", "charges"
@@ -34,8 +35,12 @@ def questions(bases: Mapping[str, str]) -> list[Question]:
             asking_start.charges, CHARGES, {"subscriptions": ()},
         ),
         Question(
+            ("same-product-twice",), "POST a charge of the same product again", "a 2xx", 3,
+            asking_start.twice, CHARGES, _CHARGE,
+        ),
+        Question(
             ("unknown-properties",), "POST a charge with a property that no server knows; GET it",
-            "a 4xx, or whether the property is shown", 3, asking_start.unknown, CHARGES, _CHARGE,
+            "a 4xx, or whether the property is shown", 3, asking_start.unknown, CHARGES, _TWICE,
         ),
         Question(
             ("charge-names", *(f"name-{role}" for role in ROLES), "kind-unit_price", "kind-date"),
@@ -57,10 +62,10 @@ def questions(bases: Mapping[str, str]) -> list[Question]:
         ),
         Question(
             ("read-only-properties",), "POST a charge with billedUntil; GET it", "a 4xx, or the date shown", 3,
-            asking_names.read_only, CHARGES, _CHARGE,
+            asking_names.read_only, CHARGES, _TWICE,
         ),
         Question(
-            ("update", "patch-means", "put-means", "update-status"),
+            ("update", "patch-means", "put-means", "update-status", "patch-media-type"),
             "PATCH and PUT one value of a charge; POST, if neither works; GET it",
             "whether the value is changed, and whether the others are kept", 18, asking_writes.update, CHARGES, _NAMES,
         ),
@@ -74,7 +79,7 @@ def questions(bases: Mapping[str, str]) -> list[Question]:
         ),
         Question(
             ("delete-charge", "delete-status"), "DELETE a charge; GET it", "a 2xx and then a 404", 6,
-            asking_writes.delete_charge, "", _CHARGE,
+            asking_writes.delete_charge, "", _TWICE,
         ),
         Question(
             ("delete-subscription",), "POST and DELETE a subscription; GET it", "a 2xx and then a 404", 3,
@@ -117,13 +122,14 @@ def questions(bases: Mapping[str, str]) -> list[Question]:
             asking_protocol.lists, "", _CHARGE,
         ),
         Question(
-            ("paging",), "GET a list with pages of one, by the usual parameters; else POST charges up to 26",
-            "how many come at once, and the link to the rest", 32, asking_protocol.paging, CHARGES, {"list-items": ()},
+            ("paging",), "GET a list with pages of one, by the usual parameters; else POST more, up to 26",
+            "how many come at once, and the link to the rest", 32,
+            asking_protocol.paging, CHARGES, {"list-items": (), "same-product-twice": ()},
             is_last=True,
         ),
         Question(
             ("idempotency-key",), "POST a charge twice with one Idempotency-Key; count", "one charge, or two", 5,
-            asking_protocol.idempotency, CHARGES, {"list-items": ()},
+            asking_protocol.idempotency, CHARGES, {"list-items": (), "same-product-twice": ("accepted",)},
         ),
         Question(
             ("broken-off-post",), "POST a charge and go away; count for 15 seconds", "when the charge is there", 8,

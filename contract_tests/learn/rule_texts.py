@@ -37,6 +37,11 @@ ACCEPTED = "A charge may end before it starts: the server does not check it."
 DELETION_ENDS = "The charge ends at once: it stays readable, with an end date. To stop billing later, set its `{end}`."
 EVIDENCE = "{level: observed, source: evidence}"
 BY_HAND = {
+    "patch-media-type": "the contract and the suite have application/json for every body",
+    "same-product-twice": "the tables and `ensure` allow a product several times",
+    "slash": "numbers with a slash may exist already; take `/` out of the pattern of NewCustomerNo if none does",
+    "duplicate-customer": "the problem type does not say whose duplicate it is; the client judges by the status",
+    "duplicate-subscription": "the problem type does not say whose duplicate it is; the client judges by the status",
     "paging": "the client follows only the link `next` of the list",
     "kind-unit_price": "no attribute of the client can hold it",
     "kind-date": "no attribute of the client can hold it",

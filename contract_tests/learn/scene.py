@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from .fence import OutOfBounds
 from .line import ATTEMPTS, Line, Reply, Undecided
-from .names import CANDIDATES, SAMPLES
+from .names import CANDIDATES, SAMPLES, is_same
 
 MOST_PAGES = 8
+_ID_NAME = re.compile(r"[A-Za-z]*I[dD]")
 _OWN_LINK = re.compile(rb'"@id"\s*:\s*"([^"\\]+)"')
 
 
@@ -37,6 +38,7 @@ class Scene:
 
     line: Line
     stem: str
+    prefix: str
     product: str
     declared: Mapping[str, str]
     customer_name: str = "customerNo"
@@ -112,10 +114,15 @@ class Scene:
             Undecided: the charge was created, and cannot be found.
         """
         collection = at or self._collection()
+        created: Reply | None = None
+        target = ""
         for _ in range(ATTEMPTS):
             reply = self.line.send("POST", collection, body, headers=headers)
-            if not reply.ok:
+            if not reply.ok and created is None:
                 return reply, None
+            if not reply.ok:
+                break  # the first attempt took effect, and cannot be repeated
+            created = reply
             self._spare = ""
             target = self._from_response(collection, reply)
             if target or not reply.body or reply.document is not None:
@@ -123,9 +130,9 @@ class Scene:
         target = target or self._from_list(collection)
         made = next((each for each in self.made if each.target == target), None)
         if made is None:
-            made = Made(target, reply)
+            made = Made(target, created or reply)
             self.made.append(made)
-        return reply, made
+        return created or reply, made
 
     def show(self, made: Made) -> dict[str, Any]:
         """Read a charge.
@@ -133,10 +140,22 @@ class Scene:
         Raises:
             Undecided: it cannot be read.
         """
+        self.line.until(lambda: self.line.look(made.target).ok)
         document = self.line.read(made.target).document
         if not isinstance(document, dict):
             raise Undecided("a charge is no JSON object")
         return document
+
+    def shows(self, made: Made, role: str, value: object) -> bool:
+        """Return whether a charge shows a value, now or soon."""
+        return self.line.until(lambda: is_same(role, self.show(made).get(self.names[role]), value))
+
+    def try_add(self, body: Mapping[str, Any]) -> Reply:
+        """Add a charge that nobody will read."""
+        reply = self.line.send("POST", self._collection(), body)
+        if reply.ok:
+            self._spare = ""
+        return reply
 
     def pages(self, target: str, most: int = MOST_PAGES) -> Iterator[Reply]:
         """Yield the pages of a list, as long as there is a link to the next one."""
@@ -166,21 +185,33 @@ class Scene:
         for link in [*links, reply.headers.get("location", "")]:
             if link and urlsplit(link).path.startswith(f"{collection}/"):
                 return urlsplit(link).path
-        document = reply.document if isinstance(reply.document, dict) else {}
-        name = self.names.get("id", self.declared["id"])
-        return f"{collection}/{document[name]}" if isinstance(document.get(name), str | int) else ""
+        return self._target_of(collection, reply.document)
+
+    def _target_of(self, collection: str, document: object) -> str:
+        """Return the path of a charge, by its link to itself or by its id; empty if it shows neither."""
+        if not isinstance(document, dict):
+            return ""
+        link = document.get("@id")
+        if isinstance(link, str) and urlsplit(link).path.startswith(f"{collection}/"):
+            return urlsplit(link).path
+        known = [self.names.get("id", ""), self.declared["id"], "id", "Id"]
+        ids = [name for name in document if _ID_NAME.fullmatch(name)]
+        name = next((each for each in known if each in document), ids[0] if len(ids) == 1 else "")
+        value = document.get(name)
+        is_id = isinstance(value, str | int) and not isinstance(value, bool) and value != ""
+        return f"{collection}/{quote(str(value), safe='')}" if is_id else ""
 
     def _from_list(self, collection: str) -> str:
         known = {made.target for made in self.made}
-        if not self.own_parents:
-            self.own_parents = True  # the next charge is alone in its list
-        new = [
-            urlsplit(str(item.get("@id"))).path
-            for page in self.pages(collection)
-            for item in items_of(page)
-            if urlsplit(str(item.get("@id"))).path not in known
-        ]
-        if len(new) != 1 or not new[0].startswith(f"{collection}/"):
+        self.own_parents = True  # the next charge is alone in its list
+        new: list[str] = []
+
+        def look() -> bool:
+            found = [self._target_of(collection, item) for page in self.pages(collection) for item in items_of(page)]
+            new[:] = [target for target in found if target not in known]
+            return len(new) == 1
+
+        if not self.line.until(look) or not new[0]:
             raise Undecided("a charge was created, and cannot be found in the list")
         return new[0]
 

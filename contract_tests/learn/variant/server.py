@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import uuid
@@ -69,6 +70,7 @@ class Server:
         self.customers: dict[str, Level] = {}
         self.late: list[tuple[float, Callable[[], object]]] = []
         self.keys: dict[str, Reply] = {}
+        self.versions: list[tuple[float, dict[str, Level]]] = []
         self.serial = 0
         pascal = choices["name_case"] == "pascal"
         names = {role: choices[f"name_{role}"] for role in NAMES} | {"id": choices["name_id"]}
@@ -83,6 +85,27 @@ class Server:
         for due, act in [each for each in self.late if each[0] <= self.clock.now]:
             self.late.remove((due, act))
             act()
+            self.versions.append((due, copy.deepcopy(self.customers)))
+        if method in {"GET", "HEAD"}:
+            return self._read_late(lambda: self._served(method, target, headers, body))
+        try:
+            return self._served(method, target, headers, body)
+        finally:
+            if float(self.choices["lag"]):
+                self.versions.append((self.clock.now, copy.deepcopy(self.customers)))
+
+    def _read_late(self, read: Callable[[], Reply]) -> Reply:
+        """Read what was there some time ago."""
+        if not float(self.choices["lag"]):
+            return read()
+        now, due = self.customers, self.clock.now - float(self.choices["lag"])
+        self.customers = next((held for time, held in reversed(self.versions) if time <= due), {})
+        try:
+            return read()
+        finally:
+            self.customers = now
+
+    def _served(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
         path, _, query = target.partition("?")
         parts = path.split("/")[1:]
         if len(parts) < 5 or parts[0] != "billing" or parts[1] not in self.bases or parts[2] != "v1":
@@ -165,6 +188,8 @@ class Server:
         if method == "DELETE" and deletion == "not configured":
             raise Refusal(501, "not-implemented")
         self._match(headers, charge)
+        if method == "PATCH" and headers.get("content-type") != self.choices["patch_media"]:
+            raise Refusal(415, "unsupported-media-type")
         if method == "DELETE":
             if deletion == "ends":
                 charge.values["end_date"] = "2026-01-31"
@@ -205,7 +230,13 @@ class Server:
     # writes
 
     def _create_customer(self, base: str, body: bytes) -> Reply:
-        number = self._number(self._body(body), "customerNo", self.customers)
+        document = self._body(body)
+        number = self._number(document, "customerNo", self.customers)
+        needed = self.choices["customer_needs"]
+        if needed != "nothing" and not isinstance(document.get(needed), str):
+            raise Refusal(int(self.choices["validation_status"]), "validation", needed)
+        if self.choices["numbers"] == "digits" and not number[3:].isdigit():
+            raise Refusal(int(self.choices["validation_status"]), "validation", "customerNo")
         if self.choices["slash"] == "refused" and "/" in number:
             raise Refusal(int(self.choices["validation_status"]), "validation", "customerNo")
         self.customers[number] = customer = Level(number)
@@ -242,6 +273,9 @@ class Server:
         if "product_code" not in values:
             raise Refusal(int(self.choices["validation_status"]), "validation", self.names["product_code"])
         self._dates(values)
+        held = [each.values["product_code"] for each in level.charges.values()]
+        if self.choices["same_product"] == "refused" and values["product_code"] in held:
+            raise Refusal(409, "charge-already-exists")
         self.serial += 1
         identifier = str(700 + self.serial) if self.choices["id_kind"] == "integer" else f"c{self.serial:05x}f"
         charge = level.charges[identifier] = Charge(identifier, values, extra)
@@ -327,7 +361,8 @@ class Server:
 
     def _charge(self, uri: str, charge: Charge) -> Json:
         identifier: Any = int(charge.id) if self.choices["id_kind"] == "integer" else charge.id
-        shown: Json = {"@id": f"{uri}/{charge.id}", self.names["id"]: identifier, **charge.extra}
+        own = {"@id": f"{uri}/{charge.id}"} if self.choices["own_link"] == "shown" else {}
+        shown: Json = {**own, self.names["id"]: identifier, **charge.extra}
         for role in ("product_code", *SAMPLE_KINDS):
             value = charge.values.get(role)
             if value is None and self.choices["empty_values"] == "default":
@@ -398,4 +433,5 @@ class Server:
         cases: dict[str, Callable[[str], str]] = {"pascal": str.title, "upper": str.upper}
         case = cases.get(self.choices["problem_case"], str)
         body = json.dumps({case(name): value for name, value in document.items()}).encode()
-        return Reply(refusal.status, {"Content-Type": self.choices["problem_media"], **refusal.headers}, body)
+        status = 200 if self.choices["errors_as"] == "200" else refusal.status
+        return Reply(status, {"Content-Type": self.choices["problem_media"], **refusal.headers}, body)

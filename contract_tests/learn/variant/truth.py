@@ -83,7 +83,35 @@ class _Truths:
         cases = {"camel": "camelCase", "pascal": "PascalCase", "upper": "TYPE"}
         answers["problem-keys"] = Truth(frozenset({cases[choices["problem_case"]]}), self.shown)
         answers["problem-media-type"] = Truth(frozenset({choices["problem_media"]}), self.shown)
-        return answers | self.of_names() | self.of_updates()
+        answers["same-product-twice"] = Truth(frozenset({choices["same_product"]}))
+        if choices["same_product"] == "refused":
+            answers["idempotency-key"] = Truth(frozenset({NOT}))
+        if choices["numbers"] == "digits":
+            answers |= {"slash": Truth(frozenset({"refused"})), "number-case": Truth(frozenset(), decidable=False)}
+        return self.limited(answers | self.of_names() | self.of_updates())
+
+    def limited(self, answers: dict[str, Truth]) -> dict[str, Truth]:
+        """Take back what cannot be decided because the server or the gateway hides too much."""
+        choices = self.choices
+        hidden = set()
+        if choices["customer_needs"] != "nothing" and (not self.shown or choices["problem_names"] == "none"):
+            hidden |= set(answers)  # nobody says what a customer needs
+        if choices["lag"] != "0" and choices["etag"] == "required":
+            hidden |= {"update", "patch-means", "put-means", "update-status", "patch-media-type", "null", "etag"}
+            hidden |= {"delete-charge", "delete-status"}  # the ETag that is shown is an old one
+        if choices["errors_as"] == "200":
+            answers = {key: Truth(each.values | self.in_disguise(key)) for key, each in answers.items()}
+            hidden |= set(answers)
+        return {key: Truth(each.values, each.decidable and key not in hidden) for key, each in answers.items()}
+
+    @staticmethod
+    def in_disguise(key: str) -> frozenset[str]:
+        """Return what a refusal looks like that comes with status 200."""
+        if key == "head":
+            return frozenset({"works"})  # a response to HEAD has no body that could tell
+        if key in {"delete-charge", "delete-subscription"}:
+            return frozenset({"refused"})
+        return frozenset()
 
     def of_names(self) -> dict[str, Truth]:
         choices, known = self.choices, self.known
@@ -104,21 +132,26 @@ class _Truths:
         put = choices["put_means"] if "PUT" in updates else NOT
         told = "PUT" not in updates or choices["put_needs"] != "everything"
         any_update = updates != ["none"]
+        # A gateway that rewrites 405 hides that there is no such method.
+        told_none = any_update or self.choices["gateway_status"] == "kept"
         merges = {"PATCH": patch == MERGES, "PUT": put == MERGES and told, "POST": choices["patch_means"] == MERGES}
         method = next((each for each in updates if merges.get(each)), updates[0])
         replaces = choices["put_means" if method == "PUT" else "patch_means"] == "replace"
         null = "clears" if replaces and choices["null"] == "ignored" else choices["null"]
         tag = {"sent": "sent, not enforced"}.get(choices["etag"], choices["etag"])
         return {
-            "update": Truth(frozenset({choices["update"]}), self.updates),
-            "patch-means": Truth(frozenset({patch}), self.updates),
-            "put-means": Truth(frozenset({put}), self.updates and told),
+            "update": Truth(frozenset({choices["update"]}), self.updates and told_none),
+            "patch-means": Truth(frozenset({patch}), self.updates and told_none),
+            "put-means": Truth(frozenset({put}), self.updates and told and told_none),
+            "patch-media-type": Truth(frozenset({choices["patch_media"]}), self.updates and "PATCH" in updates),
             "update-status": Truth(frozenset({choices["update_status"]}), self.updates and any_update),
-            "null": Truth(frozenset({null if any_update else NOT}), self.updates),
-            "etag": Truth(frozenset({tag}), self.updates and (any_update or tag == "none")),
+            "null": Truth(frozenset({null if any_update else NOT}), self.updates and told_none),
+            "etag": Truth(frozenset({tag}), self.updates and told_none and (any_update or tag == "none")),
         }
 
     def verdict(self, status: str, code: str) -> str:
+        if self.choices["errors_as"] == "200":
+            return f"200 {code}"  # no gateway rewrites a success
         if self.choices["gateway_status"] == "collapsed" and status not in {"401", "404"}:
             status = "400"
         return f"{status} {code}" if self.shown else status
@@ -146,7 +179,10 @@ class _Truths:
 
     def late(self) -> frozenset[str]:
         # A gateway's 503 adds a second or two to the time between two looks.
-        within = {"0": (), "0.6": (1, 2, 3), "5": (7, 8, 9, 10)}.get(self.choices["late"])
+        late = self.choices["lag"] != "0"
+        within: tuple[int, ...] | None = {
+            "0": (1, 2, 3, 4) if late else (), "0.6": (1, 2, 3, 4), "5": (7, 8, 9, 10),
+        }.get(self.choices["late"])  # fmt: skip
         if within is None:
             return frozenset({"no effect within 15 s"})
         return frozenset(f"takes effect within {seconds} s" for seconds in within) or frozenset(

@@ -17,7 +17,7 @@ from .._requests import operations
 from .._requests.calls import Call
 from .._requests.operations import Parent
 from ..config import Settings
-from ..errors import AlreadyExists, ConflictingCharge, NotFound, OutcomeUnknown, ValidationFailed
+from ..errors import AlreadyExists, ConflictingCharge, NotFound, OutcomeUnknown, Unprocessable, ValidationFailed
 from ..models import CONTENT, Charge, LookUpResult, LostCreation, Outcome, RecurringProduct, given
 from .look_up import Steps, held_charges, look_up, plain
 from .memory import Memory
@@ -34,7 +34,7 @@ def ensure(create: Call[T], read: Call[T]) -> Steps[T]:
 
     Repeating the creation is harmless, because the server rejects a second one of the same number. After a lost
     response `ensure` therefore reads the resource, and creates it again if it does not exist. A server may say with a
-    400 that the number exists, so a refusal counts only if there is no such resource.
+    400 or 422 that the number exists, so a refusal counts only if there is no such resource.
     """
     rounds = 0
     while True:
@@ -43,7 +43,7 @@ def ensure(create: Call[T], read: Call[T]) -> Steps[T]:
         except AlreadyExists:
             existing: T = yield read
             return existing
-        except ValidationFailed as refused:
+        except (ValidationFailed, Unprocessable) as refused:
             try:
                 held: T = yield read
             except NotFound:
