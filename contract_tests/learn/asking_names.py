@@ -63,7 +63,21 @@ class _Finder:
                 kinds = list(SAMPLES[role].items())
                 # Both dates have the same kind: where one date has the first kind, the second is not tried.
                 if number < len(kinds) and not (number and "date" in self._kinds_of_dates(role)):
-                    self._one_by_one(role, *kinds[number])
+                    self._ask(role, *kinds[number])
+
+    def _ask(self, role: str, kind: str, value: Any) -> None:
+        names = self.names[role]
+        if self.mode != "dropped" or len(names) < 2:
+            self._one_by_one(role, kind, value)
+            return
+        _, made = self.scene.add({**self.scene.content(), **dict.fromkeys(names, value)})
+        if made is not None:  # else one of the names is known, and has another kind
+            shown = self.scene.show(made)
+            for name in names:
+                key = shown_name(shown, name)
+                if key and is_same(role, shown[key], value):
+                    self._note(role, key, kind_of(role, shown[key]), kind)
+            self.names[role] = []
 
     def _kinds_of_dates(self, role: str) -> set[str]:
         dates = {"start_date", "end_date"}

@@ -32,7 +32,7 @@ def slash(scene: Scene) -> Answers:
 def _later(scene: Scene, target: str) -> Reply:
     """Read what was just created; if the server has shown other writes only later, wait for it."""
     if scene.line.is_late:
-        scene.line.until(lambda: scene.line.look(target).ok)
+        scene.line.wait(LATER[-1])
     return scene.line.look(target)
 
 

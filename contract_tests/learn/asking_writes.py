@@ -107,8 +107,7 @@ def _full_charge(scene: Scene) -> Made:
 
 def _tag(scene: Scene, target: str) -> str:
     """Return the ETag of a charge; empty if it has none."""
-    scene.line.until(lambda: scene.line.look(target).ok)
-    return scene.line.read(target).headers.get("etag", "")
+    return scene.line.soon(target).headers.get("etag", "")
 
 
 def _change(scene: Scene, method: str, made: Made, body: dict[str, Any], **headers: str) -> Reply:

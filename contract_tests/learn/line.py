@@ -174,6 +174,22 @@ class Line:
             raise Undecided(f"GET was answered {reply.status}")
         return reply
 
+    def soon(self, target: str) -> Reply:
+        """Read what was just created, now or after a while.
+
+        Raises:
+            Undecided: it is refused, or no body can be read.
+        """
+        last: list[Reply] = []
+
+        def look() -> bool:
+            last[:] = [self.look(target)]
+            return last[0].ok
+
+        if not self.until(look):
+            raise Undecided(f"GET was answered {last[0].status}")
+        return last[0]
+
     def until(self, look: Callable[[], bool]) -> bool:
         """Look for an effect, and again after a while: some servers show it only later."""
         if self.is_late:

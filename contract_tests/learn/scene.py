@@ -140,8 +140,7 @@ class Scene:
         Raises:
             Undecided: it cannot be read.
         """
-        self.line.until(lambda: self.line.look(made.target).ok)
-        document = self.line.read(made.target).document
+        document = self.line.soon(made.target).document
         if not isinstance(document, dict):
             raise Undecided("a charge is no JSON object")
         return document
