@@ -20,6 +20,7 @@ def subdomain(scene: Scene, bases: dict[str, str]) -> Answers:
     """Create the customer at the first base path that takes it, and look for it at the others."""
     found: list[str] = []
     reasons = []
+    created = False
     for name, base in bases.items():
         scene.line.base = base
         try:
@@ -35,7 +36,11 @@ def subdomain(scene: Scene, bases: dict[str, str]) -> Answers:
         except Undecided as error:
             reasons.append(f"{name}: {error}")
             continue
-        if not reply.ok:
+        if reply.ok:
+            created = True  # it may be there, although no GET shows it
+            reasons.append(f"{name}: POST was answered {reply.status}, and no GET shows the customer")
+            continue
+        if not created:
             scene.line.fence.refused(scene.stem)
         reasons.append(f"{name}: POST was answered {reply.verdict}")
     if not found:

@@ -190,6 +190,7 @@ def identify(collection: Collection) -> None:
     ways = [
         [name for name in properties if are_same(name, parameter)],
         [name for name in properties if stem(name) == stem(parameter)],
+        [name for name in properties if are_same(name, "id")],  # there may be a `code`, too
         [name for name in properties if stem(name) == ""],
         [name for name in properties if name in create.required],
     ]
