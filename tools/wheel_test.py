@@ -82,6 +82,8 @@ def _contract(work: Path, wheel: Path) -> None:
             own = {"PAYEX_TOKEN": "token-1234", "PAYEX_OWNER_NO": "1234", "CONTRACT_EXAMPLES": "2"}
             options = ("--target", url, "--rate", "1000")
             shown = _run(command, "contract", "test", *options, cwd=other, environment=own)
+            plan = _run(command, "contract", "learn", "--target", url, "--dry-run", cwd=other, environment=own)
+            assert "at most 150 requests" in plan, plan
         finally:
             mock.kill()
     assert "10 passed" in shown, shown
