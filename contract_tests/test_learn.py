@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 
 import pytest
@@ -20,7 +20,11 @@ from contract_tests.learn.variant.gateway import Variant, served
 from contract_tests.learn.variant.truth import outside, truths
 from contract_tests.peer.app import build
 from contract_tests.peer.storage import Storage
-from contract_tests.transports import InThread
+from contract_tests.suite import LEDGERS
+from contract_tests.support import LONG
+from contract_tests.transports import InProcess, InThread
+from contract_tests.variants import VARIANTS as ALLOWED
+from contract_tests.variants import serve
 
 LEDGER, TOKEN, PREFIX = "1234", "variant-token", "CT-"
 SEEDS = range(10)
@@ -107,6 +111,21 @@ def test_the_contract_agrees_with_a_server_that_another_author_wrote_from_it(pee
 
 def test_only_the_broken_off_request_is_undecided_on_a_transport_that_cannot_break_off(peer: Findings) -> None:
     assert [key for key, answer in peer.answers.items() if not answer.is_decided] == ["broken-off-post"]
+
+
+@pytest.mark.parametrize("name", ALLOWED if LONG else sorted(ALLOWED)[::9])
+def test_no_server_that_the_contract_allows_contradicts_it(name: str) -> None:
+    server = InProcess(serve(name))
+
+    def transport(
+        method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
+        length = {"Content-Length": str(len(body))} if body else {}
+        return server(method, target, {**headers, **length}, body)
+
+    ledger, token = next(iter(LEDGERS.items()))
+    findings = learn(contract(), transport, ledger, token, PREFIX, sleep=lambda _: None)
+    assert contradictions(contract(), findings.answers) == []
 
 
 def test_a_server_behind_a_socket_is_asked_in_the_same_way() -> None:

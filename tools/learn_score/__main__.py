@@ -43,6 +43,8 @@ def main() -> int:
             sep="\n  ",
             flush=True,
         )
+        if not options.no_page:  # the run takes long, and may be interrupted
+            options.page.write_text(render(trials), encoding="utf-8")
     if not options.no_page:
         options.page.write_text(render(trials), encoding="utf-8")
         print(f"wrote {options.page}")
