@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from .choices import Choices
-from .server import Clock, Refusal, Reply, Server
+from .server import Clock, Server
+from .views import Refusal, Reply
 
 PAGE = b"<html><body><h1>The request could not be served</h1></body></html>"
 
