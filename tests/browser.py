@@ -18,28 +18,42 @@ SCREENSHOTS = Path(os.environ.get("SCREENSHOTS", ROOT / "build" / "screenshots")
 
 
 @contextmanager
-def open_page(allowed: tuple[str, ...], tolerated: str | None = None) -> Iterator[Any]:
-    """A page that must neither complain on its console nor ask for anything but what begins as allowed.
-
-    Complaints that contain the text `tolerated` are accepted.
-    """
+def open_browser() -> Iterator[Any]:
+    """A browser; skips the test where there is none."""
     if BROWSER is None:
         pytest.skip("no browser: install chromium to have this tested")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        page = browser.new_page()
-        complaints: list[str] = []
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        page.set_default_timeout(10_000)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def open_page(allowed: tuple[str, ...], tolerated: str | None = None, browser: Any = None) -> Iterator[Any]:
+    """A page that must neither complain on its console nor ask for anything but what begins as allowed.
+
+    Complaints that contain the text `tolerated` are accepted. Without `browser`, the page has a browser of its own.
+    """
+    if browser is None:
+        with open_browser() as own, open_page(allowed, tolerated, own) as page:
+            yield page
+        return
+    context = browser.new_context()
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.set_default_timeout(30_000)
+    try:
         yield page
         assert [each for each in complaints if tolerated is None or tolerated not in each] == []
         assert [url for url in asked if not url.startswith(allowed)] == []
-        browser.close()
+    finally:
+        context.close()
 
 
 def keep(page: Any, name: str) -> None:
@@ -54,7 +68,12 @@ LOOKS = [(scheme, width) for scheme in ("light", "dark") for width in (1400, 400
 # Compares the colour of each visible text with the colours behind it, as WCAG 2.2 defines contrast.
 _LOW_CONTRAST = """() => {
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const known = new Map();
   const rgba = (colour) => {
+    if (!known.has(colour)) known.set(colour, drawn(colour));
+    return known.get(colour);
+  };
+  const drawn = (colour) => {
     canvas.clearRect(0, 0, 1, 1);
     canvas.fillStyle = colour;
     canvas.fillRect(0, 0, 1, 1);

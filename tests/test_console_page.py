@@ -11,7 +11,7 @@ import pytest
 from payex_billing import Billing, Charge
 from payex_billing_mock import MockServer
 
-from tests.browser import LOOKS, barriers, keep, low_contrast, open_page, show
+from tests.browser import LOOKS, barriers, keep, low_contrast, open_browser, open_page, show
 from tests.console import FOREIGN, open_console
 from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, TOKEN, send
 from tests.wire import charges_path, customers_path, new_customer
@@ -31,9 +31,15 @@ def billing(console: MockServer) -> Iterator[Billing]:
         yield client
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with open_browser() as opened:
+        yield opened
+
+
 @pytest.fixture
-def page(console: MockServer) -> Iterator[Any]:
-    with open_page((console.url, "data:", "blob:")) as opened:
+def page(browser: Any, console: MockServer) -> Iterator[Any]:
+    with open_page((console.url, "data:", "blob:"), browser=browser) as opened:
         opened.set_viewport_size({"width": 1400, "height": 900})
         yield opened
 
@@ -66,7 +72,7 @@ def fill(page: Any, console: MockServer, billing: Billing) -> None:
         billing.with_options(attempts=1).customer("778").create()
     console.faults.queue("lose-answer:POST")
     console.faults.add("latency=2:GET@0.5", 300)
-    page.locator("#requests summary", has_text="503").wait_for()
+    page.locator("#requests .status", has_text="503").wait_for()
     page.locator("#active li").nth(1).wait_for()
     page.get_by_text("31 customers, the latest 20 shown").wait_for()
 
@@ -155,9 +161,11 @@ def test_a_request_is_opened_with_its_headers_body_problem_and_operation(page: A
     assert TOKEN not in text
 
 
-def test_an_opened_request_leads_to_its_operation_in_the_contract(console: MockServer) -> None:
+def test_an_opened_request_leads_to_its_operation_in_the_contract(browser: Any, console: MockServer) -> None:
     # Swagger UI says this of each tag with an underscore.
-    with open_page((console.url, "data:"), tolerated="Deprecated: escaping deep link whitespace") as page:
+    with open_page(
+        (console.url, "data:"), tolerated="Deprecated: escaping deep link whitespace", browser=browser
+    ) as page:
         visit(page, console)
         send(console.url, "POST", charges_path("8"), {})
         page.locator("#requests summary").click()
@@ -232,8 +240,8 @@ def test_each_kind_of_fault_can_be_added_as_the_form_is_filled_in(page: Any, con
     page.get_by_text("None.", exact=True).wait_for()
 
 
-def test_a_fault_that_cannot_be_says_why(console: MockServer) -> None:
-    with open_page((console.url, "data:"), tolerated="400 (Bad Request)") as page:
+def test_a_fault_that_cannot_be_says_why(browser: Any, console: MockServer) -> None:
+    with open_page((console.url, "data:"), tolerated="400 (Bad Request)", browser=browser) as page:
         visit(page, console)
         page.get_by_text("Any other fault").click()
         page.get_by_label("Kind").select_option("stale-response")
@@ -255,8 +263,8 @@ def test_it_is_used_by_keyboard_alone(page: Any, console: MockServer) -> None:
     page.get_by_text(SAMPLE_CUSTOMER).wait_for()
 
 
-def test_a_page_says_that_the_mock_has_stopped_and_goes_on_with_the_next(console: MockServer) -> None:
-    with open_page((console.url, "data:"), tolerated="net::ERR_") as page:
+def test_a_page_says_that_the_mock_has_stopped_and_goes_on_with_the_next(browser: Any, console: MockServer) -> None:
+    with open_page((console.url, "data:"), tolerated="net::ERR_", browser=browser) as page:
         visit(page, console)
         console.stop()
         page.get_by_text("The mock has stopped. This page tries again.").wait_for()
@@ -329,7 +337,7 @@ def test_the_contract_can_be_tried_against_the_mock(page: Any, console: MockServ
 def test_people_can_read_the_contract_without_barriers(page: Any, console: MockServer, scheme: str, width: int) -> None:
     show(page, scheme, width)
     page.goto(f"{console.url}/console/contract")
-    for name in ("create_customer", "update_customer_recurring_product", "delete_customer_recurring_product"):
+    for name in ("create_customer", "delete_customer_recurring_product"):
         page.locator(f"[id$='-{name}'] .opblock-summary-control").click()
         page.locator(f"[id$='-{name}'] .responses-table").first.wait_for()
     keep(page, f"contract-{scheme}-{width}")
