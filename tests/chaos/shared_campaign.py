@@ -103,6 +103,7 @@ class Campaign:
     customers: int = 100
     rate: float | None = None
     workers: int = WORKERS
+    concurrency: int = 2  # of a worker
     with_webhook: bool = True
     story: list[str] = field(default_factory=list)
     processes: list[Process] = field(default_factory=list)
@@ -199,7 +200,7 @@ class Campaign:
         options = {
             "ledger": self.ledger, "url": self.proxy.url, "address": self.address, "table": str(self.tables[-1][0]),
             "lease": LEASE, "settle": SETTLE, "timeout": TIMEOUT, "rate": self.rate,
-            "engine": self.dice.choice(["httpx", "reqwest"]), "concurrency": 6 if role == "coordinator" else 2,
+            "engine": self.dice.choice(["httpx", "reqwest"]), "concurrency": 6 if role == "coordinator" else self.concurrency,
             # Another machine has no plan of the run.
             "state_home": str(self.folder / self.dice.choice(["machine-a", "machine-a", "machine-b"])),
             **more,

@@ -63,7 +63,7 @@ def test_no_second_has_more_requests_than_the_pace_and_one_slice(
 ) -> None:
     with campaign_on(
         shared_mock, str(next(_ledgers)), forking, database, tmp_path, seed,
-        customers=60, rate=RATE, workers=4, with_webhook=False,
+        customers=60, rate=RATE, workers=4, concurrency=16, with_webhook=False,
     ) as campaign:  # fmt: skip
         campaign.run(12)
         judge = SharedJudge(campaign)
