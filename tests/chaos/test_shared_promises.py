@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 from payex_billing import AsyncBilling, Charge
-from payex_billing.reconcile import JournalError, Shard, SharedJournal, _postgres
+from payex_billing.reconcile import JournalError, Shard, SharedJournal, _connection, _postgres
 from payex_billing.reconcile import work as take_part
 from payex_billing.reconcile._journal import Journal
 from payex_billing.reconcile._json import Pairs
@@ -102,7 +102,7 @@ def parts(database: str, ledger: str) -> Iterator[Journal]:
     with Journal(database, ledger, lease=0.2) as notes:
         notes.begin("a table", "a plan", resumed=False)
         lines = (json.dumps({"number": number}).encode() + b"\n" for number in range(300))
-        notes.parts().publish(lines)
+        list(notes.parts().publish(lines))
         yield notes
 
 
@@ -135,7 +135,7 @@ def test_parts_are_handed_out_once_although_the_connection_was_lost(
             return run(kept, **options)
 
         monkeypatch.setattr(notes._store, "run", twice)
-        notes.parts().publish(b"{}\n" for _ in range(250))
+        list(notes.parts().publish(b"{}\n" for _ in range(250)))
         found = notes._store.query("SELECT count(*) FROM part")
     assert found == [(3,)]
 
@@ -150,6 +150,7 @@ def test_a_process_that_was_stopped_while_it_took_a_lease_does_not_think_that_it
     assert store.take("0", 1) is not None
     before = store.now()
     clock = Clock(monkeypatch, _postgres)
+    monkeypatch.setattr(_connection, "time", clock)
     query = store.query
 
     def stopped(*values: Any) -> Any:
@@ -171,7 +172,7 @@ def test_the_result_of_a_process_that_lost_its_lease_does_not_replace_that_of_th
 ) -> None:
     with Journal(database, ledger) as notes, Journal(database, ledger, alone=False) as worker:
         notes.begin("a table", "a plan", resumed=False)
-        notes.parts().publish([b"{}\n"])
+        list(notes.parts().publish([b"{}\n"]))
         assert worker.join(None)
         with worker.lease("1"):
             assert isinstance(notes._store, PostgresStore)
@@ -190,7 +191,7 @@ def test_the_result_of_a_process_that_lost_its_lease_does_not_replace_that_of_th
 def test_no_worker_joins_an_earlier_run_when_a_new_one_has_begun(database: str, ledger: str) -> None:
     with Journal(database, ledger) as killed:
         killed.begin("the table of Monday", "a plan", resumed=False)
-        killed.parts().publish([b"{}\n"])
+        list(killed.parts().publish([b"{}\n"]))
     with Journal(database, ledger) as notes:
         assert notes.run_for("the table of Tuesday", also_finished=False) is None
         notes.withdraw_earlier()
@@ -201,7 +202,7 @@ def test_no_worker_joins_an_earlier_run_when_a_new_one_has_begun(database: str, 
 def test_a_new_run_of_a_shard_leaves_the_runs_of_other_shards_alone(database: str, ledger: str) -> None:
     with Journal(database, ledger, shard=Shard(1, 2)) as other:
         other.begin("a table", "a plan", resumed=False)
-        other.parts().publish([b"{}\n"])
+        list(other.parts().publish([b"{}\n"]))
         with Journal(database, ledger, shard=Shard(2, 2)) as notes:
             notes.withdraw_earlier()
         assert other.is_current()
@@ -222,7 +223,7 @@ def test_a_worker_that_waits_for_others_joins_the_run_that_was_begun_again(
         async with AsyncBilling(token=TOKEN, owner_no=LEDGER, base_url=mock.url) as billing:
             with Journal(database, billing.settings.ledger) as notes:
                 notes.begin("a table", "a plan", resumed=False)
-                notes.parts().publish([line("1")])
+                list(notes.parts().publish([line("1")]))
                 held = PostgresStore(database, billing.settings.ledger)
                 held.take_part(notes.run, 1, ())  # another worker has the only part
                 waits = asyncio.Event()
@@ -236,7 +237,7 @@ def test_a_worker_that_waits_for_others_joins_the_run_that_was_begun_again(
                 await waits.wait()
                 notes.resume()
                 notes.begin("a table", "another plan", resumed=True)
-                notes.parts().publish([line("2")])
+                list(notes.parts().publish([line("2")]))
                 written = await worker
                 held.close()
                 return written
@@ -274,7 +275,7 @@ def test_a_process_that_waited_for_the_database_does_not_send_before_its_slice(
         import payex_billing.reconcile._memory as module
 
         clock = Clock(monkeypatch, module)
-        monkeypatch.setattr(_postgres, "time", clock)
+        monkeypatch.setattr(_connection, "time", clock)
         change = memory._store.change
 
         def slow(*values: Any) -> None:
@@ -310,7 +311,7 @@ def test_a_place_that_a_stopped_process_missed_is_not_used() -> None:
 def test_a_429_lowers_the_pace_from_what_was_sent_not_from_the_wait_before_it() -> None:
     state = PaceState()
     for moment in range(1, 400):  # 100 requests a second
-        state, _ = state.taken(1000 + moment / 100, None, 1)
+        state, _ = state.taken(1000 + moment / 100, None, 1, None)
     for now in (1004.0, 1005.1):
         state = state.slowed(now, 1.0, None, 0)
     most = state.most(1006.1, None)
