@@ -285,14 +285,15 @@ def workers(mock: MockServer, database: str, folder: Path, count: int) -> Iterat
             worker.communicate()
 
 
-def _wait_for(workers: int, database: str) -> None:
-    """Wait until so many workers are connected, each for its journal and for what later runs need to know."""
+def _wait_for(workers: list[subprocess.Popen[str]], database: str) -> None:
+    """Wait until the workers are connected, each for its journal and for what later runs need to know."""
     with psycopg.connect(database, autocommit=True) as db:
         while True:
             query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'payex-billing' AND datname = %s"
             found = db.execute(query, (database.rpartition("/")[2],)).fetchone()
-            if found is not None and found[0] >= 2 * workers:
+            if found is not None and found[0] >= 2 * len(workers):
                 return
+            assert all(worker.poll() is None for worker in workers), [worker.communicate() for worker in workers]
 
 
 def test_workers_write_a_run_together_and_end_when_no_customer_is_left(
@@ -300,7 +301,7 @@ def test_workers_write_a_run_together_and_end_when_no_customer_is_left(
 ) -> None:
     file = write_table(tmp_path, rows(420))
     with workers(mock, database, tmp_path, 2) as started:
-        _wait_for(2, database)
+        _wait_for(started, database)
         report = apply(mock, file, database, concurrency=1)
         said = [worker.communicate(timeout=60) for worker in started]
     assert (counts(report), held(mock)) == ((0, 420, 0, 0), once(420))
@@ -324,7 +325,7 @@ def test_a_worker_that_gets_a_sigterm_finishes_its_writes_and_the_others_write_t
                 posts = -10_000
             return respond(request)
 
-        _wait_for(1, database)
+        _wait_for(started, database)
         monkeypatch.setattr(mock.app, "interceptor", stopping)
         report = apply(mock, file, database, concurrency=2)
         out, error = started[0].communicate(timeout=60)
