@@ -47,7 +47,8 @@ class _Idle:
         self._notes = notes
 
     async def customer(self, planned: PlannedCustomer) -> None:
-        self._notes.finish_customer(planned.customer_no, Done(applied=1))
+        with self._notes.lease(planned.customer_no):
+            self._notes.finish_customer(planned.customer_no, Done(applied=1))
 
     async def is_as_written(self, planned: PlannedCustomer) -> list[Step]:
         return []
