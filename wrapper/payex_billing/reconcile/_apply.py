@@ -207,9 +207,11 @@ class Applier:
             self._fail(planned, said(state))
             return
         noted = resolved.noted
-        result = progress(planned, state, noted, resolved.blocked)
+        is_refused = any(intent.result is Result.REFUSED for intent in noted)
+        claimed = self._journal.claimed(number) if is_refused else ()
+        result = progress(planned, state, noted, resolved.blocked, claimed)
         for intent, charge_id in result.adopted.items():
-            self._journal.settle(intent, Result.CREATED, charge_id)
+            self._journal.adopt(number, intent, charge_id)
         for intent in took_effect(noted, result.done):
             self._journal.settle(intent, Result.DONE)
         work = CustomerWork(planned, result.done, resolved.blocked)

@@ -70,7 +70,7 @@ class Connection:
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._schema = ""
         self._patience = PATIENCE
-        self._offset = 0.0
+        self._offset = self._doubt = 0.0
         self.name = name_of(address)
         check(address)
         try:
@@ -191,16 +191,22 @@ class Connection:
         If the process was stopped meanwhile, the difference is not certain. It may then be too late, never too early:
         a write that seems to be older than it is would be looked up too soon.
         """
-        if not now - time.monotonic() <= self._offset <= now - before:
+        least = now - time.monotonic()
+        if not least <= self._offset <= now - before:
             self._offset = now - before
+        self._doubt = self._offset - least
 
     def now(self) -> float:
-        """Return the seconds since 1970 by the clock of the database."""
+        """Return the seconds since 1970 by the clock of the database, or a little more."""
         return time.monotonic() + self._offset
 
     def ahead(self) -> float:
-        """Return the seconds by which that clock is ahead of the clock of this machine."""
+        """Return the seconds by which that clock is ahead of the clock of this machine, at most."""
         return self.now() - time.time()
+
+    def doubt(self) -> float:
+        """Return the seconds by which it may be less ahead."""
+        return self._doubt
 
     # queries
 

@@ -17,6 +17,8 @@ from ._match import Content, Step
 from ._records import FIELDS, Done, Intent, Result
 from ._store import Lease, LeaseLost, Statement
 
+_NOTES = 5  # notes of one attempt, if each of them takes so long that it no longer covers the attempt
+
 
 class Journal(JournaledRun):
     """The writes of one run, and the results of its customers."""
@@ -54,19 +56,19 @@ class Journal(JournaledRun):
         Raises:
             LeaseLost: another process may write to the customer now, so no attempt may leave.
         """
-        if sent_at is None and 0 <= self._now() - self._noted[intent] < self._fresh:
-            return  # the note covers an attempt that leaves now
         if sent_at is not None:  # by the clock of this machine
             latest = sent_at + self._store.ahead()
             self._save([("UPDATE write SET sent = ? WHERE id = ?", (latest, intent))])
             return
-        now = self._now()
-        statement = (
-            "UPDATE write SET sent = ?{held} WHERE id = ? RETURNING id",
-            (now + self._fresh + self._limit, intent),
-        )
-        self._fenced(self._customers[intent], statement)
-        self._noted[intent] = now
+        query = "UPDATE write SET sent = ?{held} WHERE id = ? RETURNING id"
+        for _ in range(_NOTES):
+            now = self._now()
+            if 0 <= now - self._noted[intent] < self._fresh:
+                return  # the note covers an attempt that leaves now
+            # The process may have been stopped since the note, or while it waited for this statement.
+            self._fenced(self._customers[intent], (query, (now + self._fresh + self._limit, intent)))
+            self._noted[intent] = now
+        raise LeaseLost(f"{self.name}: takes longer than {self._fresh:g} seconds for a statement")
 
     def _fenced(
         self, customer_no: str, statement: Statement, *others: Statement, again: bool = True, ends: bool = False
@@ -126,6 +128,20 @@ class Journal(JournaledRun):
             self._refuse_unsent(lease)
         return self._intents("customer = ? AND (run = ? OR result IS NULL)", (customer_no, self._run))
 
+    def adopt(self, customer_no: str, intent: int, charge_id: str) -> None:
+        """Note that a creation took effect although the server refused it.
+
+        Raises:
+            LeaseLost: another process may write to the customer now, and the charge may be that of its write.
+        """
+        query = "UPDATE write SET result = ?, charge = ?{held} WHERE id = ? RETURNING id"
+        self._fenced(customer_no, (query, (Result.CREATED.value, charge_id, intent)))
+
+    def claimed(self, customer_no: str) -> set[str]:
+        """Return the charges of a customer that a write of any run has created."""
+        query = "SELECT charge FROM write WHERE customer = ? AND charge IS NOT NULL"
+        return {charge for (charge,) in self._store.query(query, (customer_no,))}
+
     def is_planned(self, intent: Intent) -> bool:
         """Return whether a write belongs to the present plan."""
         return (intent.run, intent.plan) == (self._run, self._plan)
@@ -147,7 +163,7 @@ class Journal(JournaledRun):
         if not self.is_shared:
             # If the clock was ahead at a crash, the next run must not wait until that time.
             sent_at = min(sent_at, self._opened_at + self._limit)
-        sent_at -= self._store.ahead()
+        sent_at -= self._store.ahead() - self._store.doubt()  # never too early
         return LostCreation(key=key, sent_at=sent_at, known=sorted(intent.known), ledger=self._store.ledger)
 
     def touched(self) -> set[str]:

@@ -293,7 +293,11 @@ class JournaledRun:
             self.save()
 
     def _save(self, statements: Iterable[Statement], *, again: bool = True) -> list[Row]:
-        query = "UPDATE write SET result = ?, charge = ?, after = ?, status = ?, instance = ? WHERE id = ?"
+        # A process that lost its lease may have looked a write up that another process has decided since.
+        query = (
+            "UPDATE write SET result = ?, charge = ?, after = ?, status = ?, instance = ? WHERE id = ? "
+            "AND (result IS NULL OR result = 'repeated')"
+        )
         every = [*((query, settled) for settled in self._settled), *statements]
         if not every:
             return []

@@ -32,7 +32,11 @@ class Progress:
 
 
 def progress(
-    planned: PlannedCustomer, held: Held, intents: Iterable[Intent], blocked: Collection[Level] = ()
+    planned: PlannedCustomer,
+    held: Held,
+    intents: Iterable[Intent],
+    blocked: Collection[Level] = (),
+    claimed: Collection[str] = (),
 ) -> Progress:
     """Compare a planned customer with the charges that exist now.
 
@@ -41,6 +45,7 @@ def progress(
         held: what is held of it.
         intents: its writes that the plan asked for. They do not count as changes by somebody else.
         blocked: levels to which nothing is written, because a creation there is not decided. They are not compared.
+        claimed: the ids of charges that a write of the journal has created. No other write can have created them.
     """
     noted = list(intents)
     tried = {intent.position for intent in noted}
@@ -81,7 +86,7 @@ def progress(
         else:
             left.append(position)
     foreign, others_changed = _others(planned, expected, present, done)
-    adopted = _adopted(planned, noted, foreign, done, left)
+    adopted = _adopted(planned, noted, foreign, done, left, claimed)
     changed = changed or others_changed or bool(foreign)
     return Progress(done=done, left=tuple(left), adopted=adopted, changed=changed)
 
@@ -118,6 +123,7 @@ def _adopted(
     foreign: list[tuple[Level, RecurringProduct]],
     done: dict[int, str | None],
     left: list[int],
+    claimed: Collection[str],
 ) -> dict[int, str]:
     """Find charges that a refused creation has made all the same: the refusal belonged to another request.
 
@@ -129,7 +135,12 @@ def _adopted(
             continue
         step = planned.steps[intent.position]
         for level, charge in foreign:
-            if level == step.subscription_no and step.charge is not None and has_values(charge, step.charge):
+            if (
+                level == step.subscription_no
+                and charge.id not in claimed
+                and step.charge is not None
+                and has_values(charge, step.charge)
+            ):
                 foreign.remove((level, charge))
                 left.remove(intent.position)
                 done[intent.position] = adopted[intent.id] = charge.id

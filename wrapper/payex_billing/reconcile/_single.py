@@ -135,6 +135,7 @@ class _Hold:
             self._lost = False
             self._number = None
             self._number = self._notes.intend(0, step, known or ())
+            self._notes.stamp(self._number)  # if the note took long, the lease may be lost
 
     def created(self, charge: RecurringProduct) -> None:
         """Note that the creation took effect."""

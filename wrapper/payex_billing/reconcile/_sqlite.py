@@ -104,6 +104,10 @@ class SqliteStore:
         """Return 0: the clock is that of this machine."""
         return 0.0
 
+    def doubt(self) -> float:
+        """Return 0: the clock is that of this machine."""
+        return 0.0
+
     def query(self, query: str, values: Sequence[object] = ()) -> list[Row]:
         """Return the rows of a query."""
         return list(self.stream(query, values))

@@ -99,7 +99,11 @@ class Store(Protocol):
         ...
 
     def ahead(self) -> float:
-        """Return the seconds by which that clock is ahead of the clock of this machine."""
+        """Return the seconds by which that clock is ahead of the clock of this machine, at most."""
+        ...
+
+    def doubt(self) -> float:
+        """Return the seconds by which it may be less ahead."""
         ...
 
     def query(self, query: str, values: Sequence[object] = ()) -> list[Row]:
