@@ -60,8 +60,8 @@ else
 	@$(MAKE) --no-print-directory wheel-test
 endif
 
-nightly: $(DEV_STAMP) ## The long runs: 2,000 schedules of faults and 16 campaigns on each engine, 200 kills of apply, all clients, instructions counted
-	@NIGHTLY=1 $(BIN)/pytest --numprocesses 2 --quiet tests/test_never_twice.py tests/test_apply_killed.py tests/test_cost.py tests/test_examples.py tests/chaos
+nightly: $(DEV_STAMP) ## The long runs: schedules of faults, campaigns of kills on one journal and on a shared one, undone nights, every schedule of two writers
+	@NIGHTLY=1 $(BIN)/pytest --numprocesses 2 --quiet tests/test_never_twice.py tests/test_apply_killed.py tests/test_cost.py tests/test_examples.py tests/chaos tests/schedules
 
 generate: $(DEV_STAMP) ## Make generated_client and docs/provenance.md from openapi.yaml, the blocking client from the asynchronous one
 	@$(PY) tools/generate.py

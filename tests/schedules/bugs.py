@@ -54,12 +54,15 @@ class Bug:
     @contextmanager
     def planted(self) -> Iterator[None]:
         """Plant the bug for a block."""
-        right = self.target.__dict__[self.name] if isinstance(self.target, type) else getattr(self.target, self.name)
-        setattr(self.target, self.name, self.make(right))
+        owner = self.target
+        if isinstance(owner, type):  # the method may be that of a base class
+            owner = next(kind for kind in owner.__mro__ if self.name in kind.__dict__)
+        right = owner.__dict__[self.name]
+        setattr(owner, self.name, self.make(right))
         try:
             yield
         finally:
-            setattr(self.target, self.name, right)
+            setattr(owner, self.name, right)
 
 
 def _fenced(change: Callable[[str, list[Any]], tuple[str, list[Any]]]) -> Callable[[Any], Any]:

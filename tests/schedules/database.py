@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any, Final, Self
 
 import psycopg
-from payex_billing.reconcile import _postgres
+from payex_billing.reconcile import _connection
 
 from .process import Query, current
 
@@ -38,12 +38,12 @@ class Database:
 
     def __init__(self) -> None:
         self._db = sqlite3.connect(":memory:", isolation_level=None)
-        tables = _postgres._TABLES.replace(
+        tables = _connection._TABLES.replace(
             "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "INTEGER PRIMARY KEY AUTOINCREMENT"
         )
         self._db.executescript(tables.replace("CREATE SEQUENCE token;", ""))
         query = "INSERT INTO origin (id, ledger, version) VALUES ('journal', ?, ?)"
-        self._db.execute(query, (LEDGER, _postgres.VERSION))
+        self._db.execute(query, (LEDGER, _connection.VERSION))
         marks = {table: self._db.execute(f"SELECT * FROM {table}").description for table in _TABLES}
         self._insert = [f"INSERT INTO {table} VALUES ({', '.join('?' * len(marks[table]))})" for table in _TABLES]
         self._states: list[State] = []
@@ -81,7 +81,7 @@ class Database:
         Returns:
             The rows of the last one, and the state after it.
         """
-        key = number, statements, now if any(_postgres._NOW in each for each in statements) else 0.0, token
+        key = number, statements, now if any(_connection.NOW in each for each in statements) else 0.0, token
         found = self._known.get(key)
         if found is None:
             self._load(number)
@@ -114,7 +114,7 @@ class Database:
         return self.run(number, ("DELETE FROM lease", "UPDATE write SET noted = 0.0, sent = 0.0, token = NULL"), 0.0)[1]
 
     def _one(self, statement: str, now: float, token: int) -> Rows:
-        statement = statement.replace(_postgres._NOW, repr(now)).replace("FOR UPDATE SKIP LOCKED", "")
+        statement = statement.replace(_connection.NOW, repr(now)).replace("FOR UPDATE SKIP LOCKED", "")
         if statement.startswith("LOCK TABLE"):
             return ()
         held = _HELD.fullmatch(statement)
@@ -145,11 +145,12 @@ def _literal(value: object) -> str:
     raise TypeError(type(value).__name__)
 
 
-def literal(query: str, values: Sequence[object]) -> str:
+def literal(query: str | bytes, values: Sequence[object]) -> str:
     """Return a query with its values."""
+    query = query.decode() if isinstance(query, bytes) else query
     parts = query.split("%s")
     text = parts[0] + "".join(_literal(value) + part for value, part in zip(values, parts[1:], strict=True))
-    return re.sub(r"= ANY\((\(.*?\))\)", r"IN \1", text)
+    return re.sub(r"= ANY\((\(.*?\))\)", r"IN \1", re.sub(r"<> ALL\((\(.*?\))\)", r"NOT IN \1", text))
 
 
 class Connection:
@@ -159,17 +160,19 @@ class Connection:
         self.closed = False
 
     def execute(self, query: object, values: Sequence[object] = ()) -> Connection:
-        text = str(query)
-        if not isinstance(query, str) or text.startswith("SET search_path"):
+        text = query.decode() if isinstance(query, bytes) else str(query)
+        if not isinstance(query, str | bytes) or text.startswith("SET search_path"):
             self._rows: Rows = ()
-        elif text == f"SELECT {_postgres._NOW}":
+        elif text == f"SELECT {_connection.NOW}":
             self._rows = ((current().time,),)
         elif text.startswith("SELECT nspname"):
             self._rows = ((_schema(),),)
         elif text.startswith("SELECT id, ledger, version FROM origin"):
-            self._rows = (("journal", LEDGER, _postgres.VERSION),)
-        elif text.startswith("SELECT pg_try_advisory_lock"):  # only one scheduler runs at a time in these schedules
+            self._rows = (("journal", LEDGER, _connection.VERSION),)
+        elif text.startswith("SELECT pg_"):  # locks: only one scheduler runs at a time in these schedules
             self._rows = ((True,),)
+        elif text.startswith("SELECT max(token) FROM holder"):
+            self._rows = self.send(("SELECT max(token) FROM holder",))
         else:
             self._rows = self.send((literal(text, values),))
         return self
@@ -204,7 +207,7 @@ class Cursor:
         self._rows: Rows = ()
         self.description = True
 
-    def mogrify(self, query: str, values: Sequence[object] = ()) -> str:
+    def mogrify(self, query: str | bytes, values: Sequence[object] = ()) -> str:
         return literal(query, values) + _END
 
     def execute(self, text: bytes) -> None:
@@ -224,10 +227,10 @@ class Cursor:
 
 
 def _schema() -> str:
-    return _postgres._PREFIX + _postgres.hashlib.sha256(LEDGER.encode()).hexdigest()[:16]
+    return _connection._PREFIX + _connection.hashlib.sha256(LEDGER.encode()).hexdigest()[:16]
 
 
-# What `_postgres` uses of psycopg.
+# What `_connection` uses of psycopg.
 PSYCOPG: Final = SimpleNamespace(
     connect=lambda *_, **__: Connection(), ClientCursor=Cursor, Error=psycopg.Error,
     OperationalError=psycopg.OperationalError,

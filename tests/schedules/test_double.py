@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from payex_billing.reconcile import _postgres
+from payex_billing.reconcile import _connection, _postgres
 from payex_billing.reconcile._postgres import PostgresStore
 from payex_billing.reconcile._store import Lease, Statement
 
@@ -52,7 +52,7 @@ def one_step(stores: list[PostgresStore], leases: dict[tuple[int, str], Lease], 
         case 2:
             return store.run([store.fenced(intent, lease, 1, 1)])
         case 3:
-            return store.run([store.fenced(intent, lease, 1, 1, gives_back=True)])
+            return store.run([store.fenced(intent, lease, 1, 1, ends=True)])
         case 4:
             given_back = store.give_back(lease)
             assert given_back is not None
@@ -67,10 +67,11 @@ def test_leases_of_the_double_are_those_of_postgresql(monkeypatch: pytest.Monkey
     with postgres() as address:
         real = [PostgresStore(address, LEDGER, 4.0) for _ in range(2)]
         real[0]._db.execute("CREATE TABLE clock AS SELECT 0.0::double precision AS t")
-        monkeypatch.setattr(_postgres, "_NOW", CLOCK)
+        for module in (_connection, _postgres):
+            monkeypatch.setattr(module, "NOW", CLOCK)
         process = Direct(Database())
         with monkeypatch.context() as patch, running(process):
-            patch.setattr(_postgres, "psycopg", PSYCOPG)
+            patch.setattr(_connection, "psycopg", PSYCOPG)
             double = [PostgresStore("postgresql://double.invalid/journal", LEDGER, 4.0) for _ in range(2)]
             begun: Statement = ("INSERT INTO run (command) VALUES (?)", ("apply",))
             double[0].run([begun])
@@ -83,7 +84,7 @@ def test_leases_of_the_double_are_those_of_postgresql(monkeypatch: pytest.Monkey
             expected = one_step(real, leases[0], random.Random(seed))
             process.token = max((each.token for each in leases[1].values()), default=0)
             with monkeypatch.context() as patch, running(process):
-                patch.setattr(_postgres, "psycopg", PSYCOPG)
+                patch.setattr(_connection, "psycopg", PSYCOPG)
                 found = one_step(double, leases[1], random.Random(seed))
             assert found == expected, seed
         query = "SELECT run, customer FROM write ORDER BY id"

@@ -23,7 +23,7 @@ from payex_billing._sync import runner as blocking_runner
 from payex_billing._transport import Failure, Reply, Response
 from payex_billing._transport import Request as Sent
 from payex_billing.models import RecurringProduct
-from payex_billing.reconcile import _apply, _postgres
+from payex_billing.reconcile import _apply, _connection
 from payex_billing.reconcile._apply import Applier, Superseded
 from payex_billing.reconcile._journal import Journal
 from payex_billing.reconcile._match import Held, difference
@@ -160,7 +160,7 @@ def begin_run(_: Process) -> Outcome:
     """Begin the run of the table, and hand out its plan to workers."""
     with Journal(ADDRESS, LEDGER, limit=LIMIT, lease=LEASE) as notes:
         notes.begin("table", "plan", resumed=False, started=Started())
-        notes.parts().publish([])
+        list(notes.parts().publish([]))
         return "begun", notes.run
 
 
@@ -286,12 +286,12 @@ def small_numbers() -> Iterator[None]:
     _apply._LEASED, blocking_runner._BUSY, ensure.FIRST_PAUSE = POLL, POLL, 2 * POLL
     blocking_driver.sleep, slept = _sleep, blocking_driver.sleep
     async_driver.sleep, async_slept = _async_sleep, async_driver.sleep
-    psycopg, _postgres.psycopg = _postgres.psycopg, PSYCOPG
+    psycopg, _connection.psycopg = _connection.psycopg, PSYCOPG
     try:
         yield
     finally:
         _apply._LEASED, blocking_runner._BUSY, ensure.FIRST_PAUSE = before
-        blocking_driver.sleep, async_driver.sleep, _postgres.psycopg = slept, async_slept, psycopg
+        blocking_driver.sleep, async_driver.sleep, _connection.psycopg = slept, async_slept, psycopg
 
 
 def _sleep(seconds: float) -> None:
