@@ -10,11 +10,14 @@ import threading
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from .contents import CLIENT_SET, Place, place_of, stable
 from .exchange import CONTRACT, Exchange, fail, items_of, link_of, parse_strictly
 from .schemas import FILLED
+
+LARGEST_EXPONENT = 307  # of ten, in binary64
 
 
 @dataclass
@@ -92,7 +95,7 @@ class Memory:
         elif role == "update" and exchange.succeeded and exchange.whole:
             sent = _sent(exchange)
             if sent is not None:
-                set_now = sent.keys() & (CLIENT_SET[kind] | _unknown(kind, sent).keys())
+                set_now = sent.keys() - (CONTRACT.resources[kind]["properties"].keys() - CLIENT_SET[kind])
                 # For a value that nobody gave, a server may show that of the product, which may be another one now.
                 self._same(here, kind, exchange.whole, but=set_now | FILLED - self.given.get(here, set()))
         elif role == "list" and exchange.succeeded and here in self.lists:
@@ -166,8 +169,26 @@ class Memory:
 
 
 def _unknown(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of properties that the contract does not have. A server holds them as they were sent."""
-    return {name: value for name, value in values.items() if name not in CONTRACT.resources[kind]["properties"]}
+    """Return the values of properties that the contract does not have. A server holds them as they were sent.
+
+    Values that RFC 8259 leaves to the parser are left out: a server may take 1e-400 as 0 (x-rules, odd-json).
+    """
+    known = CONTRACT.resources[kind]["properties"]
+    return {name: value for name, value in values.items() if name not in known and not _is_odd({name: value})}
+
+
+def _is_odd(value: Any) -> bool:
+    """Return whether a value has a number outside the range of binary64, or an unpaired surrogate."""
+    match value:
+        case str():
+            return any("\ud800" <= character <= "\udfff" for character in value)
+        case dict():
+            return any(_is_odd(each) for pair in value.items() for each in pair)
+        case list():
+            return any(map(_is_odd, value))
+        case int() | Decimal():
+            return abs(Decimal(value).adjusted()) > LARGEST_EXPONENT
+    return False
 
 
 def _equal(one: Any, other: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -140,3 +141,21 @@ def test_an_unknown_property_that_was_lost_is_noticed(api: Api, server: Changing
     server.change = lambda _, body: {name: value for name, value in body.items() if name != "costCentre"}
     with pytest.raises(Broken, match="costCentre"):
         api.get(*charge_path((customer,), charge))
+
+
+def test_a_number_that_the_parser_may_round_may_change(api: Api, server: Changing) -> None:
+    customer = api.customer()
+    server.change = lambda _, body: body | {"x": 0} if "x" in body else body
+    charge = api.charge(customer, wire={"x": Decimal("1e-400")})
+    route = charge_path((customer,), charge)
+    assert api.get(*route).whole["x"] == 0
+    with pytest.raises(Broken, match="x was"):
+        api.charge(customer, wire={"x": 1})
+
+
+def test_an_unknown_number_may_be_changed_to_one_that_the_parser_may_round(api: Api, server: Changing) -> None:
+    customer = api.customer()
+    route = charge_path((customer,), api.charge(customer, wire={"x": 5}))
+    server.change = lambda _, body: body | {"x": 0} if "x" in body else body
+    api.update(*route, body={"x": Decimal("1e-400")})
+    assert api.get(*route).whole["x"] == 0

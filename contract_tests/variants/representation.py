@@ -71,7 +71,10 @@ def numbers_in_another_notation(_: Request, answer: Answer) -> Answer:
 def numbers_with_zeros(_: Request, answer: Answer) -> Answer:
     def change(value: Any) -> Any:
         is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
-        return Decimal(f"{Decimal(value):.8f}") if is_number else value
+        if not is_number or abs(Decimal(value).adjusted()) > 20:
+            return value
+        longer = Decimal(f"{Decimal(value):.8f}")
+        return longer if longer == value else value
 
     return _everywhere(answer, change)
 
