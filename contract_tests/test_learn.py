@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
+from typing import Any
 
 import pytest
 import yaml
@@ -96,6 +97,21 @@ def test_nothing_is_decided_without_a_valid_token() -> None:
     decided = {key for key, answer in findings.answers.items() if answer.is_decided}
     assert decided <= {"problem-keys", "problem-media-type", "tracking-headers"}
     assert findings.left == ()
+
+
+def test_a_run_that_is_stopped_removes_what_it_made_and_names_what_stays() -> None:
+    class Stopped(Variant):
+        def __call__(self, *request: Any) -> Any:
+            if len(self.log) == 30:
+                self.log.append(("", "", b""))
+                raise KeyboardInterrupt
+            return super().__call__(*request)
+
+    variant = Stopped(as_documented(), LEDGER, TOKEN)
+    with pytest.raises(KeyboardInterrupt) as stop:
+        learn(contract(), variant, LEDGER, TOKEN, PREFIX, sleep=variant.clock.sleep)
+    assert all(not customer.subscriptions and not customer.charges for customer in variant.server.customers.values())
+    assert {str(each) for each in stop.value.args} == {f"customer {number}" for number in variant.server.customers}
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -82,12 +83,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except WrongSetup as error:
         parser.error(str(error))
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _run(options, contract, bases, network)
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print("Interrupted.", *(f"Still there: {each}" for each in stop.args), sep="\n", file=sys.stderr)
         return INTERRUPTED
     finally:
+        signal.signal(signal.SIGTERM, before)
         network.close()
 
 

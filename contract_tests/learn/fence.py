@@ -26,15 +26,16 @@ class Fence:
         ledger: the only ledger.
         prefix: what every customer number begins with.
         may_write: whether anything but GET, HEAD and OPTIONS may be sent.
+        name: the property that holds the number of a new customer.
         reserve: how many of the requests are kept for the clean-up.
     """
 
     def __init__(
         self, bases: Collection[str], ledger: str, prefix: str, *, may_write: bool = True,
-        most: int = MOST_REQUESTS, reserve: int = 0,
+        name: str = "customerNo", most: int = MOST_REQUESTS, reserve: int = 0,
     ) -> None:  # fmt: skip
         self._roots = [f"{base}/{ledger}/customers" for base in bases]
-        self._prefix, self._may_write = prefix, may_write
+        self._prefix, self._may_write, self._name = prefix, may_write, name
         self.most, self.reserve = most, reserve
         self.sent = 0
         self.customers: set[str] = set()
@@ -75,10 +76,9 @@ class Fence:
             raise OutOfBounds(f"a {method} outside the ledger's customers was about to be sent")
         if path != root:
             return segments[0]
-        document = json.loads(body) if method == "POST" else None
-        numbers = (
-            [value for name, value in document.items() if name.lower().startswith("customern")] if document else []
-        )
-        if len(numbers) != 1 or not isinstance(numbers[0], str):
-            raise OutOfBounds(f"a {method} without a customer number was about to be sent")
-        return numbers[0]
+        document = json.loads(body) if method == "POST" else {}
+        number = document.get(self._name)
+        others = [value for name, value in document.items() if "customer" in name.lower()]
+        if not isinstance(number, str) or any(value != number for value in others):
+            raise OutOfBounds(f"a {method} without one customer number was about to be sent")
+        return number

@@ -18,6 +18,10 @@ RESERVE = 8  # requests that the clean-up may need
 _LETTERS = "bcdfghjkmnpqrtvwx"
 
 
+class Interrupted(KeyboardInterrupt):
+    """The user stopped the run; the arguments name what stays in the ledger."""
+
+
 @dataclass(frozen=True)
 class Findings:
     """What a run found out.
@@ -63,7 +67,7 @@ def learn(
 ) -> Findings:
     """Ask all questions, and remove what was made."""
     bases = bases or bases_of(contract)
-    fence = Fence(list(bases.values()), ledger, prefix, most=most, reserve=RESERVE)
+    fence = Fence(list(bases.values()), ledger, prefix, name=contract.keys["customer"], most=most, reserve=RESERVE)
     line = Line(transport, next(iter(bases.values())), ledger, token, fence, sleep)
     stem = prefix + "".join(secrets.choice(_LETTERS) for _ in range(4))
     scene = Scene(
@@ -71,7 +75,11 @@ def learn(
         contract.place("charge").segment, contract.place("subscription").segment,
     )  # fmt: skip
     asked = questions(bases)
-    answers = run(asked, scene)
+    try:
+        answers = run(asked, scene)
+    except KeyboardInterrupt:
+        fence.reserve = 0
+        raise Interrupted(*_clean_up(scene)) from None
     fence.reserve = 0
     left = _clean_up(scene)
     return Findings(answers, asked, line.exchanges, fence.sent, tuple(sorted(fence.customers)), tuple(left))
@@ -80,14 +88,14 @@ def learn(
 def _clean_up(scene: Scene) -> list[str]:
     """Remove what the run made, as far as the API and the number of requests allow, and return what stays."""
     left = [f"customer {number}" for number in sorted(scene.line.fence.customers)]
-    may_remove = scene.facts.get("delete-subscription") == "removes"
+    may_remove = scene.facts.get("delete-subscription", "") in {"", "removes"}  # not known yet after Ctrl-C
     for number in reversed(scene.subscriptions):
         target = scene.line.target(scene.customer, scene.subscriptions_segment, number)
         if not (may_remove and _removed(scene, target)):
             left.append(f"subscription {number}, with its charges")
     if scene.customer:
         own = [made for made in scene.made if made.target.startswith(f"{scene.customer_charges}/")]
-        may_remove = scene.facts.get("delete-charge") == "removes"
+        may_remove = scene.facts.get("delete-charge", "") in {"", "removes"}
         left += ["a charge of the customer" for made in own if not (may_remove and _removed(scene, made.target))]
     return left
 

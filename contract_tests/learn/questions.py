@@ -70,7 +70,7 @@ def questions(bases: Mapping[str, str]) -> list[Question]:
             "whether the value is changed, and whether the others are kept", 18, asking_writes.update, CHARGES, _NAMES,
         ),
         Question(
-            ("null",), "change a value to null; GET the charge", "a 4xx, the old value, or none", 5,
+            ("null",), "change a value to null; GET the charge", "a 4xx, the old value, or none", 6,
             asking_writes.null, CHARGES, _UPDATE,
         ),
         Question(
@@ -78,7 +78,7 @@ def questions(bases: Mapping[str, str]) -> list[Question]:
             asking_writes.etag, CHARGES, {"update": ()},
         ),
         Question(
-            ("delete-charge", "delete-status"), "DELETE a charge; GET it", "a 2xx and then a 404", 6,
+            ("delete-charge", "delete-status"), "DELETE a charge; GET it", "a 2xx and then a 404", 8,
             asking_writes.delete_charge, "", _TWICE,
         ),
         Question(
@@ -128,7 +128,7 @@ def questions(bases: Mapping[str, str]) -> list[Question]:
             is_last=True,
         ),
         Question(
-            ("idempotency-key",), "POST a charge twice with one Idempotency-Key; count", "one charge, or two", 5,
+            ("idempotency-key",), "POST a charge twice with one Idempotency-Key; count", "one charge, or two", 7,
             asking_protocol.idempotency, CHARGES, {"list-items": (), "same-product-twice": ("accepted",)},
         ),
         Question(
