@@ -26,8 +26,8 @@ def plan(questions: Sequence[Question], prefix: str) -> str:
             "",
             f"The run sends at most {MOST_REQUESTS} requests, all below customers that begin with {prefix}, and stops",
             f"when all is decided. It creates at most {MOST_CUSTOMERS} customers; they stay.",
-            "It removes the subscriptions and charges that it made, as far as the API allows. A request that a gateway loses",
-            "is sent again, up to twice, within the same limit.",
+            "It removes the subscriptions and charges that it made, as far as the API allows. It repeats a request",
+            "that a gateway lost up to twice, within the same limit.",
         ]
     )
 
