@@ -113,7 +113,8 @@ def expectations(contract: Contract, answers: dict[str, Answer]) -> Expectations
         samples={"quantity": "2.125"} if quantity == "decimal" else {},
         may_delete_charges=contract.operation("delete", "charge") is not None,
         may_delete_subscriptions=contract.operation("delete", "subscription") is not None,
-        may_clear=claims(contract)["null"].text == "clears",
+        # A PUT clears what it leaves out.
+        may_clear=claims(contract)["null"].text == "clears" or contract.update_method == "PUT",
         duplicate=("AlreadyExists", "ValidationFailed", "Unprocessable"),
         not_found=("NotFound", "RequestRefused"),
         idempotency=claims(contract)["idempotency-key"].text == "honoured",
