@@ -31,17 +31,24 @@ def table(
         right: the columns that are aligned to the right.
         title: a line above.
     """
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    width = _width()
     for line in lines(headers, rows, right=right, title=title, width=width):
         click.echo(line)
 
 
 def paragraph(text: str) -> None:
     """Print a text; in a terminal its lines are broken at spaces."""
-    if sys.stdout.isatty():
-        width = shutil.get_terminal_size().columns
+    if (width := _width()) is not None:
         text = "\n".join(part for line in text.split("\n") for part in _wrapped(line, width))
     click.echo(text)
+
+
+def _width() -> int | None:
+    """Return the columns of the terminal; None if standard output is no terminal, or is closed."""
+    try:
+        return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    except (AttributeError, ValueError):  # None, or closed
+        return None
 
 
 def lines(
