@@ -306,5 +306,5 @@ def parameter_schema(kind: str) -> dict[str, Any]:
 def takes_parameter(kind: str, text: str) -> bool:
     """Return whether the path parameter of a kind allows a text. A text of digits may represent an integer."""
     schema = parameter_schema(kind)
-    values: list[Any] = [text, *([int(text)] if re.fullmatch(r"-?[0-9]+", text) and len(text) < 4000 else [])]
+    values: list[Any] = [text, *([int(text)] if re.fullmatch(r"-?(0|[1-9][0-9]*)", text) and len(text) < 4000 else [])]
     return any(JUDGE.takes(schema, value) for value in values)

@@ -100,7 +100,8 @@ def unknown_properties_of_a_charge_are_held(api: Api) -> None:
         for each in (created, api.get(*route), api.get(*charges_path(*parent))):
             _holds_unknown(api, each, extra)
         if CONTRACT.update_method:
-            changed = api.update(*route, body=change({CHANGEABLE[0]: OTHER[CHANGEABLE[0]]}))
+            whole = extra if CONTRACT.update_method == "PUT" else {}  # a PUT takes the whole charge
+            changed = api.update(*route, body=whole | change({CHANGEABLE[0]: OTHER[CHANGEABLE[0]]}))
             _holds_unknown(api, api.shown(changed), extra)
             _holds_unknown(api, api.get(*route), extra)
             api.succeeds(api.update(*route, body=change({"costCentre": "other", "note": None})))
