@@ -188,6 +188,7 @@ def identify(collection: Collection) -> None:
     properties = [name for name, schema in read.items() if not is_link(schema)]
     parameter = collection.id_parameter or f"{singular(collection.word)}-id"
     ways = [
+        [name for name in properties if read[name].get("x-sdk", {}).get("kind") == "id"],
         [name for name in properties if are_same(name, parameter)],
         [name for name in properties if stem(name) == stem(parameter)],
         [name for name in properties if are_same(name, "id")],  # there may be a `code`, too
