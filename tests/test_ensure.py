@@ -580,3 +580,31 @@ def run_steps(steps: Any, answer: Callable[[Any], Any], clock: Clock) -> Any:
         return stop.value
     except pb.OutcomeUnknown as error:
         return error
+
+
+# customers and subscriptions: some servers say with a refusal that the number exists
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_refusal_of_a_customer_that_exists_is_no_error(
+    billing: Billing, faulty: MockServer, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(faulty.app, "interceptor", refusing(status))
+    assert billing.customer("1").ensure().customer_no == "1"
+
+
+@pytest.mark.parametrize(("status", "error"), [(400, pb.ValidationFailed), (422, pb.Unprocessable)])
+def test_a_refusal_of_a_customer_that_does_not_exist_is_raised(
+    billing: Billing, faulty: MockServer, monkeypatch: pytest.MonkeyPatch, status: int, error: type[pb.BillingError]
+) -> None:
+    monkeypatch.setattr(faulty.app, "interceptor", refusing(status))
+    with pytest.raises(error):
+        billing.customer("2").ensure()
+    assert [customer.id for customer in faulty.store.customers(LEDGER)] == ["1"]
+
+
+def refusing(status: int) -> Callable[[Request, Respond], Handled]:
+    def intercept(request: Request, respond: Respond) -> Handled:
+        return Answer(status, {"Content-Length": "0"}, b"") if request.method == "POST" else respond(request)
+
+    return intercept
