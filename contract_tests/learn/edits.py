@@ -232,7 +232,7 @@ def _idempotency(document: YamlText, found: Contradiction, _: Mapping[str, Answe
 
 
 _Edit = Callable[[YamlText, Contradiction, Mapping[str, Answer]], None]
-# In this order. Names of properties come before all of these.
+# The edits are made in this order, after those of the names of properties.
 _EDITS: dict[str, _Edit] = {
     "subdomain": _subdomain,
     "kind-id": _id_kind,

@@ -106,7 +106,7 @@ class _Truths:
 
     @staticmethod
     def in_disguise(key: str) -> frozenset[str]:
-        """Return what a refusal looks like that comes with status 200."""
+        """Return the answers that are right if a gateway sends each refusal with the status 200."""
         if key == "head":
             return frozenset({"works"})  # a response to HEAD has no body that could tell
         if key in {"delete-charge", "delete-subscription"}:
