@@ -14,6 +14,7 @@ from payex_billing import Billing
 from payex_billing_mock import MockServer, Store
 from payex_billing_mock.app import Request
 
+from tests.console import open_console
 from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, TOKEN, open_client
 
 if TYPE_CHECKING:
@@ -67,6 +68,13 @@ def mock(running_mock: MockServer) -> MockServer:
     """A mock that holds nothing yet."""
     running_mock.app.store = Store()
     return running_mock
+
+
+@pytest.fixture
+def console() -> Iterator[MockServer]:
+    """A mock with its console."""
+    with open_console() as server:
+        yield server
 
 
 @pytest.fixture(params=["sync", "async"])

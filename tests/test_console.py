@@ -15,17 +15,11 @@ import pytest
 from payex_billing import Billing, Charge
 from payex_billing_mock import Faults, MockServer, assets
 
-from tests.console import BUTTON, get, open_console, press, state, whole_request
+from tests.console import BUTTON, get, press, state, whole_request
 from tests.support import LEDGER, TOKEN, send
 from tests.wire import charges_path, customers_path, new_customer
 
 VIEWS = ["/", "/console/state", "/console/events", "/console/kinds", "/console/customers", "/console/openapi.json"]
-
-
-@pytest.fixture
-def console() -> Iterator[MockServer]:
-    with open_console() as server:
-        yield server
 
 
 @pytest.fixture

@@ -14,15 +14,9 @@ import pytest
 from payex_billing import Billing
 from payex_billing_mock import MockServer
 
-from tests.console import open_console, press, state
+from tests.console import press, state
 from tests.support import LEDGER, TOKEN, send
 from tests.wire import new_customer
-
-
-@pytest.fixture
-def console() -> Iterator[MockServer]:
-    with open_console() as server:
-        yield server
 
 
 @pytest.fixture

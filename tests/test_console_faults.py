@@ -11,15 +11,9 @@ from payex_billing import Billing
 from payex_billing_mock import Faults, MockServer
 from payex_billing_mock.faults import KINDS, STATUSES
 
-from tests.console import get, open_console, press, state
+from tests.console import get, press, state
 from tests.support import LEDGER, TOKEN, Raw, send
 from tests.wire import customers_path, new_customer
-
-
-@pytest.fixture
-def console() -> Iterator[MockServer]:
-    with open_console() as server:
-        yield server
 
 
 @pytest.fixture

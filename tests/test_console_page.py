@@ -12,17 +12,11 @@ from payex_billing import Billing, Charge
 from payex_billing_mock import MockServer
 
 from tests.browser import LOOKS, barriers, keep, low_contrast, open_browser, open_page, show
-from tests.console import FOREIGN, open_console
+from tests.console import FOREIGN
 from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, TOKEN, send
 from tests.wire import charges_path, customers_path, new_customer
 
 SAMPLE_CUSTOMER = "20010007 – 1 subscription, 1 charge"
-
-
-@pytest.fixture
-def console() -> Iterator[MockServer]:
-    with open_console() as server:
-        yield server
 
 
 @pytest.fixture

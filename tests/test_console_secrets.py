@@ -10,15 +10,9 @@ import pytest
 from payex_billing import Billing, Charge
 from payex_billing_mock import MockServer
 
-from tests.console import FOREIGN, get, open_console, press, state, whole_request
+from tests.console import FOREIGN, get, press, state, whole_request
 from tests.support import LEDGER, OTHER_TOKEN, TOKEN, send
 from tests.wire import customers_path, new_customer
-
-
-@pytest.fixture
-def console() -> Iterator[MockServer]:
-    with open_console() as server:
-        yield server
 
 
 @pytest.fixture

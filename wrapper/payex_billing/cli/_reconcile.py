@@ -37,7 +37,7 @@ from ._outputs import check_outputs, writing
 from ._progress import Show
 from ._reporting import RunReport, report_option
 from ._show import plain_content, show_failures, show_plan, show_rejections
-from ._table_options import Options, lease_option, settle_option, table_options
+from ._table_options import Options, lease_option, seconds_option, settle_option, table_options
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
 
@@ -118,13 +118,8 @@ def plan(
 @click.option("--approve", metavar="DIGEST", help="Write the plan with this digest, although a guard stops it.")
 @settle_option
 @lease_option
-@click.option(
-    "--recheck",
-    type=click.FloatRange(min=0),
-    default=RECHECK,
-    show_default=True,
-    metavar="SECONDS",
-    help="Read the finished customers of an interrupted run again after this many seconds.",
+@seconds_option(
+    "--recheck", RECHECK, "Read the finished customers of an interrupted run again after this many seconds."
 )
 @click.option(
     "--on",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,32 +18,24 @@ from ._common import ROWS_FAILED, with_rate
 from ._log import log
 from ._show import show_rejections
 
-patience_option = click.option(
-    "--patience",
-    type=click.FloatRange(min=0),
-    default=PATIENCE,
-    show_default=True,
-    metavar="SECONDS",
-    help="Wait this long for a server that cannot be reached.",
+
+def seconds_option(name: str, default: float, text: str, *, least: float = 0) -> Callable[[Any], Any]:
+    """Return an option that takes a number of seconds."""
+    return click.option(
+        name, type=click.FloatRange(min=least), default=default, show_default=True, metavar="SECONDS", help=text
+    )
+
+
+patience_option = seconds_option("--patience", PATIENCE, "Wait this long for a server that cannot be reached.")
+settle_option = seconds_option("--settle", SETTLE, "Treat a request that was sent as finished after this many seconds.")
+lease_option = seconds_option(
+    "--lease",
+    LEASE,
+    "With a journal in PostgreSQL: keep other processes away from the customers of a dead one for this long.",
+    least=1,
 )
 concurrency_option = click.option(
     "--concurrency", type=click.IntRange(1, 256), default=16, show_default=True, help="Customers at once."
-)
-settle_option = click.option(
-    "--settle",
-    type=click.FloatRange(min=0),
-    default=SETTLE,
-    show_default=True,
-    metavar="SECONDS",
-    help="Treat a request that was sent as finished after this many seconds.",
-)
-lease_option = click.option(
-    "--lease",
-    type=click.FloatRange(min=1),
-    default=LEASE,
-    show_default=True,
-    metavar="SECONDS",
-    help="With a journal in PostgreSQL: keep other processes away from the customers of a dead one for this long.",
 )
 rate_option = click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Requests a second at most.")
 

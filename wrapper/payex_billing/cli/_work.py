@@ -16,7 +16,14 @@ from ._applying import notice, run, sentences
 from ._common import DONE, INTERRUPTED, RUN_NUMBER, client_options, journal_option, json_option, say_json, with_rate
 from ._log import log, log_option
 from ._progress import Show
-from ._table_options import concurrency_option, lease_option, patience_option, rate_option, settle_option
+from ._table_options import (
+    concurrency_option,
+    lease_option,
+    patience_option,
+    rate_option,
+    seconds_option,
+    settle_option,
+)
 
 
 @click.command(
@@ -26,14 +33,7 @@ from ._table_options import concurrency_option, lease_option, patience_option, r
 )
 @journal_option
 @click.option("--run", "run_number", type=RUN_NUMBER, metavar="RUN", help="The run. Default: the latest one.")
-@click.option(
-    "--wait",
-    type=click.FloatRange(min=0),
-    default=60.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Wait this long for a run that hands out customers.",
-)
+@seconds_option("--wait", 60.0, "Wait this long for a run that hands out customers.")
 @settle_option
 @lease_option
 @patience_option
