@@ -149,7 +149,7 @@ class _Run(Generic[T]):
                         continue
                     self.note(reply, None)
                     if self.options.after_write is not None and self.request.method != "GET":
-                        self.options.after_write(reply.status)
+                        self.options.after_write(self.attempts)
                     if len(self.attempts) == 1:
                         self.budget.give()
                     return result

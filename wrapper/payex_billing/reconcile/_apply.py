@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
 
+from .._evidence import ABANDONED_STATUSES
 from ..errors import (
+    Attempt,
     BillingError,
     InvalidArgument,
     OutcomeUnknown,
+    Phase,
     ProblemError,
     RecurringProductNotFound,
     SubscriptionNotFound,
@@ -91,7 +95,7 @@ class Applier:
         """
         self._billing = self._billing.with_options(wait_on_writes=True)
         self._creating = self._billing._with(repeat_refused=False)
-        self._touched = self._journal.touched()
+        self._touched = self._journal.touched(self._settle)
 
     # earlier writes
 
@@ -99,7 +103,7 @@ class Applier:
         """Look up the writes to a customer whose results are unknown.
 
         Raises:
-            Later: a look-up cannot decide yet.
+            Later: a look-up cannot decide yet, or an earlier write may still take effect.
         """
         if customer_no not in self._touched:
             return Resolved()
@@ -113,7 +117,7 @@ class Applier:
         for intent in open_writes:
             lost = self._lost.get(intent.id) or self._journal.lost(intent)
             if lost is None:  # harmless to repeat, and the customer is read again
-                self._journal.settle(intent.id, Result.REPEATED)
+                self._journal.repeat(intent)
                 continue
             try:
                 await self._decide(intent.id, intent.step, lost)
@@ -121,6 +125,8 @@ class Applier:
                 blocked[intent.step.subscription_no] = str(error)
         if open_writes:
             writes = self._journal.of_customer(customer_no)
+        if (left := self._journal.late(writes, self._settle)) > 0:
+            raise Later(min(left, self._settle) + 0.01)
         return Resolved(
             blocked=blocked,
             written=frozenset(
@@ -240,9 +246,9 @@ class Applier:
         if self._is_stopping():
             raise _Stop
         intent = self._journal.intend(position, step, known)
-        statuses: list[int] = []
+        made: list[Attempt] = []
         try:
-            charge = await self._send(intent, step, known, statuses.append)
+            charge = await self._send(intent, step, known, made.extend)
         except LeaseLost:
             self._journal.settle(intent, Result.REFUSED)  # the client asks for the lease right before it sends
             raise
@@ -255,8 +261,10 @@ class Applier:
         else:
             self._brake.release(step.customer_no)
             created = charge.id if step.kind is Kind.CREATE and charge is not None else None
-            status = statuses[-1] if statuses else None
-            self._journal.settle(intent, Result.DONE, created, after=charge, status=status)
+            status = made[-1].status if made else None
+            self._journal.settle(
+                intent, Result.DONE, created, after=charge, status=status, may_be_late=_may_be_late(made[:-1])
+            )
             if charge is not None and step.charge is not None:
                 self._learn(charge, step.charge)
             if charge is not None:
@@ -266,13 +274,15 @@ class Applier:
     def _judge(self, intent: int, step: Step, error: BillingError, work: CustomerWork) -> None:
         """Decide what to do after a write that did not take effect or is harmless to repeat."""
         status, instance = (error.status, error.instance) if isinstance(error, ProblemError) else (None, None)
+        note = partial(self._journal.settle, intent, status=status, instance=instance)
+        may_be_late = step.kind is not Kind.CREATE and _may_be_late(getattr(error, "attempts", ()))
         if not (may_pass(error) or isinstance(error, FOR_ALL)):
             self._brake.release()
-            self._journal.settle(intent, Result.FAILED, status=status, instance=instance)
+            note(Result.FAILED, may_be_late=may_be_late)
             work.failed(step, said(error))
             return
         result = Result.REFUSED if step.kind is Kind.CREATE else Result.REPEATED
-        self._journal.settle(intent, result, status=status, instance=instance)
+        note(result, may_be_late=may_be_late)
         later = self._brake.failed(step.customer_no, error)
         if later is not None:
             raise later from error
@@ -290,7 +300,7 @@ class Applier:
                 work.block(step.subscription_no, str(error))
                 return
         else:  # a customer or a subscription has a number, so its creation is harmless to repeat
-            self._journal.settle(intent, Result.REPEATED)
+            self._journal.settle(intent, Result.REPEATED, may_be_late=True)
         if charge_id is not None:
             known.add(charge_id)
             work.wrote(position)
@@ -303,13 +313,10 @@ class Applier:
         raise Later(0.0)  # read the customer again before the write is retried
 
     async def _send(
-        self, intent: int, step: Step, known: Collection[str], on_status: Callable[[int], None]
+        self, intent: int, step: Step, known: Collection[str], on_attempts: Callable[[Sequence[Attempt]], None]
     ) -> RecurringProduct | None:
         client = self._creating if step.kind is Kind.CREATE else self._billing
-        if step.kind is Kind.CREATE or self._journal.is_shared:
-            billing = client._with(before_write=lambda: self._journal.stamp(intent), after_write=on_status)
-        else:
-            billing = client._with(after_write=on_status)
+        billing = client._with(before_write=partial(self._journal.stamp, intent), after_write=on_attempts)
         customer = billing.customer(step.customer_no)
         handle = customer if step.subscription_no is None else customer.subscription(step.subscription_no)
         match step.kind:
@@ -349,6 +356,15 @@ class Applier:
         """
         state = await held(self._billing, planned.customer_no, planned.levels, everything=planned.whole)
         return list(unwritten(planned, state, self._journal.of_plan(planned.customer_no)))
+
+
+def _may_be_late(attempts: Iterable[Attempt]) -> bool:
+    """Return whether one of the attempts may still take effect: it was sent, and the server did not refuse it."""
+    return any(
+        each.phase is not Phase.NEVER_SENT
+        and (each.status is None or not 400 <= each.status < 500 or each.status in ABANDONED_STATUSES)
+        for each in attempts
+    )
 
 
 async def _remove_if_empty(subscription: AsyncSubscriptionHandle) -> None:

@@ -89,6 +89,7 @@ class Journal(JournaledRun):
         after: RecurringProduct | None = None,
         status: int | None = None,
         instance: str | None = None,
+        may_be_late: bool = False,
     ) -> None:
         """Note the result of a write.
 
@@ -102,9 +103,25 @@ class Journal(JournaledRun):
             after: the charge as the server showed it after the write.
             status: the HTTP status of the response.
             instance: the `instance` of the problem in the response.
+            may_be_late: whether an attempt may still take effect.
         """
         shown = None if after is None else json.dumps(msgspec.to_builtins(Content.of(after)))
-        self._settled.append((result.value, charge_id, shown, status, instance, intent))
+        lost = self._now() if may_be_late else None
+        self._settled.append((result.value, charge_id, shown, status, instance, lost, intent))
+
+    def repeat(self, intent: Intent) -> None:
+        """Settle a write that another process left open, and that is harmless to repeat."""
+        # The lock of a file shows that the process has ended, so nothing can have left since.
+        left = intent.sent if self.is_shared else min(intent.sent, self._opened_at)
+        self._settled.append((Result.REPEATED.value, None, None, None, None, left, intent.id))
+
+    def late(self, intents: Iterable[Intent], settle: float) -> float:
+        """Return the seconds for which earlier writes can still take effect, and undo what is written now.
+
+        A write of the present plan wants what the plan wants, so it can do no harm.
+        """
+        lost = [each.lost for each in intents if each.lost is not None and not self.is_planned(each)]
+        return max(lost) + settle - self._now() if lost else 0.0
 
     def open(self) -> list[Intent]:
         """Return the writes without a result, oldest first."""
@@ -123,10 +140,12 @@ class Journal(JournaledRun):
         return [intent for intent in self.of_customer(customer_no) if self.is_planned(intent)]
 
     def of_customer(self, customer_no: str) -> list[Intent]:
-        """Return the writes to a customer that belong to this run or have no result, oldest first."""
+        """Return the writes to a customer, oldest first: of this run, without a result, or with a lost response."""
         if (lease := self._unsure.pop(customer_no, None)) is not None:
             self._refuse_unsent(lease)
-        return self._intents("customer = ? AND (run = ? OR result IS NULL)", (customer_no, self._run))
+        return self._intents(
+            "customer = ? AND (run = ? OR result IS NULL OR lost IS NOT NULL)", (customer_no, self._run)
+        )
 
     def adopt(self, customer_no: str, intent: int, charge_id: str) -> None:
         """Note that a creation took effect although the server refused it.
@@ -166,14 +185,18 @@ class Journal(JournaledRun):
         sent_at -= self._store.ahead() - self._store.doubt()  # never too early
         return LostCreation(key=key, sent_at=sent_at, known=sorted(intent.known), ledger=self._store.ledger)
 
-    def touched(self) -> set[str]:
-        """Return the customers that this run has written to, or that an earlier run left open."""
+    def touched(self, settle: float) -> set[str]:
+        """Return the customers that this run has written to, or with a write that is open or whose response was lost.
+
+        Args:
+            settle: seconds for which a lost write counts.
+        """
         self.save()
         query = (
             "SELECT customer FROM write WHERE id >= (SELECT first FROM run WHERE id = ?) AND run = ? "
-            "UNION SELECT customer FROM write WHERE result IS NULL"
+            "UNION SELECT customer FROM write WHERE result IS NULL UNION SELECT customer FROM write WHERE lost > ?"
         )
-        return {customer for (customer,) in self._store.query(query, (self._run, self._run))}
+        return {customer for (customer,) in self._store.query(query, (self._run, self._run, self._now() - settle))}
 
     # customers
 

@@ -295,8 +295,8 @@ class JournaledRun:
     def _save(self, statements: Iterable[Statement], *, again: bool = True) -> list[Row]:
         # A process that lost its lease may have looked a write up that another process has decided since.
         query = (
-            "UPDATE write SET result = ?, charge = ?, after = ?, status = ?, instance = ? WHERE id = ? "
-            "AND (result IS NULL OR result = 'repeated')"
+            "UPDATE write SET result = ?, charge = ?, after = ?, status = ?, instance = ?, lost = coalesce(?, lost) "
+            "WHERE id = ? AND (result IS NULL OR result = 'repeated')"
         )
         every = [*((query, settled) for settled in self._settled), *statements]
         if not every:

@@ -15,7 +15,7 @@ from .._version import __version__
 from ._json import from_plain
 from ._match import Content, Kind, Level, Step
 
-FIELDS: Final = "id, run, plan, position, step, known, noted, sent, result, charge, after, status, instance"
+FIELDS: Final = "id, run, plan, position, step, known, noted, sent, result, charge, after, status, instance, lost"
 
 
 class Result(Enum):
@@ -97,6 +97,8 @@ class Intent:
         after: the charge as the server showed it after the write; None if it was not shown.
         status: the HTTP status of the response; None if there was none.
         instance: the `instance` of the problem in the response.
+        lost: for a write that is harmless to repeat, the latest time at which an attempt can have left whose effect is
+            not known, in seconds since 1970; None if there was none.
     """
 
     id: int
@@ -112,15 +114,16 @@ class Intent:
     after: Content | None = None
     status: int | None = None
     instance: str | None = None
+    lost: float | None = None
 
     @classmethod
     def from_row(cls, row: tuple[Any, ...]) -> Self:
         """Return the write in a row of the journal that was read with `FIELDS`."""
-        number, run, plan, position, step, known, noted, sent, result, charge_id, after, status, instance = row
+        number, run, plan, position, step, known, noted, sent, result, charge_id, after, status, instance, lost = row
         return cls(
             id=number, run=run, plan=plan, position=position, step=from_plain(Step, json.loads(step)),
             known=frozenset(json.loads(known)), noted=noted, sent=sent, charge_id=charge_id,
-            result=None if result is None else Result(result), status=status, instance=instance,
+            result=None if result is None else Result(result), status=status, instance=instance, lost=lost,
             after=None if after is None else from_plain(Content, json.loads(after)),
         )  # fmt: skip
 

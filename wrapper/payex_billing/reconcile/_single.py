@@ -108,7 +108,7 @@ class _Hold:
     def _add(self, intent: Intent, found: list[tuple[int, LostCreation]]) -> None:
         lost = self._notes.lost(intent)
         if lost is None:  # harmless to repeat
-            self._notes.settle(intent.id, Result.REPEATED)
+            self._notes.repeat(intent)
         else:
             found.append((intent.id, lost))
 

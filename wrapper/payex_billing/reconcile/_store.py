@@ -19,7 +19,7 @@ Row = tuple[Any, ...]
 Statement = tuple[str, Sequence[object]]  # a query, with `?` for each value
 Place = Path | str  # the file of a journal, or the address of a PostgreSQL database
 
-VERSION: Final = 6
+VERSION: Final = 7
 LEASE: Final = 30.0  # seconds
 # {id} is the type of a growing number, {real} that of a number of seconds.
 ORIGIN: Final = "CREATE TABLE origin (id TEXT, ledger TEXT, version INTEGER, pruned BIGINT DEFAULT 0);"
@@ -31,10 +31,12 @@ CREATE TABLE run (
 );
 CREATE TABLE write (
     id {id}, run BIGINT, plan TEXT, customer TEXT, position INTEGER, kind TEXT, line BIGINT, step TEXT, known TEXT,
-    noted {real}, sent {real}, result TEXT, charge TEXT, after TEXT, status INTEGER, instance TEXT, token BIGINT
+    noted {real}, sent {real}, result TEXT, charge TEXT, after TEXT, status INTEGER, instance TEXT, token BIGINT,
+    lost {real}
 );
 CREATE INDEX write_to ON write (customer, run);
 CREATE INDEX open_write_to ON write (customer) WHERE result IS NULL;
+CREATE INDEX lost_write ON write (lost) WHERE lost IS NOT NULL;
 CREATE TABLE customer (
     run BIGINT, customer TEXT, unchanged BIGINT, applied BIGINT, failed TEXT, not_removed TEXT,
     PRIMARY KEY (run, customer)

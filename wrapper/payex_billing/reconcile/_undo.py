@@ -138,7 +138,8 @@ def inverse(writes: Iterable[Intent], held: Held, later: Fates = Fates()) -> Inv
 
 
 def _may_have_effect(intent: Intent) -> bool:
-    return intent.is_written or (intent.result is Result.REPEATED and intent.step.kind in _UNCERTAIN)
+    may_be = intent.result is Result.REPEATED or intent.lost is not None
+    return intent.is_written or (may_be and intent.step.kind in _UNCERTAIN)
 
 
 class _Undoing:

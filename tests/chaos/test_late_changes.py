@@ -1,0 +1,108 @@
+"""A change whose response was lost can take effect late. What a later run writes is what stays."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.apply_process import Ended, Mock, Night, Row, approval_in, changed, customers, night_on
+from tests.chaos.failing_proxy import Fate, bare, problem
+
+SETTLE = 3.0  # seconds; more than two processes take to start
+LATE = Fate(reaches=2.4, answer=bare(502))
+REFUSED = Fate(reaches=None, answer=problem(400, "validation-failed"))
+REMOVALS = ("--prune", "--max-removals", "100%")
+
+
+@pytest.fixture
+def night(billing_mock: Mock, ledger: str, tmp_path: Path) -> Iterator[Night]:
+    with night_on(billing_mock, ledger, tmp_path, settle=SETTLE) as night:
+        yield night
+
+
+def done(ended: Ended) -> int:
+    """Return the number of a run that succeeded."""
+    found = re.search(r"^Run (\d+)\.", ended.output, re.MULTILINE)
+    assert ended.code == 0, ended
+    assert found is not None, ended
+    return int(found[1])
+
+
+def undo(night: Night, run: int) -> int:
+    """Take a run back, as a person does who approves the plan; return the number of the undo."""
+    command = ("undo", str(run), "--yes", "--journal", night.journal, "--settle", str(SETTLE))
+    ended = night.command(*command)
+    approval = approval_in(ended)
+    return done(night.command(*command, *approval) if approval else ended)
+
+
+def quiet(night: Night) -> None:
+    night.proxy.forget_rules()
+    night.proxy.wait_until_quiet()
+
+
+def test_an_undo_holds_although_an_attempt_of_the_change_takes_effect_late(night: Night) -> None:
+    rows = customers(1)
+    night.add(rows[0])
+    night.write(changed(rows, 0, price="12.50"))
+    night.proxy.on("PATCH", LATE)
+    undo(night, done(night.apply_approved()))
+    quiet(night)
+    assert night.contents == {rows[0].content: 1}
+
+
+def test_a_second_table_holds_although_an_attempt_of_the_first_takes_effect_late(night: Night) -> None:
+    rows = customers(1)
+    night.add(rows[0])
+    night.write(changed(rows, 0, price="12.50"))
+    night.proxy.on("PATCH", LATE)
+    done(night.apply_approved())
+    night.write(changed(rows, 0, price="9.50"))
+    done(night.apply_approved())
+    quiet(night)
+    assert night.contents == {night.rows[0].content: 1}
+
+
+def test_an_undo_finds_a_change_that_takes_effect_although_the_server_refused_its_last_attempt(night: Night) -> None:
+    rows = customers(1)
+    night.add(rows[0])
+    night.write(changed(rows, 0, price="12.50"))
+    night.proxy.on("PATCH", LATE)
+    night.proxy.on("PATCH", REFUSED)
+    failed = night.apply()
+    assert failed.report is not None, failed
+    assert failed.report["failed"], failed
+    undo(night, failed.report["run"])
+    quiet(night)
+    assert night.contents == {rows[0].content: 1}
+
+
+def test_a_run_that_goes_on_after_a_kill_is_not_overtaken_by_the_killed_one(night: Night) -> None:
+    rows = customers(1)
+    night.add(rows[0])
+    night.write(changed(rows, 0, price="12.50"))
+    night.proxy.on("PATCH", Fate(reaches=2.4, answer=bare(502), before=night.kill))
+    assert night.apply().code < 0
+    night.write(changed(rows, 0, price="9.50"))
+    done(night.apply_approved())
+    quiet(night)
+    assert night.contents == {night.rows[0].content: 1}
+
+
+def test_a_subscription_that_an_undo_creates_again_is_not_removed_late(night: Night) -> None:
+    kept, gone = Row("C001", "P01", None, 1, "9.00"), Row("C001", "TV", "46", 1, "5.00")
+    for row in (kept, gone):
+        night.add(row)
+    night.write([kept])
+    done(night.apply_approved(*REMOVALS))
+    again = Row("C001", "TV", "47", 1, "5.00")
+    night.write([kept, again])
+    run = done(night.apply_approved(*REMOVALS))
+    night.proxy.on("DELETE", LATE, path="subscriptions/47$")
+    undone = undo(night, run)  # removes subscription 47; one attempt takes effect late
+    undo(night, undone)  # creates it again
+    quiet(night)
+    assert night.contents[again.content] == 1
