@@ -287,9 +287,12 @@ def small_numbers() -> Iterator[None]:
     blocking_driver.sleep, slept = _sleep, blocking_driver.sleep
     async_driver.sleep, async_slept = _async_sleep, async_driver.sleep
     psycopg, _connection.psycopg = _connection.psycopg, PSYCOPG
+    # The thread that renews leases would wake by the true clock.
+    renew, SharedJournal._renew = SharedJournal._renew, lambda _: None
     try:
         yield
     finally:
+        SharedJournal._renew = renew
         _apply._LEASED, blocking_runner._BUSY, ensure.FIRST_PAUSE = before
         blocking_driver.sleep, async_driver.sleep, _connection.psycopg = slept, async_slept, psycopg
 
