@@ -86,7 +86,7 @@ def _without_fence(right: Any) -> Any:
 
 
 def _sends_first(right: Any) -> Any:
-    async def step(self: Applier, position: int, step: Any, known: set[str], work: Any) -> None:
+    async def step(self: Applier, position: int, step: Any, known: set[str], work: Any, _: Any) -> None:
         products = self._creating.customer(step.customer_no).recurring_products
         charge = await products.create(step.charge.to_charge(), known=known)
         self._journal.settle(self._journal.intend(position, step, known), Result.DONE, charge.id)
@@ -157,7 +157,7 @@ BUGS: Final = (
     Bug("settle counts from the note, not from the latest sending", "slow", Journal, "lost",
         lambda right: lambda self, intent: right(self, attrs.evolve(intent, sent=intent.noted)), 2),
     Bug("the intent is noted after sending", "workers", Applier, "_step", _sends_first),
-    Bug("`known` is forgotten", "equal", Journal, "intend",
+    Bug("`known` is forgotten", "equal", Journal, "intent",
         lambda right: lambda self, position, step, known: right(self, position, step, ())),
     Bug("a lost creation is settled as absent", "workers", Applier, "_after_loss", _lost_is_absent),
     Bug("an open creation is settled without a look-up", "workers", Applier, "_decide", _open_is_repeated),

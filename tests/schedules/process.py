@@ -120,6 +120,17 @@ class Process:
         self._position += 1
         return reply
 
+    # What the client uses of an event loop. The process has one task, so a callback comes next.
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return asyncio.Future(loop=self)  # type: ignore[arg-type]
+
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        callback()
+
+    def get_debug(self) -> bool:
+        return False
+
     def sleep(self, seconds: float) -> None:
         """Sleep; a sleep of no time is none."""
         if seconds > 0:
@@ -277,7 +288,7 @@ class Node:
         global _current  # noqa: PLW0603 - the patched clocks read it
         Node.ran += 1
         process = _current = Process(self._machine, self.began, self._history())
-        asyncio._set_running_loop(process)  # type: ignore[arg-type] - nothing but its identity is used
+        asyncio._set_running_loop(process)  # type: ignore[arg-type]
         try:
             outcome = self._writer(process)
         except _Suspended:

@@ -108,7 +108,7 @@ def _client(kind: type[ClientT], process: Process, wire: object) -> Iterator[Cli
 class _NoMemory:
     """What the server showed is not remembered: no row leaves a field empty."""
 
-    def learn(self, *_: object) -> None: ...
+    def learn(self, *_: object, **__: object) -> None: ...
 
 
 @attrs.frozen

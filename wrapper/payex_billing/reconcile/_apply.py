@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
 
-from .._evidence import ABANDONED_STATUSES
 from ..errors import (
-    Attempt,
     BillingError,
-    InvalidArgument,
     OutcomeUnknown,
-    Phase,
     ProblemError,
-    RecurringProductNotFound,
-    SubscriptionNotFound,
 )
 from ..models import LookUpResult, LostCreation, Outcome, RecurringProduct
 from ._journal import Journal
@@ -31,12 +25,13 @@ from ._pool import FOR_ALL, Brake, Later, Stopped, may_pass
 from ._progress import CHANGED, progress, took_effect, unwritten
 from ._reading import held
 from ._records import Result
+from ._sending import Sending, may_be_late
 from ._store import Leased, LeaseLost
+from ._together import Together
 from ._work import CustomerWork
 
 if TYPE_CHECKING:
     from .._async.client import AsyncBilling
-    from .._async.routes import AsyncSubscriptionHandle
 
 ROUNDS = 5  # times that a creation is sent that is known not to have taken effect
 SETTLE = 60.0  # seconds
@@ -47,10 +42,6 @@ LOOK_UPS = 5  # failed look-ups after which a creation counts as unknown
 
 class _Stop(Exception):
     """The caller asked the run to stop."""
-
-
-class SubscriptionInUse(BillingError):
-    """A subscription that is to be removed has charges."""
 
 
 class Superseded(Stopped):
@@ -83,6 +74,7 @@ class Applier:
     _settle: float = attrs.field(default=SETTLE, alias="settle", kw_only=True)
     _now: Callable[[], float] = attrs.field(default=time.time, alias="now", kw_only=True)
     _creating: AsyncBilling = attrs.field(init=False)
+    _together: Together = attrs.field(init=False)
     _touched: set[str] = attrs.field(init=False)
     _lost: dict[int, LostCreation] = attrs.field(factory=dict, init=False)  # with what the client had seen
     _failed_look_ups: dict[int, int] = attrs.field(factory=dict, init=False)
@@ -95,6 +87,7 @@ class Applier:
         """
         self._billing = self._billing.with_options(wait_on_writes=True)
         self._creating = self._billing._with(repeat_refused=False)
+        self._together = Together(self._journal)
         self._touched = self._journal.touched(self._settle)
 
     # earlier writes
@@ -227,28 +220,28 @@ class Applier:
             # Nothing is written, so this can only be somebody else's change.
             for step in unwritten(planned, state, noted):
                 work.failed(step, CHANGED)
+        sending = Sending(self._billing, self._creating, self._journal, number)
         ids = {level: {charge.id for charge in charges} for level, charges in state.charges.items()}
         try:
             for position in result.left:
                 step = planned.steps[position]
                 if not work.may_write(step):
                     continue
-                await self._step(position, step, ids.setdefault(step.subscription_no, set()), work)
+                await self._step(position, step, ids.setdefault(step.subscription_no, set()), work, sending)
         except Later:
             self._journal.save()
             raise
         except _Stop:
             self._journal.save()
             return
-        self._journal.finish_customer(number, work.done())
+        await self._together.save(self._journal.finish(number, work.done()))
 
-    async def _step(self, position: int, step: Step, known: set[str], work: CustomerWork) -> None:
+    async def _step(self, position: int, step: Step, known: set[str], work: CustomerWork, sending: Sending) -> None:
         if self._is_stopping():
             raise _Stop
-        intent = self._journal.intend(position, step, known)
-        made: list[Attempt] = []
+        intent = await self._together.save(self._journal.intent(position, step, known))
         try:
-            charge = await self._send(intent, step, known, made.extend)
+            charge = await sending.send(intent, step, known)
         except LeaseLost:
             self._journal.settle(intent, Result.REFUSED)  # the client asks for the lease right before it sends
             raise
@@ -261,12 +254,11 @@ class Applier:
         else:
             self._brake.release(step.customer_no)
             created = charge.id if step.kind is Kind.CREATE and charge is not None else None
-            status = made[-1].status if made else None
             self._journal.settle(
-                intent, Result.DONE, created, after=charge, status=status, may_be_late=_may_be_late(made[:-1])
+                intent, Result.DONE, created, after=charge, status=sending.status, may_be_late=sending.may_be_late
             )
             if charge is not None and step.charge is not None:
-                self._learn(charge, step.charge)
+                self._learn(charge, step.charge, is_new=created is not None)
             if charge is not None:
                 known.add(charge.id)
             work.wrote(position)
@@ -274,15 +266,15 @@ class Applier:
     def _judge(self, intent: int, step: Step, error: BillingError, work: CustomerWork) -> None:
         """Decide what to do after a write that did not take effect or is harmless to repeat."""
         status, instance = (error.status, error.instance) if isinstance(error, ProblemError) else (None, None)
-        note = partial(self._journal.settle, intent, status=status, instance=instance)
-        may_be_late = step.kind is not Kind.CREATE and _may_be_late(getattr(error, "attempts", ()))
+        is_late = step.kind is not Kind.CREATE and may_be_late(getattr(error, "attempts", ()))
+        note = partial(self._journal.settle, intent, status=status, instance=instance, may_be_late=is_late)
         if not (may_pass(error) or isinstance(error, FOR_ALL)):
             self._brake.release()
-            note(Result.FAILED, may_be_late=may_be_late)
+            note(Result.FAILED)
             work.failed(step, said(error))
             return
         result = Result.REFUSED if step.kind is Kind.CREATE else Result.REPEATED
-        note(result, may_be_late=may_be_late)
+        note(result)
         later = self._brake.failed(step.customer_no, error)
         if later is not None:
             raise later from error
@@ -312,32 +304,9 @@ class Applier:
             return
         raise Later(0.0)  # read the customer again before the write is retried
 
-    async def _send(
-        self, intent: int, step: Step, known: Collection[str], on_attempts: Callable[[Sequence[Attempt]], None]
-    ) -> RecurringProduct | None:
-        client = self._creating if step.kind is Kind.CREATE else self._billing
-        billing = client._with(before_write=partial(self._journal.stamp, intent), after_write=on_attempts)
-        customer = billing.customer(step.customer_no)
-        handle = customer if step.subscription_no is None else customer.subscription(step.subscription_no)
-        match step.kind:
-            case Kind.CREATE_CUSTOMER | Kind.CREATE_SUBSCRIPTION:
-                await handle.ensure()
-            case Kind.CREATE if step.charge is not None:
-                return await handle.recurring_products.create(step.charge.to_charge(), known=known)
-            case Kind.UPDATE | Kind.END if step.charge_id is not None:
-                return await handle.recurring_products.update(step.charge_id, **step.changes)
-            case Kind.REMOVE if step.charge_id is not None:
-                with suppress(RecurringProductNotFound):  # an earlier attempt removed it
-                    await handle.recurring_products.delete(step.charge_id)
-            case Kind.REMOVE_SUBSCRIPTION if step.subscription_no is not None:
-                await _remove_if_empty(customer.subscription(step.subscription_no))
-            case _:
-                raise InvalidArgument("step", "is not whole")
-        return None
-
-    def _learn(self, charge: RecurringProduct, content: Content) -> None:
+    def _learn(self, charge: RecurringProduct, content: Content, *, is_new: bool = False) -> None:
         values = {name: getattr(content, name) for name in OF_MASTER}
-        self._memory.learn(charge.id, values, charge)
+        self._memory.learn(charge.id, values, charge, is_new=is_new)
 
     def _fail(self, planned: PlannedCustomer, reason: str) -> None:
         noted = self._journal.of_plan(planned.customer_no)
@@ -356,21 +325,3 @@ class Applier:
         """
         state = await held(self._billing, planned.customer_no, planned.levels, everything=planned.whole)
         return list(unwritten(planned, state, self._journal.of_plan(planned.customer_no)))
-
-
-def _may_be_late(attempts: Iterable[Attempt]) -> bool:
-    """Return whether one of the attempts may still take effect: it was sent, and the server did not refuse it."""
-    return any(
-        each.phase is not Phase.NEVER_SENT
-        and (each.status is None or not 400 <= each.status < 500 or each.status in ABANDONED_STATUSES)
-        for each in attempts
-    )
-
-
-async def _remove_if_empty(subscription: AsyncSubscriptionHandle) -> None:
-    """Remove a subscription. Its charges would go with it, so it is looked at once more."""
-    with suppress(SubscriptionNotFound):
-        charges = [charge.id async for charge in subscription.recurring_products.list()]
-        if charges:
-            raise SubscriptionInUse(f"the subscription has charges: {', '.join(charges[:3])}")
-        await subscription.delete()

@@ -230,15 +230,20 @@ class Connection:
         Raises:
             LeaseLost: the connection was lost, and they may not run twice.
         """
+        return self.run_each(statements, again=again)[-1]
+
+    def run_each(self, statements: Iterable[Statement], *, again: bool = True) -> list[list[Row]]:
+        """Run statements as `run` does; return the rows of each."""
         kept = list(statements)
 
-        def work() -> list[Row]:
+        def work() -> list[list[Row]]:
             with psycopg.ClientCursor(self._db) as cursor:
                 text = ";".join(cursor.mogrify(marks(query), _plain(values)) for query, values in kept)
                 cursor.execute(text.encode())  # PostgreSQL runs the statements of one message in one transaction
+                rows = [cursor.fetchall() if cursor.description else []]
                 while cursor.nextset():
-                    pass
-                return cursor.fetchall() if cursor.description else []
+                    rows.append(cursor.fetchall() if cursor.description else [])
+                return rows
 
         return self._attempt(work, again=again)
 

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import attrs
 import msgspec
 
 from ..models import LostCreation, NaturalKey, RecurringProduct
@@ -17,7 +17,39 @@ from ._match import Content, Step
 from ._records import FIELDS, Done, Intent, Result
 from ._store import Lease, LeaseLost, Statement
 
+_COLUMNS = "run, plan, customer, position, kind, line, step, known, noted, sent, token"
+_INTENT = f"INSERT INTO write ({_COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?{{held}} RETURNING id"
+_FINISH = (
+    "INSERT INTO customer (run, customer, unchanged, applied, failed, not_removed) SELECT ?, ?, ?, ?, ?, ?{held} "
+    "WHERE true ON CONFLICT (run, customer) DO UPDATE SET unchanged = excluded.unchanged, applied = excluded.applied, "
+    "failed = excluded.failed, not_removed = excluded.not_removed RETURNING run"
+)
 _NOTES = 5  # notes of one attempt, if each of them takes so long that it no longer covers the attempt
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+@attrs.frozen(kw_only=True)
+class Note:
+    """What is to be saved about a customer, under its lease.
+
+    Attributes:
+        customer_no: the customer.
+        query: the statement, with `{held}` where its FROM is.
+        values: its values.
+        lease: the lease of the customer.
+        ends: whether the run has finished the customer. Otherwise a write is about to be sent.
+        noted: when the note was made, in seconds since 1970.
+    """
+
+    customer_no: str
+    query: str
+    values: tuple[object, ...]
+    lease: Lease | None
+    ends: bool = False
+    noted: float = 0.0
 
 
 class Journal(JournaledRun):
@@ -31,24 +63,62 @@ class Journal(JournaledRun):
         Raises:
             LeaseLost: another process may write to the customer now.
         """
+        return self.save_note(self.intent(position, step, known))
+
+    def intent(self, position: int, step: Step, known: Iterable[str]) -> Note:
+        """Return the note of a write that is about to be sent. What is saved is the number of the write."""
         now = self._now()
         lease = self._leases.get(step.customer_no)
-        values = {
-            "run": self._run, "plan": self._plan, "customer": step.customer_no, "position": position,
-            "kind": step.kind.value, "line": step.line, "step": json.dumps(msgspec.to_builtins(step)),
-            "known": json.dumps(sorted(known)), "noted": now, "sent": now + self._fresh + self._limit,
-            "token": None if lease is None else lease.token,
-        }  # fmt: skip
-        names, marks = ", ".join(values), ", ".join("?" * len(values))
-        query = f"INSERT INTO write ({names}) SELECT {marks}{{held}} RETURNING id"
-        try:
-            number = self._fenced(step.customer_no, (query, (*values.values(),)), again=False)
-        except LeaseLost:
-            self._unsure[step.customer_no] = lease
-            raise
-        self._customers[number] = step.customer_no
-        self._noted[number] = now
+        values = (
+            self._run, self._plan, step.customer_no, position, step.kind.value, step.line, _json(step),
+            _json(sorted(known)), now, now + self._fresh + self._limit, None if lease is None else lease.token,
+        )  # fmt: skip
+        return Note(customer_no=step.customer_no, query=_INTENT, values=values, lease=lease, noted=now)
+
+    def save_note(self, note: Note) -> int:
+        """Save a note; return its number.
+
+        Raises:
+            LeaseLost: another process may write to the customer now.
+        """
+        (number,) = self.save_notes([note])
+        if number is None:
+            raise self.lost_lease(note)
         return number
+
+    def save_notes(self, notes: Sequence[Note]) -> list[int | None]:
+        """Save notes in one transaction; return the number of each, or None if the lease of its customer was lost.
+
+        Raises:
+            LeaseLost: the connection was lost, and it is not known whether they were saved.
+        """
+        statements = [
+            self._store.fenced((note.query, note.values), note.lease, self._run, self._epoch, ends=note.ends)
+            for note in notes
+        ]
+        seen: list[Statement] = []
+        if any(note.ends for note in notes):
+            seen.append(("UPDATE run SET seen = ? WHERE id = ?", (self._now(), self._run)))
+        try:
+            found = self._save_each([*seen, *statements], again=all(note.ends for note in notes))
+        except LeaseLost:
+            self._unsure |= {note.customer_no: note.lease for note in notes if not note.ends}
+            raise
+        numbers = [int(rows[0][0]) if rows else None for rows in found[-len(notes) :]]
+        for note, number in zip(notes, numbers, strict=True):
+            if number is None:
+                if not note.ends:
+                    self._unsure[note.customer_no] = note.lease
+            elif note.ends:
+                del self._leases[note.customer_no]
+            else:
+                self._customers[number] = note.customer_no
+                self._noted[number] = note.noted
+        return numbers
+
+    def lost_lease(self, note: Note) -> LeaseLost:
+        """Return the error for a note that was not saved."""
+        return LeaseLost(f"{self.name}: the lease of customer {note.customer_no} was lost")
 
     def stamp(self, intent: int, sent_at: float | None = None) -> None:
         """Note the latest time at which an attempt can have left: `sent_at`, or now plus the attempt's limit.
@@ -70,15 +140,10 @@ class Journal(JournaledRun):
             self._noted[intent] = now
         raise LeaseLost(f"{self.name}: takes longer than {self._fresh:g} seconds for a statement")
 
-    def _fenced(
-        self, customer_no: str, statement: Statement, *others: Statement, again: bool = True, ends: bool = False
-    ) -> int:
+    def _fenced(self, customer_no: str, statement: Statement) -> None:
         lease = self._leases.get(customer_no)
-        fenced = self._store.fenced(statement, lease, self._run, self._epoch, ends=ends)
-        found = self._save([*others, fenced], again=again)
-        if not found:
+        if not self._save([self._store.fenced(statement, lease, self._run, self._epoch)]):
             raise LeaseLost(f"{self.name}: the lease of customer {customer_no} was lost")
-        return int(found[0][0])
 
     def settle(
         self,
@@ -105,7 +170,7 @@ class Journal(JournaledRun):
             instance: the `instance` of the problem in the response.
             may_be_late: whether an attempt may still take effect.
         """
-        shown = None if after is None else json.dumps(msgspec.to_builtins(Content.of(after)))
+        shown = None if after is None else _json(Content.of(after))
         lost = self._now() if may_be_late else None
         self._settled.append((result.value, charge_id, shown, status, instance, lost, intent))
 
@@ -206,19 +271,15 @@ class Journal(JournaledRun):
         Raises:
             LeaseLost: another process may write to the customer now, and knows its results better.
         """
-        failed = json.dumps(done.failed) if done.failed else None
-        not_removed = json.dumps(msgspec.to_builtins(done.not_removed)) if done.not_removed else None
-        names = ("unchanged", "applied", "failed", "not_removed")
-        query = (
-            f"INSERT INTO customer (run, customer, {', '.join(names)}) SELECT ?, ?, ?, ?, ?, ?{{held}} WHERE true "
-            "ON CONFLICT (run, customer) DO UPDATE SET "
-            + ", ".join(f"{name} = excluded.{name}" for name in names)
-            + " RETURNING run"
-        )
+        self.save_note(self.finish(customer_no, done))
+
+    def finish(self, customer_no: str, done: Done) -> Note:
+        """Return the note that the run has finished a customer. Saving it gives the lease back."""
+        failed = _json(done.failed) if done.failed else None
+        not_removed = _json(done.not_removed) if done.not_removed else None
         values = (self._run, customer_no, done.unchanged, done.applied, failed, not_removed)
-        seen = "UPDATE run SET seen = ? WHERE id = ?", (self._now(), self._run)
-        self._fenced(customer_no, (query, values), seen, ends=True)
-        del self._leases[customer_no]
+        lease = self._leases.get(customer_no)
+        return Note(customer_no=customer_no, query=_FINISH, values=values, lease=lease, ends=True)
 
     def is_finished(self, customer_no: str) -> bool:
         """Return whether this run has finished a customer and nothing failed."""

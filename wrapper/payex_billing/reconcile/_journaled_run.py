@@ -293,6 +293,11 @@ class JournaledRun:
             self.save()
 
     def _save(self, statements: Iterable[Statement], *, again: bool = True) -> list[Row]:
+        rows = self._save_each(statements, again=again)
+        return rows[-1] if rows else []
+
+    def _save_each(self, statements: Iterable[Statement], *, again: bool = True) -> list[list[Row]]:
+        """Save statements, and before them the results that were noted last; return the rows of each."""
         # A process that lost its lease may have looked a write up that another process has decided since.
         query = (
             "UPDATE write SET result = ?, charge = ?, after = ?, status = ?, instance = ?, lost = coalesce(?, lost) "
@@ -301,7 +306,7 @@ class JournaledRun:
         every = [*((query, settled) for settled in self._settled), *statements]
         if not every:
             return []
-        rows = self._store.run(every, again=again)
+        rows = self._store.run_each(every, again=again)
         for settled in self._settled:
             self._customers.pop(settled[-1], None)
             self._noted.pop(settled[-1], None)

@@ -59,18 +59,20 @@ class Memory:
         found = self._store.query("SELECT value FROM shown WHERE charge = ? AND field = ?", (charge_id, name))
         return str(found[0][0]) if found else None
 
-    def learn(self, charge_id: str, sent: Mapping[str, Any], charge: AnyCharge) -> None:
+    def learn(self, charge_id: str, sent: Mapping[str, Any], charge: AnyCharge, *, is_new: bool = False) -> None:
         """Store what the server shows for fields that were sent empty: the value of the master product.
 
         Args:
             charge_id: the charge.
             sent: the fields that were sent, or left out of a creation, with their values.
             charge: the charge as the server shows it.
+            is_new: whether the charge has just been created, so that nothing is stored of it.
         """
         for name in OF_MASTER:
             if name not in sent or sent[name] is not None:
                 continue
-            self._learned.append(("DELETE FROM shown WHERE charge = ? AND field = ?", (charge_id, name)))
+            if not is_new:
+                self._learned.append(("DELETE FROM shown WHERE charge = ? AND field = ?", (charge_id, name)))
             value = getattr(charge, name)
             if value is not None and value != "":
                 self._learned.append(("INSERT INTO shown VALUES (?, ?, ?)", (charge_id, name, text_of(value))))

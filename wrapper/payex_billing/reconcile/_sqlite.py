@@ -121,12 +121,15 @@ class SqliteStore:
 
     def run(self, statements: Iterable[Statement], *, again: bool = True) -> list[Row]:
         """Run statements, all or nothing; return the rows of the last one."""
+        rows = self.run_each(statements, again=again)
+        return rows[-1] if rows else []
+
+    def run_each(self, statements: Iterable[Statement], *, again: bool = True) -> list[list[Row]]:
+        """Run statements, all or nothing; return the rows of each."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                rows: list[Row] = []
-                for query, values in statements:
-                    rows = self._db.execute(query, values).fetchall()
+                rows = [self._db.execute(query, values).fetchall() for query, values in statements]
                 self._db.execute("COMMIT")
             except BaseException:
                 self._roll_back()

@@ -128,6 +128,10 @@ class Store(Protocol):
         """
         ...
 
+    def run_each(self, statements: Iterable[Statement], *, again: bool = True) -> list[list[Row]]:
+        """Run statements as `run` does; return the rows of each."""
+        ...
+
     def change(self, query: str, decide: Callable[[list[Row]], Statement]) -> None:
         """Run a query and then the statement that follows from its rows. Nobody else changes the rows meanwhile."""
         ...
