@@ -186,7 +186,8 @@ class Journal(JournaledRun):
         A write of the present plan wants what the plan wants, so it can do no harm.
         """
         lost = [each.lost for each in intents if each.lost is not None and not self.is_planned(each)]
-        return max(lost) + settle - self._now() if lost else 0.0
+        now = self._now() - self._store.doubt()  # never too early
+        return max(lost) + settle - now if lost else 0.0
 
     def open(self) -> list[Intent]:
         """Return the writes without a result, oldest first."""
