@@ -36,6 +36,7 @@ from .routes import (
 # In the wheel, this package has another name, and the contract is beside the mock.
 IS_INSTALLED = Path(__file__).parent.name == "payex_billing_contract"
 FILE = Path(__file__).parent.parent / ("payex_billing_mock" if IS_INSTALLED else "") / "openapi.yaml"
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times as fast as the Python loader
 KINDS = ("customer", "subscription", "charge")
 # The possible roles of the property that identifies a resource. The first role that the contract has is used.
 _KEY_ROLES = {
@@ -365,7 +366,7 @@ def load(file: Path = FILE) -> Contract:
         ContractError: the file cannot be read, or is not a contract of this API.
     """
     try:
-        document: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+        document: dict[str, Any] = yaml.load(file.read_text(encoding="utf-8"), _Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise ContractError(f"cannot read {file}: {error}") from error
     except yaml.YAMLError as error:

@@ -7,7 +7,6 @@ from functools import cache
 from typing import Any
 
 import pytest
-import yaml
 
 from contract_tests.description import FILE, Contract, load
 from contract_tests.learn.claims import contradictions
@@ -15,7 +14,7 @@ from contract_tests.learn.edits import correct
 from contract_tests.learn.fence import MOST_CUSTOMERS, MOST_REQUESTS, Fence, OutOfBounds
 from contract_tests.learn.learning import Findings, learn
 from contract_tests.learn.network import Network
-from contract_tests.learn.text_edits import YamlText, diff
+from contract_tests.learn.text_edits import YamlText, diff, parse
 from contract_tests.learn.variant.choices import OPTIONS, as_documented, draw
 from contract_tests.learn.variant.gateway import Variant, served
 from contract_tests.learn.variant.truth import outside, truths
@@ -63,7 +62,7 @@ def test_no_request_leaves_the_prefix_or_the_limits(seed: int) -> None:
 def test_the_corrected_contract_agrees_with_the_answers(seed: int) -> None:
     _, findings = run(seed)
     found = contradictions(contract(), findings.answers)
-    corrected = Contract(yaml.safe_load(correct(FILE.read_text(encoding="utf-8"), found, findings.answers)))
+    corrected = Contract(parse(correct(FILE.read_text(encoding="utf-8"), found, findings.answers)))
     by_hand = {each.key for each in found if not each.is_patched}
     assert {each.key for each in contradictions(corrected, findings.answers)} <= by_hand
 
@@ -88,7 +87,7 @@ def test_a_correction_keeps_the_comments_and_the_order_of_the_file() -> None:
 def test_an_anchor_in_a_removed_part_moves_to_its_first_alias() -> None:
     document = YamlText("a: &x {b: 1}\nc: *x\nd: *x\n")
     document.remove(("a",))
-    assert yaml.safe_load(document.text) == {"c": {"b": 1}, "d": {"b": 1}}
+    assert parse(document.text) == {"c": {"b": 1}, "d": {"b": 1}}
 
 
 def test_nothing_is_decided_without_a_valid_token() -> None:

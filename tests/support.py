@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+import yaml
 from payex_billing import AsyncBilling, Billing
 
 LEDGER, TOKEN = "1234", "token-of-1234"
@@ -25,6 +26,19 @@ ROOT = Path(__file__).parent.parent
 # `make nightly` sets it: more cases, every client, longer runs.
 NIGHTLY = bool(os.environ.get("NIGHTLY"))
 PREFIX = "/billing/customer/v1"
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+def from_yaml(text: str) -> Any:
+    """The data of a YAML text. The loader of libyaml is ten times as fast as the usual one."""
+    return yaml.load(text, _Loader)
+
+
+def to_yaml(data: Any) -> str:
+    """A YAML text of the data, in their order."""
+    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    return text
 
 
 class Blocking:

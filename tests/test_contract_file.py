@@ -10,18 +10,17 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-import yaml
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from payex_billing import Charge, InvalidArgument
 from payex_billing._values import checks as _checks
 
-from tests.support import ROOT
+from tests.support import ROOT, from_yaml
 
 sys.path.insert(0, str(ROOT / "tools"))
 import provenance
 
-CONTRACT: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
+CONTRACT: dict[str, Any] = from_yaml((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
 SCHEMAS = CONTRACT["components"]["schemas"]
 OPERATIONS = [
     (path, method, operation)
@@ -80,7 +79,7 @@ def test_every_part_says_how_well_it_is_known() -> None:
 
 @pytest.mark.parametrize("kind", ["operation", "parameter", "property", "status", "request body", "header", "server"])
 def test_a_missing_provenance_is_found(kind: str) -> None:
-    contract = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
+    contract = from_yaml((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
     part = next(part for part in provenance.parts(contract) if part.kind == kind)
     del part.node["x-provenance"]
     with pytest.raises(provenance.ProvenanceError, match="has no x-provenance"):

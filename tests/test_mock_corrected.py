@@ -15,16 +15,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 import jsonschema_rs
 import pytest
-import yaml
 from payex_billing_mock import ContractError, Faults, MockApp
 from payex_billing_mock.app import Request
 from payex_billing_mock.contract import build_contract
 from payex_billing_mock.misfortune import Broken, answer
 
-from tests.support import LEDGER, ROOT, TOKEN
+from tests.support import LEDGER, ROOT, TOKEN, from_yaml, to_yaml
 
 TEXT = (ROOT / "openapi.yaml").read_text(encoding="utf-8")
-DOCUMENT: Any = yaml.safe_load(TEXT)
+DOCUMENT: Any = from_yaml(TEXT)
 Document = dict[str, Any]
 Correction = Callable[[Document], Document | None]
 
@@ -51,10 +50,10 @@ def words(*pairs: tuple[str, str]) -> Correction:
     """Return a correction that replaces words in the whole text of the contract."""
 
     def correct(document: Document) -> Document:
-        text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+        text = to_yaml(document)
         for before, after in pairs:
             text = text.replace(before, after)
-        changed: Document = yaml.safe_load(text)
+        changed: Document = from_yaml(text)
         return changed
 
     return correct

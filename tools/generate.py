@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import contract_table
 import provenance
@@ -34,6 +35,7 @@ STAMP = "_generated.json"
 TABLE = Path("wrapper/payex_billing/_contract.py")
 PAGE = Path("docs/provenance.md")
 EVIDENCE = Path("docs/evidence.jsonl")
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times as fast as the Python loader
 
 
 class GenerationError(Exception):
@@ -103,7 +105,7 @@ def read_contract(path: Path) -> dict[str, object]:
     from referencing.exceptions import Unresolvable  # noqa: PLC0415
 
     try:
-        contract = yaml.safe_load(path.read_text(encoding="utf-8"))
+        contract = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise GenerationError(f"openapi.yaml cannot be read: {error}") from error
     if not isinstance(contract, dict):
@@ -162,7 +164,7 @@ def _without_collisions(contract: Path, beside: Path) -> tuple[dict[str, dict[st
         By schema, the old names by the new ones, and the file to generate from.
     """
     try:
-        document = yaml.safe_load(contract.read_text(encoding="utf-8"))
+        document = yaml.load(contract.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
         schemas = dict(document["components"]["schemas"])
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
         return {}, contract  # `read_contract` says what is wrong

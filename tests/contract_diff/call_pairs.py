@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-import yaml
-
 from tests.contract_diff.edits import (
     BREAKING,
     CERTIFICATE,
@@ -41,9 +39,10 @@ from tests.contract_diff.edits import (
     with_causes,
 )
 from tests.contract_diff.spellings import inlined, openapi_30, swagger_20
+from tests.support import from_yaml, to_yaml
 
 SAME_API = [
-    Pair("the same as YAML", lambda each: None, SAME, as_text=yaml.safe_dump),
+    Pair("the same as YAML", lambda each: None, SAME, as_text=to_yaml),
     Pair("the same as indented JSON", lambda each: None, SAME, as_text=lambda each: json.dumps(each, indent="\t")),
     Pair("1e-06 in JSON is a number", only_multiple_of, SAME, ours=only_multiple_of, as_text=minified),
     Pair("a step of 0.01 and two decimals", other_decimals, SAME),
@@ -55,8 +54,8 @@ SAME_API = [
     Pair("a schema composed by allOf", composed, SAME),
     Pair(
         "other names of path parameters",
-        lambda each: yaml.safe_load(
-            yaml.safe_dump(each)
+        lambda each: from_yaml(
+            to_yaml(each)
             .replace("{ownerNo}", "{id}")
             .replace("{customerNo}", "{cust-id}")
             .replace("name: ownerNo", "name: id")

@@ -6,11 +6,9 @@ import copy
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
+from tests.support import ROOT, from_yaml
 
-from tests.support import ROOT
-
-OURS: Any = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
+OURS: Any = from_yaml((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
 VERBS = ("get", "post", "put", "patch", "delete")
 
 
