@@ -365,7 +365,6 @@ class Night:
         kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         self.environment = {
             **kept,
-            "PYTHONPYCACHEPREFIX": str(mock.db.parent / "pycache"),
             "HOME": str(home),
             "XDG_STATE_HOME": str(home / "state"),
             "COLUMNS": "200",
