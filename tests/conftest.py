@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -46,6 +47,32 @@ ON_EVERY_ENGINE = {
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.module.__name__.rpartition(".")[2] in ON_EVERY_ENGINE:
         metafunc.parametrize("engine", ["httpx", "reqwest"], indirect=True)
+
+
+# Files of tests that take many seconds, longest first.
+LONG = (
+    "test_clean_up", "test_shared_campaigns", "test_transport_bombs", "test_guarded_writes", "test_contract_command",
+    "test_site", "test_undo_campaigns", "test_apply_campaigns", "test_stateful", "test_never_twice", "test_apply_killed",
+)  # fmt: skip
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long tests first in the part of each worker of pytest-xdist, so that no worker ends with a long test.
+
+    `--dist worksteal` cuts the list into one part for each worker; a worker without work takes tests from another part.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers == 1:
+        return
+    long = sorted((item for item in items if item.path.stem in LONG), key=lambda item: LONG.index(item.path.stem))
+    rest = iter([item for item in items if item.path.stem not in LONG])
+    ordered: list[pytest.Item] = []
+    for worker in range(workers):
+        share = (len(items) - len(ordered)) // (workers - worker)
+        own = long[worker::workers]
+        ordered += [*own, *islice(rest, max(0, share - len(own)))]
+    items[:] = [*ordered, *rest]
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,7 @@ from tests.support import NIGHTLY
 
 SETTLE, TIMEOUT = 0.4, 0.3  # seconds
 IN_PROCESS, KILLED = (800, 200) if NIGHTLY else (40, 10)
-BATCH = 20  # nights of one test
+BATCH = 5  # nights of one test: short tests spread over the workers
 TRIES = 12
 PRODUCTS = ("P01", "P02", "TV")
 
