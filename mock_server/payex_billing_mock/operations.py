@@ -240,7 +240,8 @@ def _message(error: jsonschema_rs.ValidationError) -> str:
 
 def _read(text: str, kinds: frozenset[str]) -> Any:
     """Convert a text to a value. The value is a number or a boolean only if the schema has that type."""
-    if kinds & {"integer", "number"} and re.fullmatch(r"-?(0|[1-9]\d{0,18})", text):
+    # JSON Schema has no largest integer. Python converts at most 4,300 digits.
+    if kinds & {"integer", "number"} and re.fullmatch(r"-?(0|[1-9][0-9]{0,3999})", text):
         return int(text)
     if "number" in kinds:
         try:
