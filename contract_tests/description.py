@@ -336,8 +336,9 @@ class Contract:
         parameters = [self.resolve(node) for node in [*item.get("parameters", []), *definition.get("parameters", [])]]
         headers = tuple(each for each in parameters if each["in"] == "header" and each.get("required"))
         takes_query = any(each["in"] == "query" for each in parameters)
-        operation_id = definition["operationId"]
-        return Operation(operation_id, method.upper(), path, responses, body, headers, takes_query, place, role)
+        takes_key = any((each["in"], each["name"].lower()) == ("header", "idempotency-key") for each in parameters)
+        more = (body, headers, takes_query, takes_key, place, role)
+        return Operation(definition["operationId"], method.upper(), path, responses, *more)
 
     def _response(self, node: Mapping[str, Any]) -> dict[str, Any]:
         """Return a response with its examples and headers resolved."""

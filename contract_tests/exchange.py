@@ -132,8 +132,8 @@ class Exchange:
 
     @property
     def whole(self) -> dict[str, Any]:
-        """The body as an object, also with properties of the server's own. Empty if it is no object."""
-        return self.json if isinstance(self.json, dict) else {}
+        """The body as an object, also with properties of the server's own. Empty if there is no body or no object."""
+        return self.json if not self.has_no_body and isinstance(self.json, dict) else {}
 
     @cached_property
     def spelled(self) -> Any:
@@ -166,6 +166,12 @@ class Exchange:
         """The parameters that `problems` names, without case and punctuation: the contract fixes neither."""
         listed = self.problem.get("problems") or ()
         return {parameter_of(name) for each in listed if isinstance(each, dict) for name in each}
+
+    @property
+    def idempotency_key(self) -> str:
+        """The Idempotency-Key of the request. Empty if it has none, or if the contract has no such header."""
+        sent = {name.lower(): value for name, value in self.sent_headers.items()}
+        return sent.get("idempotency-key", "") if self.defined and self.defined.takes_key else ""
 
     @property
     def wait(self) -> float | None:

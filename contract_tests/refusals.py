@@ -84,6 +84,11 @@ def missing(ask: Ask) -> Iterator[Reason]:
         yield Reason(f"no such {name}", f"path {index}", (code,), _with_number(index, unused), given=index)
 
 
+def missing_statuses() -> set[int]:
+    """Return the statuses of a path whose resource does not exist."""
+    return {CONTRACT.problem_types[code].status for code in CONTRACT.not_found.values()} | {404}
+
+
 def wrong_media_type() -> Iterator[Reason]:
     """Yield a media type that no operation has, and no media type."""
     code = ("unsupported-media-type",)

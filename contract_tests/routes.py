@@ -48,6 +48,7 @@ class Operation:
         responses: the resolved responses by status.
         headers: the resolved definitions of the header parameters that a request must have.
         takes_query: whether the operation has query parameters, such as those for paging.
+        takes_key: whether a request may have an Idempotency-Key.
     """
 
     operation_id: str
@@ -57,6 +58,7 @@ class Operation:
     body: Schema | None = field(default=None, repr=False)
     headers: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     takes_query: bool = False
+    takes_key: bool = False
     place: Place | None = None
     role: str = ""
 

@@ -35,10 +35,17 @@ def token_of(ledger: str) -> str:
 LEDGER = "1234"
 TOKEN = token_of(LEDGER)
 
-# Every stock check is on. One check allows an additional status:
-# - A charge that ends before it starts is valid by its schema, because a schema cannot compare two properties. The
-#   contract responds with 422, so a response to schema-valid data may have the status 422.
-CHECKS = {"positive_data_acceptance": {"expected-statuses": ["2xx", "401", "403", "404", "409", "422"]}}
+# Every stock check is on. One check allows the statuses of what the contract refuses although the schema allows it: a
+# resource that does not exist, a number that is taken, and a charge that ends before it starts (a schema cannot compare
+# two properties).
+BUSINESS = sorted(
+    {
+        *(CONTRACT.problem_types[code].status for code in CONTRACT.not_found.values()),
+        *(status for status, _ in CONTRACT.duplicates.values()),
+        CONTRACT.problem_types["unprocessable"].status,
+    }
+)
+CHECKS = {"positive_data_acceptance": {"expected-statuses": ["2xx", "401", "403", *map(str, BUSINESS)]}}
 
 _FRAMING = {
     "connection", "content-encoding", "content-length", "expect", "host", "keep-alive", "te", "trailer",

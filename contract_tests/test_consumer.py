@@ -33,6 +33,7 @@ from werkzeug.datastructures import Headers, ImmutableMultiDict
 from contract_tests.api import CHARGE_ID, CUSTOMER_NO, SUBSCRIPTION_NO, new_charge, new_customer, wire
 from contract_tests.exchange import CONTRACT, DOCUMENT, OPERATIONS, render
 from contract_tests.faults._planting import Answer, Fault, MockWithFault, Next, Request, items_in
+from contract_tests.routes import JSON, Operation
 from contract_tests.schemas import errors_of
 from contract_tests.support import LEDGER, QUIET, TOKEN
 from contract_tests.test_examples_and_models import instances
@@ -206,10 +207,14 @@ def test_the_judge_refuses_what_is_not_valid() -> None:
 
 
 class Scripted:
-    """A server on a real socket that responds to every request with the same bytes."""
+    """A server on a real socket that responds to every request with the same bytes.
+
+    Attributes:
+        shown: the response to GET; empty if it is the same as to other methods.
+    """
 
     def __init__(self) -> None:
-        self.answer = b""
+        self.answer = self.shown = b""
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         threading.Thread(target=self._serve, daemon=True).start()
@@ -235,7 +240,7 @@ class Scripted:
                 )
                 while len(body) < length:
                     body += connection.recv(65_536)
-                connection.sendall(self.answer)
+                connection.sendall((head.startswith(b"GET ") and self.shown) or self.answer)
 
     def close(self) -> None:
         # `close()` alone does not end a blocking `accept()` in another thread.
@@ -286,6 +291,14 @@ def _answers() -> Iterator[tuple[str, int, str, dict[str, Any]]]:
                 yield operation, status, media_type, content["schema"]
 
 
+def _read_of(operation: str) -> Operation:
+    """Return the operation that reads what an operation changes."""
+    place = OPERATIONS[operation].place
+    found = CONTRACT.operation("read", "charge", place.parents) if place else None
+    assert found is not None
+    return found
+
+
 def _bytes(status: int, media_type: str, body: Any) -> bytes:
     text = json.dumps(body, ensure_ascii=False).encode() if media_type else b""
     kind = f"Content-Type: {media_type}\r\n" if media_type else ""
@@ -302,13 +315,17 @@ def test_every_answer_the_contract_allows_is_understood(
 ) -> None:
     with Billing(token=TOKEN, owner_no=LEDGER, base_url=scripted.url) as billing:
         call = _calls(billing.with_options(attempts=1, retry_after_cap=0.001))[operation]
+        # After a change without a body, the client reads the charge.
+        read = _read_of(operation) if OPERATIONS[operation].role == "update" and not schema and status < 300 else None
+        shown = dict(read.success_schema or {}) if read else schema
 
         @settings(max_examples=8, deadline=None, suppress_health_check=QUIET)
-        @given(instances(schema) if schema else st.none())
+        @given(instances(shown) if shown else st.none())
         def understood(body: Any) -> None:
             if status < 300:
                 _make_own(operation, body)
             scripted.answer = _bytes(status, media_type, body)
+            scripted.shown = _bytes(read.successes[0], JSON, body) if read else b""
             if status < 300:
                 result = call()
                 items = items_in(body)
@@ -328,7 +345,13 @@ def test_every_answer_the_contract_allows_is_understood(
         understood()
 
 
-NEW = itertools.count()
+NEW = itertools.count(2)  # 1 is the id of the charge that is read and changed
+IS_NUMBER = CONTRACT.resolve(CONTRACT.resources["charge"]["properties"][CHARGE_ID]).get("type") == "integer"
+
+
+def _charge_id(number: int) -> object:
+    """Return an id of the type that the contract has."""
+    return number if IS_NUMBER else str(number)
 
 
 def _make_own(operation: str, body: Any) -> None:
@@ -344,7 +367,7 @@ def _make_own(operation: str, body: Any) -> None:
         return "/".join((CONTRACT.base_path, *(quote(each, safe="") for each in segments)))
 
     items = items_in(body)
-    if items is not None:
+    if items is not None and "navigation" in body:
         body["navigation"]["@id"] = uri()
     for item in [body] if items is None else items:
         if defined.kind == "customer":
@@ -352,10 +375,10 @@ def _make_own(operation: str, body: Any) -> None:
         elif defined.kind == "subscription" and items is None:
             item[SUBSCRIPTION_NO] = SUBSCRIPTION
         elif defined.kind == "charge" and defined.role in {"read", "update"}:
-            item[CHARGE_ID] = "1"
+            item[CHARGE_ID] = _charge_id(1)
         elif defined.role == "create":
             item[wire("product_code")] = "P01"
-            item[CHARGE_ID] = f"new-{next(NEW)}"  # the client has seen every earlier one
+            item[CHARGE_ID] = _charge_id(next(NEW))  # the client has seen every earlier one
         item["@id"] = uri(str(item[CONTRACT.keys[defined.kind]]))
 
 
@@ -364,7 +387,7 @@ def _holds(value: Any, sent: Any) -> None:
     if sent is None:
         assert value is None
     elif isinstance(value, RecurringProduct):
-        assert (value.id, value.product_code) == (sent[CHARGE_ID], sent[wire("product_code")])
+        assert (value.id, value.product_code) == (str(sent[CHARGE_ID]), sent[wire("product_code")])
         price = sent.get(wire("unit_price"))
         assert value.unit_price == (None if price is None else Decimal(repr(price)))
         end = sent.get(wire("end_date"))

@@ -10,17 +10,19 @@ from typing import Any
 import yaml
 
 from ..description import Contract, ContractError
+from ..routes import JSON
 from . import edits_status as status
 from .claims import Contradiction
 from .engine import Answer
 from .names import CANDIDATES
-from .rule_texts import ACCEPTED, DELETION_ENDS, END_BEFORE_START, EVIDENCE, RULES
+from .rule_texts import ACCEPTED, DELETION_ENDS, END_BEFORE_START, EVIDENCE, NULL, NULL_NOT_SENT, RULES
 from .text_edits import NoSuchPlace, YamlText, folded, parse
 
 SCHEMAS = ("components", "schemas")
 CHARGES = ("NewRecurringProduct", "RecurringProductChange", "RecurringProduct")
 EXAMPLES = ("components", "examples")
 LINKS = ("components", "links")
+CHANGES = ("components", "requestBodies", "RecurringProductChange", "content", JSON)
 LEVELS = ("Customer", "Subscription")
 
 
@@ -101,14 +103,34 @@ def _dots(document: YamlText, _: Contradiction, __: Mapping[str, Answer]) -> Non
     document.add_after((*SCHEMAS, "NewSubscriptionNo", "maxLength"), "pattern: ^[^.]*$")
 
 
-def _null(document: YamlText, _: Contradiction, __: Mapping[str, Answer]) -> None:
+def _null(document: YamlText, found: Contradiction, _: Mapping[str, Answer]) -> None:
     """Take null out of changes, so that the client refuses to send what the server ignores or refuses."""
+    contract, text = _contract(document), NULL_NOT_SENT[found.answer]
+    for operation in contract.operations.values():
+        if operation.role == "update":
+            place = ("paths", operation.path, operation.method.lower(), "description")
+            document.replace(place, folded(text, indent=8))
+    document.replace((*SCHEMAS, "RecurringProductChange", "description"), folded(text, indent=8))
+    for key, name in _examples_of(document, CHANGES):
+        value = contract.document["components"]["examples"][name]["value"]
+        kept = {each: held for each, held in value.items() if held is not None}
+        if kept:
+            document.replace((*EXAMPLES, name, "value"), _flow(kept))
+        else:
+            document.remove((*CHANGES, "examples", key))
+            document.remove((*EXAMPLES, name))
     place = (*SCHEMAS, "RecurringProductChange", "properties")
     for name in document.keys(*place):
         if document.has(*place, name, "anyOf"):
             reference = document.value(*place, name, "anyOf", 0, "$ref")
             document.add_before((*place, name, "anyOf"), f"$ref: '{reference}'")
             document.remove((*place, name, "anyOf"))
+
+
+def _examples_of(document: YamlText, content: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return the key of each example of a body, and the name of the example in the components."""
+    found = [(key, (*content, "examples", key, "$ref")) for key in document.keys(*content, "examples")]
+    return [(key, document.value(*place).rpartition("/")[2]) for key, place in found if document.has(*place)]
 
 
 def _list_items(document: YamlText, found: Contradiction, _: Mapping[str, Answer]) -> None:
@@ -145,19 +167,21 @@ def _update(document: YamlText, _: Contradiction, answers: Mapping[str, Answer])
     """Change by PUT."""
     contract = _contract(document)
     replaces = answers.get("put-means", Answer()).value != "merge"
-    more = "a property left out or null is cleared" if replaces else "a property left out stays, null clears it"
+    more = "a property left out is cleared" if replaces else "a property left out stays as it is"
+    null = answers.get("null", Answer()).value
+    more += f". {NULL[null].rstrip('.')}" if null in NULL else "; null clears it"
     for level in LEVELS:
         operation = f"update_{level.lower()}_recurring_product"
         path = next(each.path for each in contract.operations.values() if each.operation_id == operation)
         document.rename(("paths", path, "patch"), "put")
-        document.replace(("paths", path, "put", "description"), f"'Takes the whole charge: {more}.'")
+        document.replace(("paths", path, "put", "description"), folded(f"Takes the whole charge: {more}.", indent=8))
     schema = (*SCHEMAS, "RecurringProductChange")
     document.replace((*schema, "description"), folded(f"The charge as it should be: {more}.", indent=8))
     code = contract.wire("product_code")
     if not document.has(*schema, "required"):
         document.add_before((*schema, "properties"), f"required: [{code}]")
     whole = contract.document["components"]["examples"]["NewDeviationProduct"]["value"]
-    for name in ("EndCharge", "ReopenCharge"):
+    for _key, name in _examples_of(document, CHANGES):
         value = {**whole, **contract.document["components"]["examples"][name]["value"]}
         document.replace((*EXAMPLES, name, "value"), _flow(value))
 

@@ -35,6 +35,11 @@ END_BEFORE_START = (
 )
 ACCEPTED = "A charge may end before it starts: the server does not check it."
 DELETION_ENDS = "The charge ends at once: it stays readable, with an end date. To stop billing later, set its `{end}`."
+NULL = {
+    "ignored": "Do not send null: the server ignores it.",
+    "refused": "Do not send null: the server refuses it.",
+}
+NULL_NOT_SENT = {answer: f"A property left out stays as it is. {text}" for answer, text in NULL.items()}
 EVIDENCE = "{level: observed, source: evidence}"
 BY_HAND = {
     "patch-media-type": "the contract and the suite have application/json for every body",

@@ -8,6 +8,7 @@ from dataclasses import replace
 from ..api import CHARGE_ID, Api, charge_path, charges_path, customer_path, subscription_path
 from ..coverage import COVERAGE
 from ..exchange import CONTRACT, Exchange
+from ..refusals import missing_statuses
 from ..routes import plain
 from ..scene import Scene
 from ..schemas import parameter_schema, takes_parameter
@@ -84,12 +85,8 @@ def a_wrong_percent_sign_names_nothing(api: Api) -> None:
             wrong = ("%", "%4", "%zz", f"{number}%", f"{number}%4", f"%{number}", f"{number}%FF")
             for raw in few(api, (*wrong, "%C3", "%ED%A0%80", "%C0%AF"), 4):
                 exchange = replace(ask, raw={index: raw}).send(api)
-                api.expect(exchange, (VALIDATION, *_missing_statuses()))
+                api.expect(exchange, (VALIDATION, *missing_statuses()))
     scene.is_untouched(NOTHING)
-
-
-def _missing_statuses() -> set[int]:
-    return {CONTRACT.problem_types[code].status for code in CONTRACT.not_found.values()} | {404}
 
 
 @probe("input accepted")
