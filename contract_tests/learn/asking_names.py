@@ -10,7 +10,7 @@ from .line import Reply, Undecided
 from .names import IMPOSSIBLE, ROLES, SAMPLES, is_same, kind_of, shown_name, styled
 from .scene import Scene
 
-NOT_FOUND = "none of the tried names is a property of the server"
+NOT_FOUND = "no charge shows the value that was sent under one of the tried names"
 
 
 def names(scene: Scene) -> Answers:

@@ -42,7 +42,8 @@ def subdomain(scene: Scene, bases: dict[str, str]) -> Answers:
             continue
         if not created:
             scene.line.fence.refused(scene.stem)
-        reasons.append(f"{name}: POST was answered {reply.verdict}")
+        named = f" ({', '.join(reply.failed_names)})" if reply.failed_names else ""
+        reasons.append(f"{name}: POST was answered {reply.verdict}{named}")
     if not found:
         raise Undecided("no customer could be created; " + "; ".join(reasons))
     scene.line.base = bases[found[0]]

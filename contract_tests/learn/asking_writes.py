@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -23,7 +25,7 @@ def update(scene: Scene) -> Answers:
     made: Made | None = None
     answers: dict[str, Answer | str] = {"patch-means": "", "put-means": ""}
     working: list[str] = []
-    refused = False
+    refused = ""
     for method in ("PATCH", "PUT", "POST"):
         if method == "POST" and working:
             break
@@ -36,7 +38,8 @@ def update(scene: Scene) -> Answers:
         bodies = [one, code | one] if method != "PUT" else [code | one, whole]
         reply, body = _first_that_works(scene, method, made, bodies)
         if not reply.ok:
-            refused |= reply.status not in NO_SUCH_METHOD
+            if reply.status not in NO_SUCH_METHOD:
+                refused = f"{method} was answered {reply.verdict}"
             if method != "POST":
                 answers[f"{method.lower()}-means"] = Answer("does not apply", f"{method} was answered {reply.verdict}")
             continue
@@ -52,7 +55,7 @@ def update(scene: Scene) -> Answers:
             answers[f"{method.lower()}-means"] = "merge" if kept else "replace"
     scene.facts["changes-by"] = _best(working, answers)
     if not working and refused:
-        raise Undecided(f"PATCH, PUT and POST are refused, the last with {reply.verdict}")
+        raise Undecided(f"PATCH, PUT and POST are refused; {refused}")
     return {**answers, "update": " and ".join(working) or "none"}
 
 
@@ -78,6 +81,9 @@ def _first_that_works(
 
 
 NO_SUCH_METHOD = {404, 405, 501}
+# A request with other headers, or at another time, may be taken.
+CONDITIONS = {409, 411, 412, 415, 423, 425, 428}
+_A_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _ROLES = {*NEW, "start_date", "end_date"}
 
 
@@ -168,8 +174,7 @@ def delete_charge(scene: Scene) -> Answers:
     before = scene.show(made)
     reply = _delete(scene, made.target)
     if not reply.ok:
-        value = "not configured" if reply.status == 501 else "refused"
-        return {"delete-charge": Answer(value, f"DELETE was answered {reply.verdict}")}
+        return {"delete-charge": _no_deletion(reply)}
     after: list[Reply] = []
 
     def look() -> bool:
@@ -179,9 +184,32 @@ def delete_charge(scene: Scene) -> Answers:
     if not scene.line.until(look):
         return {"delete-charge": "has no effect", "delete-status": str(reply.status)}
     if after[-1].ok:
-        return {"delete-charge": "ends", "delete-status": str(reply.status)}
+        return {"delete-charge": _what_stays(scene, before, after[-1]), "delete-status": str(reply.status)}
     scene.made.remove(made)
     return {"delete-charge": "removes", "delete-status": str(reply.status)}
+
+
+def _what_stays(scene: Scene, before: Mapping[str, Any], after: Reply) -> Answer:
+    """Return `ends` if the charge that is still there has got an end date."""
+    shown = after.document if isinstance(after.document, dict) else {}
+    changed = sorted(name for name in {*shown, *before} if shown.get(name) != before.get(name))
+    end = scene.names.get("end_date", "")
+    has_end = end in changed and _A_DATE.match(str(shown.get(end)))
+    if has_end or (not end and any(_A_DATE.fullmatch(str(shown.get(name))) for name in changed)):
+        return Answer("ends")
+    what = ", ".join(changed) or "nothing"
+    return Answer(note=f"DELETE is answered as a success, and GET still shows the charge; {what} changed")
+
+
+def _no_deletion(reply: Reply) -> Answer:
+    """Return what the refusal of a DELETE means.
+
+    Raises:
+        Undecided: the server refuses this request, and may take another DELETE.
+    """
+    if reply.status in CONDITIONS or reply.code == "validation":
+        raise Undecided(f"DELETE was answered {reply.verdict}: the server may need more than the path")
+    return Answer("not configured" if reply.status == 501 else "refused", f"DELETE was answered {reply.verdict}")
 
 
 def _delete(scene: Scene, target: str) -> Reply:
@@ -205,8 +233,7 @@ def delete_subscription(scene: Scene) -> Answers:
     target = scene.line.target(scene.customer, scene.subscriptions_segment, number)
     reply = scene.line.send("DELETE", target)
     if not reply.ok:
-        value = "not configured" if reply.status == 501 else "refused"
-        return {"delete-subscription": Answer(value, f"DELETE was answered {reply.verdict}")}
+        return {"delete-subscription": _no_deletion(reply)}
     if not scene.line.until(lambda: not scene.line.send("GET", target).ok):
         return {"delete-subscription": "has no effect"}
     scene.subscriptions.remove(number)

@@ -9,7 +9,7 @@ from typing import Any
 from ..description import Contract
 from .engine import DOES_NOT_APPLY, Answer
 from .names import CANDIDATES
-from .rule_texts import ACCEPTED, BY_HAND, RULES
+from .rule_texts import ACCEPTED, BY_HAND, RULES, TAKEN_TWICE
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,16 @@ def contradictions(contract: Contract, answers: Mapping[str, Answer]) -> list[Co
         answer = answers.get(key, Answer())
         if not answer.is_decided or answer.value == DOES_NOT_APPLY or claim.allows(answer.value):
             continue
-        reason = "" if _can_patch(contract, key, answer.value, answers) else BY_HAND.get(key, "it fits no response")
+        reason = "" if _can_patch(contract, key, answer.value, answers) else _reason(key, answer.value)
         found.append(Contradiction(key, answer.value, claim.text, is_patched=not reason, reason=reason))
     return found
+
+
+def _reason(key: str, answer: str) -> str:
+    """Return why code does not correct the contract."""
+    if key.startswith("duplicate-") and answer.startswith("accepted with"):
+        return TAKEN_TWICE
+    return BY_HAND.get(key, "it fits no response")
 
 
 @dataclass(frozen=True)

@@ -249,7 +249,8 @@ def next_link(page: Reply) -> tuple[str, str]:
                 continue
             path = f"{where}.{name}" if where else name
             if isinstance(value, str) and value:
-                return path, value
+                # A token is no link: it would be a parameter of the next request.
+                return (path, value) if re.search("[/?]", value) else (f"token {path}", "")
             if isinstance(value, dict):
                 for inner in ("@id", "href"):
                     if isinstance(value.get(inner), str):

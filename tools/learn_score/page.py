@@ -52,6 +52,10 @@ def render(trials: Sequence[Trial]) -> str:
             *(f"| {title} | {_passed(tried, name)} |" for name, title in _PARTS.items()),
             f"| all that ran | {len(passed)} of {len(tried)} |",
             "",
+            "The contract suite holds the corrected mock and client against the corrected contract, in process: every",
+            "probe and the model, Schemathesis on each operation and on chains of operations, the examples of the",
+            "contract, and each request and response of the client.",
+            "",
             *_failures(tried),
         ]
     lines += ["## What code does not correct", "", *_by_hand(trials)]
