@@ -152,6 +152,16 @@ def test_a_list_without_navigation_has_its_links_beside_the_array(run: Program, 
     assert result == ["c1", "c2"]
 
 
+def test_a_list_may_come_without_its_links_only_if_the_contract_says_so(run: Program, contract: dict[str, Any]) -> None:
+    program = "[each.id for each in charges.list()]"
+    bare = (200, {"items": [HELD]})
+    result, _ = run(contract, program, *[bare] * 9)
+    assert result == "MalformedResponse"
+    schema(contract, "RecurringProductList")["required"].remove("navigation")
+    result, _ = run(contract, program, bare)
+    assert result == ["c1"]
+
+
 def test_a_declared_property_without_an_attribute_is_in_extra(run: Program, contract: dict[str, Any]) -> None:
     schema(contract, "RecurringProduct")["properties"]["currency"] = {"type": "string"}
     result, _ = run(contract, "charges.get('c1').extra", (200, HELD | {"currency": "SEK", "odd": 1}))
@@ -205,6 +215,13 @@ def test_put_sends_the_whole_charge(run: Program, contract: dict[str, Any]) -> N
         "productCode": "P01", "quantity": 2, "unitPrice": 499.1, "vatRate": 25, "text": "Fiber",
         "startDate": "2026-01-01", "endDate": "2026-12-31", "campaign": "spring",
     }  # fmt: skip
+
+
+def test_put_sends_the_decimals_of_unknown_properties_as_they_were_read(run: Program, contract: dict[str, Any]) -> None:
+    with_put(contract)
+    more = {"discount": 12.345, "tiers": [{"from": 1.5}]}
+    _, sent = run(contract, "charges.update('c1', quantity=3).id", (200, HELD | more), (200, HELD | more))
+    assert {name: sent[1][2][name] for name in more} == more
 
 
 def test_put_changes_a_property_that_has_no_argument(run: Program, contract: dict[str, Any]) -> None:

@@ -130,6 +130,8 @@ class _Table:
             inner = self._plain(each).get("properties")
             if inner is not None and (self._own_link(inner) or self._following(inner)):
                 code.append(f"navigation={name!r}")
+                if name not in resolved.get("required", ()):
+                    code.append("is_navigation_optional=True")
                 links = inner
                 break
         own, following = self._own_link(links), self._following(links)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -108,7 +108,7 @@ def _suite(copy: Copy) -> Part:
     return Part(ok, [] if ok else [line for line in lines if line.startswith(("FAILED", "ERROR"))][:8] or lines[-3:])
 
 
-def expectations(contract: Contract, answers: dict[str, Answer]) -> Expectations:
+def expectations(contract: Contract, answers: Mapping[str, Answer]) -> Expectations:
     """Return what the smoke test must expect of the corrected contract."""
     quantity = claims(contract)["kind-quantity"].text
     return Expectations(

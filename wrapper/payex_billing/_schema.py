@@ -86,6 +86,7 @@ class Operation:
             body.
         items: the name of a list's array; None if the result is no list.
         navigation: the name of the property with a list's links; None if the links are beside the array.
+        is_navigation_optional: whether a list may come without that property; it is then the whole list.
         own: the name of the link from a list to itself.
         following: the name of the link to the next page.
         idempotency_header: the header with a key, by which the server recognises a repeated request; None if the
@@ -100,6 +101,7 @@ class Operation:
     result: Shape | None = None
     items: str | None = None
     navigation: str | None = None
+    is_navigation_optional: bool = False
     own: str = "@id"
     following: str = "next"
     idempotency_header: str | None = None

@@ -339,6 +339,8 @@ def _page(found: Definition, place: Place, parse_item: Callable[[Place, Any], T]
     if not isinstance(items, list):
         raise Unreadable(f"{found.items} is not a list")
     links = document if found.navigation is None else document.get(found.navigation)
+    if links is None and found.is_navigation_optional:
+        links = {}
     if not isinstance(links, dict):
         raise Unreadable(f"the body lacks {found.navigation}" if links is None else f"{found.navigation} is no object")
     own = links.get(found.own)

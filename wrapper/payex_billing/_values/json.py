@@ -56,7 +56,7 @@ def write_object(values: Mapping[str, Any], extra: Mapping[str, Any]) -> bytes:
 
     Args:
         values: properties that have been checked: text, numbers, dates, None.
-        extra: plain JSON from the user.
+        extra: plain JSON from the user or from a response, whose numbers are `Decimal`.
 
     Raises:
         InvalidArgument: `extra` cannot be written as JSON.
@@ -93,9 +93,9 @@ def _check(value: Any) -> None:
     elif isinstance(value, (list, tuple)):
         for each in value:
             _check(each)
-    elif isinstance(value, float) and not math.isfinite(value):
+    elif isinstance(value, (float, Decimal)) and not math.isfinite(value):
         raise ValueError("a number is not finite")
-    elif not (value is None or isinstance(value, (bool, int, float, str))):
+    elif not (value is None or isinstance(value, (bool, int, float, Decimal, str))):
         raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
