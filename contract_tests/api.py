@@ -216,10 +216,18 @@ class Api:
         return self.send(CONTRACT.update_method, *segments, body=whole)
 
     def _values(self, *segments: str) -> dict[str, Any]:
-        """Read a charge, and return the values that a client may set. Empty if there is no such charge."""
-        read = self.get(*segments)
+        """Read a charge, and return the values that a change may have. Empty if there is no such charge.
+
+        A response may show null where a change may not have it.
+        """
+        read, taken = self.get(*segments), CONTRACT.change["properties"]
         values = read.object if read.succeeded else {}
-        return {name: value for name, value in values.items() if name not in CONTRACT.server_set["charge"]}
+        return {
+            name: value
+            for name, value in values.items()
+            if name not in CONTRACT.server_set["charge"]
+            and (value is not None or JUDGE.takes(taken.get(name, {}), None))
+        }
 
     def delete(self, *segments: str, **options: Any) -> Exchange:
         """Send a DELETE.
