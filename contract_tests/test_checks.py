@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -13,9 +14,10 @@ from schemathesis import Case, Response
 
 from contract_tests import checks, rules
 from contract_tests.api import CHARGE_ID, CUSTOMER_NO, Api, NotTried, charge_path, charges_path, new_charge, wire
-from contract_tests.exchange import CONTRACT, Broken, Exchange, parameter_of
+from contract_tests.exchange import CONTRACT, DOCUMENT, Broken, Exchange, parameter_of
 from contract_tests.faults._planting import Answer, Fault, MockWithFault, Next, Request, refusal, with_body, with_header
 from contract_tests.mocks import seed
+from contract_tests.routes import PROBLEM, Operation
 from contract_tests.support import BASE_PATH, LEDGER, TOKEN, bearer, load_schema
 
 CUSTOMER = "15615616"
@@ -76,6 +78,7 @@ GET_NOBODY: dict[str, Any] = {**GET_CUSTOMER, CONTRACT.place("customer").paramet
 LIST: dict[str, Any] = {"role": "list", "kind": "charge"}
 ADD: dict[str, Any] = {"role": "create", "kind": "charge", "body": new_charge({"x": 1}, unit_price=0.1)}
 BAD: dict[str, Any] = {"role": "create", "kind": "charge", "body": new_charge(product_code="")}
+DUPLICATE = json.dumps(DOCUMENT["components"]["examples"]["CustomerAlreadyExistsProblem"]["value"]).encode()
 CONTEXT: Any = None  # none of our checks uses it
 HONEST = [GET_CUSTOMER, GET_NOBODY, LIST, ADD, BAD]
 
@@ -168,6 +171,38 @@ def test_only_an_ingress_may_answer_without_a_problem(status: int, content: str)
     case, response = call(change=page(status, content), **GET_NOBODY)
     with pytest.raises(AssertionError):
         checks.problem_tells_the_truth(CONTEXT, response, case)
+
+
+class WithKey(Exchange):
+    """An exchange of a contract that has an Idempotency-Key."""
+
+    @property
+    def defined(self) -> Operation:
+        operation = CONTRACT.operation("create", "customer")
+        assert operation is not None
+        return replace(operation, takes_key=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "is_broken"),
+    [
+        (WithKey, ("a", "a"), False),
+        (WithKey, ("a", "b"), True),
+        (WithKey, ("", ""), True),
+        (Exchange, ("a", "a"), True),
+    ],
+)
+def test_only_a_request_repeated_by_its_key_has_the_same_problem(
+    kind: type[Exchange], keys: tuple[str, str], is_broken: bool
+) -> None:
+    rules.forget_instances()
+    path = "/".join((BASE_PATH, LEDGER, *CONTRACT.place("customer").segments()))
+    first, second = (
+        kind("POST", path, {"Idempotency-Key": key}, b"{}", 409, {"content-type": PROBLEM}, DUPLICATE) for key in keys
+    )
+    rules.problem_tells_the_truth(first)
+    with pytest.raises(AssertionError, match="earlier problem") if is_broken else nullcontext():
+        rules.problem_tells_the_truth(second)
 
 
 @pytest.mark.parametrize(

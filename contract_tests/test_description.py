@@ -263,6 +263,7 @@ def test_a_header_that_a_creation_must_have() -> None:
         assert read is not None
         assert [each["name"] for each in create.headers] == ["Idempotency-Key"]
         assert read.headers == ()
+        assert (create.takes_key, read.takes_key) == (True, False)
 
 
 def test_duplicates_that_are_a_validation_problem() -> None:

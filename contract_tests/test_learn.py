@@ -84,6 +84,22 @@ def test_a_correction_keeps_the_comments_and_the_order_of_the_file() -> None:
     assert "          $ref: '#/components/schemas/UnitPrice'" in after
 
 
+@pytest.mark.parametrize("update", ["PATCH", "PUT"])
+@pytest.mark.parametrize("null", ["refused", "ignored"])
+def test_no_example_of_a_change_has_a_null_that_the_server_does_not_take(null: str, update: str) -> None:
+    choices = {**as_documented(), "null": null, "update": update, "put_means": "merge"}
+    variant = Variant(choices, LEDGER, TOKEN)
+    answers = learn(contract(), variant, LEDGER, TOKEN, PREFIX, sleep=variant.clock.sleep).answers
+    after = yaml.safe_load(correct(FILE.read_text(encoding="utf-8"), contradictions(contract(), answers), answers))
+    content = after["components"]["requestBodies"]["RecurringProductChange"]["content"]["application/json"]
+    named = {each["$ref"].rpartition("/")[2] for each in content["examples"].values()}
+    values = [after["components"]["examples"][name]["value"] for name in named]
+    assert values
+    assert all(None not in value.values() for value in values)
+    operations = [item[update.lower()] for item in after["paths"].values() if update.lower() in item]
+    assert all(null.removesuffix("d") in operation["description"] for operation in operations)
+
+
 def test_an_anchor_in_a_removed_part_moves_to_its_first_alias() -> None:
     document = YamlText("a: &x {b: 1}\nc: *x\nd: *x\n")
     document.remove(("a",))
