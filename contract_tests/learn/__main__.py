@@ -25,7 +25,9 @@ from .questions import questions
 from .text_edits import diff
 
 COMMAND = "payex-billing contract learn" if IS_INSTALLED else "python -m contract_tests.learn"
-CODES = "Exit codes: 0 the contract agrees, 1 it says otherwise or no connection, 64 wrong usage, 130 interrupted."
+CODES = (
+    "Exit codes: 0 the contract agrees, 1 it contradicts an answer or no connection, 64 wrong usage, 130 interrupted."
+)
 INTERRUPTED = 130
 
 
@@ -44,14 +46,26 @@ def _parser() -> _Parser:
     parser.add_argument("--rate", type=float, default=5.0, help="requests per second (default: %(default)s)")
     parser.add_argument("--dry-run", action="store_true", help="show the questions and their cost, and stop")
     writes = parser.add_argument_group("writing to the API")
-    writes.add_argument("--allow-writes", action="store_true", help="needed: the questions create and change")
-    writes.add_argument("--prefix", default="", help="what the numbers of all customers made there begin with")
+    writes.add_argument(
+        "--allow-writes", action="store_true", help="needed, because the questions create and change charges"
+    )
+    writes.add_argument(
+        "--prefix", default="", help="the start of the number of each customer that it creates, such as CT-"
+    )
     writes.add_argument("--production", action="store_true", help="write even to the production host")
     results = parser.add_argument_group("results")
-    results.add_argument("--contract", type=Path, default=FILE, metavar="FILE", help="the contract to compare with")
-    results.add_argument("--write", action="store_true", help="correct the contract, instead of showing the diff only")
-    results.add_argument("--evidence", type=Path, metavar="FILE", help="append redacted samples to this file")
-    results.add_argument("--questions", type=Path, metavar="FILE", help="write what only PayEx can answer")
+    results.add_argument(
+        "--contract",
+        type=Path,
+        default=FILE,
+        metavar="FILE",
+        help="the contract to compare with (default: openapi.yaml)",
+    )
+    results.add_argument("--write", action="store_true", help="correct the contract; without it, only show the diff")
+    results.add_argument("--evidence", type=Path, metavar="FILE", help="append samples without values to this file")
+    results.add_argument(
+        "--questions", type=Path, metavar="FILE", help="write the questions that only PayEx can answer"
+    )
     return parser
 
 
@@ -118,7 +132,7 @@ def _run(options: argparse.Namespace, contract: Contract, bases: dict[str, str],
             options.contract.write_text(after, encoding="utf-8")
             print(f"wrote {options.contract}. Next: make generate, make contract, make demo")
         else:
-            print("--write applies it.")
+            print("Nothing was written. To correct the contract, add --write.")
     return 1 if found else 0
 
 

@@ -23,7 +23,7 @@ FOR_PAYEX = (
     "How is a refused, expired or wrong client certificate answered: during the handshake, or by a status?",
     "Does the sandbox behave like production, and which version is it?",
     "For how long is an Idempotency-Key remembered, if the API takes one?",
-    "How long may a request take effect after its connection was lost? 15 seconds are what we watch.",
+    "How long may a request take effect after its connection was lost? `learn` waits 15 seconds.",
     "Can a customer be removed or made inactive, and what happens to its charges?",
     "Which changes of the API are announced, where, and how long before?",
 )
@@ -72,12 +72,12 @@ def open_questions(answers: Mapping[str, Answer]) -> str:
     lines = [
         "# Questions for PayEx",
         "",
-        "`payex-billing contract learn` finds out by asking what an API does. It cannot find out these:",
+        "`payex-billing contract learn` asks an API what it does. Only PayEx can answer these questions:",
         "",
         *(f"{number}. {question}" for number, question in enumerate(FOR_PAYEX, 1)),
     ]
     undecided = {key: answer.note for key, answer in answers.items() if not answer.is_decided}
     if undecided:
-        lines += ["", "The last run asked these, and the responses did not decide them:", ""]
+        lines += ["", "The responses of the last run did not decide these:", ""]
         lines += [f"- `{key}`: {note or 'the responses do not tell'}" for key, note in undecided.items()]
     return "\n".join(lines) + "\n"

@@ -122,7 +122,8 @@ def questions(bases: Mapping[str, str]) -> list[Question]:
             asking_protocol.lists, "", _CHARGE,
         ),
         Question(
-            ("paging",), "GET a list with pages of one, by the usual parameters; else POST more, up to 26",
+            ("paging",),
+            "GET a list with the usual parameters for pages of one item; if none works, POST up to 26 items",
             "how many come at once, and the link to the rest", 32,
             asking_protocol.paging, CHARGES, {"list-items": (), "same-product-twice": ()},
             is_last=True,
@@ -132,17 +133,21 @@ def questions(bases: Mapping[str, str]) -> list[Question]:
             asking_protocol.idempotency, CHARGES, {"list-items": (), "same-product-twice": ("accepted",)},
         ),
         Question(
-            ("broken-off-post",), "POST a charge and go away; count for 15 seconds", "when the charge is there", 8,
+            ("broken-off-post",),
+            "POST a charge and close the connection before the response; count for 15 seconds", "when the charge is there", 8,
             asking_protocol.late, CHARGES, {"list-items": ()},
         ),
         Question(
-            ("create-status", "location"), "nothing", "status and Location of the creations", 0, reading.creations,
+            ("create-status", "location"), "read the responses to the creations",
+            "status and Location of the creations", 0, reading.creations,
             "", _CUSTOMER,
         ),
         Question(
-            ("problem-keys", "problem-media-type"), "nothing", "the spelling of the problems", 0, reading.problems,
+            ("problem-keys", "problem-media-type"), "read the refusals",
+            "the spelling of the problems", 0, reading.problems,
         ),
         Question(
-            ("tracking-headers",), "nothing", "headers with another id in each response", 0, reading.tracking,
+            ("tracking-headers",), "read the headers of all responses",
+            "headers with another id in each response", 0, reading.tracking,
         ),
     ]  # fmt: skip

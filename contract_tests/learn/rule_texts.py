@@ -41,7 +41,7 @@ NULL = {
 }
 NULL_NOT_SENT = {answer: f"A property left out stays as it is. {text}" for answer, text in NULL.items()}
 EVIDENCE = "{level: observed, source: evidence}"
-TAKEN_TWICE = "the client takes a success for a new resource, and the number was taken"
+TAKEN_TWICE = "the number was taken, and the client takes a success for a new resource"
 BY_HAND = {
     "patch-media-type": "the contract and the suite have application/json for every body",
     "same-product-twice": "the tables and `ensure` allow a product several times",

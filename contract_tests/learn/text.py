@@ -11,23 +11,22 @@ from .learning import Findings
 
 
 def plan(questions: Sequence[Question], prefix: str) -> str:
-    """Return the questions with their costs, and what stays."""
+    """Return the questions with their costs, and what the run leaves in the ledger."""
     width = max(len(", ".join(each.decides[:2])) for each in questions)
     lines = []
     for each in questions:
         names = ", ".join(each.decides[:2]) + (" …" if len(each.decides) > 2 else "")
-        lines.append(
-            f"{names:{width + 2}}  ≤ {each.cost:2} requests  {each.asks}"
-            + (f"  [{each.leaves}]" if each.leaves else "")
-        )
+        cost = f"≤ {each.cost:2} request{'s' if each.cost != 1 else ' '}" if each.cost else "no request   "
+        creates = f"  [creates {each.leaves}]" if each.leaves else ""
+        lines.append(f"{names:{width + 2}}  {cost}  {each.asks}{creates}")
     return "\n".join(
         [
             *lines,
             "",
-            f"The run sends at most {MOST_REQUESTS} requests, all below customers that begin with {prefix}, and stops",
-            f"when all is decided. It creates at most {MOST_CUSTOMERS} customers; they stay.",
-            "It removes the subscriptions and charges that it made, as far as the API allows. It repeats a request",
-            "that a gateway lost up to twice, within the same limit.",
+            f"The run sends at most {MOST_REQUESTS} requests, and stops when it has asked everything. It creates at most",
+            f"{MOST_CUSTOMERS} customers, whose numbers begin with {prefix}, and sends no request about other customers.",
+            "The customers stay. The run removes its subscriptions and charges, if the API has a DELETE for them.",
+            "If a gateway loses a request, the run repeats the request up to twice, within the same limit.",
         ]
     )
 
@@ -46,11 +45,11 @@ def answers(findings: Findings) -> str:
 
 
 def contradictions(found: Sequence[Contradiction]) -> str:
-    """Return what the contract says otherwise."""
+    """Return the answers that the contract contradicts."""
     if not found:
         return "The contract agrees with every answer."
-    lines = ["The contract says otherwise:"]
+    lines = ["The contract contradicts these answers:"]
     for each in found:
         by_hand = "" if each.is_patched else f"  (by hand: {each.reason})"
-        lines.append(f"  {each.key}: it is {each.answer}, the contract has {each.claim}{by_hand}")
+        lines.append(f"  {each.key}: the API has {each.answer}, the contract has {each.claim}{by_hand}")
     return "\n".join(lines)
