@@ -134,7 +134,8 @@ def questions(bases: Mapping[str, str]) -> list[Question]:
         ),
         Question(
             ("broken-off-post",),
-            "POST a charge and close the connection before the response; count for 15 seconds", "when the charge is there", 8,
+            "POST a charge and close the connection before the response; count for 15 seconds",
+            "when the charge is there", 8,
             asking_protocol.late, CHARGES, {"list-items": ()},
         ),
         Question(

@@ -23,8 +23,8 @@ def plan(questions: Sequence[Question], prefix: str) -> str:
         [
             *lines,
             "",
-            f"The run sends at most {MOST_REQUESTS} requests, and stops when it has asked everything. It creates at most",
-            f"{MOST_CUSTOMERS} customers, whose numbers begin with {prefix}, and sends no request about other customers.",
+            f"The run sends at most {MOST_REQUESTS} requests, and stops when it has asked everything. It creates at",
+            f"most {MOST_CUSTOMERS} customers, whose numbers begin with {prefix}, and sends no request about others.",
             "The customers stay. The run removes its subscriptions and charges, if the API has a DELETE for them.",
             "If a gateway loses a request, the run repeats the request up to twice, within the same limit.",
         ]
