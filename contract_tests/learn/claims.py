@@ -43,7 +43,7 @@ def _reason(key: str, answer: str) -> str:
     """Return why code does not correct the contract."""
     if key.startswith("duplicate-") and answer.startswith("accepted with"):
         return TAKEN_TWICE
-    return BY_HAND.get(key, "the contract has no place for this answer")
+    return BY_HAND.get(key.removesuffix("-subscriptions"), "the contract has no place for this answer")
 
 
 @dataclass(frozen=True)
