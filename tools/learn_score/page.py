@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from contract_tests.learn.fence import MOST_CUSTOMERS, MOST_REQUESTS
+from contract_tests.learn.rule_texts import RULES
 from contract_tests.learn.variant.choices import OPTIONS
 
 from .trial import Trial
@@ -56,6 +57,9 @@ def render(trials: Sequence[Trial]) -> str:
             "probe and the model, Schemathesis on each operation and on chains of operations, the examples of the",
             "contract, and each request and response of the client.",
             "",
+            f"The answers to {_listed([*RULES, 'ends-before-start'])}",
+            "change only a sentence in `x-rules`. No program reads these sentences: the mock and the suite act as before.",
+            "",
             *_failures(tried),
         ]
     lines += ["## What code does not correct", "", *_by_hand(trials)]
@@ -65,6 +69,10 @@ def render(trials: Sequence[Trial]) -> str:
         for name, options in OPTIONS.items()
     ]
     return "\n".join(lines) + "\n"
+
+
+def _listed(keys: Sequence[str]) -> str:
+    return f"{', '.join(f'`{key}`' for key in keys[:-1])} and `{keys[-1]}`"
 
 
 _PARTS = {
