@@ -92,6 +92,16 @@ def test_a_run_that_goes_on_after_a_kill_is_not_overtaken_by_the_killed_one(nigh
     assert night.contents == {night.rows[0].content: 1}
 
 
+def test_a_subscription_that_an_undo_removes_is_not_created_late(night: Night) -> None:
+    row = Row("C001", "P01", None, 1, "9.00")
+    night.add(row)
+    night.write([row, Row("C001", "TV", "46", 1, "5.00")])
+    night.proxy.on("POST", LATE, path="subscriptions$")
+    undo(night, done(night.apply_approved()))
+    quiet(night)
+    assert ("C001", "46") not in night.mock.places(night.ledger)
+
+
 def test_a_subscription_that_an_undo_creates_again_is_not_removed_late(night: Night) -> None:
     kept, gone = Row("C001", "P01", None, 1, "9.00"), Row("C001", "TV", "46", 1, "5.00")
     for row in (kept, gone):

@@ -118,6 +118,8 @@ class Undone:
         self.kept: set[tuple[str, str]] = set()
         luck, held = self.dice.random(), self.own()
         if luck < 0.3 and held:
+            # A late attempt of the night would change what is changed by hand, and nobody could help it.
+            self.night.proxy.wait_until_quiet()
             charge = self.dice.choice(held)
             parent = f"/{charge.customer}" + (f"/subscriptions/{charge.subscription}" if charge.subscription else "")
             self.night.ask("PATCH", f"{parent}/recurring-products/{charge.id}", {"text": "by hand", "quantity": 77})

@@ -58,7 +58,8 @@ def render(trials: Sequence[Trial]) -> str:
             "contract, and each request and response of the client.",
             "",
             f"The answers to {_listed([*RULES, 'ends-before-start'])}",
-            "change only a sentence in `x-rules`. No program reads these sentences: the mock and the suite act as before.",
+            "change only a sentence in `x-rules`. No program reads these sentences: the mock and the suite act as "
+            "before.",
             "",
             *_failures(tried),
         ]

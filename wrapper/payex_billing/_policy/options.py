@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import attrs
 
@@ -25,7 +25,7 @@ class Options:
         wait_on_writes: whether writes too wait for a 429 or 503 with Retry-After.
         repeat_refused: whether the client retries a POST after a 429 or 503 that the POST may wait for.
         before_write: called right before each attempt of a write, after all waits for the pace.
-        after_write: called with the attempts of a write that succeeded.
+        after_write: called with each attempt of a write.
     """
 
     timeout: float = 30.0
@@ -37,7 +37,7 @@ class Options:
     wait_on_writes: bool = False
     repeat_refused: bool = True
     before_write: Callable[[], None] | None = None
-    after_write: Callable[[Sequence[Attempt]], None] | None = None
+    after_write: Callable[[Attempt], None] | None = None
 
 
 def changed(options: Options, **changes: float | bool | None) -> Options:

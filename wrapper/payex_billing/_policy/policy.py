@@ -148,8 +148,6 @@ class _Run(Generic[T]):
                         yield from self.after_unreadable(reply, error)
                         continue
                     self.note(reply, None)
-                    if self.options.after_write is not None and self.request.method != "GET":
-                        self.options.after_write(self.attempts)
                     if len(self.attempts) == 1:
                         self.budget.give()
                     return result
@@ -282,6 +280,8 @@ class _Run(Generic[T]):
     def note(self, reply: Reply, wait: float | None) -> None:
         attempt = _attempt(reply, wait)
         self.attempts.append(attempt)
+        if self.options.after_write is not None and self.request.method != "GET":
+            self.options.after_write(attempt)
         if isinstance(reply, Response) and reply.status == 429:
             self.slow_down(reply)
         # A request may leave at any moment of its attempt: the end is the latest at which it can have been sent.

@@ -25,7 +25,7 @@ from ._pool import FOR_ALL, Brake, Later, Stopped, may_pass
 from ._progress import CHANGED, progress, took_effect, unwritten
 from ._reading import held
 from ._records import Result
-from ._sending import Sending, may_be_late
+from ._sending import Sending
 from ._store import Leased, LeaseLost
 from ._together import Together
 from ._work import CustomerWork
@@ -250,7 +250,7 @@ class Applier:
             self._journal.stamp(intent, error.lost.sent_at)
             await self._after_loss(intent, position, step, error.lost, known, work)
         except BillingError as error:
-            self._judge(intent, step, error, work)
+            self._judge(intent, step, error, work, sending)
         else:
             self._brake.release(step.customer_no)
             created = charge.id if step.kind is Kind.CREATE and charge is not None else None
@@ -263,10 +263,13 @@ class Applier:
                 known.add(charge.id)
             work.wrote(position)
 
-    def _judge(self, intent: int, step: Step, error: BillingError, work: CustomerWork) -> None:
+    def _judge(
+        self, intent: int, step: Step, error: BillingError, work: CustomerWork, sending: Sending
+    ) -> None:
         """Decide what to do after a write that did not take effect or is harmless to repeat."""
         status, instance = (error.status, error.instance) if isinstance(error, ProblemError) else (None, None)
-        is_late = step.kind is not Kind.CREATE and may_be_late(getattr(error, "attempts", ()))
+        # Whether a creation took effect is looked up.
+        is_late = step.kind is not Kind.CREATE and sending.may_be_late
         note = partial(self._journal.settle, intent, status=status, instance=instance, may_be_late=is_late)
         if not (may_pass(error) or isinstance(error, FOR_ALL)):
             self._brake.release()

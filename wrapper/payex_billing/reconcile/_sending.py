@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,9 @@ from ._match import Kind, Step
 if TYPE_CHECKING:
     from .._async.client import AsyncBilling
     from .._async.routes import AsyncSubscriptionHandle
+
+
+_NONE = Attempt(Phase.NEVER_SENT)
 
 
 class SubscriptionInUse(BillingError):
@@ -50,24 +53,23 @@ class Sending:
 
     def __attrs_post_init__(self) -> None:
         """Let the clients report each attempt."""
-        self._billing = self._billing._with(before_write=self._before, after_write=self._after)
-        self._creating = self._creating._with(before_write=self._before, after_write=self._after)
+        hooks = {"before_write": self._before, "after_write": self._attempts.append}
+        self._billing, self._creating = self._billing._with(**hooks), self._creating._with(**hooks)
 
     def _before(self) -> None:
         self._journal.stamp(self._intent)
 
-    def _after(self, attempts: Sequence[Attempt]) -> None:
-        self._attempts += attempts
-
     @property
     def status(self) -> int | None:
-        """The status of the response to the last write, if it succeeded."""
+        """The status of the response to the last attempt; None if there was none."""
         return self._attempts[-1].status if self._attempts else None
 
     @property
     def may_be_late(self) -> bool:
-        """Whether an attempt before the one that succeeded may still take effect."""
-        return len(self._attempts) > 1 and may_be_late(self._attempts[:-1])
+        """Whether an attempt of the last write may still take effect: it was sent, and its outcome is not known."""
+        *earlier, last = self._attempts or [_NONE]
+        is_done = last.status is not None and 200 <= last.status < 300
+        return any(map(_is_open, earlier)) or (not is_done and _is_open(last))
 
     async def send(self, intent: int, step: Step, known: Collection[str]) -> RecurringProduct | None:
         """Send a write; return the charge as the server shows it, if it shows one.
@@ -102,13 +104,9 @@ class Sending:
         return None
 
 
-def may_be_late(attempts: Iterable[Attempt]) -> bool:
-    """Return whether one of the attempts may still take effect: it was sent, and the server did not refuse it."""
-    return any(
-        each.phase is not Phase.NEVER_SENT
-        and (each.status is None or not 400 <= each.status < 500 or each.status in ABANDONED_STATUSES)
-        for each in attempts
-    )
+def _is_open(attempt: Attempt) -> bool:
+    refused = attempt.status is not None and 400 <= attempt.status < 500 and attempt.status not in ABANDONED_STATUSES
+    return attempt.phase is not Phase.NEVER_SENT and not refused
 
 
 async def _remove_if_empty(subscription: AsyncSubscriptionHandle) -> None:
