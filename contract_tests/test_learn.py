@@ -90,7 +90,7 @@ def test_no_example_of_a_change_has_a_null_that_the_server_does_not_take(null: s
     choices = {**as_documented(), "null": null, "update": update, "put_means": "merge"}
     variant = Variant(choices, LEDGER, TOKEN)
     answers = learn(contract(), variant, LEDGER, TOKEN, PREFIX, sleep=variant.clock.sleep).answers
-    after = yaml.safe_load(correct(FILE.read_text(encoding="utf-8"), contradictions(contract(), answers), answers))
+    after = parse(correct(FILE.read_text(encoding="utf-8"), contradictions(contract(), answers), answers))
     content = after["components"]["requestBodies"]["RecurringProductChange"]["content"]["application/json"]
     named = {each["$ref"].rpartition("/")[2] for each in content["examples"].values()}
     values = [after["components"]["examples"][name]["value"] for name in named]

@@ -263,9 +263,7 @@ class Applier:
                 known.add(charge.id)
             work.wrote(position)
 
-    def _judge(
-        self, intent: int, step: Step, error: BillingError, work: CustomerWork, sending: Sending
-    ) -> None:
+    def _judge(self, intent: int, step: Step, error: BillingError, work: CustomerWork, sending: Sending) -> None:
         """Decide what to do after a write that did not take effect or is harmless to repeat."""
         status, instance = (error.status, error.instance) if isinstance(error, ProblemError) else (None, None)
         # Whether a creation took effect is looked up.
