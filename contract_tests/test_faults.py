@@ -14,7 +14,7 @@ FAMILIES = {
     "shape", "status and headers", "problems", "input accepted", "input refused", "state", "hypermedia",
     "tenants and credentials", "time and weight",
 }  # fmt: skip
-# Each with a probe that catches it. That probe runs first: the whole suite before it takes seconds of CPU for each fault.
+# Each with a probe that catches it. That probe runs first, because all probes before it take seconds of CPU.
 SAMPLE = {
     "third_item_without_id": "what_is_advertised_works",
     "ended_charge_without_link": "malformed_json_is_refused_by_every_operation",
