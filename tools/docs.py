@@ -30,7 +30,7 @@ MENU = {
     "How to": [
         "howto/credentials", "howto/settings", "howto/library", "howto/nightly", "howto/errors", "howto/testing",
         "howto/going-live", "howto/bad-night", "howto/many-machines", "howto/customer-file", "howto/mock",
-        "howto/console", "howto/contract-suite", "howto/first-contact",
+        "howto/console", "howto/contract-suite", "howto/first-contact", "howto/json",
     ],
     "Look up": ["reference", "commands", "problems", "contract"],
     "Trust": [

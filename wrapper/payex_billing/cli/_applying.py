@@ -14,7 +14,7 @@ from .._async.client import AsyncBilling
 from .._text import printable
 from ..reconcile import GuardStopped, JournalError, Plan, Refused, Report, RunOutcome, Stopped, Table, TableError
 from ..reconcile import apply as apply_table
-from ._common import say_json, told
+from ._common import told
 from ._log import log
 from ._outputs import writing
 from ._progress import Show, progress
@@ -61,6 +61,7 @@ def carry_out(
                 with writing("--rejects", rejects):
                     table.write_rejects(rejects, table.reasons())
         show_stops(error, file)
+        report.show()
         return exit_code
     # Write the files first, so that they exist even if standard output cannot be written. Raise the error of a file
     # only after the output.
@@ -73,7 +74,7 @@ def carry_out(
     except click.ClickException as error:
         problems.append(error)
     if as_json:
-        say_json(report.plain())
+        report.show()
     else:
         if table is not None:
             show_rejections(table)

@@ -70,6 +70,7 @@ COMMANDS = {
     "problems": ("._problems", "Explain a problem type."),
     "report-schema": ("._schema", "Print the JSON Schema of a report."),
     "retry": ("._reconcile", "Apply the rows again that a run did not apply."),
+    "schema": ("._schema", "Print the JSON Schema of a command's --json."),
     "runs": ("._runs", "Show the runs of apply and undo."),
     "settings": ("._settings", "Show each setting, and where it comes from."),
     "undo": ("._undo", "Take the writes of a run back."),

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from .._text import counted
 from ..models import CONTENT
 from ..reconcile._address import name_of
 from ..reconcile._history import forget as forget_values
@@ -44,7 +45,7 @@ def history(
         if forget:
             if subscription or charge:
                 raise click.UsageError("--forget is for a whole customer")
-            return _forget(name, ledger, customer_no, yes=yes)
+            return _forget(name, ledger, customer_no, yes=yes, as_json=as_json)
         with reading(name, ledger) as found:
             writes = list(found.to_customer(customer_no, level=subscription, charge_id=charge))
         if as_json:
@@ -57,7 +58,7 @@ def history(
     return DONE
 
 
-def _forget(name: Place, ledger: str | None, customer_no: str, *, yes: bool) -> int:
+def _forget(name: Place, ledger: str | None, customer_no: str, *, yes: bool, as_json: bool) -> int:
     question = (
         f"Take the values of all writes to customer {customer_no} out of {name_of(name)}? They cannot be undone then."
     )
@@ -65,7 +66,10 @@ def _forget(name: Place, ledger: str | None, customer_no: str, *, yes: bool) -> 
         click.echo("Nothing was changed.", err=True)
         return ERROR
     count = forget_values(name, ledger, customer_no)
-    click.echo(f"Forgotten: the values of {count} writes.")
+    if as_json:
+        say_json({"customer_no": customer_no, "forgotten": count})
+    else:
+        click.echo(f"Forgotten: the values of {counted(count, 'write')}.")
     return DONE
 
 

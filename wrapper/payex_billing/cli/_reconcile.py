@@ -157,7 +157,7 @@ def apply(
         "FILE": file, "--state": chosen.running["state"], "--guards": guards, "--rejects": chosen.rejects,
         "--journal": usual_journal(journal, chosen.client),
     }  # fmt: skip
-    with RunReport("apply", report_file, file=str(file), others=others) as report, sentences():
+    with RunReport("apply", report_file, file=str(file), others=others, as_json=as_json) as report, sentences():
         name = report.journal = _journal(journal, file, chosen.client)
         if on is not None and file_of(name) is not None:
             raise click.UsageError("--on needs a journal that all workers can reach: --journal postgresql://…")
@@ -170,7 +170,9 @@ def apply(
         with chosen.open(file) if planned is None else closing(planned) as source:
             table = source if isinstance(source, Table) else None
             if table is not None and (stopped := chosen.strict_stop(table)) is not None:
-                return report.ended(RunOutcome.REFUSED, {"rejected": table.reasons()}, exit_code=stopped)
+                exit_code = report.ended(RunOutcome.REFUSED, {"rejected": table.reasons()}, exit_code=stopped)
+                report.show()
+                return exit_code
 
             return carry_out(
                 source,
@@ -229,14 +231,17 @@ def retry(
     others = {
         "FILE": file, "--guards": guards, "--rejects": rejects, "--journal": usual_journal(journal, client),
     }  # fmt: skip
-    with RunReport("retry", report_file, file=str(file or ""), others=others) as report, sentences():
+    with RunReport("retry", report_file, file=str(file or ""), others=others, as_json=as_json) as report, sentences():
         name, ledger = journal_of(journal, client)
         report.journal = name
         with reading(name, ledger) as history:
             earlier = history.run(run_number)
             if not history.rows(run_number):
-                click.echo(f"Run {run_number} applied every row. There is nothing to retry.")
-                return report.ended(RunOutcome.DONE, Report().to_json())
+                if not as_json:
+                    click.echo(f"Run {run_number} applied every row. There is nothing to retry.")
+                exit_code = report.ended(RunOutcome.DONE, Report().to_json())
+                report.show()
+                return exit_code
         source = file or Path(earlier.file)
         if not earlier.file or earlier.undoes is not None or _is_plan(source):
             raise click.ClickException(f"run {run_number} was not made from a table: name the table after the number")

@@ -21,7 +21,7 @@ from ..reconcile import GuardStopped, RunOutcome
 from ..reconcile._address import name_of
 from ..reconcile._outcomes import outcome_of
 from ..reconcile._store import Place
-from ._common import DONE, ERROR, GUARDED, INTERRUPTED, ROWS_FAILED, USAGE, when
+from ._common import DONE, ERROR, GUARDED, INTERRUPTED, ROWS_FAILED, USAGE, say_json, when
 from ._log import log
 from ._report_file import ReportFile
 
@@ -48,9 +48,18 @@ class RunReport:
         path: the file; None if nobody asked for it.
         file: the table or the plan, as it was named.
         others: the other files of the command, by option. The report must not be one of them.
+        as_json: whether the report is printed as JSON, also after an error.
     """
 
-    def __init__(self, command: str, path: Path | None, *, file: str, others: Mapping[str, Path | None]) -> None:
+    def __init__(
+        self,
+        command: str,
+        path: Path | None,
+        *,
+        file: str,
+        others: Mapping[str, Path | None],
+        as_json: bool = False,
+    ) -> None:
         self.file = file
         self.journal: Place | None = None
         self.values: dict[str, Any] = {}
@@ -63,6 +72,7 @@ class RunReport:
         self._ended: float | None = None
         self._exit_code = ERROR
         self._is_saved = False
+        self._is_to_print = as_json
         self._error: tuple[str, str] | None = None
 
     def __enter__(self) -> Self:
@@ -148,7 +158,19 @@ class RunReport:
             self._exit_code = INTERRUPTED if outcome is RunOutcome.INTERRUPTED else ERROR
             if isinstance(error, click.UsageError):
                 self._exit_code = USAGE
+            with suppress(OSError):  # standard output cannot be written, and that may be the error
+                self.show()
         self._log()
+
+    def show(self) -> None:
+        """Print the report, once, if it is to be printed."""
+        if self._is_to_print:
+            self._is_to_print = False
+            say_json(self.plain())
+
+    def is_not_printed(self) -> None:
+        """Do not print the report, because the command prints something else."""
+        self._is_to_print = False
 
     def plain(self) -> dict[str, Any]:
         """Return the report as plain JSON."""

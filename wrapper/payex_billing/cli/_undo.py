@@ -89,7 +89,7 @@ def undo(
     """
     label = Path(f"run {run_number}")
     others = {"--guards": guards, "--out": out, "--journal": usual_journal(journal, client)}
-    with RunReport("undo", report_file, file=str(label), others=others) as report, sentences():
+    with RunReport("undo", report_file, file=str(label), others=others, as_json=as_json) as report, sentences():
         name, _ = journal_of(journal, client)
         report.journal = name
         check_outputs({"--journal": file_of(name), "--guards": guards}, {"--out": out})
@@ -108,6 +108,7 @@ def undo(
                 with writing("--out", out):
                     made.write(out)
             if plan_only and as_json:
+                report.is_not_printed()
                 say_json(plan_as_json(made) | steps_as_json(made))
             elif not as_json:
                 show_failures(label, made.failed)
@@ -116,11 +117,15 @@ def undo(
                 _show_left(made.left)
             if plan_only or not made.changes:
                 values = {"undoes": run_number, "failed": made.failed}
-                return report.ended(RunOutcome.PLANNED, values, exit_code=ROWS_FAILED if made.failed else DONE)
+                exit_code = report.ended(RunOutcome.PLANNED, values, exit_code=ROWS_FAILED if made.failed else DONE)
+                report.show()
+                return exit_code
             if not yes and approve is None:
                 approve = _asked(made, limits)
                 if approve is None:
-                    return report.ended(RunOutcome.PLANNED, {"undoes": run_number}, exit_code=ERROR)
+                    report.ended(RunOutcome.PLANNED, {"undoes": run_number}, exit_code=ERROR)
+                    report.show()
+                    return ERROR
             return carry_out(
                 made,
                 label,
