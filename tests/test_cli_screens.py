@@ -111,6 +111,8 @@ COMMANDS = {
     "problem": ("problems", "customer-not-found"),
     "misspelled": ("chargs",),
     "settings": ("settings",),
+    "mock_help": ("mock", "--help"),
+    "mock_misspelled": ("mock", "--fault", "lose-anser"),
 }
 
 

@@ -95,11 +95,15 @@ def test_several_ledgers_each_have_their_token() -> None:
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (["--port", "x"], 64, "invalid"),
-        (["--port", "65536"], 64, "between 0 and 65535"),
+        (["--port", "x"], 64, "'x' is not a valid integer"),
+        (["--port", "65536"], 64, "65536 is not in the range 0<=x<=65535"),
         (["--token", "a", "--token", "b"], 64, "as many --token as --ledger"),
         (["--ledger", "1", "--ledger", "1", "--token", "a", "--token", "b"], 64, "once"),
         (["--nonsense"], 64, "--nonsense"),
+        (["--ledgr", "1"], 64, "--ledger"),
+        (["--fault", "lose-anser"], 64, "Did you mean 'lose-answer'?"),
+        (["--fast", "--admin"], 64, "leave out --fault and --admin, or --fast"),
+        (["--tls-cert", "x.pem"], 64, "--tls-cert and --tls-key go together"),
         (["--contract", "/nowhere.yaml"], 1, "cannot read the contract"),
         (["--db", "/nowhere/state.db"], 1, "cannot keep the state"),
         (["--host", "203.0.113.1"], 1, "cannot listen on 203.0.113.1"),
@@ -141,6 +145,26 @@ def test_a_contract_that_cannot_be_served_is_named(tmp_path: Path, text: str) ->
     assert result.returncode == 1
     assert "contract.yaml" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_both_commands_have_the_same_help() -> None:
+    module, cli = (
+        subprocess.run(
+            [sys.executable, *command, "--help"], capture_output=True, text=True, timeout=60, check=True
+        ).stdout
+        for command in COMMANDS.values()
+    )
+    assert module.splitlines()[0] == "Usage: python -m payex_billing_mock [OPTIONS]"
+    assert cli.splitlines()[0] == "Usage: payex-billing mock [OPTIONS]"
+    assert module.splitlines()[1:] == cli.splitlines()[1:]
+
+
+def test_without_its_extra_the_command_says_what_to_install() -> None:
+    code = "import sys; sys.modules['jsonschema_rs'] = None; from payex_billing.cli import main; sys.exit(main())"
+    for arguments in (["mock"], ["mock", "--port", "0"]):
+        command = [sys.executable, "-c", code, *arguments]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert (result.returncode, "pip install 'payex-billing[mock]'" in result.stderr) == (1, True), result.stderr
 
 
 def test_the_help_explains_every_kind_of_fault_and_what_the_admin_route_needs() -> None:

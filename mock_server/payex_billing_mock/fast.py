@@ -48,9 +48,10 @@ class FastServer:
         with listen(host, port) as probe:
             port = probe.getsockname()[1]
         with socket.socket(probe.family) as held:
-            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            held.bind((host, port))
+            if hasattr(socket, "SO_REUSEPORT"):  # not on Windows, where Granian could not bind a port that is held
+                held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                held.bind((host, port))
             self._thread = threading.Thread(target=self._run, args=(host, port), name=f"mock-{port}", daemon=True)
             self._thread.start()
             self._wait_until_accepting(host, port)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from itertools import count
 
 _SECONDS = r"(?P<seconds>(?:[12]\d{3}|3[0-5]\d\d|\d{1,3})(?:\.\d+)?)"  # less than 3600
@@ -109,7 +110,11 @@ class Fault:
     def __post_init__(self) -> None:
         """Reject a fault that does not exist."""
         if self.kind not in KINDS and not _STATUS.fullmatch(self.kind):
-            raise ValueError(f"there is no fault {self.kind!r}; there are {', '.join(KINDS)}, and statuses such as 503")
+            close = get_close_matches(self.kind, KINDS, n=1)
+            meant = f" Did you mean {close[0]!r}?" if close else ""
+            raise ValueError(
+                f"there is no fault {self.kind!r}.{meant} The faults are {', '.join(KINDS)}, and statuses such as 503"
+            )
         if not 0 <= self.chance <= 1:
             raise ValueError(f"the chance of a fault must be between 0 and 1, not {self.chance}")
         if not re.fullmatch(self._kind.value, self.value or self._kind.default):

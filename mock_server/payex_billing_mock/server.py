@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -150,7 +149,14 @@ class MockServer:
 
 
 def allow_many_connections() -> None:
-    """Raise the soft limit of open files to the hard limit. The usual 1024 is too low for a load test."""
+    """Raise the soft limit of open files to the hard limit. The usual 1024 is too low for a load test.
+
+    Windows has no such limit.
+    """
+    try:
+        import resource  # noqa: PLC0415 - Windows has no such module
+    except ModuleNotFoundError:
+        return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

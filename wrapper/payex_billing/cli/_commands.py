@@ -66,6 +66,7 @@ COMMANDS = {
     "drift": ("._ledger", "Show what others have changed since the runs."),
     "export": ("._ledger", "Write what the ledger holds to a table."),
     "history": ("._history", "Show every write to a customer."),
+    "mock": ("._mock", "Serve the mock until Ctrl-C."),
     "plan": ("._reconcile", "Show what apply would change."),
     "problems": ("._problems", "Explain a problem type."),
     "report-schema": ("._schema", "Print the JSON Schema of a report."),
@@ -116,24 +117,6 @@ def version(as_json: bool) -> None:
     from .._version import __version__  # noqa: PLC0415 - only for this
 
     click.echo(f'{{"version": "{__version__}"}}' if as_json else f"payex-billing {__version__}")
-
-
-@payex_billing.command(
-    context_settings={"ignore_unknown_options": True, "help_option_names": []}, options_metavar="[OPTIONS]"
-)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="")
-def mock(arguments: tuple[str, ...]) -> int:
-    """Serve the mock until Ctrl-C."""
-    try:
-        from payex_billing_mock.__main__ import main as serve  # noqa: PLC0415 - the extra may be missing
-    except ModuleNotFoundError as error:
-        if error.name not in {"granian", "h11", "jsonschema_rs", "yaml"}:
-            raise
-        raise click.ClickException("the mock needs an extra: pip install 'payex-billing[mock]'") from None
-    try:
-        return serve(arguments)  # the mock knows nothing of this package, so its options are its own
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 1
 
 
 if __name__ == "__main__":

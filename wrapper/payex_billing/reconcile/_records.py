@@ -75,7 +75,7 @@ class Started:
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # a user without a name, as in many containers
+    except (OSError, KeyError, ImportError):  # a user without a name: in many containers, or a service of Windows
         return ""
 
 
