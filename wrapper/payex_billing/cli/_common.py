@@ -128,8 +128,13 @@ def blocking_client(**options: Any) -> Billing:
     """A client for one question, which Ctrl-C ends at once: the fast engine hears of it only when it is answered."""
     from .._sync.client import Billing  # noqa: PLC0415 - not every command asks
 
-    chosen: dict[str, Any] = {"engine": os.environ.get("PAYEX_ENGINE") or "httpx"} | options
+    chosen: dict[str, Any] = {"engine": engine_of_one_call()} | options
     return Billing(**chosen)
+
+
+def engine_of_one_call() -> str:
+    """Return the engine of commands that send single calls, unless a profile names one."""
+    return os.environ.get("PAYEX_ENGINE") or "httpx"
 
 
 def with_rate(client: Mapping[str, Any], rate: float | None) -> dict[str, Any]:

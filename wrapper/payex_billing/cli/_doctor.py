@@ -14,8 +14,7 @@ import click
 
 from .._credentials import tls
 from .._sync.client import Billing
-from .._transport import _choice
-from ..config import SECRETS, VARIABLES, Settings
+from ..config import SECRETS, VARIABLES, Settings, effective_proxy
 from ..errors import (
     BillingError,
     CertificateRejected,
@@ -27,19 +26,11 @@ from ..errors import (
     Unauthorized,
 )
 from ._common import DONE, ERROR, client_options, json_option, say_json
+from ._finding import Finding
+from ._surroundings import engines, journal, program, transports
 
 SOON_DAYS = 30
 SECONDS = 10.0
-
-
-@attrs.frozen
-class Finding:
-    """One line of the doctor: `ok`, `wrong`, `warning`, or `-` for what could not be looked at."""
-
-    verdict: str
-    what: str
-    detail: str
-    do: str = ""
 
 
 @click.command(
@@ -48,7 +39,10 @@ class Finding:
 @client_options
 @json_option
 def doctor(as_json: bool, client: dict[str, Any]) -> int:
-    """Check settings, certificate, TLS, token and ledger. Sends one GET and writes nothing."""
+    """Check versions, settings, journal, transports, certificate, TLS, token and ledger.
+
+    Sends one GET with each transport that the commands use, and writes nothing.
+    """
     found = list(_examine(client))
     if as_json:
         say_json({"findings": [attrs.asdict(each) for each in found]})
@@ -62,17 +56,22 @@ def doctor(as_json: bool, client: dict[str, Any]) -> int:
 
 
 def _examine(client: dict[str, Any]) -> Iterator[Finding]:
+    yield from program()
     try:
         settings = Settings.load(**client)
     except ConfigurationError as error:
         yield Finding("wrong", "settings", str(error), "set it in the environment; docs/howto/settings.md lists all")
         return
     yield from _settings(settings)
+    yield from journal(client)
     try:
-        used = _choice.chosen(settings)
-        yield Finding("ok", "transport", f"{used} for plan, apply and export; httpx for single commands, as here")
+        used = engines(client, settings)
     except ConfigurationError as error:
         yield Finding("wrong", "engine", str(error), "set PAYEX_ENGINE=auto")
+        return
+    found = list(transports(settings, used))
+    yield from found
+    if any(each.verdict == "wrong" for each in found):
         return
     parts = urlsplit(settings.base_url)
     context: ssl.SSLContext | None = None
@@ -83,13 +82,21 @@ def _examine(client: dict[str, Any]) -> Iterator[Finding]:
             yield Finding("wrong", "certificate", str(error), "see docs/howto/credentials.md")
             return
         yield from _certificate(settings)
-        shaken = list(_handshake(context, parts.hostname or "", parts.port or 443, proxied=settings.proxy is not None))
+        shaken = list(
+            _handshake(context, parts.hostname or "", parts.port or 443, proxied=effective_proxy(settings) is not None)
+        )
         yield from shaken
         if any(each.verdict == "wrong" for each in shaken):
             return
     else:
         yield Finding("warning", "TLS", "plain http is allowed for localhost only")
-    yield from _ledger(client, settings)
+    for engine in used:
+        if (wrong := _call(client, settings, engine)) is not None:
+            yield wrong
+            return
+        yield Finding("ok", "call", f"GET with {engine} got a response from {settings.base_url}")
+    yield Finding("ok", "token", "accepted")
+    yield Finding("ok", "ledger", f"{settings.owner_no} is the token's")
 
 
 def _settings(settings: Settings) -> Iterator[Finding]:
@@ -99,7 +106,8 @@ def _settings(settings: Settings) -> Iterator[Finding]:
         if value is None or (origin == "default" and name not in {"base_url", "owner_no", "subdomain"}):
             continue
         shown = "***" if name in SECRETS else str(value)
-        yield Finding("ok", name, shown if origin == "default" else f"{shown}  [{origin}]")
+        source = "option or profile" if origin == "argument" else origin
+        yield Finding("ok", name, shown if origin == "default" else f"{shown}  [{source}]")
 
 
 def _certificate(settings: Settings) -> Iterator[Finding]:
@@ -165,27 +173,22 @@ def _handshake(context: ssl.SSLContext, host: str, port: int, *, proxied: bool) 
         )
 
 
-def _ledger(client: dict[str, Any], settings: Settings) -> Iterator[Finding]:
+def _call(client: dict[str, Any], settings: Settings, engine: str) -> Finding | None:
+    """Send one GET, and return what is wrong with its response; None if nothing is."""
     try:
-        with Billing(**{**client, "deadline": SECONDS}) as billing:
+        with Billing(**{**client, "deadline": SECONDS, "engine": engine}) as billing:
             billing.with_options(attempts=1).customer("0").get()
     except CustomerNotFound:
-        pass
+        return None
     except Unauthorized as error:
         said = error.problem.detail or str(error)
-        yield Finding(
-            "wrong",
-            "token",
-            f"refused for ledger {settings.owner_no}: {said}",
-            "get a token of this ledger, or name its ledger: PAYEX_OWNER_NO",
-        )
-        return
+        advice = "get a token of this ledger, or name its ledger: PAYEX_OWNER_NO"
+        return Finding("wrong", "token", f"refused for ledger {settings.owner_no}: {said}", advice)
     except BillingError as error:
         what, advice = next(found for kind, *found in _ADVICE if isinstance(error, kind))
-        yield Finding("wrong", what, f"{type(error).__name__}: {error}" if what == "call" else str(error), advice)
-        return
-    yield Finding("ok", "token", "accepted")
-    yield Finding("ok", "ledger", f"{settings.owner_no} is the token's")
+        said = f"{type(error).__name__}: {error}" if what == "call" else str(error)
+        return Finding("wrong", what, f"{settings.base_url} with {engine}: {said}", advice)
+    return None
 
 
 _ADVICE: tuple[tuple[type[BillingError], str, str], ...] = (
