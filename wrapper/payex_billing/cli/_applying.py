@@ -12,7 +12,7 @@ import click
 
 from .._async.client import AsyncBilling
 from .._text import printable
-from ..reconcile import GuardStopped, JournalError, Plan, Refused, Report, RunOutcome, Stopped, Table, TableError
+from ..reconcile import GuardStopped, JournalError, Plan, Refused, Report, RunOutcome, Table, TableError
 from ..reconcile import apply as apply_table
 from ._common import told
 from ._log import log
@@ -112,7 +112,7 @@ def sentences() -> Iterator[None]:
     with told():
         try:
             yield
-        except (TableError, JournalError, Refused, Stopped) as error:
+        except (TableError, JournalError, Refused) as error:
             raise click.ClickException(str(error)) from None
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""

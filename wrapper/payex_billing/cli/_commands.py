@@ -21,6 +21,7 @@ def run() -> int:
     try:
         result = payex_billing.main(prog_name="payex-billing", standalone_mode=False)
     except click.UsageError as error:
+        _suggest_place(error)
         log.is_json = log.is_json or OPTION in sys.argv  # the options may not have been read to the end
         if "--report" in " ".join(sys.argv):
             from ._reporting import end_of_wrong_usage  # noqa: PLC0415 - seldom needed
@@ -34,6 +35,13 @@ def run() -> int:
             log.say("error", "Interrupted.", level="error", exit_code=INTERRUPTED)
         return INTERRUPTED
     return result if isinstance(result, int) else 0
+
+
+def _suggest_place(error: click.UsageError) -> None:
+    """Add to an unknown option before the command that it may stand after the command."""
+    context = error.ctx
+    if isinstance(error, click.NoSuchOption) and context is not None and context.parent is None:
+        error.message += f" Options of a command stand after it: payex-billing COMMAND {error.option_name} …"
 
 
 def _color(choice: str) -> bool | None:

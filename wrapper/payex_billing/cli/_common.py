@@ -27,7 +27,19 @@ EXIT_CODES = (
     "Exit codes: 0 done or nothing to do, 1 error, 2 changes pending (plan --detailed-exitcode), "
     "3 some rows rejected or failed, 4 a guard stopped apply before the first write, 64 wrong usage, 130 interrupted."
 )
-RUN_NUMBER = click.IntRange(1, 2**53)
+
+
+class _RunNumber(click.IntRange):
+    """The number of a run, or of a creation, in a journal."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is not a number such as 17. To see the runs: payex-billing runs", param, ctx)
+
+
+RUN_NUMBER = _RunNumber(1, 2**53)
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
@@ -148,7 +160,9 @@ def told() -> Iterator[None]:
     try:
         yield
     except BillingError as error:
-        raise click.ClickException(f"{type(error).__name__}: {error}") from None
+        from ._advice import with_advice  # noqa: PLC0415 - only for an error
+
+        raise click.ClickException(with_advice(error)) from None
 
 
 def say_json(value: Any) -> None:

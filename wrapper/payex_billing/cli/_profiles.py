@@ -45,7 +45,10 @@ def _read(name: str) -> dict[str, Any]:
     try:
         profiles = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise click.ClickException(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise click.ClickException(
+            f"{path}: the profile {name!r} cannot be read: {error.strerror or error}. Write the profile into this "
+            "file: docs/howto/settings.md has an example"
+        ) from None
     except ValueError as error:
         raise click.ClickException(f"{path}: is not a TOML file: {error}") from None
     profile = profiles.get(name)

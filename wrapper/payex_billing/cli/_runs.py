@@ -177,7 +177,9 @@ def resolve(
     with sentences():
         name, ledger = journal_of(journal, client)
         if not is_there(name):
-            raise click.ClickException(f"{name_of(name)}: there is no journal")
+            raise click.ClickException(
+                f"{name_of(name)}: there is no journal. apply creates it; --journal names another one"
+            )
         with Journal(name, ledger) as notes:
             creations = [intent for intent in notes.open() if intent.creates_charge]
             if decides:

@@ -151,7 +151,7 @@ class Connection:
                     f"{self.name}: holds the journals of {len(names)} ledgers: say which one with PAYEX_OWNER_NO and "
                     "PAYEX_ENVIRONMENT"
                     if names
-                    else f"{self.name}: there is no journal"
+                    else f"{self.name}: there is no journal. apply creates it; --journal names another one"
                 )
             self._schema = names[0]
         else:

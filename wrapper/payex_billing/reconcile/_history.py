@@ -251,7 +251,7 @@ def reading(place: Place, ledger: str | None = None) -> Iterator[History]:
         JournalError: there is none, or it is of another ledger or version.
     """
     if not is_there(place):
-        raise JournalError(f"{place}: there is no journal")
+        raise JournalError(f"{place}: there is no journal. apply creates it; --journal names another one")
     store = open_store(place, ledger)
     with closing(store):
         yield History(store)

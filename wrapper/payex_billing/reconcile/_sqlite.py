@@ -45,7 +45,7 @@ class SqliteStore:
             if ledger is not None:
                 make_private(self._target)
             elif not self._target.exists():
-                raise JournalError(f"{path}: there is no journal")
+                raise JournalError(f"{path}: there is no journal. apply creates it; --journal names another one")
             self._db = sqlite3.connect(self._target, timeout=_WAIT, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
             reason = getattr(error, "strerror", None) or error

@@ -1,0 +1,82 @@
+"""What to add to an error of Billing: which customer and which ledger it is about, and what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import click
+
+from .._text import printable
+from ..config import Settings
+from ..errors import (
+    AnswerLost,
+    BillingError,
+    CertificateRejected,
+    CustomerNotFound,
+    Forbidden,
+    MalformedResponse,
+    ProblemError,
+    RateLimited,
+    RecurringProductNotFound,
+    ServerFailed,
+    SubscriptionNotFound,
+    TransportError,
+    Unauthorized,
+)
+from ..reconcile import Stopped
+from ._profiles import with_profile
+
+_CLIENT = ("owner_no", "environment", "base_url")
+_DOCTOR = "payex-billing doctor shows the settings and tries them"
+
+
+def with_advice(error: BillingError) -> str:
+    """Return an error in words, with the place and the next step if the error is about a request or a run."""
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, Stopped):
+        text = str(error)
+    elif not isinstance(error, ProblemError | TransportError | MalformedResponse):
+        return text
+    context = click.get_current_context(silent=True)
+    options = {} if context is None else context.params
+    return ". ".join(filter(None, (text.rstrip("."), _place(options), _step(error, options))))
+
+
+def _place(options: dict[str, Any]) -> str:
+    names = (("customer", "customer_no"), ("subscription", "subscription"), ("charge", "charge_id"))
+    parts = [f"{noun} {options[name]}" for noun, name in names if isinstance(options.get(name), str)]
+    try:
+        client = with_profile(options.get("profile"), {name: options.get(name) for name in _CLIENT})
+        settings = Settings.load(**{"token": "unused", **client})
+    except (BillingError, click.ClickException):
+        return ""
+    parts += [f"ledger {settings.owner_no}", settings.base_url]
+    text = printable(", ".join(parts))
+    return text[0].upper() + text[1:]
+
+
+def _step(error: BillingError, options: dict[str, Any]) -> str:
+    customer = options.get("customer_no")
+    number = shlex.quote(printable(customer)) if isinstance(customer, str) else "CUSTOMER"
+    if isinstance(error, CustomerNotFound):
+        return f"Check the number and the ledger. To create the customer: payex-billing customer create {number}"
+    if isinstance(error, SubscriptionNotFound):
+        return f"To see the subscriptions: payex-billing customer get {number}"
+    if isinstance(error, RecurringProductNotFound):
+        return f"To see the ids of all charges: payex-billing charges list {number}"
+    if isinstance(error, Unauthorized):
+        return f"Check that the token is of this ledger: {_DOCTOR}"
+    if isinstance(error, CertificateRejected | Forbidden):
+        return f"Check the client certificate: {_DOCTOR}"
+    if isinstance(error, RateLimited):
+        return "Wait, or set PAYEX_MAX_RATE"
+    if isinstance(error, ServerFailed):
+        return "Try again later. PayEx can find the request by its instance id"
+    if isinstance(error, AnswerLost):
+        return "The request may have taken effect: read the resource before you try again"
+    if isinstance(error, Stopped):
+        return "To see what is wrong: payex-billing doctor"
+    if isinstance(error, TransportError):
+        return f"Check the address, the network and the proxy: {_DOCTOR}"
+    return ""
