@@ -19,7 +19,7 @@ INSTALL := -m pip --disable-pip-version-check --no-input install --quiet
 PIP := $(PY) $(INSTALL)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-cluster mock check test nightly generate check-generated contract contract-diff contract-score guard-score change-cost learn-score lint types types-mypy types-pyright coverage docs-provenance bench pictures docs dist matrix lock wheel-test clean
+.PHONY: help demo demo-cluster mock check test nightly generate check-generated contract contract-diff contract-score guard-score change-cost learn-score lint types types-mypy types-pyright coverage docs-provenance bench pictures docs dist matrix lock api-diff release-check portable wheel-test clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -141,11 +141,20 @@ $(DIST_STAMP): $(VENV)/pyvenv.cfg requirements/dist.txt
 dist: $(DIST_STAMP) ## Wheel and sdist in dist/, reproducible and checked, with an SBOM
 	@$(DIST_VENV)/bin/python tools/dist.py
 
-matrix: $(DEV_STAMP) ## The tests on the built wheel: Python 3.11, 3.12, 3.13, and the lowest dependencies (ARGS="3.12 lowest")
+matrix: $(DEV_STAMP) ## The tests on the built wheel: Python 3.11 to 3.14, and the lowest dependencies (ARGS="3.12 lowest")
 	@$(PY) tools/matrix.py $(ARGS)
 
-lock: $(DEV_STAMP) ## Resolve requirements/*.txt anew
-	@$(PY) tools/lock.py
+lock: $(DEV_STAMP) ## Resolve requirements/*.txt anew (ONLY=package: only this package)
+	@$(PY) tools/lock.py $(ONLY)
+
+api-diff: $(DEV_STAMP) ## Show what has changed in the public API since the last release (AGAINST=v0.1.0)
+	@$(PY) tools/api_diff.py $(AGAINST)
+
+release-check: $(DEV_STAMP) ## Is this commit ready to be released: version, changelog, public API (TAG=v0.1.0)
+	@$(PY) tools/release_check.py $(TAG)
+
+portable: ## The tests that need nothing of one system only, on the wheel; for CI on macOS and Windows
+	@$(PYTHON) tools/portable.py
 
 clean: ## Remove the environment and what tools leave behind
 	@rm -rf $(VENV) $(DIST_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .schemathesis

@@ -41,6 +41,9 @@ for name in ("fcntl", "grp", "pwd", "resource", "termios", "tty"):
 """
 COMMAND = f"{WITHOUT}\nfrom payex_billing.cli import main\nsys.exit(main())"
 MODULE = f"{WITHOUT}\nfrom payex_billing_mock.__main__ import main\nsys.exit(main())"
+# Windows cannot send SIGINT or SIGTERM to one process.
+STOPS = [signal.CTRL_BREAK_EVENT] if sys.platform == "win32" else [signal.SIGINT, signal.SIGTERM]
+GROUP = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if sys.platform == "win32" else {}
 ROWS = "customer_no,product_code,quantity,unit_price\n" + "".join(f"{number},P01,1,1.00\n" for number in range(60))
 
 
@@ -50,7 +53,7 @@ def test_the_missing_parts_are_missing() -> None:
     assert done.stderr.splitlines()[-1] == "NotImplementedError"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", STOPS)
 def test_ctrl_c_finishes_the_writes_under_way_and_the_same_command_continues(
     mock: MockServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
@@ -70,7 +73,13 @@ def test_ctrl_c_finishes_the_writes_under_way_and_the_same_command_continues(
     arguments = ["apply", "charges.csv", "--report", "report.json", "--concurrency", "1"]
     command = [sys.executable, "-c", COMMAND, *arguments]
     with subprocess.Popen(
-        command, cwd=tmp_path, env={**os.environ, **settings}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=tmp_path,
+        env={**os.environ, **settings},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **GROUP,
     ) as process:
         try:
             assert reached.wait(60), process.poll()
@@ -93,10 +102,10 @@ def test_ctrl_c_finishes_the_writes_under_way_and_the_same_command_continues(
 
 
 @pytest.mark.parametrize("options", [[], ["--fast"]])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", STOPS)
 def test_the_mock_serves_and_stops_clean(options: list[str], number: signal.Signals) -> None:
     command = [sys.executable, "-c", MODULE, "--port", "0", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **GROUP) as process:
         try:
             assert process.stdout is not None
             url = re.search(r"http://\S+", process.stdout.readline())

@@ -69,9 +69,9 @@ def test_a_name_that_does_not_exist_is_an_error() -> None:
 
 
 def test_the_version_is_the_one_of_the_project() -> None:
-    import tomllib
+    from importlib.metadata import version
 
-    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == pb.__version__
+    assert version("payex-billing") == pb.__version__
 
 
 @pytest.mark.parametrize("module", ["config", "errors", "models", "reconcile", "testing"])

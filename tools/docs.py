@@ -35,7 +35,7 @@ MENU = {
     "Look up": ["reference", "commands", "problems", "contract"],
     "Trust": [
         "safety", "provenance", "questions", "first-contact", "contract-score", "guard-score", "change-cost",
-        "benchmarks", "architecture", "changelog",
+        "benchmarks", "architecture", "deprecations", "changelog",
     ],
 }  # fmt: skip
 # The public names, group by group; a test sees to it that none is missing.

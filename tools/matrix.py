@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PYTHONS = ("3.11", "3.12", "3.13")
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 LOWEST = "lowest"
 # What needs the checkout itself: its layout, its generated files, its history, or the pins that `lowest` undercuts.
 NOT_THE_WHEEL = (

@@ -1,3 +1,3 @@
-"""The version; a test compares it with pyproject.toml."""
+"""The version: pyproject.toml reads it here, and a release has a tag with the same number."""
 
 __version__ = "0.1.0"

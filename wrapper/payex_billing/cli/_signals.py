@@ -10,7 +10,8 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+# SIGBREAK is Ctrl-Break on Windows: the only signal there that one process can send to another one.
+_NUMBERS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
 
 
 class Signals:
