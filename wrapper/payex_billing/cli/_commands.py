@@ -20,8 +20,8 @@ def run() -> int:
     """Run the command line; returns the exit code: 0 done, 1 error, 64 wrong usage, 130 interrupted."""
     try:
         result = payex_billing.main(prog_name="payex-billing", standalone_mode=False)
-    except click.UsageError as error:
-        _suggest_place(error)
+    except click.UsageError as wrong:
+        error = _with_place(wrong)
         log.is_json = log.is_json or OPTION in sys.argv  # the options may not have been read to the end
         if "--report" in " ".join(sys.argv):
             from ._reporting import end_of_wrong_usage  # noqa: PLC0415 - seldom needed
@@ -37,11 +37,13 @@ def run() -> int:
     return result if isinstance(result, int) else 0
 
 
-def _suggest_place(error: click.UsageError) -> None:
-    """Add to an unknown option before the command that it may stand after the command."""
+def _with_place(error: click.UsageError) -> click.UsageError:
+    """Return the error; that of an unknown option before the command says that options stand after it."""
     context = error.ctx
-    if isinstance(error, click.NoSuchOption) and context is not None and context.parent is None:
-        error.message += f" Options of a command stand after it: payex-billing COMMAND {error.option_name} …"
+    if not isinstance(error, click.NoSuchOption) or context is None or context.parent is not None:
+        return error
+    hint = f"Options of a command stand after it: payex-billing COMMAND {error.option_name} …"
+    return click.UsageError(f"{error.format_message()} {hint}", context)
 
 
 def _color(choice: str) -> bool | None:
