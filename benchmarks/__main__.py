@@ -24,6 +24,7 @@ from benchmarks import (
     plot,
     servers,
     shared,
+    sizes,
     tables,
     throughput,
 )
@@ -40,6 +41,7 @@ def _sections() -> dict[str, tuple[str, Callable[[], list[Row]]]]:
     """The title of each section, its text, and what measures it."""
     return {
         "Memory, connections, construction": (clients.TEXT, clients.measure),
+        "Install size": (sizes.TEXT, sizes.measure),
         "Import": (imports.TEXT, imports.measure),
         "Sequential GET": (calls.TEXT, calls.measure),
         "Instructions": (instructions.TEXT, instructions.measure),
@@ -103,7 +105,7 @@ def _head() -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return (
         "# Benchmarks\n\n"
-        "Made by `make bench`; do not edit. Medians of interleaved runs on one machine; the ratios are what counts. "
+        "`make bench` makes this page. Medians of interleaved runs on one machine; the ratios are what counts. "
         '`make bench ARGS="--only Apply"` measures one section again.\n\n'
         f"CPython {platform.python_version()}, {platform.system()} {platform.machine()}; {packages}"
     )
@@ -118,13 +120,13 @@ def _section(title: str, text: str, rows: list[Row]) -> Iterator[str]:
         yield "Not measured: the tool for it was not installed."
         return
     yield "| what | median |"
-    yield "| --- | --- |"
+    yield "| --- | ---: |"
     for row in rows:
         if not row.base or ("limit" in row.base and row.unit != "thousand"):
             yield f"| {row.name} | {row.median:,.1f} {row.unit} |"
     yield ""
     yield "| ratio | of | is | goal |"
-    yield "| --- | --- | --- | --- |"
+    yield "| --- | --- | ---: | --- |"
     for row in rows:
         if row.base:
             yield f"| {row.name} | {row.base} | {row.ratio:.2f} | {row.aim}{' (missed)' if row.missed else ''} |"

@@ -146,7 +146,7 @@ def render(contract: dict[str, Any], evidence: Sequence[dict[str, Any]] = ()) ->
     lines = [
         "# How well the contract is known",
         "",
-        "Made from `openapi.yaml` by `make generate`; do not edit. The vendor's own description is missing from its",
+        "`make generate` makes this page from `openapi.yaml`. The vendor's own description is missing from its",
         "page, so each part of ours says where it comes from.",
         "",
         "| level | meaning | parts |",
