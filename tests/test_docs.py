@@ -11,7 +11,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import click
 import pytest
+from payex_billing import Billing
+from payex_billing.cli._commands import payex_billing
 from payex_billing.config import VARIABLES
 from payex_billing_mock import MockServer
 from payex_billing_mock.store import Store
@@ -26,11 +29,16 @@ SNIPPETS = [
         re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     )
 ]
+FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+SANDBOX = "https://api.sandbox.payex.com"
 # Pages of the site that `make docs` makes.
 MADE = {"architecture.md", "changelog.md", "commands.md", "problems.md", "reference.md"}
 # Commands that another test or job runs exactly so; everything else in a shell snippet is run here.
 RUN_ELSEWHERE = {
     "make test": "this is it",
+    "make generate": "make check-generated, and test_generate.py",
+    "make contract": "make contract in CI, and test_contract_command.py",
+    "make contract-diff OTHER=swagger.json": "test_contract_diff.py",
     "make demo": "test_the_demo_plans_and_applies_and_finds_nothing_to_do_the_second_time and .ci/run",
     "pip install payex-billing": "make wheel-test",
     "pip install 'payex-billing[cli,mock]'": "make wheel-test",
@@ -48,7 +56,13 @@ def environment(mock: MockServer) -> dict[str, str]:
 
 def run(arguments: list[str], mock: MockServer, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        arguments, cwd=cwd, env=environment(mock), capture_output=True, text=True, timeout=60, check=False
+        arguments,
+        cwd=cwd,
+        env={**environment(mock), "PYTHONPATH": str(cwd)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
 
 
@@ -61,25 +75,105 @@ def test_snippet_runs(
         monkeypatch.setenv("PAYEX_JOURNAL", request.getfixturevalue("database"))
     mock.store.create_customer(LEDGER, {"customerNo": "15615616"})
     (tmp_path / "charges.csv").write_text("customer_no,product_code\n15615616,P01\n7,P02\n")
-    if language == "python":
-        (tmp_path / "test_snippet.py").write_text(code, encoding="utf-8")
-        pytest_or_python = ["-m", "pytest", "-q", "-p", "no:cacheprovider"] if "def test_" in code else []
-        result = run([sys.executable, *pytest_or_python, "test_snippet.py"], mock, tmp_path)
+    if language == "text":  # a table, what a program prints, or commands that need what a test cannot have
+        return
+    assert language in {"python", "console"}, "a snippet is python, console or text"
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "payex_billing_mock").mkdir()  # the suite and the contract, where the wheel has them
+    (tmp_path / "payex_billing_mock" / "openapi.yaml").symlink_to(ROOT / "openapi.yaml")
+    (tmp_path / "payex_billing_contract").symlink_to(ROOT / "contract_tests")
+    (tmp_path / "shapes.jsonl").touch()
+    (tmp_path / "traffic.har").write_text('{"log": {"entries": []}}')
+    for _ in range(2):  # what has run once must run again
+        if language == "python":
+            run_python(code, mock, tmp_path)
+        else:
+            run_commands(code, mock, tmp_path)
+
+
+def run_python(code: str, mock: MockServer, folder: Path) -> None:
+    (folder / "test_snippet.py").write_text(code, encoding="utf-8")
+    pytest_or_python = ["-m", "pytest", "-q", "-p", "no:cacheprovider"] if "def test_" in code else []
+    result = run([sys.executable, *pytest_or_python, "test_snippet.py"], mock, folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def run_commands(code: str, mock: MockServer, folder: Path) -> None:
+    for command in commands_in(code):
+        if command in RUN_ELSEWHERE:
+            continue
+        program, *arguments = shlex.split(command.replace(SANDBOX, mock.url))
+        if program == "export":
+            assert {each.partition("=")[0] for each in arguments} <= set(VARIABLES.values())
+            continue
+        own = [str(Path(sys.executable).with_name(program))] if program == "payex-billing" else [program]
+        result = run([*own, *arguments], mock, folder)
         assert result.returncode == 0, result.stdout + result.stderr
-        return
-    if language == "text":  # a table, or what a program prints
-        return
-    assert language == "console", "a snippet is python, console or text"
-    for line in code.splitlines():
-        command = line.removeprefix("$ ")
-        if line.startswith("$ ") and command not in RUN_ELSEWHERE:
-            program, *arguments = shlex.split(command)
-            if program == "export":
-                assert {each.partition("=")[0] for each in arguments} <= set(VARIABLES.values())
-                continue
-            own = [str(Path(sys.executable).with_name(program))] if program == "payex-billing" else [program]
-            result = run([*own, *arguments], mock, tmp_path)
-            assert result.returncode == 0, result.stderr
+
+
+def commands_in(code: str) -> list[str]:
+    """The commands of a snippet; a backslash continues a line."""
+    return re.findall(r"^\$ (.+)$", re.sub(r"\\\n\s*", "", code), re.MULTILINE)
+
+
+def test_the_tutorial_works_from_top_to_bottom_and_once_more(mock: MockServer, tmp_path: Path) -> None:
+    """One mock, one folder, each snippet in its turn; then a reader starts again."""
+    page = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    snippets = re.findall(r"^```(\w+)\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert [language for language, _ in snippets].count("python") == 2
+    for _ in range(2):
+        for language, code in snippets:
+            if language == "text":
+                (tmp_path / "charges.csv").write_text(code, encoding="utf-8")
+            elif language == "python":
+                if "OutcomeUnknown" in code:
+                    mock.faults.queue("lose-answer:POST")
+                run_python(code, mock, tmp_path)
+            else:
+                run_commands(code, mock, tmp_path)
+    table = "15615616/subscriptions/46701234567"
+    with Billing(token=TOKEN, owner_no=LEDGER, base_url=mock.url) as billing:
+        customer = billing.customer("15615616")
+        held = [charge.product_code for charge in customer.subscription("46701234567").recurring_products.list()]
+        assert (table, sorted(held)) == (table, ["P01", "P01", "P07"])
+        assert [charge.product_code for charge in customer.recurring_products.list()] == ["P90", "P90"]
+
+
+def test_every_command_that_a_page_shows_exists_with_these_options() -> None:
+    """Also those that no test can run as they are, because they need a cluster, a date or a lost creation."""
+    shown = [
+        (page.name, command)
+        for page in PAGES
+        for code in re.findall(r"^```(?:text|console)\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+        for command in commands_in(code)
+    ]
+    wrong = []
+    for page, command in shown:
+        program, *arguments = shlex.split(command)
+        if program == "payex-billing":
+            try:
+                parse(payex_billing, arguments)
+            except click.UsageError as error:
+                wrong.append(f"{page}: {command}: {error.format_message()}")
+    assert len(shown) > 50
+    assert wrong == []
+
+
+def parse(command: click.Command, arguments: list[str]) -> None:
+    """Find the command and its options, without their values being looked at."""
+    passed_on = command.context_settings.get("ignore_unknown_options", False)
+    context = click.Context(command, info_name=command.name, ignore_unknown_options=passed_on)
+    _, rest, _ = command.make_parser(context).parse_args(list(arguments))
+    if isinstance(command, click.Group) and rest:
+        _, below, rest = command.resolve_command(context, rest)
+        assert below
+        parse(below, rest)
+
+
+def test_no_command_of_a_page_is_hidden_from_these_tests() -> None:
+    indented = re.compile(r"^    \$? ?(?:payex-billing|pip|make|python|export) .*$", re.MULTILINE)
+    outside = {page.name: indented.findall(FENCED.sub("", page.read_text("utf-8"))) for page in PAGES}
+    assert {name: found for name, found in outside.items() if found} == {}
 
 
 def test_every_link_between_the_pages_leads_somewhere() -> None:
