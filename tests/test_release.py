@@ -96,3 +96,33 @@ def test_every_dependency_has_a_bound_below_and_above() -> None:
     # The versions of these are dates or only grow, so an upper bound would say nothing.
     free = ("attrs", "cryptography")
     assert [each for each in named if "<" not in each and not each.startswith(free)] == []
+
+
+RELATIVE = "[safety](docs/safety.md) [the tag](#top) [elsewhere](https://example.com/a.md)\n\n![a picture](docs/images/plan.svg)\n"
+
+
+def readme(repository: str, text: str = RELATIVE) -> str:
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("index_readme", ROOT / "tools" / "index_readme.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return str(module.for_the_index(text, repository, "1.2.3"))
+
+
+def test_readme_on_the_package_index_links_to_the_files_of_the_release() -> None:
+    shown = readme("https://git.example/owner/name/")
+    assert "[safety](https://git.example/owner/name/blob/v1.2.3/docs/safety.md)" in shown
+    assert "![a picture](https://git.example/owner/name/raw/v1.2.3/docs/images/plan.svg)" in shown
+    assert "[the tag](#top) [elsewhere](https://example.com/a.md)" in shown
+
+
+def test_readme_on_the_package_index_has_no_link_that_leads_nowhere() -> None:
+    assert readme("") == "safety [the tag](#top) [elsewhere](https://example.com/a.md)\n\n"
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for repository in ("", "https://git.example/owner/name"):
+        shown = readme(repository, text)
+        assert re.findall(r"\]\((?!https?:|#)[^)]*\)", shown) == []
+        assert "\n$ pip install payex-billing\n" in shown

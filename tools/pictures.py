@@ -1,6 +1,7 @@
 """`make pictures`: the pictures of README, made from the real output of the commands.
 
 docs/images/plan.svg: `plan` of a table, on a mock that holds last month's charges.
+docs/images/console.png: the console of a mock, in the browser of this machine; left out where there is none.
 """
 
 from __future__ import annotations
@@ -8,16 +9,23 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import shutil
 import struct
 import subprocess
 import sys
 import tempfile
 import termios
+from contextlib import suppress
+from decimal import Decimal
 from html import escape
 from pathlib import Path
+from typing import Any
 
+from payex_billing import Billing, Charge, OutcomeUnknown
 from payex_billing_mock import MockServer
+from playwright.sync_api import sync_playwright
 
+TOKEN = "secret"  # noqa: S105 - of a mock
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 COLUMNS, LINE, LETTER = 100, 19, 8.43  # of the picture: columns of text, height of a line, width of a letter
 HEADER = "customer_no,subscription_no,product_code,quantity,unit_price,text,start_date,end_date\n"
@@ -36,6 +44,11 @@ AFTER = (
     "30230131,,SPORT,1,79.00,,2026-05-01,2026-12-31\n"
     "40440044,46700000044,TV,1,129.00,,2026-12-01,\n"
 )
+CUSTOMERS = [
+    ("20110407", "46707654321", "549.00"),
+    ("30230131", "46700000031", "499.00"),
+    ("15615616", "46701234567", "499.00"),
+]
 STYLE = (
     "rect{fill:#fff;stroke:#d0d7de}"
     "text{font:14px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;fill:#1f2328;white-space:pre}"
@@ -48,15 +61,54 @@ def main() -> int:
     """Write the pictures."""
     IMAGES.mkdir(exist_ok=True)
     (IMAGES / "plan.svg").write_text(picture("payex-billing plan charges.csv", plan()), encoding="utf-8")
+    console(IMAGES / "console.png")
     return 0
+
+
+def console(target: Path) -> None:
+    """Write a picture of the console, with an open customer, a fault that waits, and a response that was lost."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    browser = next(filter(None, map(shutil.which, names)), None)
+    if browser is None:
+        print("No chromium here: the picture of the console is left as it is.", file=sys.stderr)
+        return
+    options: dict[str, Any] = {"viewport": {"width": 1200, "height": 1000}, "color_scheme": "light"}
+    with MockServer({"1234": TOKEN}, console=True) as mock, sync_playwright() as playwright:
+        _use(mock)
+        opened = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        page = opened.new_page(**options)
+        page.goto(mock.url)
+        page.locator("#connection", has_text="Live").wait_for()
+        page.get_by_text("15615616 – 1 subscription").click()
+        page.get_by_role("cell", name="499.00").first.wait_for()
+        page.locator("#active li").first.wait_for()
+        page.evaluate("scrollTo(0, 0)")
+        page.screenshot(path=target)
+        opened.close()
+
+
+def _use(mock: MockServer) -> None:
+    """Give the console something to show: customers with charges, and a response that was lost."""
+    with Billing(token=TOKEN, owner_no="1234", base_url=mock.url) as billing:
+        for customer_no, subscription_no, price in CUSTOMERS:
+            customer = billing.customer(customer_no)
+            customer.ensure()
+            customer.recurring_products.create(Charge(product_code="FIBER", quantity=1, unit_price=Decimal(price)))
+            subscription = customer.subscription(subscription_no)
+            subscription.ensure()
+            subscription.recurring_products.create(Charge(product_code="TV", quantity=1, unit_price=Decimal("129.00")))
+        mock.faults.queue("lose-answer")
+        with suppress(OutcomeUnknown):
+            billing.customer("15615616").recurring_products.create(Charge(product_code="SPORT", quantity=1))
+        mock.faults.queue("503=1:POST")
 
 
 def plan() -> str:
     """Return what `plan` prints."""
-    with tempfile.TemporaryDirectory() as folder, MockServer({"1234": "secret"}) as mock:
+    with tempfile.TemporaryDirectory() as folder, MockServer({"1234": TOKEN}) as mock:
         table = Path(folder) / "charges.csv"
         environment = {
-            **os.environ, "PAYEX_TOKEN": "secret", "PAYEX_OWNER_NO": "1234", "PAYEX_BASE_URL": mock.url,
+            **os.environ, "PAYEX_TOKEN": TOKEN, "PAYEX_OWNER_NO": "1234", "PAYEX_BASE_URL": mock.url,
             "XDG_STATE_HOME": folder,
         }  # fmt: skip
 
