@@ -159,8 +159,21 @@ def _for_models() -> Iterator[str]:
         yield f"## {title}\n"
         yield from (f"- [{titles[page]}]({page}.html)" for page in pages)
         yield ""
-    for page in (*MENU["Start"], *MENU["How to"], "problems", "commands"):
+    for page in (*MENU["Start"], *MENU["How to"], "problems"):
         yield _page(page)
+    yield "# Commands\n"
+    yield from _help(payex_billing, ["payex-billing"])
+
+
+def _help(command: click.Command, path: list[str]) -> Iterator[str]:
+    """What `--help` prints, of a command and of those below it."""
+    context = click.Context(command, info_name=" ".join(path), max_content_width=100, terminal_width=100)
+    yield from (f"## {' '.join(path)}\n", "```text", command.get_help(context), "```\n")
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            if below is not None:
+                yield from _help(below, [*path, name])
 
 
 def _page(name: str) -> str:
