@@ -72,7 +72,7 @@ coverage: $(DEV_STAMP) ## Branch coverage, also of the processes that tests star
 	@$(BIN)/coverage report --include "wrapper/*" --fail-under 95
 
 nightly: $(DEV_STAMP) ## The long runs: schedules of faults, campaigns of kills on one journal and on a shared one, undone nights, every schedule of two writers
-	@NIGHTLY=1 $(BIN)/pytest --numprocesses 2 --quiet tests/test_never_twice.py tests/test_apply_killed.py tests/test_cost.py tests/test_examples.py tests/chaos tests/schedules
+	@NIGHTLY=1 $(BIN)/pytest --numprocesses 6 --dist worksteal --quiet tests/test_never_twice.py tests/test_apply_killed.py tests/test_cost.py tests/test_examples.py tests/chaos tests/schedules
 
 generate: $(DEV_STAMP) ## Make generated_client and docs/provenance.md from openapi.yaml, the blocking client from the asynchronous one
 	@$(PY) tools/generate.py
