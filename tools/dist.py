@@ -7,6 +7,7 @@ CycloneDX SBOM of the pinned dependencies is written beside them.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -40,10 +41,19 @@ def main() -> int:
     _run(str(tools / "twine"), "check", "--strict", *built)
     _run(str(tools / "check-wheel-contents"), *(each for each in built if each.endswith(".whl")))
     sbom = DIST / f"{Path(built[-1]).name.split('-py3')[0].removesuffix('.tar.gz')}.cdx.json"
-    _run(
-        str(tools / "cyclonedx-py"), "requirements", "requirements/run.txt", "--pyproject", "pyproject.toml",
-        "--output-reproducible", "--output-format", "JSON", "--output-file", str(sbom),
-    )  # fmt: skip
+    number = sbom.name.removeprefix("payex_billing-").removesuffix(".cdx.json")
+    with tempfile.TemporaryDirectory(prefix="payex-billing-") as folder:
+        # cyclonedx-py takes the version from this file only, and ours is dynamic.
+        project = Path(folder) / "pyproject.toml"
+        text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+        project.write_text(text.replace('dynamic = ["version"]', f'version = "{number}"'), encoding="utf-8")
+        _run(
+            str(tools / "cyclonedx-py"), "requirements", "requirements/run.txt", "--pyproject", str(project),
+            "--output-reproducible", "--output-format", "JSON", "--output-file", str(sbom),
+        )  # fmt: skip
+    if json.loads(sbom.read_text(encoding="utf-8"))["metadata"]["component"].get("version") != number:
+        print(f"{sbom.name} does not name the version {number}", file=sys.stderr)
+        return 1
     for name, digest in digests[0].items():
         print(f"dist/{name}  sha256 {digest}")
     print(f"dist/{sbom.name}")
