@@ -1,4 +1,4 @@
-"""A change whose response was lost can take effect late. What a later run writes is what stays."""
+"""A change whose response was lost has no effect, or takes effect late. What the last run wrote is what stays."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.apply_process import Ended, Mock, Night, Row, approval_in, changed, customers, night_on
-from tests.chaos.failing_proxy import Fate, bare, problem
+from tests.chaos.failing_proxy import RST, Fate, bare, problem
 
 SETTLE = 3.0  # seconds; more than two processes take to start
 LATE = Fate(reaches=2.4, answer=bare(502))
@@ -42,6 +42,15 @@ def undo(night: Night, run: int) -> int:
 def quiet(night: Night) -> None:
     night.proxy.forget_rules()
     night.proxy.wait_until_quiet()
+
+
+def test_a_price_that_is_cleared_is_sent_again_when_no_attempt_arrived(night: Night) -> None:
+    rows = customers(1)
+    night.add(rows[0])
+    night.write(changed(rows, 0, price=None))
+    night.proxy.on("PATCH", Fate(reaches=None, answer=RST), times=4)  # all attempts of one call
+    done(night.apply_approved())
+    assert night.contents == {night.rows[0].content: 1}
 
 
 def test_an_undo_holds_although_an_attempt_of_the_change_takes_effect_late(night: Night) -> None:

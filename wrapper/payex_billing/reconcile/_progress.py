@@ -79,7 +79,9 @@ def progress(
                 is_done = charge is None
                 changed |= not (is_done or untouched)
             case _:
-                is_done = charge is not None and _is_updated(charge, step, tried=position in tried)
+                is_done = charge is not None and _is_updated(
+                    charge, step, tried=position in tried, confirmed=position in done
+                )
                 changed |= not (is_done or untouched)
         if is_done:
             done.setdefault(position, None)
@@ -156,15 +158,20 @@ def took_effect(intents: Iterable[Intent], done: Collection[int]) -> tuple[int, 
     )
 
 
-def _is_updated(charge: RecurringProduct, step: Step, *, tried: bool) -> bool:
-    """Whether an update has taken effect. After a try, a cleared field may show the value of the master product."""
+def _is_updated(charge: RecurringProduct, step: Step, *, tried: bool, confirmed: bool) -> bool:
+    """Whether an update has taken effect.
+
+    After a try, a cleared field may show the value of the master product. If it shows the value that it had before,
+    only a response tells whether the update took effect.
+    """
     if step.charge is None or step.before is None:
         return False
     for name, wanted in attrs.asdict(step.charge).items():
         value = getattr(charge, name)
         if value == wanted or (name == "text" and not (value or wanted)):
             continue
-        if not (tried and wanted is None and name in OF_MASTER and name in step.changes):
+        may_be_of_master = tried and wanted is None and name in OF_MASTER and name in step.changes
+        if not may_be_of_master or (value == getattr(step.before, name) and not confirmed):
             return False
     return True
 
@@ -180,6 +187,8 @@ def unwritten(planned: PlannedCustomer, held: Held, intents: Iterable[Intent]) -
         if step.kind is Kind.CREATE and step.charge is not None:
             if charge is None or not has_values(charge, step.charge):
                 missing.append(step)
-        elif step.kind in {Kind.UPDATE, Kind.END} and (charge is None or not _is_updated(charge, step, tried=True)):
+        elif step.kind in {Kind.UPDATE, Kind.END} and (
+            charge is None or not _is_updated(charge, step, tried=True, confirmed=True)
+        ):
             missing.append(step)
     return tuple(missing)
