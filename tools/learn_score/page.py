@@ -21,7 +21,7 @@ def render(trials: Sequence[Trial]) -> str:
     lines = [
         "# First contact: what `payex-billing contract learn` finds out",
         "",
-        "`make learn-score` makes this page. Each variant is a server whose behaviour is drawn at random",
+        "Made by `make learn-score`; do not edit. Each variant is a server whose behaviour is drawn at random",
         f"from {len(OPTIONS)} independent choices, with a gateway in front that rewrites errors, cuts bodies, adds",
         "headers and answers 503 at times. `learn` knows nothing of the choices. Another module derives the right",
         "answers from them.",
@@ -58,7 +58,7 @@ def render(trials: Sequence[Trial]) -> str:
             "contract, and each request and response of the client.",
             "",
             f"The answers to {_listed([*RULES, 'ends-before-start'])}",
-            "change only a sentence in `x-rules`. No program reads these sentences: the mock and the suite act as "
+            "change only a sentence in `x-rules`. No program reads these sentences: the mock and the suite act as",
             "before.",
             "",
             *_failures(tried),
