@@ -261,7 +261,7 @@ class Campaign:
         self.proxy.weather = lambda _: Fate(delay=0.03)
         stopped = self.start("worker", stops_before=moment)
         self.start("coordinator", concurrency=2)
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while not stopped.is_stopped():
             assert time.monotonic() < until, self._failure("no worker came as far as the socket")
             time.sleep(0.005)
