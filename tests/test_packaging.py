@@ -54,7 +54,8 @@ def test_a_tag_that_is_not_the_version_is_refused(project: Path) -> None:
 def test_a_second_place_for_the_version_is_refused(project: Path) -> None:
     file = project / "pyproject.toml"
     file.write_text(
-        file.read_text(encoding="utf-8").replace('dynamic = ["version"]', 'version = "9.9.9"'), encoding="utf-8"
+        file.read_text(encoding="utf-8").replace('dynamic = ["version", "readme"]', 'version = "9.9.9"'),
+        encoding="utf-8",
     )
     assert "the version is in _version.py only" in "".join(release_check.problems(project, None))
 
