@@ -31,9 +31,9 @@ def done(ended: Ended) -> int:
     return int(found[1])
 
 
-def undo(night: Night, run: int) -> int:
+def undo(night: Night, run: int, journal: str | Path | None = None) -> int:
     """Take a run back, as a person does who approves the plan; return the number of the undo."""
-    command = ("undo", str(run), "--yes", "--journal", night.journal, "--settle", str(SETTLE))
+    command = ("undo", str(run), "--yes", "--journal", journal or night.journal, "--settle", str(SETTLE))
     ended = night.command(*command)
     approval = approval_in(ended)
     return done(night.command(*command, *approval) if approval else ended)
@@ -59,6 +59,16 @@ def test_an_undo_holds_although_an_attempt_of_the_change_takes_effect_late(night
     night.write(changed(rows, 0, price="12.50"))
     night.proxy.on("PATCH", LATE)
     undo(night, done(night.apply_approved()))
+    quiet(night)
+    assert night.contents == {rows[0].content: 1}
+
+
+def test_an_undo_holds_with_a_journal_in_postgresql_too(night: Night, database: str) -> None:
+    rows = customers(1)
+    night.add(rows[0])
+    night.write(changed(rows, 0, price="12.50"))
+    night.proxy.on("PATCH", LATE)
+    undo(night, done(night.apply_approved("--journal", database)), database)
     quiet(night)
     assert night.contents == {rows[0].content: 1}
 
