@@ -345,7 +345,7 @@ class Campaign:
         self.proxy.forget_rules()
         for process in self.processes:
             process.wake_if_due(now=True)
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         last: Process | None = None
         while last is None or last.code != 0 or last.options["table"] != str(self.tables[-1][0]):
             assert time.monotonic() < until, self._failure("no coordinator could finish")
