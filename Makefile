@@ -66,13 +66,14 @@ endif
 
 coverage: $(DEV_STAMP) ## Branch coverage, also of the processes that tests start: fail under 95 % of the wrapper, 90 % of the mock
 	@rm -rf build/coverage
-	@$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist worksteal --quiet --hypothesis-seed=$(SEED) $(ARGS)
+# `make test` judges the tests: a few limit the time or the files of a process, and can fail while coverage is measured.
+	-@$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist worksteal --quiet --hypothesis-seed=$(SEED) $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --include "mock_server/*" --fail-under 90
 	@$(BIN)/coverage report --include "wrapper/*" --fail-under 95
 
 nightly: $(DEV_STAMP) ## The long runs: schedules of faults, campaigns of kills on one journal and on a shared one, undone nights, every schedule of two writers
-	@NIGHTLY=1 $(BIN)/pytest --numprocesses 6 --dist worksteal --quiet tests/test_never_twice.py tests/test_apply_killed.py tests/test_cost.py tests/test_examples.py tests/chaos tests/schedules
+	@NIGHTLY=1 $(BIN)/pytest --numprocesses 6 --dist worksteal --quiet tests/test_never_twice.py tests/test_apply_killed.py tests/test_cost.py tests/test_examples.py tests/test_export.py tests/chaos tests/schedules
 
 generate: $(DEV_STAMP) ## Make generated_client and docs/provenance.md from openapi.yaml, the blocking client from the asynchronous one
 	@$(PY) tools/generate.py

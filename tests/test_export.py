@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from payex_billing import AsyncBilling, reconcile
 from payex_billing_mock import MockServer, Store
 
-from tests.support import LEDGER, TOKEN
+from tests.support import LEDGER, NIGHTLY, TOKEN
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 ANY_TEXT = st.text(st.characters(codec="utf-8"), max_size=73)
@@ -90,7 +90,7 @@ async def round_trip(mock: MockServer, numbers: list[str], target: Path) -> reco
 @settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
-    max_examples=60,
+    max_examples=100 if NIGHTLY else 25,  # of each format
 )
 @given(state=STATES)
 def test_an_exported_state_needs_no_write(ending: str, state: dict[str, Any], mock: MockServer, tmp_path: Path) -> None:
