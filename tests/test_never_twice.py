@@ -43,7 +43,7 @@ from payex_billing import (
 from payex_billing._policy.limits import RetryBudget
 from payex_billing_mock import Faults, MockServer, Tls
 
-from tests.support import LEDGER, NIGHTLY, TOKEN, Blocking, open_client
+from tests.support import LEDGER, NIGHTLY, TOKEN, Blocking, open_client, wait_until_all_is_read
 
 SCHEDULES = 1_000 if NIGHTLY else 30
 NUMBERS = itertools.count(1)
@@ -99,6 +99,11 @@ class Schedule(RuleBasedStateMachine):
         self.server.faults.clear()
         self.stack.close()
 
+    def wait_for_everything_sent(self) -> None:
+        """Wait until the server has dealt with all requests, so that a look-up needs no further time to settle."""
+        wait_until_all_is_read(self.server.port)
+        self.server.wait_for_late_writes()
+
     @initialize(faults=FAULTS)
     def parents(self, faults: list[str]) -> None:
         customer, calm = self.billing.customer(self.number), self.calm.customer(self.number)
@@ -111,6 +116,7 @@ class Schedule(RuleBasedStateMachine):
                 ensure()
             except BillingError:
                 self.server.faults.clear()
+                self.wait_for_everything_sent()
                 again()  # without faults it must succeed, whatever happened before
         self.server.faults.clear()
 
@@ -140,7 +146,7 @@ class Schedule(RuleBasedStateMachine):
             assert found.outcome is not Outcome.ABSENT, "absent was said before the request had settled"
             if found.outcome is Outcome.UNKNOWN:
                 self.server.faults.clear()
-                self.server.wait_for_late_writes()
+                self.wait_for_everything_sent()
                 found = self.calm.look_up(error.lost, settle=0.0)
             if found.outcome is Outcome.CREATED:
                 assert isinstance(found.resource, RecurringProduct)
@@ -174,11 +180,11 @@ class Schedule(RuleBasedStateMachine):
             self.server.faults.clear()
             if len(error.attempts) == 1 and product.id in self.server.store.charges(LEDGER, self.number, level):
                 return  # refused, and still there
-            self.server.wait_for_late_writes()
+            self.wait_for_everything_sent()
             with suppress(NotFound):  # an earlier attempt may have taken effect, or may be about to
                 self.charges(level, calm=True).delete(product.id)
         self.server.faults.clear()
-        self.server.wait_for_late_writes()
+        self.wait_for_everything_sent()
         assert product.id not in self.server.store.charges(LEDGER, self.number, level)
         self.certain[level, charge] -= 1
 
@@ -191,13 +197,13 @@ class Schedule(RuleBasedStateMachine):
         with suppress(BillingError):
             assert self.charges(level).update(product.id, text=text).text == text
         self.server.faults.clear()
-        self.server.wait_for_late_writes()
+        self.wait_for_everything_sent()
         back = self.charges(level, calm=True).update(product.id, text=charge.text)
         assert back.has_content_of(charge)
 
     @invariant()
     def what_is_held_is_what_was_reported(self) -> None:
-        self.server.wait_for_late_writes()
+        self.wait_for_everything_sent()
         if not self.ids and not self.uncertain:
             return
         for level, charge in itertools.product(["", "s"], CHARGES):
