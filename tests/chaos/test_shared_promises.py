@@ -317,3 +317,16 @@ def test_a_429_lowers_the_pace_from_what_was_sent_not_from_the_wait_before_it() 
     most = state.most(1006.1, None)
     assert most is not None
     assert most > 0.7 * 0.7 * 100 * 0.9
+
+
+def test_a_429_at_the_start_of_a_night_does_not_slow_the_whole_night() -> None:
+    """Ten requests had been sent, so the pace is lowered to a few a second."""
+    state = PaceState()
+    for moment in range(10):
+        state, _ = state.taken(1000 + moment / 100, None, 1, None)
+    state = state.slowed(1000.2, 1.0, None, 0)
+    start, later = (state.most(1001.2 + seconds, None) for seconds in (0, 90))
+    assert start is not None
+    assert later is not None
+    assert start < 10
+    assert later > 500

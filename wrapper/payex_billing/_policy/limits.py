@@ -110,10 +110,14 @@ class Pace:
 
     def _rate(self, lowered: float, now: float) -> float:
         """Return the current rate: the lowered rate, and its rise since then."""
-        elapsed = max(0.0, now - self._lowered_at)
-        slow, fast = min(elapsed, STEADY), min(max(0.0, elapsed - STEADY), 300.0)
-        risen: float = lowered * SLOW_RISE**slow * FAST_RISE**fast
-        return min(risen, MOST)
+        return risen(lowered, now - self._lowered_at)
+
+
+def risen(lowered: float, seconds: float) -> float:
+    """Return what a lowered rate has risen to, so many seconds after the wait that a 429 asked for."""
+    slow, fast = min(max(0.0, seconds), STEADY), min(max(0.0, seconds - STEADY), 300.0)
+    rate: float = lowered * SLOW_RISE**slow * FAST_RISE**fast
+    return min(rate, MOST)
 
 
 class RetryBudget:

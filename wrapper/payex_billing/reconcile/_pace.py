@@ -12,10 +12,10 @@ from typing import Final, Self
 
 import attrs
 
+from .._policy.limits import LEAST, risen
+
 SLICE: Final = 0.25  # seconds
 LOWERED: Final = 0.7  # a lowered pace is this share of the pace before
-RECOVERY: Final = 60.0  # seconds in which a lowered pace rises back to what it was
-LEAST: Final = 2.0  # requests a second
 
 
 @attrs.frozen(kw_only=True)
@@ -44,9 +44,8 @@ class PaceState:
         """Return the requests a second that are allowed now; None for any number."""
         if not self.before:
             return limit
-        # The same number of requests more with each second, also beyond the pace before, until the next 429.
-        risen = self.before * (LOWERED + (1 - LOWERED) * max(0.0, now - self.lowered_at) / RECOVERY)
-        return max(LEAST, risen) if limit is None else min(limit, max(LEAST, risen))
+        rate = risen(max(LEAST, LOWERED * self.before), now - self.lowered_at)
+        return rate if limit is None else min(limit, rate)
 
     def taken(self, now: float, limit: float | None, used: int, wanted: int | None) -> tuple[Self, Slice]:
         """Take the next slice.
