@@ -46,6 +46,11 @@ def exists(server: MockServer, number: str = "1") -> bool:
     return number in {each.id for each in server.store.customers(LEDGER)}
 
 
+def test_a_mock_made_without_faults_says_so_in_place_of_ignoring_a_fault() -> None:
+    with MockServer({LEDGER: TOKEN}) as server, pytest.raises(RuntimeError, match=r"faults=Faults\(\)"):
+        server.faults.queue("500")
+
+
 def test_without_a_fault_it_answers_as_ever(faulty: MockServer) -> None:
     assert create(faulty).status == 201
     assert send(faulty.url, "GET", customer_path("1")).status == 200

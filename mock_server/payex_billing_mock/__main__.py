@@ -118,7 +118,7 @@ def mock(ledgers: Sequence[str], tokens: Sequence[str], **options: Any) -> int:
         server.start()
     except (ContractError, OSError, ValueError) as error:
         raise click.ClickException(str(error)) from None
-    _print_start(server, by_ledger, options["db"])
+    _print_start(server, by_ledger, options["texts"], options["db"])
     stop.wait()
     server.stop()
     click.echo("Stopped.")
@@ -134,10 +134,10 @@ def _by_ledger(ledgers: Sequence[str], tokens: Sequence[str]) -> dict[str, str]:
     return dict(zip(ledgers, tokens, strict=True))
 
 
-def _print_start(server: MockServer, by_ledger: Mapping[str, str], db: str | None) -> None:
+def _print_start(server: MockServer, by_ledger: Mapping[str, str], faults: Sequence[str], db: str | None) -> None:
     for ledger, token in by_ledger.items():
         click.echo(f"PayEx Billing mock on {server.url}  ledger {ledger}  token {token}")
-    if server.faults.pending():
+    if faults:
         click.echo(f"Faults: {', '.join(server.faults.pending())}")
     if server.console_url is not None:
         click.echo(f"Console: {server.console_url}")

@@ -30,7 +30,7 @@ class MockServer:
         port: the port to bind. 0 means a free port; after the start, the attribute `port` is its number.
         db: a file that keeps the state over restarts; None means that the state is only in memory.
         contract: the contract; by default the contract in this package.
-        faults: the faults that requests meet; may be changed while the mock is serving.
+        faults: the faults that requests meet.
         admin: whether `/mock/faults` shows and changes the faults, for every client that can reach the mock and sends
             the header `X-Payex-Console: 1` (a POST also `Content-Type: application/json`).
         tls: the certificates; None means plain HTTP.
@@ -65,16 +65,16 @@ class MockServer:
         self.app = MockApp(ledgers, store=store, contract=contract, request_seconds=request_seconds)
         self.host = host
         self.port = port
-        self.faults = faults if faults is not None else Faults()
+        self._faults = faults if faults is not None else Faults()
         self.has_console = console
         self._scheme = "http" if tls is None else "https"
         self._wire: WireServer | None = None
         if faults is not None or admin or console:
-            self._wire = WireServer(self.app, self.faults, tls, request_seconds, idle_seconds)
+            self._wire = WireServer(self.app, self._faults, tls, request_seconds, idle_seconds)
         if self._wire is not None and admin:
-            self._wire.pages.append(Admin(self.faults).answer)
+            self._wire.pages.append(Admin(self._faults).answer)
         if self._wire is not None and console:
-            self._wire.pages.append(Console(self.app, self.faults).answer)
+            self._wire.pages.append(Console(self.app, self._faults).answer)
         self._server = self._wire or FastServer(self.app, tls, request_seconds)
         self._is_running = False
 
@@ -98,6 +98,17 @@ class MockServer:
     def store(self) -> Store:
         """The state of the mock."""
         return self.app.store
+
+    @property
+    def faults(self) -> Faults:
+        """The faults that requests meet; may be changed while the mock is serving.
+
+        Raises:
+            RuntimeError: requests meet no faults, because the mock was made without `faults`, `admin` and `console`.
+        """
+        if self._wire is None:
+            raise RuntimeError("this mock serves without faults: make it with MockServer(..., faults=Faults())")
+        return self._faults
 
     def start(self) -> None:
         """Bind the port, and return when the mock accepts connections.
@@ -133,7 +144,7 @@ class MockServer:
         Raises:
             TimeoutError: some writes have not taken effect after `timeout` seconds.
         """
-        self.faults.wait_for_late_writes(timeout)
+        self._faults.wait_for_late_writes(timeout)
 
     def _origin(self, host: str) -> str:
         return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
