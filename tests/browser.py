@@ -62,8 +62,9 @@ def keep(page: Any, name: str) -> None:
     page.screenshot(path=str(SCREENSHOTS / f"{name}.png"), full_page=True)
 
 
-LOOKS = [(scheme, width) for scheme in ("light", "dark") for width in (1400, 400)]
-"""The colour schemes and widths in pixels in which people see a page."""
+WIDTHS = (1400, 400)  # pixels
+LOOKS = [(scheme, width) for scheme in ("light", "dark") for width in WIDTHS]
+"""The colour schemes and widths in which people see a page. Only its colours differ between the schemes."""
 
 # Compares the colour of each visible text with the colours behind it, as WCAG 2.2 defines contrast.
 _LOW_CONTRAST = """() => {

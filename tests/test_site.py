@@ -197,7 +197,7 @@ def test_everybody_can_read_it(site: Path, page: Any, scheme: str, width: int) -
         visit(page, site, name)
         keep(page, f"docs-{name.replace('/', '-')}-{scheme}-{width}")
         found += [f"{name}: contrast {each}" for each in low_contrast(page)]
-        found += [f"{name}: {each}" for each in barriers(page)]
+        found += [f"{name}: {each}" for each in (barriers(page) if scheme == "light" else [])]
         if page.evaluate(OVERFLOW) > 0:
             found.append(f"{name}: wider than the window")
     assert found == []

@@ -6,7 +6,7 @@ two against each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -64,17 +64,33 @@ def validate(database: duckdb.DuckDBPyConnection, header: Header, sign: DecimalS
     if sign.decide and _has_commas(database):
         sign = attrs.evolve(sign, point=False)
     rules = {name: _rule(name, sign, is_exact=name in exact) for name in places}
-    # Most rows are right: what is wrong is written out only of those that are not.
     odd = f"regexp_matches(concat({', '.join(places)}), '{INVISIBLE}')"
     wrong = " OR ".join(f"({rule}) IS NOT NULL" for rule in rules.values())
-    verdicts = ", ".join(
-        f"coalesce({_invisible(name, is_exact=name in exact)}, {rule}) AS {name}_rule" for name, rule in rules.items()
-    )
-    found = " OR ".join(f"{name}_rule IS NOT NULL" for name in rules)
-    database.execute(
-        f"CREATE TABLE wrong AS SELECT * FROM (SELECT line, {verdicts} FROM cells WHERE {odd} OR {wrong}) WHERE {found}"
-    )
+    database.execute(f"CREATE TABLE suspected AS SELECT * FROM cells WHERE {odd} OR {wrong}")
     database.execute("CREATE TABLE bad (line BIGINT, place INTEGER, name VARCHAR, value VARCHAR, rule VARCHAR)")
+    if one(database, "SELECT count(*) FROM suspected"):  # most tables are right, and the planning of these takes time
+        verdicts = {
+            name: f"coalesce({_invisible(name, is_exact=name in exact)}, {rule})" for name, rule in rules.items()
+        }
+        _note_what_is_wrong(database, places, verdicts)
+    typed = {name: _typed(name, known, sign) for name, known in PROPERTIES.items()}
+    typed["subscription_no"] = "coalesce(subscription_no, '')"
+    values = ", ".join(f"{typed[name]} AS {name}" for name in VALUES)
+    database.execute(
+        f"CREATE TABLE good AS SELECT *, hash({', '.join(VALUES)}) AS digest "
+        f"FROM (SELECT line, {values} FROM cells ANTI JOIN bad USING (line))"
+    )
+    database.execute("INSERT INTO bad SELECT line, NULL, '', NULL, rule FROM broken")
+    if not allow_duplicates:
+        _reject_duplicates(database, "" if header.exact is None else f"WHERE NOT {is_copy(header.exact)}")
+
+
+def _note_what_is_wrong(
+    database: duckdb.DuckDBPyConnection, places: Mapping[str, int], verdicts: Mapping[str, str]
+) -> None:
+    """Put each wrong cell of the table `suspected` into `bad`. A verdict is NULL for a cell that is right."""
+    columns = ", ".join(f"{verdict} AS {name}_rule" for name, verdict in verdicts.items())
+    database.execute(f"CREATE TABLE wrong AS SELECT line, {columns} FROM suspected")
     for name, place in places.items():
         database.execute(
             f"INSERT INTO bad SELECT line, {place}, '{name}', "
@@ -83,16 +99,6 @@ def validate(database: duckdb.DuckDBPyConnection, header: Header, sign: DecimalS
             f"LEFT JOIN (SELECT line, any_value(rule) AS rule FROM faults WHERE place = {place} GROUP BY line) faults "
             f"USING (line) WHERE {name}_rule IS NOT NULL"
         )
-    typed = {name: _typed(name, known, sign) for name, known in PROPERTIES.items()}
-    typed["subscription_no"] = "coalesce(subscription_no, '')"
-    values = ", ".join(f"{typed[name]} AS {name}" for name in VALUES)
-    database.execute(
-        f"CREATE TABLE good AS SELECT *, hash({', '.join(VALUES)}) AS digest "
-        f"FROM (SELECT line, {values} FROM cells ANTI JOIN wrong USING (line))"
-    )
-    database.execute("INSERT INTO bad SELECT line, NULL, '', NULL, rule FROM broken")
-    if not allow_duplicates:
-        _reject_duplicates(database, "" if header.exact is None else f"WHERE NOT {is_copy(header.exact)}")
 
 
 def trim(database: duckdb.DuckDBPyConnection, header: Header, *, is_csv: bool) -> str:
