@@ -34,9 +34,10 @@ from .api import (
     subscriptions_path,
 )
 from .exchange import CONTRACT
+from .rows import ends_before_start
 from .states import as_sent
 from .support import MODEL
-from .values import any_value, ends_before_start
+from .values import any_value
 
 SUBSCRIPTIONS = ("1", "46701234567", "a/b c", "ÅÄÖ", "x" * 34)
 

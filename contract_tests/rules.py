@@ -111,6 +111,9 @@ def problem_tells_the_truth(exchange: Exchange) -> None:
         fail(f"{exchange.operation} answers {exchange.status} with {' or '.join(sorted(allowed))}, not {known.code}")
     if not problem.get("title"):
         fail("the problem has no title")
+    for other in PROBLEM_TYPES.values():  # the words of a type are the server's own, but they are not another type's
+        if other.title == problem["title"] != known.title:
+            fail(f"the title of {known.code} is {other.title!r}, which is the title of {other.code}")
     instance = problem.get("instance")
     if not instance:
         fail("the problem has no instance")

@@ -26,6 +26,7 @@ from .contents import held, stable
 from .exchange import CONTRACT, render
 from .schemas import FILLED, JUDGE
 from .transports import InProcess
+from .values import spread
 
 Parent = tuple[str, ...]  # the number of a customer, or the numbers of a customer and its subscription
 Tree = dict[str, list[dict[str, Any]]]
@@ -99,13 +100,6 @@ def thinned(api: Api, values: Sequence[T], at_most: int = 12) -> Sequence[T]:
 def few(api: Api, values: Sequence[T], at_most: int) -> Sequence[T]:
     """Return all values for a mock, and at most `at_most` for a real endpoint, whose owner waits for each request."""
     return spread(values, at_most) if api.real else values
-
-
-def spread(values: Sequence[T], at_most: int) -> Sequence[T]:
-    """Return at most `at_most` of the values: the first, the last, and others at equal distances."""
-    if len(values) <= at_most:
-        return values
-    return [values[index * (len(values) - 1) // max(1, at_most - 1)] for index in range(at_most)]
 
 
 def snapshot(api: Api, customers: Sequence[str]) -> dict[str, Any]:

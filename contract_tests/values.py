@@ -15,14 +15,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
 from .bodies import BODIES
-from .exchange import CONTRACT
 from .schemas import JUDGE, accepted, exact, resolve
 
+T = TypeVar("T")
 LONGEST = 80  # characters of a text whose schema has no maximum
 SEED = 20_260_101  # random values are the same in each run, so that a report can be repeated
 
@@ -76,6 +76,27 @@ TEXTS: Mapping[str, Sequence[str]] = {
     "paths": ("../", "..", ".", "...", "a.", ".a", "/", "//", "a/b", "/a", "a/", "C:\\", "a:b", "a?b", "a#b", "a@b"),
 }  # fmt: skip
 
+# Texts that some software takes for something else, or changes at their ends.
+WHOLE = (
+    "1",
+    "01",
+    "007",
+    "1.0",
+    "1e3",
+    " a",
+    "a ",
+    "null",
+    "true",
+    "=1+1",
+    "a\nb",
+    "2026-01-01",
+    "a\t",
+    "-1",
+    "+1",
+    "A",
+    "a",
+)
+
 ROUNDED = ("0.1", "0.7", "1.005", "2.675", "1.115", "0.285", "19.99", "4.35", "1.15", "33.333333", "66.666667", "0.3")
 BINARY = (7, 8, 10, 12, 15, 16, 20, 23, 24, 31, 32, 53, 63)  # exponents at which binary numbers end or lose digits
 YEARS = (
@@ -125,6 +146,13 @@ def _judge_of(schema: Mapping[str, Any]) -> Callable[[Any], bool]:
     return lambda value: not (has_pattern and str(value).endswith("\n")) and bool(validator.is_valid(value))
 
 
+def spread(values: Sequence[T], at_most: int) -> Sequence[T]:
+    """Return at most `at_most` of the values: the first, the last, and others at equal distances."""
+    if len(values) <= at_most:
+        return values
+    return [values[index * (len(values) - 1) // max(1, at_most - 1)] for index in range(at_most)]
+
+
 # texts
 
 
@@ -146,6 +174,19 @@ def texts(schema: Mapping[str, Any]) -> Iterator[str]:
         characters += _common_scripts()
     yield from _packed(characters, longest)
     yield from _packed("".join(f"{character}{character}" for character in string.punctuation + " åß中"), longest)
+
+
+def few_texts(schema: Mapping[str, Any]) -> list[str]:
+    """Return texts with every entry of the table and as few of them as possible, and texts that are special as a whole.
+
+    Software that changes a part of a text, such as `&`, is found by these texts too. A real endpoint gets few requests.
+    """
+    longest = schema.get("maxLength", LONGEST)
+    allows = _judge_of(schema)
+    inside = [text for group in TEXTS.values() for text in group if allows(f"x{text}x"[:longest])]
+    characters = [chr(code) for code in range(0x20, 0x250) if allows(f"x{chr(code)}x"[:longest])]
+    found = [*WHOLE, *_packed((f"{text}x" for text in inside), longest), *_packed(characters, longest)]
+    return [text for text in found if allows(text)]
 
 
 def _packed(characters: Iterable[str], longest: int) -> Iterator[str]:
@@ -257,16 +298,30 @@ def similar_numbers(number: str, schemas: Iterable[Mapping[str, Any]]) -> list[s
     no rule by which two different texts are equal.
     """
     head, tail = number[:-1], number[-1]
-    found = [number, number + tail, head, number[1:], number[::-1], number.swapcase(), number.upper(), number.lower()]
+    # The first ones show the most.
+    found = [number, number.replace("å", "Å"), number.replace("å", "ä"), number.swapcase(), f"0{number}", f"{number}0"]
+    found += [number.replace("å", "a"), f"{number}+", f" {number}", f"{number} ", number.replace("0", " ")]
     found += [
-        number + each for each in (" ", ".", "0", "1", ".0", "/", "-", "_", "%", "*", "å", "\u0301", "\u200b", "&")
+        number.replace("0", "+"),
+        number.replace("0", "%"),
+        number.replace("0", "_"),
+        unicodedata.normalize("NFD", number),
+    ]
+    found += [head, number + tail, f"{number}.", number.replace("0", "O"), number.upper(), number.lower(), f"{number}&"]
+    found += [
+        number.replace("0", "%20"),
+        number.replace("0", "/"),
+        f"{number}#",
+        f"{number}?",
+        number[::-1],
+        number[1:],
     ]
     found += [
-        number + each for each in ("\x00", "\t", "\u00a0", "e0", "=", "'", '"', ";", "?", "#", "%20", "/.", "\u00e5")
+        number + each
+        for each in (".0", "1", "/", "-", "_", "%", "*", "å", "\u0301", "\u200b", "\x00", "\t", "\u00a0", "e0")
     ]
-    found += [
-        each + number for each in (" ", ".", "0", "00", "-", "+", "_", "/", "%", "*", "\ufeff", "å", "&", "'", "#")
-    ]
+    found += [number + each for each in ("=", "'", '"', ";", "%20", "/.", "\u00e5")]
+    found += [each + number for each in (".", "00", "-", "+", "_", "/", "%", "*", "\ufeff", "å", "&", "'", "#")]
     for index in range(len(number)):
         found += [number[:index] + each + number[index + 1 :] for each in ("_", ".", "%", "*", "?", "-", " ")]
         found += [number[:index] + each + number[index:] for each in (" ", "/", "-", ".", "\u00ad", "\u200d", "\\")]
@@ -290,8 +345,12 @@ def similar_numbers(number: str, schemas: Iterable[Mapping[str, Any]]) -> list[s
     return _allowed_by_all(found, schemas)
 
 
-def special_numbers(schemas: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the texts of the tables that are identifiers by all schemas."""
+def special_numbers(schemas: Sequence[Mapping[str, Any]], *, few: bool = False) -> list[str]:
+    """Return the texts of the tables that are identifiers by all schemas; with `few`, packed into few of them."""
+    if few:
+        return _allowed_by_all(
+            few_texts(min(map(resolve, schemas), key=lambda each: each.get("maxLength", LONGEST))), schemas
+        )
     return _allowed_by_all([text for group in TEXTS.values() for text in group], schemas)
 
 
@@ -300,44 +359,7 @@ def _allowed_by_all(values: Iterable[str], schemas: Iterable[Mapping[str, Any]])
     return [each for each in dict.fromkeys(values) if all(allows(each) for allows in judges)]
 
 
-# charges
-
-
-@cache
-def values_by_property(role: str) -> Mapping[str, Sequence[Any]]:
-    """Return the valid values of each property of a new charge (`create`), or of a change (`update`)."""
-    schema = CONTRACT.creations["charge"] if role == "create" else CONTRACT.change
-    return {name: values_of(node) for name, node in schema["properties"].items()}
-
-
-def ends_before_start(values: Mapping[str, Any]) -> bool:
-    """Return whether a charge would end before it starts, which the contract refuses with 422."""
-    start, end = values.get(CONTRACT.wire("start_date")), values.get(CONTRACT.wire("end_date"))
-    return start is not None and end is not None and end < start
-
-
-def rows(role: str, *, later: bool) -> list[dict[str, Any]]:
-    """Return so many bodies of charges that each value of each property is in at least one of them.
-
-    Args:
-        role: `create` for new charges, `update` for changes.
-        later: whether the date that the table has next is the start, and a later date the end; else the date is the
-            end, and an earlier date the start.
-    """
-    columns = values_by_property(role)
-    start, end = CONTRACT.wire("start_date"), CONTRACT.wire("end_date")
-    found = []
-    for index in range(max(map(len, columns.values()))):
-        # Another stride for each property: two properties of equal length then meet in other pairs.
-        row = {name: values[index % len(values)] for name, values in columns.items()}
-        if start in columns and end in columns:
-            days = sorted(columns[start])
-            place = index % len(days)
-            first, last = (place, len(days) - 1) if later else (0, place)
-            other = first + index * 7 % (last - first + 1)
-            row |= {start: days[place if later else other], end: days[other if later else place]}
-        found.append(row)
-    return found
+# random values
 
 
 def any_value(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:

@@ -14,6 +14,7 @@ from payex_billing_mock import MockServer
 from payex_billing_mock.app import Answer
 
 from contract_tests.certificates import Certificates
+from contract_tests.variants.contract import problem_keys_in_pascal_case
 from tests.support import LEDGER, ROOT, TOKEN
 
 
@@ -75,6 +76,16 @@ def test_a_broken_promise_fails_with_a_report_and_a_command_to_repeat_it_and_no_
     assert {"request", "response", "time"} <= set(json.loads(har)["log"]["entries"][0])
     assert "<testsuite" in junit
     assert TOKEN not in page + har + junit
+
+
+def test_a_target_may_write_the_keys_of_a_problem_in_any_case(
+    mock: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        mock.app, "interceptor", lambda request, respond: problem_keys_in_pascal_case(request, respond(request))
+    )
+    result = contract("--target", mock.url, "--ledger", LEDGER, "--rate", "1000", PAYEX_TOKEN=TOKEN)
+    assert result.returncode == 0, result.stdout
 
 
 def test_a_refused_client_certificate_is_a_sentence(tmp_path: Path) -> None:

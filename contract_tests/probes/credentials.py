@@ -137,7 +137,12 @@ def _not_created(scene: Scene, ask: Ask) -> None:
 def nothing_is_done_without_the_token(api: Api) -> None:
     """Every operation is refused with 401 without the token, with a wrong one or one nearly right; nothing is done."""
     headers = wrong_headers(api.token, api.ledger)
-    _refused_everywhere(Scene(api), few(api, headers, 6), ("unauthorized",))
+    scene = Scene(api)
+    _refused_everywhere(scene, few(api, headers, 6), ("unauthorized",))
+    if api.real:  # one operation that reads gets more of them
+        for token in wrong_tokens(api.token, api.ledger)[:24]:
+            read = api.get(*customer_path(scene.customer), headers={"Authorization": f"Bearer {token}"})
+            api.refused(read, "unauthorized")
 
 
 @probe("tenants and credentials")

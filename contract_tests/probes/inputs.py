@@ -89,12 +89,12 @@ def values_of_a_new_charge_are_taken_as_the_schema_says(api: Api) -> None:
     for parent in _parents(api):
         route, held = charges_path(*parent), []
         for name, schema in CHARGE["properties"].items():
-            for value in few(api, accepted(schema), 3):
+            for value in few(api, accepted(schema), 6):
                 created = api.charge(*parent, wire={name: value})
                 read = api.succeeds(api.get(*charge_path(parent, created)))
                 api.same("held_as_sent", _bare(read.object), _bare(created), read)
                 held.append(_bare(created))
-            for value in few(api, refused(schema), 4):
+            for value in few(api, refused(schema), 18):
                 api.refused(api.post(*route, body=new_charge({name: value})), "validation", name)
         listed = {each[CHARGE_ID]: _bare(each) for each in api.charges(*parent)}
         api.same("only_the_valid_is_held", listed, {each[CHARGE_ID]: each for each in held})
@@ -107,12 +107,12 @@ def values_of_a_change_are_taken_as_the_schema_says(api: Api) -> None:
         for name, schema in CHANGE["properties"].items():
             route = charge_path(parent, api.charge(*parent, quantity=2))
             before = api.get(*route).object
-            for value in few(api, accepted(schema), 3):
+            for value in few(api, accepted(schema), 6):
                 changed = api.shown(api.update(*route, body=change({name: value})))
                 before = api.succeeds(api.get(*route)).object
                 api.same("held_as_sent", _bare(before), _bare(changed.object), changed)
                 api.same("held_as_sent", as_sent(api, before, {name: value}).get(name), value, changed)
-            for value in few(api, refused(schema), 4):
+            for value in few(api, refused(schema), 18):
                 api.refused(api.update(*route, body=change({name: value})), "validation", name)
             api.same("a_refused_change_changes_nothing", _bare(api.get(*route).object), _bare(before))
 

@@ -25,9 +25,10 @@ from ..api import (
 )
 from ..contents import held
 from ..exchange import CONTRACT, Broken
+from ..rows import ends_before_start
 from ..schemas import JUDGE
 from ..states import Parent, copy, parents, subscription_number, thinned, tree
-from ..values import any_value, ends_before_start
+from ..values import any_value
 from ._registry import probe
 
 Values = Mapping[str, Any]

@@ -92,7 +92,7 @@ def customers_and_subscriptions_hold_what_was_sent(api: Api) -> None:
 @probe("state")
 def unknown_properties_of_a_charge_are_held(api: Api) -> None:
     """A charge holds a property that the contract does not have, until a change sets or clears it."""
-    extra = {"costCentre": {"no": "77", "share": [Decimal("0.10"), None, True]}, "note": "Åsa"}
+    extra = {"costCentre": {"no": "77", "share": [Decimal("0.10"), None, True]}, "note": "Åsa " * 200}
     for parent in _parents(api):
         created = api.post(*charges_path(*parent), body=FULL | extra)
         made = api.succeeds(created).object

@@ -8,9 +8,9 @@ from typing import Any
 from ..api import CHARGE_ID, Api, change, charge_path, new_charge
 from ..contents import held
 from ..exchange import CONTRACT
+from ..rows import ends_before_start, rows
 from ..schemas import JUDGE
 from ..states import Parent, as_sent, changed, listed, parents, read_charge, thinned
-from ..values import ends_before_start, rows
 from ._registry import probe
 
 
@@ -20,8 +20,8 @@ def _parents_and_rows(api: Api, role: str, *, shared: bool = True) -> Iterator[t
     If `shared`, the two have half of the rows each, so that each value is sent once; else both have all rows.
     """
     for parent, later in zip(parents(api), (True, False), strict=True):
-        found = rows(role, later=later)
-        yield parent, list(thinned(api, found[later::2] if shared else found, 8))
+        found = rows(role, later=later, few=api.real)
+        yield parent, list(thinned(api, found[later::2], 12) if shared else thinned(api, found, 64))
 
 
 @probe("state")

@@ -21,7 +21,7 @@ def render(trials: Sequence[Trial]) -> str:
     lines = [
         "# First contact: what `payex-billing contract learn` finds out",
         "",
-        "Made by `make learn-score`; do not edit. Each variant is a server whose behaviour is drawn at random",
+        "`make learn-score` makes this page. Each variant is a server whose behaviour is drawn at random",
         f"from {len(OPTIONS)} independent choices, with a gateway in front that rewrites errors, cuts bodies, adds",
         "headers and answers 503 at times. `learn` knows nothing of the choices. Another module derives the right",
         "answers from them.",
