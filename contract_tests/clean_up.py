@@ -21,6 +21,7 @@ from .guard import SEGMENTS
 ATTEMPTS = 3  # of a request, after errors
 PAGES = 1_000
 GONE = {404, 410}
+NOT_CONFIGURED = 501  # the ledger is not configured for DELETE of such a resource
 
 
 class Unreadable(Exception):
@@ -65,6 +66,7 @@ class _Ledger:
     def __init__(self, api: Api, result: Result, sleep: Callable[[float], None]) -> None:
         self._api, self._result, self._sleep = api, result, sleep
         self._deleted: dict[str, str] = {}  # how the server answered the DELETE, by path
+        self._not_configured: set[str] = set()  # the paths of the contract whose DELETE was answered 501
 
     def clean_up(self) -> None:
         customers = [path for path in self._api.guard.customers() if _is_in(self._api, path)]
@@ -126,10 +128,15 @@ class _Ledger:
         if match is None or "DELETE" not in match.operations:
             self._deleted[path] = "the contract has no DELETE for it"
             return
+        if match.path in self._not_configured:
+            self._deleted[path] = f"a DELETE of another one was answered {NOT_CONFIGURED}"
+            return
         try:
             self._deleted[path] = f"DELETE was answered {self._send('DELETE', path).status}"
         except Unreadable as error:
             self._deleted[path] = str(error)
+            if f"status {NOT_CONFIGURED}" in str(error):  # x-rules, not-configured: each DELETE is answered so
+                self._not_configured.add(match.path)
 
     def _send(self, method: str, target: str) -> Exchange:
         """Send a request until the server decides on it.
@@ -148,7 +155,7 @@ class _Ledger:
                 if exchange.status < 300 or exchange.status in GONE:
                     return exchange
                 reason = f"status {exchange.status}"
-                if exchange.status < 500 and exchange.status not in {408, 429}:
+                if exchange.status == NOT_CONFIGURED or (exchange.status < 500 and exchange.status not in {408, 429}):
                     break
                 wait = exchange.wait or wait
             if attempt + 1 < ATTEMPTS:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from .exchange import CONTRACT, Exchange, fail, items_of, link_of, parse_strictly
-from .schemas import FILLED, errors_of, resolve
+from .schemas import FILLED, JUDGE, errors_of, resolve
 
 SELF = CONTRACT.self_link
 PROBLEM_TYPES = CONTRACT.problem_types
@@ -27,6 +28,7 @@ INTERNALS = re.compile(
 LEAST_OF_A_TOKEN = 9
 PERSONAL = re.compile(r"\d{5}")
 # A scheme of WWW-Authenticate in any case, alone or in a list of challenges (RFC 9110, section 11.6.1).
+MOST_DIGITS = 300  # before the point: binary64 has no more (RFC 8259, section 6)
 BEARER = re.compile(r"(?:^|,)\s*bearer(?:\s|,|$)", re.IGNORECASE)
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _PARAMETER = rf'{_TOKEN}[ \t]*=[ \t]*(?:{_TOKEN}|"(?:[^"\\]|\\.)*")'
@@ -216,9 +218,12 @@ def what_was_sent_is_what_is_held(exchange: Exchange) -> None:
         wanted, held = parse_strictly(exchange.sent), exchange.object
     except AssertionError:
         return  # a probe sent a body that is not strict JSON, such as one with a repeated name, and the server took it
+    allowed = resolve(exchange.defined.body)["properties"] if exchange.defined and exchange.defined.body else {}
     for name, value in wanted.items() if isinstance(wanted, dict) else ():
         if name in CONTRACT.server_set[kind] or name not in CONTRACT.resources[kind]["properties"]:
             continue
+        if name in allowed and not JUDGE.takes(allowed[name], value):
+            fail(f"{name} was sent with a value that the contract does not allow, and was taken: it must be refused")
         if value is None and held.get(name) is not None and name not in FILLED:
             fail(f"{name} was cleared, but is still there")
         elif value is not None and not _same(held.get(name), value):
@@ -293,9 +298,24 @@ def _has_parameters(exchange: Exchange) -> bool:
     if not exchange.sent:
         return exchange.method not in {"POST", "PATCH", "PUT"}
     try:
-        return isinstance(parse_strictly(exchange.sent), dict)
+        body = parse_strictly(exchange.sent)
     except AssertionError:
         return False
+    return isinstance(body, dict) and not _is_odd(body)
+
+
+def _is_odd(value: object) -> bool:
+    """Return whether a parser may refuse JSON with this value (RFC 8259, sections 6 and 8.2): nothing is named then."""
+    match value:
+        case dict():
+            return any(_is_odd(name) or _is_odd(each) for name, each in value.items())
+        case list():
+            return any(map(_is_odd, value))
+        case str():
+            return any("\ud800" <= character <= "\udfff" for character in value)
+        case Decimal():
+            return bool(value) and abs(value.adjusted()) > MOST_DIGITS
+    return isinstance(value, int) and abs(value) >= 10**MOST_DIGITS
 
 
 def _names_parameters(problems: object) -> None:

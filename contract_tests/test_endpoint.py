@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import response_schema_conformance
 
 from . import checks, rules
-from .api import Api, NotTried
+from .api import LONGEST_WAIT, Api, NotTried
 from .clean_up import Result, clean_up, still_there
 from .exchange import Broken
 from .model import run_model
@@ -76,14 +78,22 @@ def session(api: Api) -> Iterator[requests.Session]:
 @FUZZING
 def test_read_keeps_the_contract(case: Case[Any], session: requests.Session) -> None:
     certificate, key = os.environ.get("PAYEX_CLIENT_CERT"), os.environ.get("PAYEX_CLIENT_KEY")
-    response = case.call(
+    send = partial(
+        case.call,
         base_url=TARGET.base_url,
         headers=bearer(os.environ["PAYEX_TOKEN"]),
         session=session,
         cert=(certificate, key) if certificate and key else certificate,
         verify=os.environ.get("PAYEX_CA_FILE") or True,
     )
+    response = send()
     exchange = checks.exchange_of(response)
+    if exchange.status == 429 and (exchange.wait or 0) <= LONGEST_WAIT:
+        time.sleep(exchange.wait or 0)
+        response = send()
+        exchange = checks.exchange_of(response)
+    if exchange.is_from_ingress:
+        return  # x-rules, ingress: such a response may have no body
     try:
         # The keys of a problem may be in any case, which no JSON Schema can say: `documented` compares with the schema.
         case.validate_response(response, excluded_checks=[response_schema_conformance])

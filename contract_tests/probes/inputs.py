@@ -233,6 +233,15 @@ def a_huge_body_is_refused(api: Api) -> None:
         api.expect(api.send(method, *route, body=new_charge(text="x" * 1_000_000)), statuses)
 
 
+@probe("input refused")
+def a_body_of_four_kilobytes_is_not_too_large(api: Api) -> None:
+    """A valid body is taken with so much white space that it has 4,000 bytes (x-rules, size)."""
+    for parent in _parents(api):
+        whole = render(new_charge()).encode()
+        for size in (1_025, 2_049, 3_000, 4_000):
+            api.succeeds(api.send("POST", *charges_path(*parent), content=whole[:-1].ljust(size - 1) + b"}"))
+
+
 @probe("input accepted", writes=False)
 def path_parameters_are_taken_as_the_schema_says(api: Api) -> None:
     """A path parameter on its border is looked up; one beyond is refused, and named."""

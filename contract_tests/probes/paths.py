@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from urllib.parse import quote
 
 from ..api import CHARGE_ID, Api, charge_path, charges_path, customer_path, subscription_path
 from ..coverage import COVERAGE
-from ..exchange import CONTRACT, Exchange
+from ..exchange import CONTRACT, Exchange, link_of
 from ..refusals import missing_statuses
 from ..routes import plain
 from ..scene import Scene
@@ -82,7 +83,8 @@ def a_wrong_percent_sign_names_nothing(api: Api) -> None:
         if api.real and ask.operation.method != "GET":
             continue
         for index, number in enumerate(ask.numbers):
-            wrong = ("%", "%4", "%zz", f"{number}%", f"{number}%4", f"%{number}", f"{number}%FF")
+            own = quote(number, safe="")
+            wrong = ("%", "%4", "%zz", f"{own}%", f"{own}%4", f"%{own}", f"{own}%FF")
             for raw in few(api, (*wrong, "%C3", "%ED%A0%80", "%C0%AF"), 4):
                 exchange = replace(ask, raw={index: raw}).send(api)
                 api.expect(exchange, (VALIDATION, *missing_statuses()))
@@ -98,9 +100,7 @@ def percent_encoding_does_not_change_a_number(api: Api) -> None:
             continue
         expected = api.succeeds(ask.send(api)).object
         for form in ("%{:02X}", "%{:02x}"):
-            raw = {
-                index: "".join(form.format(ord(each)) for each in number) for index, number in enumerate(ask.numbers)
-            }
+            raw = {index: "".join(map(form.format, number.encode())) for index, number in enumerate(ask.numbers)}
             exchange = api.succeeds(replace(ask, raw=raw).send(api))
             api.same("the_same_resource", exchange.object, expected, exchange)
 
@@ -203,13 +203,27 @@ def _same_or_nothing(api: Api, exchange: Exchange, expected: dict[str, object]) 
 def a_query_means_nothing(api: Api) -> None:
     """A query parameter that the contract does not have changes no read and no write, or is refused."""
     scene = Scene(api)
-    queries = ("", "x=1", "x", "&&", "=", "x=1&x=2", "%00=%FF", "x[]=1", "x=%", "?", "_=1", "x=../..", "a" * 500)
+    queries = [
+        "limit=1",
+        "size=1",
+        "pageSize=1",
+        "top=1",
+        "count=1",
+        "fields=x",
+        "sort=x",
+        "filter=x",
+        "q=x",
+        "search=x",
+    ]
+    queries += ["x=1", "", "x", "&&", "=", "x=1&x=2", "%00=%FF", "x[]=1", "x=%", "?", "_=1", "x=../..", "a" * 500]
     for ask in scene.asks():
         if ask.operation.takes_query or ask.operation.method != "GET":
             continue
         expected = api.succeeds(ask.send(api)).object
-        for query in few(api, queries, 5):
+        for query in queries:
             exchange = api.send("GET", raw_path=f"{ask.path(api)}?{query}")
+            if exchange.succeeded and link_of(exchange, "next"):
+                continue  # the server has pages, whose links may have queries of its own
             if exchange.succeeded:
                 api.same("a_query_means_nothing", exchange.object, expected, exchange)
             else:
@@ -217,6 +231,6 @@ def a_query_means_nothing(api: Api) -> None:
                 api.refused(exchange, "validation")
     nothing = charge_path(scene.parents[0], {CHARGE_ID: scene.ids[1]})  # the id of another parent
     for name in ("id", CHARGE_ID, CONTRACT.place("customer").parameter, CONTRACT.place("charge").parameter):
-        exchange = api.send("GET", raw_path=f"{api.path(*nothing)}?{name}={scene.ids[0]}")
+        exchange = api.send("GET", raw_path=f"{api.path(*nothing)}?{name}={quote(scene.ids[0], safe='')}")
         if exchange.code != "validation":
             api.missing(exchange, "charge")
