@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,28 @@ def test_rejected_rows_are_retried_when_the_file_is_corrected(run: Run, tmp_path
     assert retried.returncode == 0, retried.stderr
     assert prices(mock) == {"1": [10.5], "2": [20.0], "3": [1.0]}
     assert "There is nothing to retry" in run("retry", "2").stdout
+
+
+@pytest.mark.parametrize("ending", [None, "stopped", "interrupted"])
+def test_a_run_that_did_not_end_is_gone_on_with_not_retried(run: Run, tmp_path: Path, ending: str | None) -> None:
+    """It may have no row that failed, and yet not have written all."""
+    table(tmp_path, FIRST)
+    run("apply", "charges.csv", "--first-run", "--journal", "own.db")
+    with closing(sqlite3.connect(tmp_path / "own.db")) as database, database:
+        database.execute("UPDATE run SET outcome = ?", (ending,))
+    own = {"PAYEX_JOURNAL": "own.db"}
+    retried, shown = run("retry", "1", **own), run("runs", "show", "1", **own)
+    assert (retried.returncode, retried.stdout) == (1, "")
+    assert "run 1 did not come to its end. Go on with it: payex-billing apply charges.csv" in retried.stderr
+    assert "To go on with it: payex-billing apply charges.csv" in shown.stdout
+
+
+def test_an_undo_is_tried_again_as_an_undo(nights: Run) -> None:
+    undone = nights("undo", "2", "--yes")
+    assert undone.returncode == 0, undone.stderr
+    refused = nights("retry", "3")
+    assert refused.returncode == 1
+    assert "run 3 is an undo. It is tried again by: payex-billing undo 2" in refused.stderr
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])

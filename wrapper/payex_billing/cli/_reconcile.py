@@ -236,6 +236,12 @@ def retry(
         report.journal = name
         with reading(name, ledger) as history:
             earlier = history.run(run_number)
+            if earlier.undoes is not None:
+                again = f"payex-billing undo {earlier.undoes}"
+                raise click.ClickException(f"run {run_number} is an undo. It is tried again by: {again}")
+            if not earlier.has_every_result:
+                again = f"payex-billing apply {earlier.file or 'FILE'}"
+                raise click.ClickException(f"run {run_number} did not come to its end. Go on with it: {again}")
             if not history.rows(run_number):
                 if not as_json:
                     click.echo(f"Run {run_number} applied every row. There is nothing to retry.")
@@ -243,7 +249,7 @@ def retry(
                 report.show()
                 return exit_code
         source = file or Path(earlier.file)
-        if not earlier.file or earlier.undoes is not None or _is_plan(source):
+        if not earlier.file or _is_plan(source):
             raise click.ClickException(f"run {run_number} was not made from a table: name the table after the number")
         report.names(source)
         check_outputs({"FILE": source, "--guards": guards}, {"--rejects": rejects})

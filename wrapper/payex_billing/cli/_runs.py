@@ -271,7 +271,12 @@ def _show(run: Run, counts: dict[str, int], rows: list[UnappliedRow]) -> None:
         click.echo(printable(f"line {row.line}{customer}: {row.result}: {row.reason}"))
     if len(rows) > _SHOWN:
         click.echo(f"{len(rows) - _SHOWN:,} more rows; --json shows all")
-    if rows:
+    if run.undoes is not None:
+        if rows or not run.has_every_result:
+            click.echo(f"To take back the rest: payex-billing undo {run.undoes}")
+    elif not run.has_every_result:
+        click.echo(printable(f"To go on with it: payex-billing apply {run.file or 'FILE'}"))
+    elif rows:
         click.echo(f"To apply these rows again: payex-billing retry {run.id}")
     if counts:
         click.echo(f"To take the writes back: payex-billing undo {run.id}")

@@ -68,6 +68,11 @@ class Run:
     report: Mapping[str, Any]
     input: str
 
+    @property
+    def has_every_result(self) -> bool:
+        """Whether it came to its end. Otherwise rows have no result yet, although none of them failed."""
+        return self.ending is Ending.DONE
+
     @classmethod
     def _from_row(cls, row: Row) -> Self:
         values = dict(zip((field.name for field in attrs.fields(cls)), row, strict=True))
