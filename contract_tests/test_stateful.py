@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import hypothesis
 import requests
 from payex_billing_mock import MockApp, MockServer
 from schemathesis import Case
@@ -57,8 +58,9 @@ def run_state_machine(schema: Any, app: MockApp, **call: Any) -> set[str]:
             if response.status_code < 300:
                 reached.add(case.operation.definition.raw["operationId"])
 
-    for _ in range(TRIES):
-        Machine.run(settings=STATEFUL)
+    for attempt in range(TRIES):
+        # With --hypothesis-seed, each run of the machine would be the same one.
+        hypothesis.seed(attempt)(Machine).run(settings=STATEFUL)
         if reached & DEEPER:
             break
     return reached
