@@ -25,7 +25,15 @@ NOT_CONFIGURED = 501  # the ledger is not configured for DELETE of such a resour
 
 
 class Unreadable(Exception):
-    """A list cannot be read. The message gives the request and the reason."""
+    """A list cannot be read. The message gives the request and the reason.
+
+    Attributes:
+        status: the status of the response; 0 if there was no response.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass
@@ -135,7 +143,7 @@ class _Ledger:
             self._deleted[path] = f"DELETE was answered {self._send('DELETE', path).status}"
         except Unreadable as error:
             self._deleted[path] = str(error)
-            if f"status {NOT_CONFIGURED}" in str(error):  # x-rules, not-configured: each DELETE is answered so
+            if error.status == NOT_CONFIGURED:  # x-rules, not-configured: each DELETE is answered so
                 self._not_configured.add(match.path)
 
     def _send(self, method: str, target: str) -> Exchange:
@@ -144,23 +152,23 @@ class _Ledger:
         Raises:
             Unreadable: no attempt had a response below 300, 404 or 410.
         """
-        reason = ""
+        reason, status = "", 0
         for attempt in range(ATTEMPTS):
             wait = 0.5 * 2**attempt
             try:
                 exchange = self._api.send(method, raw_path=target, judged=False)  # waits as long as a 429 says
             except Exception as error:  # after any error the other resources must still be removed
-                reason = f"{type(error).__name__}: {error}"
+                reason, status = f"{type(error).__name__}: {error}", 0
             else:
                 if exchange.status < 300 or exchange.status in GONE:
                     return exchange
-                reason = f"status {exchange.status}"
-                if exchange.status == NOT_CONFIGURED or (exchange.status < 500 and exchange.status not in {408, 429}):
+                reason, status = f"status {exchange.status}", exchange.status
+                if status == NOT_CONFIGURED or (status < 500 and status not in {408, 429}):
                     break
                 wait = exchange.wait or wait
             if attempt + 1 < ATTEMPTS:
                 self._sleep(min(wait, LONGEST_WAIT))
-        raise Unreadable(f"{method} {target} failed: {reason}")
+        raise Unreadable(f"{method} {target} failed: {reason}", status)
 
 
 def _paths(exchange: Exchange, collection: str, kind: str) -> Iterator[str]:

@@ -68,17 +68,18 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """On a real endpoint, load only the file of its tests; else every other one. To load one takes up to 2 s of CPU."""
-    is_of_endpoint = collection_path.name == "test_endpoint.py"
-    is_unwanted = collection_path.suffix == ".py" and is_of_endpoint != bool(config.getoption("--target"))
-    return True if is_unwanted else None
+    return True if collection_path.suffix == ".py" and _is_unwanted(collection_path, config) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the same files when the command line names them: pytest loads such a file in any case."""
-    has_target = bool(config.getoption("--target"))
-    unwanted = [item for item in items if (item.path.name == "test_endpoint.py") != has_target]
-    config.hook.pytest_deselected(items=unwanted)
-    items[:] = [item for item in items if (item.path.name == "test_endpoint.py") == has_target]
+    config.hook.pytest_deselected(items=[item for item in items if _is_unwanted(item.path, config)])
+    items[:] = [item for item in items if not _is_unwanted(item.path, config)]
+
+
+def _is_unwanted(path: Path, config: pytest.Config) -> bool:
+    """Return whether a file has tests of a real endpoint and there is none, or the other way round."""
+    return (path.name == "test_endpoint.py") != bool(config.getoption("--target"))
 
 
 @pytest.hookimpl(wrapper=True)

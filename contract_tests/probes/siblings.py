@@ -323,11 +323,8 @@ def what_the_server_sets_is_not_set_by_a_client(api: Api) -> None:
 @probe("state")
 def lists_of_every_size_are_complete(api: Api) -> None:
     """A list has each resource once at every size where servers start another page, growing and shrinking."""
-    borders = thinned(api, (1, 2, 10, 16, 20, 25, 30, 32, 50, 64, 100, 128, 200, 250, 256), 2)
-    sizes = {border + beside for border in borders for beside in (-1, 0, 1)}
     for place, parent in enumerate(parents(api)):
-        if api.real:  # one list of charges grows long, the other lists stay short
-            sizes = {0, 1, 2, 3, 4, 5, 10, 11, 20, 21, 25, 26} | (set() if place else {30, 31, 50, 51, 100, 101})
+        sizes = _sizes(api, is_long=place == 0)
         made: dict[Any, dict[str, Any]] = {}
         for size in range(max(sizes) + 1):
             if size in sizes:
@@ -341,7 +338,15 @@ def lists_of_every_size_are_complete(api: Api) -> None:
             key = list(made)[max(-len(made), min(index, len(made) - 1))]
             api.succeeds(api.delete(*charge_path(parent, made.pop(key) | {CHARGE_ID: key})))
             api.same("what_is_deleted_is_gone", sorted(map(str, listed(api, parent))), sorted(map(str, made)))
-    _subscriptions_of_every_size(api, sizes)
+    _subscriptions_of_every_size(api, _sizes(api, is_long=False))
+
+
+def _sizes(api: Api, *, is_long: bool) -> set[int]:
+    """Return the sizes of a list to try. On a real endpoint, only a list that `is_long` has more than 26 resources."""
+    if api.real:
+        return {0, 1, 2, 3, 4, 5, 10, 11, 20, 21, 25, 26} | ({30, 31, 50, 51, 100, 101} if is_long else set())
+    borders = thinned(api, (1, 2, 10, 16, 20, 25, 30, 32, 50, 64, 100, 128, 200, 250, 256), 2)
+    return {border + beside for border in borders for beside in (-1, 0, 1)}
 
 
 def _subscriptions_of_every_size(api: Api, sizes: set[int]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,6 +27,9 @@ from ..errors import (
 from ..reconcile import Stopped
 from ._profiles import with_profile
 
+if TYPE_CHECKING:
+    from ..reconcile._history import Run
+
 _CLIENT = ("owner_no", "environment", "base_url")
 _DOCTOR = "payex-billing doctor shows the settings and tries them"
 
@@ -41,6 +44,17 @@ def with_advice(error: BillingError) -> str:
     context = click.get_current_context(silent=True)
     options = {} if context is None else context.params
     return ". ".join(filter(None, (text.rstrip("."), _place(options), _step(error, options))))
+
+
+def next_command(run: Run) -> str | None:
+    """Return the command that writes the rest of a run; None if a program wrote, and not a command."""
+    if run.undoes is not None:
+        return f"payex-billing undo {run.undoes}"
+    if run.has_every_result:
+        return f"payex-billing retry {run.id}"
+    if run.options.get("retry") is not None:
+        return f"payex-billing retry {run.options['retry']}"
+    return f"payex-billing apply {shlex.quote(run.file)}, with the same options" if run.file else None
 
 
 def _place(options: dict[str, Any]) -> str:

@@ -10,12 +10,14 @@ from typing import Any
 import click
 
 from .._async.client import AsyncBilling
+from .._text import printable
 from ..reconcile import Limits, Plan, Report, RunOutcome, Table, read
 from ..reconcile import plan as plan_table
 from ..reconcile._history import reading
 from ..reconcile._plan import FORMAT
 from ..reconcile._run import MAX_REMOVALS, RECHECK
 from ..reconcile._store import Place
+from ._advice import next_command
 from ._applying import carry_out, notice, run, sentences
 from ._common import (
     DONE,
@@ -237,11 +239,12 @@ def retry(
         with reading(name, ledger) as history:
             earlier = history.run(run_number)
             if earlier.undoes is not None:
-                again = f"payex-billing undo {earlier.undoes}"
-                raise click.ClickException(f"run {run_number} is an undo. It is tried again by: {again}")
+                raise click.ClickException(
+                    f"run {run_number} is an undo. It is tried again by: {next_command(earlier)}"
+                )
             if not earlier.has_every_result:
-                again = f"payex-billing apply {earlier.file or 'FILE'}"
-                raise click.ClickException(f"run {run_number} did not come to its end. Go on with it: {again}")
+                how = next_command(earlier) or "run the program again that made it"
+                raise click.ClickException(printable(f"run {run_number} did not come to its end. Go on with it: {how}"))
             if not history.rows(run_number):
                 if not as_json:
                     click.echo(f"Run {run_number} applied every row. There is nothing to retry.")

@@ -18,6 +18,7 @@ from ..reconcile._history import prune as prune_runs
 from ..reconcile._journal import Journal
 from ..reconcile._records import Intent, Result
 from ..reconcile._store import Place
+from ._advice import next_command
 from ._applying import sentences
 from ._common import (
     DONE,
@@ -271,13 +272,9 @@ def _show(run: Run, counts: dict[str, int], rows: list[UnappliedRow]) -> None:
         click.echo(printable(f"line {row.line}{customer}: {row.result}: {row.reason}"))
     if len(rows) > _SHOWN:
         click.echo(f"{len(rows) - _SHOWN:,} more rows; --json shows all")
-    if run.undoes is not None:
-        if rows or not run.has_every_result:
-            click.echo(f"To take back the rest: payex-billing undo {run.undoes}")
-    elif not run.has_every_result:
-        click.echo(printable(f"To go on with it: payex-billing apply {run.file or 'FILE'}"))
-    elif rows:
-        click.echo(f"To apply these rows again: payex-billing retry {run.id}")
+    if (rows or not run.has_every_result) and (command := next_command(run)):
+        purpose = "apply these rows again" if run.has_every_result else "go on with it"
+        click.echo(printable(f"To {purpose if run.undoes is None else 'take back the rest'}: {command}"))
     if counts:
         click.echo(f"To take the writes back: payex-billing undo {run.id}")
 
