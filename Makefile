@@ -66,7 +66,7 @@ endif
 
 coverage: $(DEV_STAMP) ## Branch coverage, also of the processes that tests start: fail under 95 % of the wrapper, 90 % of the mock
 	@rm -rf build/coverage
-# `make test` judges the tests: a few limit the time or the files of a process, and can fail while coverage is measured.
+# A failed test does not stop the report: a few tests limit the time or the file sizes of a process, which coverage exceeds.
 	-@$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist worksteal --quiet --hypothesis-seed=$(SEED) $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --include "mock_server/*" --fail-under 90

@@ -74,7 +74,7 @@ class _Ledger:
     def __init__(self, api: Api, result: Result, sleep: Callable[[float], None]) -> None:
         self._api, self._result, self._sleep = api, result, sleep
         self._deleted: dict[str, str] = {}  # how the server answered the DELETE, by path
-        self._not_configured: set[str] = set()  # the paths of the contract whose DELETE was answered 501
+        self._not_configured: set[str] = set()  # paths of the contract for which the ledger has no DELETE
 
     def clean_up(self) -> None:
         customers = [path for path in self._api.guard.customers() if _is_in(self._api, path)]
@@ -137,13 +137,15 @@ class _Ledger:
             self._deleted[path] = "the contract has no DELETE for it"
             return
         if match.path in self._not_configured:
-            self._deleted[path] = f"a DELETE of another one was answered {NOT_CONFIGURED}"
+            self._deleted[path] = f"the ledger answered {NOT_CONFIGURED} to the DELETE of another such resource"
             return
         try:
             self._deleted[path] = f"DELETE was answered {self._send('DELETE', path).status}"
         except Unreadable as error:
             self._deleted[path] = str(error)
-            if error.status == NOT_CONFIGURED:  # x-rules, not-configured: each DELETE is answered so
+            if (
+                error.status == NOT_CONFIGURED
+            ):  # the server answers each such DELETE in this way (x-rules, not-configured)
                 self._not_configured.add(match.path)
 
     def _send(self, method: str, target: str) -> Exchange:

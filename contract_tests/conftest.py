@@ -72,13 +72,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the same files when the command line names them: pytest loads such a file in any case."""
+    """Skip the tests of these files also if the command line names a file: pytest then ignores the hook above."""
     config.hook.pytest_deselected(items=[item for item in items if _is_unwanted(item.path, config)])
     items[:] = [item for item in items if not _is_unwanted(item.path, config)]
 
 
 def _is_unwanted(path: Path, config: pytest.Config) -> bool:
-    """Return whether a file has tests of a real endpoint and there is none, or the other way round."""
+    """Return whether a run skips a file. With a target, a run has only test_endpoint.py; without, all other files."""
     return (path.name == "test_endpoint.py") != bool(config.getoption("--target"))
 
 

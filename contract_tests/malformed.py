@@ -88,13 +88,13 @@ def odd(body: dict[str, Any]) -> Iterator[bytes]:
 
 
 def equal(body: dict[str, Any]) -> Iterator[bytes]:
-    """Yield the same body in other words: white space, escapes, another order of the names, and zeros of numbers."""
+    """Yield the body in other spellings: white space, escapes, another order of the names, and zeros after numbers."""
     yield render(body).replace('{"', '{ "').replace("}", " }").encode()
     yield b" \t\r\n" + render(body).encode() + b"\n\t "
     yield render(dict(reversed(body.items()))).encode()
     escaped = ",".join(f'"{_escaped(name)}":{_value(value)}' for name, value in body.items())
     yield f"{{{escaped}}}".encode()
-    for zeros in (".0", ".0e0"):  # x-rules, odd-json: numbers are equal by value
+    for zeros in (".0", ".0e0"):  # 1 and 1.0 are the same number (x-rules, odd-json)
         parts = (f'"{name}":{_value(value)}{zeros if type(value) is int else ""}' for name, value in body.items())
         yield f"{{{','.join(parts)}}}".encode()
 

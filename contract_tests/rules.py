@@ -28,7 +28,7 @@ INTERNALS = re.compile(
 LEAST_OF_A_TOKEN = 9
 PERSONAL = re.compile(r"\d{5}")
 # A scheme of WWW-Authenticate in any case, alone or in a list of challenges (RFC 9110, section 11.6.1).
-MOST_DIGITS = 300  # before the point: binary64 has no more (RFC 8259, section 6)
+MOST_DIGITS = 300  # about as many digits before the point as binary64 can hold (RFC 8259, section 6)
 BEARER = re.compile(r"(?:^|,)\s*bearer(?:\s|,|$)", re.IGNORECASE)
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _PARAMETER = rf'{_TOKEN}[ \t]*=[ \t]*(?:{_TOKEN}|"(?:[^"\\]|\\.)*")'
@@ -113,7 +113,7 @@ def problem_tells_the_truth(exchange: Exchange) -> None:
         fail(f"{exchange.operation} answers {exchange.status} with {' or '.join(sorted(allowed))}, not {known.code}")
     if not problem.get("title"):
         fail("the problem has no title")
-    for other in PROBLEM_TYPES.values():  # the words of a type are the server's own, but they are not another type's
+    for other in PROBLEM_TYPES.values():  # a server may choose its own title, but not that of another type
         if other.title == problem["title"] != known.title:
             fail(f"the title of {known.code} is {other.title!r}, which is the title of {other.code}")
     instance = problem.get("instance")
@@ -223,7 +223,7 @@ def what_was_sent_is_what_is_held(exchange: Exchange) -> None:
         if name in CONTRACT.server_set[kind] or name not in CONTRACT.resources[kind]["properties"]:
             continue
         if name in allowed and not JUDGE.takes(allowed[name], value):
-            fail(f"{name} was sent with a value that the contract does not allow, and was taken: it must be refused")
+            fail(f"the server accepted a value of {name} that the contract does not allow; it must refuse the request")
         if value is None and held.get(name) is not None and name not in FILLED:
             fail(f"{name} was cleared, but is still there")
         elif value is not None and not _same(held.get(name), value):
@@ -305,7 +305,10 @@ def _has_parameters(exchange: Exchange) -> bool:
 
 
 def _is_odd(value: object) -> bool:
-    """Return whether a parser may refuse JSON with this value (RFC 8259, sections 6 and 8.2): nothing is named then."""
+    """Return whether a JSON parser may reject this value (RFC 8259, sections 6 and 8.2).
+
+    The server then cannot name a parameter in its problem.
+    """
     match value:
         case dict():
             return any(_is_odd(name) or _is_odd(each) for name, each in value.items())

@@ -93,8 +93,8 @@ def test_read_keeps_the_contract(case: Case[Any], api: Api, session: requests.Se
         response = send()
         exchange = checks.exchange_of(response)
     try:
-        # x-rules, ingress: the response may have no body, which the stock checks do not know. x-rules, problem-keys: a
-        # key may be in any case, which JSON Schema cannot say. `judge` knows both, and compares with the schema.
+        # The checks of Schemathesis do not know two rules of the contract: a response of an ingress may have no body
+        # (x-rules, ingress), and the keys of a problem may be in any case (x-rules, problem-keys). `judge` knows both.
         if not exchange.is_from_ingress:
             case.validate_response(response, excluded_checks=[response_schema_conformance])
     except FailureGroup as group:

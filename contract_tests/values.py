@@ -76,7 +76,7 @@ TEXTS: Mapping[str, Sequence[str]] = {
     "paths": ("../", "..", ".", "...", "a.", ".a", "/", "//", "a/b", "/a", "a/", "C:\\", "a:b", "a?b", "a#b", "a@b"),
 }  # fmt: skip
 
-# Texts that some software takes for something else, or changes at their ends.
+# Texts that some software converts to another type, or trims.
 WHOLE = (
     "1",
     "01",
@@ -147,7 +147,7 @@ def _judge_of(schema: Mapping[str, Any]) -> Callable[[Any], bool]:
 
 
 def spread(values: Sequence[T], at_most: int) -> Sequence[T]:
-    """Return at most `at_most` of the values: the first, the last, and others at equal distances."""
+    """Return at most `at_most` values: the first, the last, and values at equal distances between them."""
     if len(values) <= at_most:
         return values
     return [values[index * (len(values) - 1) // max(1, at_most - 1)] for index in range(at_most)]
@@ -177,9 +177,9 @@ def texts(schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def few_texts(schema: Mapping[str, Any]) -> list[str]:
-    """Return texts with every entry of the table and as few of them as possible, and texts that are special as a whole.
+    """Return the entries of the table, joined into few texts, and the texts of `WHOLE`.
 
-    Software that changes a part of a text, such as `&`, is found by these texts too. A real endpoint gets few requests.
+    A real endpoint gets few requests. A joined text still shows that a server changes one character, such as `&`.
     """
     longest = schema.get("maxLength", LONGEST)
     allows = _judge_of(schema)
@@ -298,7 +298,7 @@ def similar_numbers(number: str, schemas: Iterable[Mapping[str, Any]]) -> list[s
     no rule by which two different texts are equal.
     """
     head, tail = number[:-1], number[-1]
-    # The first ones show the most.
+    # A real endpoint gets only the first of these numbers, so the common faults of servers come first.
     found = [number, number.replace("å", "Å"), number.replace("å", "ä"), number.swapcase(), f"0{number}", f"{number}0"]
     found += [number.replace("å", "a"), f"{number}+", f" {number}", f"{number} ", number.replace("0", " ")]
     found += [
@@ -346,7 +346,7 @@ def similar_numbers(number: str, schemas: Iterable[Mapping[str, Any]]) -> list[s
 
 
 def special_numbers(schemas: Sequence[Mapping[str, Any]], *, few: bool = False) -> list[str]:
-    """Return the texts of the tables that are identifiers by all schemas; with `few`, packed into few of them."""
+    """Return the texts of the table that all schemas allow as a number; with `few`, joined into few numbers."""
     if few:
         return _allowed_by_all(
             few_texts(min(map(resolve, schemas), key=lambda each: each.get("maxLength", LONGEST))), schemas

@@ -64,7 +64,7 @@ def keep(page: Any, name: str) -> None:
 
 WIDTHS = (1400, 400)  # pixels
 LOOKS = [(scheme, width) for scheme in ("light", "dark") for width in WIDTHS]
-"""The colour schemes and widths in which people see a page. Only its colours differ between the schemes."""
+"""The colour schemes and the widths of a page. Two schemes differ only in colours."""
 
 # Compares the colour of each visible text with the colours behind it, as WCAG 2.2 defines contrast.
 _LOW_CONTRAST = """() => {

@@ -107,10 +107,11 @@ class Raw:
 
 
 def wait_until_all_is_read(port: int) -> None:
-    """Return when the server on a port of 127.0.0.1 has dealt with every request of clients that have left.
+    """Wait until the server on a port of 127.0.0.1 has handled the requests of all clients that have disconnected.
 
-    A client that gives up leaves its request to the system of the server, and a busy server reads it much later.
-    Until then its connection is in CLOSE_WAIT (state 8), or has bytes in its receive queue. Outside Linux nobody looks.
+    When a client times out, the kernel still has its request, and a busy server reads the request much later. Until
+    then the connection is in CLOSE_WAIT (state 8), or has bytes in its receive queue. Only Linux has the file that
+    shows this; on other systems the function returns at once.
     """
     table, local = Path("/proc/net/tcp"), f"0100007F:{port:04X}"
     while table.exists():
@@ -118,7 +119,7 @@ def wait_until_all_is_read(port: int) -> None:
         states = [(row[3], row[4].partition(":")[2]) for row in rows if row[1] == local and row[3] != "0A"]
         if not any(state == "08" or int(received, 16) for state, received in states):
             return
-        time.sleep(0.005)  # the system tells nobody when this changes
+        time.sleep(0.005)  # Linux has no event for this
 
 
 def send(

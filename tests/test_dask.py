@@ -24,7 +24,7 @@ from payex_billing_mock.app import Answer, Request, Respond
 
 from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, TOKEN
 
-CUSTOMERS = 350  # 4 parts of a run, which the processes take one by one
+CUSTOMERS = 350  # 4 parts of a run; each process takes one part at a time
 
 
 @pytest.fixture(scope="module")

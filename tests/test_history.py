@@ -206,8 +206,10 @@ def test_rejected_rows_are_retried_when_the_file_is_corrected(run: Run, tmp_path
 
 
 @pytest.mark.parametrize("ending", [None, "stopped", "interrupted"])
-def test_a_run_that_did_not_end_is_gone_on_with_not_retried(run: Run, tmp_path: Path, ending: str | None) -> None:
-    """It may have no row that failed, and yet not have written all."""
+def test_retry_refuses_a_run_that_did_not_end_and_names_the_command_that_continues_it(
+    run: Run, tmp_path: Path, ending: str | None
+) -> None:
+    """Such a run can have rows without a result although no row has failed."""
     table(tmp_path, FIRST)
     run("apply", "charges.csv", "--first-run", "--journal", "own.db")
     with closing(sqlite3.connect(tmp_path / "own.db")) as database, database:
@@ -215,16 +217,16 @@ def test_a_run_that_did_not_end_is_gone_on_with_not_retried(run: Run, tmp_path: 
     own = {"PAYEX_JOURNAL": "own.db"}
     retried, shown = run("retry", "1", **own), run("runs", "show", "1", **own)
     assert (retried.returncode, retried.stdout) == (1, "")
-    assert "run 1 did not come to its end. Go on with it: payex-billing apply charges.csv" in retried.stderr
-    assert "To go on with it: payex-billing apply charges.csv" in shown.stdout
+    assert "run 1 did not come to its end. To continue it: payex-billing apply charges.csv" in retried.stderr
+    assert "To continue it: payex-billing apply charges.csv" in shown.stdout
 
 
-def test_an_undo_is_tried_again_as_an_undo(nights: Run) -> None:
+def test_retry_of_an_undo_names_the_undo_command(nights: Run) -> None:
     undone = nights("undo", "2", "--yes")
     assert undone.returncode == 0, undone.stderr
     refused = nights("retry", "3")
     assert refused.returncode == 1
-    assert "run 3 is an undo. It is tried again by: payex-billing undo 2" in refused.stderr
+    assert "run 3 is an undo. To repeat it: payex-billing undo 2" in refused.stderr
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])

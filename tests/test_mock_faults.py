@@ -46,7 +46,7 @@ def exists(server: MockServer, number: str = "1") -> bool:
     return number in {each.id for each in server.store.customers(LEDGER)}
 
 
-def test_a_mock_made_without_faults_says_so_in_place_of_ignoring_a_fault() -> None:
+def test_a_mock_created_without_faults_raises_for_a_new_fault() -> None:
     with MockServer({LEDGER: TOKEN}) as server, pytest.raises(RuntimeError, match=r"faults=Faults\(\)"):
         server.faults.queue("500")
 

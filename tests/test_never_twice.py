@@ -100,7 +100,7 @@ class Schedule(RuleBasedStateMachine):
         self.stack.close()
 
     def wait_for_everything_sent(self) -> None:
-        """Wait until the server has dealt with all requests, so that a look-up needs no further time to settle."""
+        """Wait until the server has handled all requests. A look-up may then use settle=0."""
         wait_until_all_is_read(self.server.port)
         self.server.wait_for_late_writes()
 

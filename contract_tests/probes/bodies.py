@@ -95,7 +95,7 @@ def _taken_or_refused(api: Api, exchange: Exchange) -> None:
 
 @probe("input refused")
 def the_same_json_in_other_words_is_taken(api: Api) -> None:
-    """White space, escapes, zeros, the order of names and `charset=utf-8` do not change what a body means."""
+    """A server reads the same values from a body with other white space, escapes, zeros, order of names or charset."""
     scene = Scene(api)
     types = (JSON, JSON.upper(), f"{JSON}; charset=utf-8", f'{JSON};charset="UTF-8"', f"{JSON} ; Charset=UTF-8")
     for ask in scene.writes():

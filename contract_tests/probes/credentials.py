@@ -139,7 +139,7 @@ def nothing_is_done_without_the_token(api: Api) -> None:
     headers = wrong_headers(api.token, api.ledger)
     scene = Scene(api)
     _refused_everywhere(scene, few(api, headers, 6), ("unauthorized",))
-    if api.real:  # one operation that reads gets more of them
+    if api.real:  # the wrong tokens above were few; one GET is tried with more of them
         for token in wrong_tokens(api.token, api.ledger)[:24]:
             read = api.get(*customer_path(scene.customer), headers={"Authorization": f"Bearer {token}"})
             api.refused(read, "unauthorized")

@@ -235,7 +235,7 @@ def a_huge_body_is_refused(api: Api) -> None:
 
 @probe("input refused")
 def a_body_of_four_kilobytes_is_not_too_large(api: Api) -> None:
-    """A valid body is taken with so much white space that it has 4,000 bytes (x-rules, size)."""
+    """A server accepts a valid body that white space makes 4,000 bytes long (x-rules, size)."""
     for parent in _parents(api):
         whole = render(new_charge()).encode()
         for size in (1_025, 2_049, 3_000, 4_000):

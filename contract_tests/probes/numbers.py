@@ -120,7 +120,7 @@ def every_number_works_with_every_method(api: Api) -> None:
 
 @probe("state")
 def every_spelling_of_a_path_is_the_same_path(api: Api) -> None:
-    """A letter may be encoded, hexadecimal digits may be small, and a `+` is a `+`: RFC 3986, 2.2 and 6.2.2."""
+    """A path may have encoded letters, lower-case hexadecimal digits, and a plain `+` (RFC 3986, 2.2 and 6.2.2)."""
     customer = api.customer()
     for number in similar_numbers("aB1å+&=,;@:!$'()*", _schemas("subscription"))[:1]:
         api.subscription(customer, number)

@@ -215,7 +215,7 @@ def a_query_means_nothing(api: Api) -> None:
         for query in (*queries, *OF_LISTS):
             exchange = api.send("GET", raw_path=f"{ask.path(api)}?{query}")
             if query in OF_LISTS and exchange.succeeded and link_of(exchange, "next"):
-                continue  # a server that has pages may use this name in its links
+                continue  # a server with pages may use this parameter in its own links
             if exchange.succeeded:
                 api.same("a_query_means_nothing", exchange.object, expected, exchange)
             else:

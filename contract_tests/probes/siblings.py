@@ -342,7 +342,7 @@ def lists_of_every_size_are_complete(api: Api) -> None:
 
 
 def _sizes(api: Api, *, is_long: bool) -> set[int]:
-    """Return the sizes of a list to try. On a real endpoint, only a list that `is_long` has more than 26 resources."""
+    """Return the sizes of a list to test. A real endpoint gets one long list, because each resource is a request."""
     if api.real:
         return {0, 1, 2, 3, 4, 5, 10, 11, 20, 21, 25, 26} | ({30, 31, 50, 51, 100, 101} if is_long else set())
     borders = thinned(api, (1, 2, 10, 16, 20, 25, 30, 32, 50, 64, 100, 128, 200, 250, 256), 2)

@@ -30,7 +30,7 @@ class MockServer:
         port: the port to bind. 0 means a free port; after the start, the attribute `port` is its number.
         db: a file that keeps the state over restarts; None means that the state is only in memory.
         contract: the contract; by default the contract in this package.
-        faults: the faults that requests meet.
+        faults: the faults at the start.
         admin: whether `/mock/faults` shows and changes the faults, for every client that can reach the mock and sends
             the header `X-Payex-Console: 1` (a POST also `Content-Type: application/json`).
         tls: the certificates; None means plain HTTP.
@@ -101,13 +101,13 @@ class MockServer:
 
     @property
     def faults(self) -> Faults:
-        """The faults that requests meet; may be changed while the mock is serving.
+        """The active faults. You may change them while the mock is serving.
 
         Raises:
-            RuntimeError: requests meet no faults, because the mock was made without `faults`, `admin` and `console`.
+            RuntimeError: the mock was created without `faults`, `admin` and `console`, so it cannot have faults.
         """
         if self._wire is None:
-            raise RuntimeError("this mock serves without faults: make it with MockServer(..., faults=Faults())")
+            raise RuntimeError("this mock cannot have faults: create it with MockServer(..., faults=Faults())")
         return self._faults
 
     def start(self) -> None:

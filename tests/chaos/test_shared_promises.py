@@ -320,7 +320,7 @@ def test_a_429_lowers_the_pace_from_what_was_sent_not_from_the_wait_before_it() 
 
 
 def test_a_429_at_the_start_of_a_night_does_not_slow_the_whole_night() -> None:
-    """Ten requests had been sent, so the pace is lowered to a few a second."""
+    """Only 10 requests were sent before the 429, so the rate after the 429 is low."""
     state = PaceState()
     for moment in range(10):
         state, _ = state.taken(1000 + moment / 100, None, 1, None)

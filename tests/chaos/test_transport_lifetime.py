@@ -21,7 +21,7 @@ ENGINES = ["httpx", "reqwest"]
 
 PREAMBLE = """
 import asyncio, os, signal, sys, threading, time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores SIGINT
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background of a shell ignores SIGINT
 import payex_billing
 from payex_billing import AsyncBilling, Billing
 engine, url = sys.argv[1:]

@@ -114,7 +114,12 @@ class Pace:
 
 
 def risen(lowered: float, seconds: float) -> float:
-    """Return what a lowered rate has risen to, so many seconds after the wait that a 429 asked for."""
+    """Return the current rate in requests a second.
+
+    Args:
+        lowered: the rate after the last 429.
+        seconds: the time since the Retry-After of that 429 ended.
+    """
     slow, fast = min(max(0.0, seconds), STEADY), min(max(0.0, seconds - STEADY), 300.0)
     rate: float = lowered * SLOW_RISE**slow * FAST_RISE**fast
     return min(rate, MOST)

@@ -47,7 +47,7 @@ def with_advice(error: BillingError) -> str:
 
 
 def next_command(run: Run) -> str | None:
-    """Return the command that writes the rest of a run; None if a program wrote, and not a command."""
+    """Return the command that continues or repeats a run; None if a program made the run, not a command."""
     if run.undoes is not None:
         return f"payex-billing undo {run.undoes}"
     if run.has_every_result:

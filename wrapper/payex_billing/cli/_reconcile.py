@@ -239,12 +239,12 @@ def retry(
         with reading(name, ledger) as history:
             earlier = history.run(run_number)
             if earlier.undoes is not None:
-                raise click.ClickException(
-                    f"run {run_number} is an undo. It is tried again by: {next_command(earlier)}"
-                )
+                raise click.ClickException(f"run {run_number} is an undo. To repeat it: {next_command(earlier)}")
             if not earlier.has_every_result:
-                how = next_command(earlier) or "run the program again that made it"
-                raise click.ClickException(printable(f"run {run_number} did not come to its end. Go on with it: {how}"))
+                how = next_command(earlier) or "start the program of this run again"
+                raise click.ClickException(
+                    printable(f"run {run_number} did not come to its end. To continue it: {how}")
+                )
             if not history.rows(run_number):
                 if not as_json:
                     click.echo(f"Run {run_number} applied every row. There is nothing to retry.")

@@ -273,7 +273,7 @@ def _show(run: Run, counts: dict[str, int], rows: list[UnappliedRow]) -> None:
     if len(rows) > _SHOWN:
         click.echo(f"{len(rows) - _SHOWN:,} more rows; --json shows all")
     if (rows or not run.has_every_result) and (command := next_command(run)):
-        purpose = "apply these rows again" if run.has_every_result else "go on with it"
+        purpose = "apply these rows again" if run.has_every_result else "continue it"
         click.echo(printable(f"To {purpose if run.undoes is None else 'take back the rest'}: {command}"))
     if counts:
         click.echo(f"To take the writes back: payex-billing undo {run.id}")

@@ -70,7 +70,7 @@ class Run:
 
     @property
     def has_every_result(self) -> bool:
-        """Whether it came to its end. Otherwise rows have no result yet, although none of them failed."""
+        """Whether each row of the run has a result. A killed, interrupted or stopped run has rows without one."""
         return self.ending is Ending.DONE
 
     @classmethod
