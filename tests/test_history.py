@@ -221,6 +221,18 @@ def test_retry_refuses_a_run_that_did_not_end_and_names_the_command_that_continu
     assert "To continue it: payex-billing apply charges.csv" in shown.stdout
 
 
+def test_nobody_is_told_to_continue_a_run_that_a_later_run_has_replaced(nights: Run, tmp_path: Path) -> None:
+    """The table of the earlier run is old: `apply` would write the old prices again."""
+    journal = next((tmp_path / "state-home").rglob("journal.db"))
+    with closing(sqlite3.connect(journal)) as database, database:
+        database.execute("UPDATE run SET outcome = NULL WHERE id = 1")
+    retried, shown = nights("retry", "1"), nights("runs", "show", "1")
+    assert retried.returncode == 1
+    for text in (retried.stderr, shown.stdout):
+        assert "To continue it: apply the current table, because run 2 is later" in text
+        assert "payex-billing apply" not in text
+
+
 def test_retry_of_an_undo_names_the_undo_command(nights: Run) -> None:
     undone = nights("undo", "2", "--yes")
     assert undone.returncode == 0, undone.stderr

@@ -46,12 +46,19 @@ def with_advice(error: BillingError) -> str:
     return ". ".join(filter(None, (text.rstrip("."), _place(options), _step(error, options))))
 
 
-def next_command(run: Run) -> str | None:
-    """Return the command that continues or repeats a run; None if a program made the run, not a command."""
+def next_step(run: Run, later: int | None) -> str | None:
+    """Return how to continue or repeat a run; None if a program made the run, not a command.
+
+    Args:
+        run: the run.
+        later: the number of a later run. The table of an unfinished earlier run is then out of date.
+    """
     if run.undoes is not None:
         return f"payex-billing undo {run.undoes}"
     if run.has_every_result:
         return f"payex-billing retry {run.id}"
+    if later is not None:
+        return f"apply the current table, because run {later} is later"
     if run.options.get("retry") is not None:
         return f"payex-billing retry {run.options['retry']}"
     return f"payex-billing apply {shlex.quote(run.file)}, with the same options" if run.file else None

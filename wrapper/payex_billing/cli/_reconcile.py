@@ -17,7 +17,7 @@ from ..reconcile._history import reading
 from ..reconcile._plan import FORMAT
 from ..reconcile._run import MAX_REMOVALS, RECHECK
 from ..reconcile._store import Place
-from ._advice import next_command
+from ._advice import next_step
 from ._applying import carry_out, notice, run, sentences
 from ._common import (
     DONE,
@@ -238,10 +238,10 @@ def retry(
         report.journal = name
         with reading(name, ledger) as history:
             earlier = history.run(run_number)
+            how = next_step(earlier, history.later_run(earlier)) or "start the program of this run again"
             if earlier.undoes is not None:
-                raise click.ClickException(f"run {run_number} is an undo. To repeat it: {next_command(earlier)}")
+                raise click.ClickException(f"run {run_number} is an undo. To repeat it: {how}")
             if not earlier.has_every_result:
-                how = next_command(earlier) or "start the program of this run again"
                 raise click.ClickException(
                     printable(f"run {run_number} did not come to its end. To continue it: {how}")
                 )

@@ -18,7 +18,7 @@ from ..reconcile._history import prune as prune_runs
 from ..reconcile._journal import Journal
 from ..reconcile._records import Intent, Result
 from ..reconcile._store import Place
-from ._advice import next_command
+from ._advice import next_step
 from ._applying import sentences
 from ._common import (
     DONE,
@@ -97,10 +97,11 @@ def show(number: int, journal: Place | None, client: dict[str, Any], as_json: bo
         name, ledger = journal_of(journal, client)
         with reading(name, ledger) as history:
             run, rows, counts = history.run(number), history.rows(number), history.counts(number)
+            step = next_step(run, history.later_run(run))
         if as_json:
             say_json(plain(run) | {"writes": counts, "not_applied": [_plain_row(row) for row in rows]})
         else:
-            _show(run, counts, rows)
+            _show(run, counts, rows, step)
     return DONE
 
 
@@ -247,7 +248,7 @@ def _row(run: Run) -> list[str]:
     return [str(run.id), local(run.started), what, run.file, *numbers, change, _ended(run)]
 
 
-def _show(run: Run, counts: dict[str, int], rows: list[UnappliedRow]) -> None:
+def _show(run: Run, counts: dict[str, int], rows: list[UnappliedRow], step: str | None) -> None:
     what = f"undo of run {run.undoes}" if run.undoes is not None else f"{run.command} {run.file}".strip()
     by = " on ".join(filter(None, (run.user, run.host)))
     click.echo(printable(f"Run {run.id}: {what}"))
@@ -272,9 +273,9 @@ def _show(run: Run, counts: dict[str, int], rows: list[UnappliedRow]) -> None:
         click.echo(printable(f"line {row.line}{customer}: {row.result}: {row.reason}"))
     if len(rows) > _SHOWN:
         click.echo(f"{len(rows) - _SHOWN:,} more rows; --json shows all")
-    if (rows or not run.has_every_result) and (command := next_command(run)):
+    if step is not None and (rows or not run.has_every_result):
         purpose = "apply these rows again" if run.has_every_result else "continue it"
-        click.echo(printable(f"To {purpose if run.undoes is None else 'take back the rest'}: {command}"))
+        click.echo(printable(f"To {purpose if run.undoes is None else 'take back the rest'}: {step}"))
     if counts:
         click.echo(f"To take the writes back: payex-billing undo {run.id}")
 

@@ -206,6 +206,12 @@ class History:
         found = self._store.stream(query, (Ending.DONE.value, shard))
         return next((seen for seen, options in found if not json.loads(options).get("part")), None)
 
+    def later_run(self, run: Run) -> int | None:
+        """Return the last run of a table after this one, for the same shard; None without one."""
+        query = "SELECT max(id) FROM run WHERE id > ? AND shard = ? AND command = 'apply'"
+        (found,) = self._store.query(query, (run.id, run.shard))[0]
+        return None if found is None else int(found)
+
     def last_write(self) -> int:
         """Return the number of the last write, also if it was pruned; 0 if there never was one."""
         query = "SELECT max(id), (SELECT pruned FROM origin) FROM write"
