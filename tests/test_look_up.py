@@ -134,6 +134,36 @@ def test_what_is_read_after_the_loss_may_be_it(billing: Billing, faulty: MockSer
     assert look_up(billing, creation).resource == listed
 
 
+def test_an_older_twin_of_a_customer_that_was_never_read_is_not_taken_for_it(
+    billing: Billing, faulty: MockServer
+) -> None:
+    faulty.store.create_customer(LEDGER, {"customerNo": "1"})
+    twin = faulty.store.create_charge(LEDGER, "1", "", {"productCode": "P01", "quantity": 1, "unitPrice": 499})
+    faulty.faults.queue("reset-before:POST")
+    found = look_up(billing, lose(lambda: billing.customer("1").recurring_products.create(CHARGE)))
+    assert (found.outcome, [product.id for product in found.candidates]) == (Outcome.UNKNOWN, [twin.id])
+
+
+def test_a_customer_whose_creation_was_lost_may_have_charges_of_another_client(
+    billing: Billing, faulty: MockServer
+) -> None:
+    faulty.faults.queue("lose-answer:POST", "reset-before:POST")
+    customer = billing.customer("1")
+    assert look_up(billing, lose(customer.create)).outcome is Outcome.CREATED
+    faulty.store.create_charge(LEDGER, "1", "", {"productCode": "P01", "quantity": 1, "unitPrice": 499})
+    assert look_up(billing, lose(lambda: customer.recurring_products.create(CHARGE))).outcome is Outcome.UNKNOWN
+
+
+def test_what_shows_after_the_list_was_read_is_it(billing: Billing, faulty: MockServer) -> None:
+    faulty.store.create_customer(LEDGER, {"customerNo": "1"})
+    charges = billing.customer("1").recurring_products
+    faulty.faults.queue("late-commit=0.3,reset:POST")
+    creation = lose(lambda: charges.create(CHARGE))
+    assert list(charges.list()) == []
+    faulty.wait_for_late_writes()
+    assert look_up(billing, creation).outcome is Outcome.CREATED
+
+
 def test_known_ids_make_it_exact_where_another_client_added_the_twin(billing: Billing, faulty: MockServer) -> None:
     faulty.store.create_customer(LEDGER, {"customerNo": "1"})
     twin = faulty.store.create_charge(LEDGER, "1", "", {"productCode": "P01", "quantity": 1, "unitPrice": 499})

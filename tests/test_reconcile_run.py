@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -289,6 +290,14 @@ def test_a_plan_that_was_applied_long_ago_is_compared_with_what_is_held(place: P
     assert (counts(again), again.is_complete) == ((0, 2, 0, 1), True)
     assert "make a new plan" in again.failed[4]
     assert {request.method for request in asked} == {"GET"}
+
+
+def test_a_lost_change_that_was_noted_while_the_clock_was_ahead_delays_by_no_more_than_settle(place: Place) -> None:
+    place.apply()
+    with closing(sqlite3.connect(place.journal)) as database, database:
+        database.execute("UPDATE write SET lost = sent + 1e9 WHERE customer = '2'")
+    place.table(ROWS.replace("2,,P01,1,,,", "2,,P01,7,,,"))
+    assert place.apply().is_complete
 
 
 def test_a_plan_is_refused_when_a_customer_has_changed_since(place: Place, asked: list[Request]) -> None:

@@ -236,3 +236,13 @@ def test_a_field_that_somebody_else_changed_elsewhere_keeps_its_value() -> None:
     take_back(ledger, writes)
     charge = ledger.charges[None][own_id]
     assert (charge.unit_price, charge.text) == (Decimal(1), "by hand")
+
+
+def test_a_cleared_price_whose_response_was_lost_is_named_as_uncertain() -> None:
+    ledger = Ledger([(None, {"product_code": "P01", "unit_price": Decimal(100)})])
+    (own_id,) = ledger.charges[None]
+    writes = night(ledger, [(None, {"product_code": "P01"})], prune=False)
+    ledger.put(None, own_id, attrs.evolve(Content.of(ledger.charges[None][own_id]), unit_price=Decimal(50)))
+    lost = [attrs.evolve(writes[0], result=Result.REPEATED, after=None)]
+    (left,) = take_back(ledger, lost).left
+    assert left.reason == "its unit_price was cleared, and the response was lost: somebody may have changed it since"

@@ -20,6 +20,7 @@ from ..api import (
     change,
     charge_path,
     new_charge,
+    new_subscription,
     subscription_path,
     subscriptions_path,
 )
@@ -247,6 +248,6 @@ def reads_and_refused_writes_change_nothing(api: Api) -> None:
                          charge[CHARGE_ID])  # fmt: skip
         for number in NUMBERS:
             if (number,) in state:
-                again = api.post(*subscriptions_path(customer), body={SUBSCRIPTION_NO: number})
+                again = api.post(*subscriptions_path(customer), body=new_subscription(number))
                 api.expect(again, *CONTRACT.duplicates["subscription"])
         api.same("reads_change_nothing", tree(api, customer), before)

@@ -89,7 +89,7 @@ class Case:
     def create(self, billing: Any) -> Any:
         customer = billing.customer(self.number)
         if self.kind == "charge":
-            return customer.recurring_products.create(CHARGE)
+            return customer.recurring_products.create(CHARGE, known="read")
         return customer.create() if self.kind == "customer" else customer.subscription("T").create()
 
     def made(self, backend: Backend) -> list[str]:

@@ -99,6 +99,41 @@ def test_an_undo_finds_a_change_that_takes_effect_although_the_server_refused_it
     assert night.contents == {rows[0].content: 1}
 
 
+@pytest.mark.parametrize(
+    "fate", [Fate(answer=bare(200)), Fate(reaches=2.4, answer=bare(202))], ids=["200, at once", "202, late"]
+)
+def test_an_undo_takes_back_a_change_whose_response_cannot_be_read(night: Night, fate: Fate) -> None:
+    rows = customers(1)
+    night.add(rows[0])
+    night.write(changed(rows, 0, price="12.50"))
+    night.proxy.on("PATCH", fate)
+    failed = night.apply()
+    assert failed.report is not None, failed
+    assert failed.report["failed"], failed
+    undo(night, failed.report["run"])
+    quiet(night)
+    assert night.contents == {rows[0].content: 1}
+
+
+def test_a_plan_is_refused_if_a_lost_change_may_have_taken_effect_since_it_was_made(
+    night: Night, tmp_path: Path
+) -> None:
+    rows = customers(1)
+    night.add(rows[0])
+    night.write(changed(rows, 0, price="12.50"))
+    night.proxy.on("PATCH", LATE)
+    night.proxy.on("PATCH", REFUSED)
+    assert night.apply().code == 3
+    night.write(rows)
+    plan = tmp_path / "night.plan"
+    night.command("plan", night.table, "--out", plan)
+    quiet(night)
+    ended = night.command("apply", plan, "--journal", night.journal, "--settle", str(SETTLE))
+    assert ended.code == 1, ended
+    assert "customer C000. Make a new plan" in ended.output, ended
+    assert night.contents == {changed(rows, 0, price="12.50")[0].content: 1}
+
+
 def test_a_run_that_goes_on_after_a_kill_is_not_overtaken_by_the_killed_one(night: Night) -> None:
     rows = customers(1)
     night.add(rows[0])
@@ -109,6 +144,18 @@ def test_a_run_that_goes_on_after_a_kill_is_not_overtaken_by_the_killed_one(nigh
     done(night.apply_approved())
     quiet(night)
     assert night.contents == {night.rows[0].content: 1}
+
+
+def test_drift_does_not_take_the_change_of_a_killed_undo_for_somebody_elses(night: Night) -> None:
+    rows = customers(1)
+    night.add(rows[0])
+    night.write(changed(rows, 0, price="12.50"))
+    run = done(night.apply_approved())
+    night.proxy.on("PATCH", Fate(after=night.kill))
+    assert night.command("undo", str(run), "--yes", "--journal", night.journal).code < 0
+    assert night.contents == {rows[0].content: 1}
+    looked = night.command("drift", "--journal", night.journal)
+    assert "no drift" in looked.output, looked
 
 
 def test_a_subscription_that_an_undo_removes_is_not_created_late(night: Night) -> None:

@@ -96,7 +96,7 @@ class AsyncRunner:
         except BaseException as error:
             session.remember_failure(call, options, mark, error)
             raise
-        session.remember(mark, result)
+        session.remember(call, mark, result)
         return result
 
     async def _noted(self, call: Call[T], key: PlainKey, spent: float, hold: Hold) -> T:
@@ -183,6 +183,8 @@ class AsyncRunner:
             for item in page.items:
                 yield item
             pages.turn(page)
+        if first.lists is not None:
+            self.session.memory.saw_all(first.lists)
 
     async def ensure(self, parent: Parent, charge: Charge, settle: float) -> RecurringProduct:
         """Return the equal charge, or add one. Calls for one parent take turns, so that only one adds a charge."""

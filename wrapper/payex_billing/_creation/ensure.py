@@ -95,6 +95,9 @@ class ChargeEnsurer:
             refuse_conflict(held, charge, datetime.fromtimestamp(self.environment.epoch()).date())
             lost = self._lost(parent, charge)
             own = lost is None
+            if lost is not None:  # what shows from now on is not older than the lost creation
+                self.memory.saw(product.id for product in held)
+                self.memory.saw_all((parent.customer_no, parent.subscription_no))
             attempts: tuple[Attempt, ...] = ()
             if lost is None:
                 create.known = frozenset(product.id for product in held)

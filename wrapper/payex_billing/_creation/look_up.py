@@ -87,7 +87,8 @@ def _charge(
     if not exact:
         similar = tuple(product for product in new if _may_be(product, charge, sure_to_be_new=lost.known is not None))
         return _unknown("a new charge is similar to what was sent: it may be it", similar) if similar else None
-    if lost.known is None and (memory is None or not memory.complete):
+    parent = (key.customer_no, key.subscription_no)
+    if lost.known is None and (memory is None or not all(memory.is_new(product.id, parent) for product in exact)):
         return _unknown("a charge has the same content, but it may be older", exact)
     # Equal charges cannot be told apart, and need not be, as long as there is one for every request that may have
     # created one.

@@ -6,10 +6,13 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
+from typing import TypeAlias
 
 from .._requests.calls import PlainKey
 from ..models import LostCreation, NaturalKey, RecurringProduct
 
+ParentKey: TypeAlias = tuple[str, str | None]
+"""The customer and the subscription of a list of charges."""
 # About 10 MB when full.
 CAPACITY = 65_536
 
@@ -18,8 +21,9 @@ class Memory:
     """The ids of charges, when each was first seen, and which request created it; and the creations that are open.
 
     A customer may hold the same charge twice. After a lost response, a charge with the same content may be older than
-    the request, or another request may have created it. Safe to share between threads. When there are too many ids,
-    the oldest are forgotten, and `complete` is False.
+    the request, or another request may have created it. The memory also knows whose charges it has all seen: a charge
+    that it has not seen is new only there. Safe to share between threads. When there are too many ids, the oldest are
+    forgotten, and `complete` is False.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -28,6 +32,7 @@ class Memory:
         self._lock = threading.Lock()
         self._clock = 0
         self._seen: OrderedDict[str, tuple[int, int | None]] = OrderedDict()
+        self._seen_all: OrderedDict[ParentKey, int] = OrderedDict()
         self._open: dict[int, PlainKey] = {}
         self._lost: dict[int, LostCreation] = {}  # the open creations whose call has ended
         self.complete = True
@@ -79,6 +84,14 @@ class Memory:
                 if charge_id not in self._seen:
                     self._remember(charge_id, self._clock, None)
 
+    def saw_all(self, parent: ParentKey) -> None:
+        """Record that every charge of a parent has been seen: its list was read, or this client created the parent."""
+        with self._lock:
+            if parent not in self._seen_all:
+                self._seen_all[parent] = self._clock
+                if len(self._seen_all) > self._capacity:
+                    self._seen_all.popitem(last=False)
+
     def may_be(self, charge_id: str, mark: int) -> bool:
         """Return whether the request with this mark may have created a charge."""
         with self._lock:
@@ -86,6 +99,18 @@ class Memory:
             if creator is not None:
                 return creator == mark
             return seen is None or seen > mark
+
+    def is_new(self, charge_id: str, parent: ParentKey) -> bool:
+        """Return whether a charge that `may_be` allows is surely not older than the creation.
+
+        It is not when the request created it, or when every charge of the parent had been seen before this one was.
+        """
+        with self._lock:
+            seen, creator = self._seen.get(charge_id, (None, None))
+            since = self._seen_all.get(parent)
+            if creator is not None:
+                return True
+            return self.complete and since is not None and (seen is None or seen > since)
 
     def _remember(self, charge_id: str, seen: int, creator: int | None) -> None:
         self._seen[charge_id] = (seen, creator)

@@ -59,12 +59,14 @@ class Call(Generic[T]):
         parse: reads a 2xx response; raises `Unreadable`.
         creates: the key of the resource that the request creates.
         known: for a charge, the ids of the existing charges, if the caller has read them.
+        lists: the customer and the subscription whose charges the call lists.
     """
 
     request: PreparedRequest
     parse: Callable[[Response], T] = attrs.field(repr=False)  # its repr would show a customer number
     creates: PlainKey | None = attrs.field(default=None, repr=False)  # it has a customer number
     known: frozenset[str] | None = attrs.field(default=None, repr=False)
+    lists: tuple[str, str | None] | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen

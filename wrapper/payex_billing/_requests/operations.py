@@ -108,7 +108,9 @@ def delete_subscription(owner_no: str, customer_no: str, subscription_no: str) -
 
 def list_charges(parent: Parent) -> Call[Page[RecurringProduct]]:
     """List the charges of a customer or a subscription."""
-    return _list(f"{parent.operation('list')}s", parent.ids, _charge)
+    call = _list(f"{parent.operation('list')}s", parent.ids, _charge)
+    call.lists = (parent.customer_no, parent.subscription_no)
+    return call
 
 
 def create_charge(parent: Parent, charge: Charge, known: frozenset[str] | None = None) -> Call[RecurringProduct]:

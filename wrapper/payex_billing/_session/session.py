@@ -166,10 +166,13 @@ class Session:
             sent_at = self.environment.epoch() + options.timeout
             self.memory.lose(self._lost(call.creates, mark, call.known, sent_at))
 
-    def remember(self, mark: int, result: object) -> None:
+    def remember(self, call: Call[T], mark: int, result: object) -> None:
         """Remember the result of a call that has succeeded."""
-        if mark:
+        if call.creates is not None:
             self.memory.end(mark, result)
+            customer_no, subscription_no, charge = call.creates
+            if charge is None:
+                self.memory.saw_all((customer_no, subscription_no))  # what was created just now has no charges
         elif isinstance(result, RecurringProduct):
             self.memory.saw((result.id,))
 

@@ -209,7 +209,8 @@ class RecurringProductsHandle:
             charge: what to bill.
             known: the ids of the existing charges, if you just read them; or `"read"`: the client reads them before
                 it sends the charge. A look-up of a lost creation is then exact, even if an equal charge existed.
-                Without `known`, the look-up can mistake an older, equal charge for the lost one.
+                Without `known`, the look-up says *unknown* if an equal charge exists, unless this client created the
+                customer (or the subscription) or has read all its charges with `list()`.
             journal: a `reconcile.SharedJournal`. No other process that uses the journal, such as a nightly run, then
                 writes to the customer at the same time, and the others find out about a lost creation. The client then
                 reads the charges itself; it does not use the ids in `known`.

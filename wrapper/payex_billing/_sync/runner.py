@@ -97,7 +97,7 @@ class Runner:
         except BaseException as error:
             session.remember_failure(call, options, mark, error)
             raise
-        session.remember(mark, result)
+        session.remember(call, mark, result)
         return result
 
     def _noted(self, call: Call[T], key: PlainKey, spent: float, hold: Hold) -> T:
@@ -181,6 +181,8 @@ class Runner:
             self.session.memory.saw(item.id for item in page.items if isinstance(item, RecurringProduct))
             yield from page.items
             pages.turn(page)
+        if first.lists is not None:
+            self.session.memory.saw_all(first.lists)
 
     def ensure(self, parent: Parent, charge: Charge, settle: float) -> RecurringProduct:
         """Return the equal charge, or add one. Calls for one parent take turns, so that only one adds a charge."""

@@ -240,7 +240,7 @@ def _ended(run: Run) -> str:
 def _row(run: Run) -> list[str]:
     told = run.report.get
     change = ""
-    if run.report:
+    if run.has_every_result and not (told("failed") or told("not_removed")):  # else it is what was planned
         money = Decimal(run.report["after"]) - Decimal(run.report["before"])
         change = f"{money:+,.2f}"
     what = f"undo {run.undoes}" if run.undoes is not None else run.command

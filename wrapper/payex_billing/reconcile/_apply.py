@@ -92,6 +92,10 @@ class Applier:
 
     # earlier writes
 
+    def uncertain(self, since: float) -> set[str]:
+        """Return the customers whose lost writes may have taken effect since a time, in seconds since 1970."""
+        return self._journal.uncertain(since, self._settle)
+
     async def resolve(self, customer_no: str) -> Resolved:
         """Look up the writes to a customer whose results are unknown.
 
@@ -211,8 +215,8 @@ class Applier:
         result = progress(planned, state, noted, resolved.blocked, claimed)
         for intent, charge_id in result.adopted.items():
             self._journal.adopt(number, intent, charge_id)
-        for intent in took_effect(noted, result.done):
-            self._journal.settle(intent, Result.DONE)
+        for lost in took_effect(noted, result.done):
+            self._journal.settle(lost.id, Result.DONE, after=state.charge(lost.step.charge_id))
         work = CustomerWork(planned, result.done, resolved.blocked)
         if result.changed:
             work.changed()
@@ -255,7 +259,7 @@ class Applier:
             self._brake.release(step.customer_no)
             created = charge.id if step.kind is Kind.CREATE and charge is not None else None
             self._journal.settle(
-                intent, Result.DONE, created, after=charge, status=sending.status, may_be_late=sending.may_be_late
+                intent, Result.DONE, created, after=charge, status=sending.status, may_be_late=sending.may_be_late()
             )
             if charge is not None and step.charge is not None:
                 self._learn(charge, step.charge, is_new=created is not None)
@@ -267,7 +271,7 @@ class Applier:
         """Decide what to do after a write that did not take effect or is harmless to repeat."""
         status, instance = (error.status, error.instance) if isinstance(error, ProblemError) else (None, None)
         # Whether a creation took effect is looked up.
-        is_late = step.kind is not Kind.CREATE and sending.may_be_late
+        is_late = step.kind is not Kind.CREATE and sending.may_be_late(has_failed=True)
         note = partial(self._journal.settle, intent, status=status, instance=instance, may_be_late=is_late)
         if not (may_pass(error) or isinstance(error, FOR_ALL)):
             self._brake.release()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 
 from .._async.client import AsyncBilling
@@ -103,5 +103,23 @@ async def refuse_changed(billing: AsyncBilling, made: Plan, run: Run) -> None:
     await Pool[PlannedCustomer](run.concurrency, run.stopping, run.brake).run(made.customers.with_steps(), one)
     if changed:
         count = "1 customer has" if len(changed) == 1 else f"{len(changed)} customers have"
-        shown = ", ".join(sorted(changed)[:10]) + (" and more" if len(changed) > 10 else "")
-        raise Refused(f"{count} changed since the plan was made: {shown}. Make a new plan")
+        raise Refused(f"{count} changed since the plan was made: {_names(changed)}. Make a new plan")
+
+
+def refuse_uncertain(made: Plan, uncertain: Collection[str]) -> None:
+    """Refuse a plan with nothing to write for a customer whom a lost write of an earlier run may have changed since.
+
+    A customer for whom there is something to write is read again.
+    """
+    if not uncertain:
+        return
+    found = [one.customer_no for one in made.customers if not one.steps and one.customer_no in uncertain]
+    if found:
+        raise Refused(
+            f"a response of an earlier run was lost, and that write may have taken effect after the plan was made: "
+            f"customer {_names(found)}. Make a new plan"
+        )
+
+
+def _names(customers: Collection[str]) -> str:
+    return ", ".join(sorted(customers)[:10]) + (" and more" if len(customers) > 10 else "")

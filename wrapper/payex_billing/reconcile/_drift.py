@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from ..errors import BillingError
-from ..models import CONTENT
+from ..models import CONTENT, RecurringProduct
 from ._history import reading
-from ._match import Content, Held, Kind, Level, value_of
+from ._match import Content, Held, Kind, Level, has_values, value_of
 from ._opening import default_journal
 from ._planning import Notice, Progress, said
 from ._pool import PATIENCE, Brake, Pool
 from ._reading import held
-from ._records import Intent
+from ._records import Intent, Result
 from ._store import Place
 from ._undo import levels_of
 
@@ -145,7 +145,19 @@ def last_writes(writes: Iterable[Intent]) -> dict[tuple[Level, str], Intent]:
     return last
 
 
-def drifted(writes: Iterable[Intent], last: Mapping[tuple[Level, str], Intent], state: Held) -> Iterator[Drift]:
+def _is_own(writes: Iterable[Intent], last: Intent, now: RecurringProduct | None) -> bool:
+    """Return whether a charge is what a later write of the journal wanted, whose response was lost."""
+    for intent in writes:
+        is_lost = not intent.is_written and (intent.result in {None, Result.REPEATED} or intent.lost is not None)
+        if is_lost and intent.id > last.id and intent.step.charge_id == (last.charge_id or last.step.charge_id):
+            wanted = None if intent.step.kind is Kind.REMOVE else intent.step.charge
+            is_as_wanted = wanted is None if now is None else wanted is not None and has_values(now, wanted)
+            if is_as_wanted:
+                return True
+    return False
+
+
+def drifted(writes: Sequence[Intent], last: Mapping[tuple[Level, str], Intent], state: Held) -> Iterator[Drift]:
     """Yield each charge of a customer that is not as the last write left it."""
     known: dict[Level, set[str]] = {}
     customer_no = ""
@@ -166,7 +178,7 @@ def drifted(writes: Iterable[Intent], last: Mapping[tuple[Level, str], Intent], 
             kind = REMOVED
         elif left is not None and now is not None and _differing(left, now):
             kind = CHANGED
-        if kind is not None:
+        if kind is not None and not _is_own(writes, intent, charge):
             yield Drift(
                 kind=kind, customer_no=customer_no, subscription_no=level, charge_id=charge_id, run=intent.run,
                 left=left, now=now,

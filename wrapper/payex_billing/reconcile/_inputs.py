@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from .._text import counted
-from ._before import refuse_changed
+from ._before import refuse_changed, refuse_uncertain
 from ._history import History, UnappliedRow
 from ._journal import Journal
 from ._plan import Plan
@@ -64,9 +64,10 @@ class ApplyPlan:
         """Return the plan, if no customer has changed since it was made.
 
         Raises:
-            Refused: a customer has changed.
+            Refused: a customer has changed, or may have.
         """
         if not resumed:
+            refuse_uncertain(self._source, run.applier.uncertain(self._source.made_at))
             await refuse_changed(self._billing, self._source, run)
         return self._source
 

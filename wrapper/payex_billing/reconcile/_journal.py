@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -185,7 +186,9 @@ class Journal(JournaledRun):
 
         A write of the present plan wants what the plan wants, so it can do no harm.
         """
-        lost = [each.lost for each in intents if each.lost is not None and not self.is_planned(each)]
+        # If the clock was ahead when a loss was noted, this run must not wait until that time.
+        latest = math.inf if self.is_shared else self._opened_at
+        lost = [min(each.lost, latest) for each in intents if each.lost is not None and not self.is_planned(each)]
         now = self._now() - self._store.doubt()  # never too early
         return max(lost) + settle - now if lost else 0.0
 
@@ -263,6 +266,13 @@ class Journal(JournaledRun):
             "UNION SELECT customer FROM write WHERE result IS NULL UNION SELECT customer FROM write WHERE lost > ?"
         )
         return {customer for (customer,) in self._store.query(query, (self._run, self._run, self._now() - settle))}
+
+    def uncertain(self, since: float, settle: float) -> set[str]:
+        """Return the customers whose lost writes may have taken effect since a time by the clock of this machine."""
+        self.save()
+        sent = since + self._store.ahead() - settle
+        query = "SELECT customer FROM write WHERE lost > ? OR (result IS NULL AND sent > ?)"
+        return {customer for (customer,) in self._store.query(query, (sent, sent))}
 
     # customers
 

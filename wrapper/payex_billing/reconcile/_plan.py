@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date
@@ -27,7 +28,7 @@ from ._tables import Row
 from ._undo import Inverse, LeftAlone
 from ._validation import COLUMNS
 
-FORMAT = "payex-billing plan 5"
+FORMAT = "payex-billing plan 6"
 # Fields of a plan that are read from its customers, or written in another way.
 _NOT_IN_HEAD = ("customers", "counts", "surplus", "unfinished", "figures", "customer_of", "file")
 
@@ -62,6 +63,7 @@ class Plan:
         only: the customers that it is limited to; empty for all.
         left: the writes of that run that are left as they are.
         figures: the input of the guards.
+        made_at: when the first customer was about to be read, in seconds since 1970.
     """
 
     ledger: str
@@ -88,6 +90,7 @@ class Plan:
     customer_of: dict[int, str] = attrs.field(factory=dict, eq=False)
     file: str = attrs.field(default="", eq=False)
     figures: Figures = attrs.field(factory=Figures, eq=False)
+    made_at: float = attrs.field(factory=time.time, eq=False)
 
     @property
     def reading(self) -> dict[str, object]:

@@ -150,11 +150,11 @@ def _adopted(
     return adopted
 
 
-def took_effect(intents: Iterable[Intent], done: Collection[int]) -> tuple[int, ...]:
+def took_effect(intents: Iterable[Intent], done: Collection[int]) -> tuple[Intent, ...]:
     """Return the writes that took effect although no response said so: what they asked for is there now."""
     by_position = {intent.position: intent for intent in intents}  # the last try of each step
     return tuple(
-        intent.id for position, intent in by_position.items() if intent.result is Result.REPEATED and position in done
+        intent for position, intent in by_position.items() if intent.result is Result.REPEATED and position in done
     )
 
 

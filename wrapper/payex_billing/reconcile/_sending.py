@@ -64,11 +64,14 @@ class Sending:
         """The status of the response to the last attempt; None if there was none."""
         return self._attempts[-1].status if self._attempts else None
 
-    @property
-    def may_be_late(self) -> bool:
-        """Whether an attempt of the last write may still take effect: it was sent, and its outcome is not known."""
+    def may_be_late(self, *, has_failed: bool = False) -> bool:
+        """Return whether an attempt of the last write was sent, its outcome is not known, and it may still take effect.
+
+        Args:
+            has_failed: whether the write raised an error. A status 2xx then had a response that could not be read.
+        """
         *earlier, last = self._attempts or [_NONE]
-        is_done = last.status is not None and 200 <= last.status < 300
+        is_done = not has_failed and last.status is not None and 200 <= last.status < 300
         return any(map(_is_open, earlier)) or (not is_done and _is_open(last))
 
     async def send(self, intent: int, step: Step, known: Collection[str]) -> RecurringProduct | None:

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import attrs
 
 from ..models import RecurringProduct
-from ._match import CHANGEABLE, Content, Held, Kind, Level, Step, content_of, has_values, value_of
+from ._match import CHANGEABLE, OF_MASTER, Content, Held, Kind, Level, Step, content_of, has_values, value_of
 from ._records import Intent, Result
 
 # The step that takes a write back, or why it is left, or None if there is nothing to do.
@@ -244,6 +244,8 @@ class _Undoing:
             if was == value_of(after, name) or now == was:
                 continue
             if now not in {value_of(after, name), value_of(shown, name)}:
+                if chain.last.after is None and value_of(after, name) is None and name in OF_MASTER:
+                    return f"its {name} was cleared, and the response was lost: somebody may have changed it since"
                 return f"its {name} has been changed since"
             back[name] = getattr(before, name)
         if not back:
