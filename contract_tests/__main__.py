@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str], environment: Mapping[str, str], options: argparse.Namespace) -> int:
     """Run pytest in its own process, because pytest must be the first to import the modules of its plugins."""
-    arguments += [f"--hypothesis-seed={options.seed}", "--quiet", "-p", "no:cacheprovider"]
+    arguments += [f"--hypothesis-seed={options.seed}", "--quiet", "-rfEs", "-p", "no:cacheprovider"]
     with tempfile.TemporaryDirectory() as parts:
         environment = {**environment, "CONTRACT_PARTS": parts, "HYPOTHESIS_STORAGE_DIRECTORY": parts}
         if options.report is not None:

@@ -43,10 +43,14 @@ class Citation:
 
 
 def citations(promise: str, how: str, exchange: Exchange) -> list[Citation]:
-    """Return the sentences that a broken promise is about. The sentence of the operation is the last resort."""
-    found = [cite(path) for path in _paths(promise, how, exchange)]
+    """Return the sentences that a broken promise is about."""
+    return list(dict.fromkeys(cite(path) for path in _paths(promise, how, exchange)))
+
+
+def of_operation(exchange: Exchange) -> Citation | None:
+    """Return the sentence of the operation of an exchange; None if the contract has no such operation."""
     operation = _operation(exchange)
-    return list(dict.fromkeys(found)) or ([cite(operation)] if operation else [])
+    return cite(operation) if operation else None
 
 
 def cite(path: Path) -> Citation:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .citations import DIRECT, citations
+from .citations import DIRECT, citations, of_operation
 from .curl import token_pattern, tokens
 from .exchange import CONTRACT, Broken, Exchange, parse_strictly, render
 
@@ -35,6 +35,8 @@ def explain(error: BaseException, exchanges: Sequence[Exchange], test: str = "",
         lines.append("  Inferred by this suite: openapi.yaml does not state this demand in these words.")
         lines += ["  The nearest sentence of the contract:"] if cited else []
     lines += [f"  {each}" for each in cited]
+    operation = None if cited else of_operation(exchange)
+    lines += ["  The sentence of the operation:", f"  {operation}"] if operation else []
     lines += _tried(test, name, promise)
     before = _earlier(exchange, exchanges)
     if before:

@@ -22,6 +22,7 @@ from .learned import Learner
 MASK = "***"
 BODY = 2_000  # characters of a body that the HAR file keeps
 ENTRIES = 3_000  # exchanges that a process keeps of a run on the mock, the last ones
+CAUSES = 8  # first lines of failures that the summary shows
 LONG = 8  # characters; a shorter secret is masked only where a token may stand
 SECRETS = ("PAYEX_TOKEN", "PAYEX_OTHER_TOKEN", "PAYEX_CLIENT_KEY_PASSWORD")
 
@@ -122,7 +123,7 @@ def summary(run: Run) -> str:
     shares = ", ".join(f"{reached}/{whole} {kind}" for kind in KINDS for reached, whole in [run.coverage.share(kind)])
     rate = run.coverage.exchanges / run.seconds if run.seconds else 0
     requests = f"{run.coverage.exchanges:,} requests in {run.seconds:.0f} s ({rate:,.0f} per second)."
-    lines = [requests, f"Reached of the contract: {shares}."]
+    lines = [*_causes(run.tests), requests, f"Reached of the contract: {shares}."]
     if run.observations:
         lines.append("Observed, where the contract is silent:")
     for each in run.observations.values():
@@ -133,6 +134,24 @@ def summary(run: Run) -> str:
         lines += [f"  {each['text'][:300]}" for each in run.questions[:5]]
         lines += ["  … All of them are in the report (--report)."] if len(run.questions) > 5 else []
     return "\n".join(lines)
+
+
+def _causes(tests: Iterable[Mapping[str, str]]) -> list[str]:
+    """Return the first lines of the failures, the most frequent first: one cause fails many tests."""
+    failed = [test for test in tests if test["outcome"] == "failed" and test["text"]]
+    if len(failed) < 2:
+        return []
+    by_line: dict[str, list[str]] = {}
+    for test in failed:
+        first = test["text"].partition("\n")[0]
+        # The numbers and ids of a run differ from test to test.
+        by_line.setdefault(re.sub(r"[\w-]*\d[\w-]{7,}", "…", first), []).append(test["name"])
+    found = sorted(by_line.items(), key=lambda item: -len(item[1]))
+    lines = [f"{len(failed)} tests failed. What they say, the most frequent first:"]
+    for line, names in found[:CAUSES]:
+        shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+        lines += [f"  {len(names)} × {line[:200]}", f"    {shown}"]
+    return [*lines, f"  … and {len(found) - CAUSES} more."] if len(found) > CAUSES else lines
 
 
 def write(run: Run, folder: Path, environment: Mapping[str, str]) -> None:

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from contract_tests.citations import citations
+from contract_tests.citations import citations, of_operation
 from contract_tests.coverage import COVERAGE
 from contract_tests.curl import curl, tokens
 from contract_tests.exchange import Broken, Exchange
 from contract_tests.explain import difference, explain
-from contract_tests.report import Recorder, collect, masked, page, summary
+from contract_tests.report import Recorder, Run, collect, masked, page, summary
 from tests.support import ROOT
 
 PATH = "/billing/customer/v1/1234/customers"
@@ -81,7 +81,8 @@ def test_a_short_token_hides_no_part_of_another_word(monkeypatch: pytest.MonkeyP
 def test_a_failure_cites_the_contract(
     promise: str, how: str, method: str, path: str, status: int, level: str, words: str
 ) -> None:
-    found = citations(promise, how, Exchange(method, path, {}, b"", status, {}, b""))
+    exchange = Exchange(method, path, {}, b"", status, {}, b"")
+    found = citations(promise, how, exchange) or [of_operation(exchange)]
     assert [each.level for each in found] == [level]
     assert words in found[0].sentence
     lines = (ROOT / "openapi.yaml").read_text(encoding="utf-8").splitlines()
@@ -114,6 +115,29 @@ def test_a_failure_has_its_request_its_response_and_the_whole_difference(monkeyp
     assert explain(Broken(rule, "b was sent", dropped), [created, dropped]).endswith("b: found nothing, expected 2")
     error = KeyError("@id")
     assert "lacks a value" in explain(error, [last])
+
+
+def test_a_failure_without_a_sentence_of_its_own_cites_its_operation() -> None:
+    text = explain(Broken("held_as_sent", "nothing to find"), [Exchange("GET", f"{PATH}/1", {}, b"", 200, {}, b"")])
+    assert "  The sentence of the operation:\n  openapi.yaml:" in text
+    assert "nearest" not in text
+
+
+def test_the_summary_puts_failures_of_one_cause_together() -> None:
+    tests = [
+        {"name": name, "outcome": "failed", "text": f"status: expected 404, got 200 for CT-{number}\nmore"}
+        for name, number in (("one", "70247922001"), ("two", "71003868001"))
+    ]
+    tests += [{"name": "three", "outcome": "failed", "text": "quantity: found 1, expected 3"}]
+    tests += [{"name": "four", "outcome": "passed", "text": ""}]
+    assert summary(Run(1.0, tests=tests)).splitlines()[:5] == [
+        "3 tests failed. What they say, the most frequent first:",
+        "  2 × status: expected 404, got 200 for …",
+        "    one, two",
+        "  1 × quantity: found 1, expected 3",
+        "    three",
+    ]
+    assert "tests failed" not in summary(Run(1.0, tests=tests[2:]))
 
 
 def test_the_har_keeps_each_exchange_of_a_failed_test(tmp_path: Any) -> None:
