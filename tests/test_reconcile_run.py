@@ -9,6 +9,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import closing
@@ -19,6 +20,7 @@ import pytest
 from payex_billing import AsyncBilling, InvalidArgument, reconcile
 from payex_billing.reconcile import JournalError, Plan, Refused, Report, Shard, TableError
 from payex_billing.reconcile._before import removal_limit
+from payex_billing.reconcile._history import prune
 from payex_billing.reconcile._memory import Memory
 from payex_billing.reconcile._private import open_private
 from payex_billing_mock import Faults, MockServer
@@ -298,6 +300,24 @@ def test_a_lost_change_that_was_noted_while_the_clock_was_ahead_delays_by_no_mor
         database.execute("UPDATE write SET lost = sent + 1e9 WHERE customer = '2'")
     place.table(ROWS.replace("2,,P01,1,,,", "2,,P01,7,,,"))
     assert place.apply().is_complete
+
+
+def test_a_run_waits_for_a_lost_change_and_says_so_once(place: Place) -> None:
+    place.apply()
+    with closing(sqlite3.connect(place.journal)) as database, database:
+        database.execute("UPDATE write SET lost = sent")
+    place.table(ROWS.replace("P01,1,", "P01,2,"))
+    told: list[str] = []
+    assert place.apply(on_notice=told.append).is_complete
+    assert len(told) == 1
+    assert "may still take effect" in told[0]
+
+
+def test_a_run_with_a_lost_change_is_not_pruned(place: Place) -> None:
+    place.apply()
+    with closing(sqlite3.connect(place.journal)) as database, database:
+        database.execute("UPDATE write SET lost = sent WHERE customer = '2'")
+    assert prune(place.journal, None, time.time() + 60) == 0
 
 
 def test_a_plan_is_refused_when_a_customer_has_changed_since(place: Place, asked: list[Request]) -> None:

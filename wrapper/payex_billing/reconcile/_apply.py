@@ -123,7 +123,7 @@ class Applier:
         if open_writes:
             writes = self._journal.of_customer(customer_no)
         if (left := self._journal.late(writes, self._settle)) > 0:
-            raise Later(min(left, self._settle) + 0.01)
+            raise self._until_settled(left)
         return Resolved(
             blocked=blocked,
             written=frozenset(
@@ -169,11 +169,16 @@ class Applier:
             self._learn(charge, step.charge)
         return charge_id
 
+    def _until_settled(self, left: float) -> Later:
+        seconds = min(left, self._settle) + 0.01
+        self._brake.waits_for_lost_write(seconds)
+        return Later(seconds)
+
     def _undecided(self, intent: int, step: Step, lost: LostCreation, result: LookUpResult) -> Exception:
         if not result.candidates:
             left = lost.sent_at + self._settle - self._now()
             if left > 0:
-                return Later(min(left, self._settle) + 0.01)
+                return self._until_settled(left)
             failed = self._failed_look_ups[intent] = self._failed_look_ups.get(intent, 0) + 1
             if failed < LOOK_UPS:  # the look-up itself failed
                 return Later(2.0**failed)

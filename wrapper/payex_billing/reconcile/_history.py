@@ -254,6 +254,9 @@ class History:
         return Done(unchanged=int(unchanged), applied=int(applied), failed=failed, not_removed=tuple(not_removed))
 
 
+_KEPT = 86_400.0  # seconds for which a lost change is kept: longer than anybody's `settle`
+
+
 @contextmanager
 def reading(place: Place, ledger: str | None = None) -> Iterator[History]:
     """Open a journal to read it, also while a run uses it.
@@ -274,7 +277,9 @@ def is_there(place: Place) -> bool:
 
 
 def prune(place: Place, ledger: str | None, before: float) -> int:
-    """Take the runs that were last at work before a time out of a journal. A run with an open creation stays.
+    """Take the runs that were last at work before a time out of a journal.
+
+    A run stays if it has a write without a result, or lost the response of a change within the last day.
 
     Args:
         place: the journal.
@@ -286,8 +291,10 @@ def prune(place: Place, ledger: str | None, before: float) -> int:
     """
     with reading(place, ledger) as history:
         store = history._store
-        query = "SELECT id FROM run WHERE seen < ? AND id NOT IN (SELECT run FROM write WHERE result IS NULL)"
-        old = store.query(query, (before,))
+        query = (
+            "SELECT id FROM run WHERE seen < ? AND id NOT IN (SELECT run FROM write WHERE result IS NULL OR lost > ?)"
+        )
+        old = store.query(query, (before, store.now() - _KEPT))
         store.erase(statement for (run,) in old for statement in _without(run))
         return len(old)
 

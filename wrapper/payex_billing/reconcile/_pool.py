@@ -78,7 +78,7 @@ class Brake:
 
     Args:
         patience: seconds to wait for a server that cannot be reached.
-        notice: called with a sentence when all work starts to wait.
+        notice: called with a sentence when all work, or a customer with a lost write, starts to wait.
         now: a monotonic clock.
 
     Attributes:
@@ -98,6 +98,16 @@ class Brake:
     _releases: int = attrs.field(default=0, init=False)
     # By customer: the tries, and the releases at the last try.
     _tries: dict[str, tuple[int, int]] = attrs.field(factory=dict, init=False)
+    _has_told: bool = attrs.field(default=False, init=False)
+
+    def waits_for_lost_write(self, seconds: float) -> None:
+        """Tell, once, that a customer waits because a write whose response was lost may still take effect."""
+        if self._notice is not None and not self._has_told:
+            self._has_told = True
+            self._notice(
+                "A response was lost, and that write may still take effect. Its customer is written to in "
+                f"{seconds:.0f} seconds; other customers do not wait."
+            )
 
     def release(self, customer_no: str | None = None) -> None:
         """Record a call that got through; with a customer, a write to that customer."""
