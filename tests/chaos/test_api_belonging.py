@@ -103,7 +103,7 @@ FOREIGN: dict[str, Reply] = {
 
 def creations(billing: Any) -> dict[str, Callable[[], Any]]:
     return {
-        "charge": lambda: billing.customer("A").recurring_products.create(CHARGE),
+        "charge": lambda: billing.customer("A").recurring_products.create(CHARGE, known="read"),
         "subscription": lambda: billing.customer("A").subscription("T").create(),
         "customer": lambda: billing.customer("N").create(),
     }
@@ -397,7 +397,7 @@ def test_a_creation_never_hands_out_other_content_than_was_sent(engine_name: str
     for name, changes in OTHER_CONTENT.items():
         with Backend().holds("A") as backend, client(engine_name, facade, backend) as billing:
             backend.on("POST", Fault(reply=lambda _, honest, changes=changes: honest.changed(**changes)))
-            error = tried(lambda billing=billing: billing.customer("A").recurring_products.create(charge))
+            error = tried(lambda billing=billing: billing.customer("A").recurring_products.create(charge, known="read"))
             if not isinstance(error, pb.OutcomeUnknown):
                 wrong.append(f"{name}: {error!r}")
                 continue

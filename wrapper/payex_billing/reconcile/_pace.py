@@ -161,12 +161,12 @@ class SharedPace:
     def again(self, now: float, due: float) -> float:
         """Return the seconds to wait further at a place that was due.
 
-        A 429 may have arrived meanwhile. A place is lost after a slice: the process was stopped, and others send now.
+        A 429 may have arrived meanwhile. A place is lost after half a slice: the process was stopped, and others send now.
         """
         with self._lock:
             if now - self._heard >= SLICE:
                 self._ask(now, lambda state, _: (state, None))
-            if now >= self._held_until and now - due <= SLICE:
+            if now >= self._held_until and now - due <= SLICE / 2:
                 return 0.0
             if now < self._held_until:
                 self._ends = float("-inf")
