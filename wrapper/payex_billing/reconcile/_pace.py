@@ -161,7 +161,7 @@ class SharedPace:
     def again(self, now: float, due: float) -> float:
         """Return the seconds to wait further at a place that was due.
 
-        A 429 may have arrived meanwhile. A place is lost after half a slice: the process was stopped, and others send now.
+        A 429 may have arrived meanwhile. A place is lost after half a slice: the process was stopped, and others send.
         """
         with self._lock:
             if now - self._heard >= SLICE:
