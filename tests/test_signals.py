@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 
 import pytest
+from payex_billing.cli._applying import run
 from payex_billing.cli._signals import Signals
 
 
@@ -40,3 +42,13 @@ def test_a_work_that_was_told_to_end_at_once_lets_the_next_signal_interrupt() ->
         signals.interrupt_at_the_next()
     with pytest.raises(KeyboardInterrupt):
         receive(signals)
+
+
+@pytest.mark.parametrize("can_stop", [True, False])
+def test_an_interrupted_run_says_how_it_goes_on(*, can_stop: bool) -> None:
+    async def interrupted(_: object, __: object) -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        run(interrupted, can_stop=can_stop)
+    assert str(stopped.value) == "Interrupted." + " The same command goes on where it stopped." * can_stop

@@ -142,5 +142,6 @@ def run(work: Callable[[asyncio.Event, Show], Any], *, can_stop: bool) -> Any:
     with progress() as show:
         try:
             return asyncio.run(main(show))
-        except asyncio.CancelledError:
-            raise KeyboardInterrupt from None
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            next_step = " The same command goes on where it stopped." if can_stop else ""
+            raise KeyboardInterrupt(f"Interrupted.{next_step}") from None

@@ -30,9 +30,9 @@ def run() -> int:
         return _shown(error, USAGE_ERROR)
     except click.ClickException as error:
         return _shown(error, 1)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as stop:
         if not log.is_told:
-            log.say("error", "Interrupted.", level="error", exit_code=INTERRUPTED)
+            log.say("error", str(stop.__cause__ or stop) or "Interrupted.", level="error", exit_code=INTERRUPTED)
         return INTERRUPTED
     return result if isinstance(result, int) else 0
 
