@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 import yaml
 
 from tests.support import ROOT
-from tools import api_diff, lock, portable, release_check
+from tools import api_diff, dist, lock, portable, release_check
 
 NUMBER = payex_billing.__version__
 CHANGELOG = f"# Changelog\n\n## {NUMBER} – 2026-12-01\n\n### Added\n"
@@ -234,3 +235,8 @@ def test_editors_write_files_as_the_linters_want_them() -> None:
     ruff = re.search(r"^line-length = (\d+)$", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
     assert ruff
     assert settings["*"]["max_line_length"] == ruff[1]
+
+
+def test_the_list_of_dependencies_is_made_with_the_version_of_the_release() -> None:
+    project = tomllib.loads(dist.with_version((ROOT / "pyproject.toml").read_text(encoding="utf-8"), "1.2.3"))["project"]
+    assert (project["version"], "dynamic" in project) == ("1.2.3", False)

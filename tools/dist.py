@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -43,10 +44,9 @@ def main() -> int:
     sbom = DIST / f"{Path(built[-1]).name.split('-py3')[0].removesuffix('.tar.gz')}.cdx.json"
     number = sbom.name.removeprefix("payex_billing-").removesuffix(".cdx.json")
     with tempfile.TemporaryDirectory(prefix="payex-billing-") as folder:
-        # cyclonedx-py takes the version from this file only, and ours is dynamic.
         project = Path(folder) / "pyproject.toml"
         text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-        project.write_text(text.replace('dynamic = ["version"]', f'version = "{number}"'), encoding="utf-8")
+        project.write_text(with_version(text, number), encoding="utf-8")
         _run(
             str(tools / "cyclonedx-py"), "requirements", "requirements/run.txt", "--pyproject", str(project),
             "--output-reproducible", "--output-format", "JSON", "--output-file", str(sbom),
@@ -58,6 +58,11 @@ def main() -> int:
         print(f"dist/{name}  sha256 {digest}")
     print(f"dist/{sbom.name}")
     return 0
+
+
+def with_version(pyproject: str, number: str) -> str:
+    """Return pyproject.toml with a version. cyclonedx-py takes it from this file only, and ours is dynamic."""
+    return re.sub(r"^dynamic = .*$", f'version = "{number}"', pyproject, flags=re.MULTILINE)
 
 
 def _epoch() -> str:
