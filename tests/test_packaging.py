@@ -238,5 +238,7 @@ def test_editors_write_files_as_the_linters_want_them() -> None:
 
 
 def test_the_list_of_dependencies_is_made_with_the_version_of_the_release() -> None:
-    project = tomllib.loads(dist.with_version((ROOT / "pyproject.toml").read_text(encoding="utf-8"), "1.2.3"))["project"]
+    project = tomllib.loads(dist.with_version((ROOT / "pyproject.toml").read_text(encoding="utf-8"), "1.2.3"))[
+        "project"
+    ]
     assert (project["version"], "dynamic" in project) == ("1.2.3", False)
