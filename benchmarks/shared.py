@@ -34,9 +34,9 @@ TEXT = (
     f"{LATENCY * 1000:g} ms: the customers a second in the {SECONDS:g} s after the first {WARM_UP:g} s. Each new "
     f"customer with one charge takes three requests. With a pace of {PACE} requests a second, 8 workers send that many "
     "together.\n\n"
-    f"**The journal.** {applying.CHARGES:,} new charges as in the section Apply: a bare loop, `apply` with the journal "
-    "in a file, and with the journal in PostgreSQL on the same machine, with fsync. The goals are half and 0.4 of the "
-    "speed of the bare loop.\n\n"
+    f"**The journal.** {applying.CHARGES:,} new charges as in the section Apply: a bare loop of the client's calls, "
+    "`apply` with the journal in a file, and with the journal in PostgreSQL on the same machine, with fsync. The goals "
+    "are half and 0.4 of the speed of the bare loop.\n\n"
     f"**Memory.** A plan of {CUSTOMERS:,} customers that {LEASES} holders of leases write, without HTTP: the memory of "
     "the process that began the run."
 )
