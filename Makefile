@@ -19,7 +19,7 @@ INSTALL := -m pip --disable-pip-version-check --no-input install --quiet
 PIP := $(PY) $(INSTALL)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-cluster mock check test nightly generate check-generated contract contract-diff contract-score guard-score change-cost learn-score lint types types-mypy types-pyright coverage docs-provenance bench pictures docs dist matrix lock api-diff release-check portable wheel-test clean
+.PHONY: help demo demo-cluster mock check test test-more nightly generate check-generated contract contract-diff contract-score guard-score change-cost learn-score lint types types-mypy types-pyright coverage docs-provenance bench pictures docs dist matrix lock api-diff release-check portable wheel-test clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,14 +55,25 @@ check: $(DEV_STAMP) ## In a minute, while you work: lint, types, the fast tests
 	@$(MAKE) --no-print-directory lint types
 	@$(BIN)/pytest --numprocesses 2 --quiet $(addprefix tests/,$(addsuffix .py,$(FAST)))
 
-test: $(DEV_STAMP) ## Everything that must pass: lint, types, generated drift, tests, contract tests, the built wheel (ARGS="-k plan": only these tests)
+# The tests of the documentation, of pages in a browser, and of the contract suite itself. The others test what users run.
+MORE := $(addprefix tests/test_,$(addsuffix .py,clean_up console_page contract_command contract_diff_pairs \
+	corrected_contract docs examples explain guarded_writes site)) \
+	$(addprefix contract_tests/test_,$(addsuffix .py,coverage faults learn learn_command learn_strangers mutation observe peer \
+	score variants))
+PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --quiet --durations=10 --hypothesis-seed=$(SEED)
+
+test: $(DEV_STAMP) ## Lint, types, generated drift, the tests of client, mock, tables and command line, the contract on the mock (ARGS="-k plan": only these tests)
 ifdef ARGS
 	@$(BIN)/pytest --quiet $(ARGS)
 else
-	@$(MAKE) --no-print-directory --jobs 2 lint types check-generated wheel-test
-	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || echo "No chromium here: the tests in a browser are left out."
-	@$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --quiet --durations=10 --hypothesis-seed=$(SEED)
+	@$(MAKE) --no-print-directory --jobs 2 lint types check-generated
+	@$(PYTEST) $(addprefix --ignore=,$(MORE))
 endif
+
+test-more: $(DEV_STAMP) ## What make test leaves out: documentation, pages in a browser, the contract suite itself, the built wheel
+	@$(MAKE) --no-print-directory wheel-test
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || echo "No chromium here: the tests in a browser are left out."
+	@$(PYTEST) $(MORE)
 
 coverage: $(DEV_STAMP) ## Branch coverage, also of the processes that tests start: fail under 95 % of the wrapper, 90 % of the mock
 	@rm -rf build/coverage
