@@ -117,7 +117,8 @@ def unknown_properties_of_a_charge_are_held(api: Api) -> None:
             changed = api.update(*route, body=whole | change({CHANGEABLE[0]: OTHER[CHANGEABLE[0]]}))
             _holds_unknown(api, api.shown(changed), extra)
             _holds_unknown(api, api.get(*route), extra)
-            api.succeeds(api.update(*route, body=change({"costCentre": "other", "note": None})))
+            whole = {**whole, "costCentre": "other", "note": None}
+            api.succeeds(api.update(*route, body=change(whole)))
             api.same(
                 "a_change_touches_what_was_sent", _unknown(api.get(*route), extra), ["other", None, *EMPTY.values()]
             )
