@@ -143,7 +143,7 @@ def _causes(tests: Iterable[Mapping[str, str]]) -> list[str]:
         return []
     by_line: dict[str, list[str]] = {}
     for test in failed:
-        first = test["text"].partition("\n")[0]
+        first = test["text"].partition("\n")[0].removeprefix("Failed: ")
         # The numbers and ids of a run differ from test to test.
         by_line.setdefault(re.sub(r"[\w-]*\d[\w-]{7,}", "…", first), []).append(test["name"])
     found = sorted(by_line.items(), key=lambda item: -len(item[1]))

@@ -125,7 +125,7 @@ def test_a_failure_without_a_sentence_of_its_own_cites_its_operation() -> None:
 
 def test_the_summary_puts_failures_of_one_cause_together() -> None:
     tests = [
-        {"name": name, "outcome": "failed", "text": f"status: expected 404, got 200 for CT-{number}\nmore"}
+        {"name": name, "outcome": "failed", "text": f"Failed: status: expected 404, got 200 for CT-{number}\nmore"}
         for name, number in (("one", "70247922001"), ("two", "71003868001"))
     ]
     tests += [{"name": "three", "outcome": "failed", "text": "quantity: found 1, expected 3"}]
