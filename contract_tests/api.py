@@ -146,7 +146,7 @@ class Api:
         target = target.removeprefix(self.transport.origin)
         own |= _required_headers(method, target.partition("?")[0])
         wanted = {name: value for name, value in {**own, **(headers or {})}.items() if value is not None}
-        if sent or method in {"POST", "PATCH", "PUT"}:
+        if "Transfer-Encoding" not in wanted and (sent or method in {"POST", "PATCH", "PUT"}):
             wanted["Content-Length"] = str(len(sent))
         for _ in range(self.attempts):
             exchange, wrong = self._ask(method, target, wanted, sent)

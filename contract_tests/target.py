@@ -16,7 +16,7 @@ from .guard import Guard
 from .transports import OverHttp
 
 # The requests of a run on the mock with two ledgers: without and with writes, and to remove what it made.
-READS, WRITES, REMOVALS = 700, 9_400, 2_600
+READS, WRITES, REMOVALS = 700, 10_500, 2_700
 MARGIN = 1.5  # a run stops at so many times the announced requests; an endpoint with pages needs more than the mock
 RATE = 10.0  # requests per second, unless told otherwise
 PRODUCTION = {

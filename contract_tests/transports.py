@@ -142,7 +142,7 @@ class OverHttp:
                 (name.encode(), value.strip(" \t").encode("latin-1"))
                 for name, value in {**headers, "Accept-Encoding": "identity"}.items()
             ],
-            content=body or None,
+            content=iter((body[:7], body[7:])) if "Transfer-Encoding" in headers else body or None,
             extensions={"target": target.encode()},
         )
         answer = self._client.send(request, follow_redirects=False)

@@ -199,6 +199,17 @@ def no_charset(app: MockWithFault, request: Request, ask: Next) -> Answer:
     return ask(request)
 
 
+@behaves(REFUSED, "a body in chunks is read as empty")
+def chunked_body_is_empty(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    chunked = any(name.lower() == "transfer-encoding" for name in request.headers)
+    return ask(replace(request, body=b"") if chunked else request)
+
+
+@behaves(TAKEN, "29 February of a century without a leap year is taken")
+def century_is_a_leap_year(app: MockWithFault, request: Request, ask: Next) -> Answer:
+    return ask(replace(request, body=re.sub(rb"(1900|2100)-02-29", rb"\1-02-28", request.body)))
+
+
 @behaves(TAKEN, "an array of one object is taken for the object")
 def array_for_object(app: MockWithFault, request: Request, ask: Next) -> Answer:
     body = request.body.strip()

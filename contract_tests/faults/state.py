@@ -253,6 +253,17 @@ created(
 )
 
 
+created(
+    "FalsyUnknownLost",
+    "unknown properties that are false, 0 or empty are lost",
+    lambda content: {
+        name: value
+        for name, value in content.items()
+        if value or value is None or name in CONTRACT.creations["charge"]["properties"]
+    },
+)
+
+
 @stores(FAMILY, "a price is held in single precision")
 class SinglePrecision(Store):
     def merge(self, resource: Resource, changes: JsonObject) -> Resource:

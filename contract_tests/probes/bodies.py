@@ -28,6 +28,9 @@ OTHER_TYPES = (
 )  # fmt: skip
 
 
+LENGTH_REQUIRED = 411
+
+
 @probe("input accepted")
 def malformed_json_is_refused_by_every_operation(api: Api) -> None:
     """A text that is not JSON by RFC 8259 is refused by every operation with a body, and nothing is written."""
@@ -109,6 +112,21 @@ def the_same_json_in_other_words_is_taken(api: Api) -> None:
             shown = api.succeeds(sent).object
             for name, value in fresh.body.items() if shown else ():
                 api.same("held_as_sent", shown.get(name), value, sent)
+
+
+@probe("input refused")
+def a_body_in_chunks_is_the_same_body(api: Api) -> None:
+    """A body may come in chunks (RFC 9112, section 7.1); a server that wants to know its length answers 411."""
+    scene = Scene(api)
+    for ask in scene.writes():
+        sent = replace(_fresh(scene, ask), headers={"Transfer-Encoding": "chunked"})
+        exchange = sent.send(api, judged=False)
+        if exchange.status == LENGTH_REQUIRED:
+            continue
+        api.judge(exchange)
+        shown = api.succeeds(exchange).object
+        for name, value in sent.body.items() if shown else ():
+            api.same("held_as_sent", shown.get(name), value, exchange)
 
 
 @probe("input accepted")
