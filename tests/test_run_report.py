@@ -232,6 +232,35 @@ def test_a_run_that_is_interrupted_says_so_and_a_killed_one_says_running(
         assert night.read()["outcome"] == outcome
 
 
+def test_the_second_interrupt_ends_the_run_although_the_server_does_not_answer(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def waiting(request: Request, respond: Respond) -> Answer:
+        if request.method == "POST":
+            arrived.set()
+            go_on.wait(60)
+        return respond(request)
+
+    monkeypatch.setattr(night.mock.app, "interceptor", waiting)
+    night.environment["PAYEX_TIMEOUT"] = "600"
+    night.environment["PAYEX_DEADLINE"] = "600"
+    with night.start("apply", "charges.csv") as process:
+        try:
+            assert arrived.wait(60)
+            process.send_signal(signal.SIGINT)
+            assert process.stderr is not None
+            while "Stopping" not in (line := process.stderr.readline()):
+                assert line
+            process.send_signal(signal.SIGINT)
+            _, error = process.communicate(timeout=60)
+        finally:
+            go_on.set()
+    assert process.returncode == 130
+    assert "Interrupted. The same command goes on where it stopped." in error
+
+
 def test_retry_and_undo_write_a_report(night: Night) -> None:
     night.table.write_text(GOOD + "3,P01,0,1\n")
     night.run("apply", "charges.csv")

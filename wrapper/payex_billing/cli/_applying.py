@@ -23,6 +23,8 @@ from ._show import report_text, show_failures, show_rejections, show_stops
 from ._signals import signals
 from ._table import paragraph
 
+_CLOSING = 0.5  # seconds after the second Ctrl-C for which a client that is closed waits for its requests under way
+
 
 def carry_out(
     source: Table | Plan,
@@ -133,8 +135,12 @@ def run(work: Callable[[asyncio.Event, Show], Any], *, can_stop: bool) -> Any:
                 log.say("notice", "\nStopping: writes under way are finished first. Ctrl-C again stops at once.")
                 return
             signals.interrupt_at_the_next()
+            end()
+
+        def end() -> None:
             if task is not None:
                 task.cancel()
+                loop.call_later(_CLOSING, end)
 
         with signals.handled_by(lambda: loop.call_soon_threadsafe(stopping), then_ignored=can_stop):
             return await work(stop, show)
