@@ -32,7 +32,7 @@ def explain(error: BaseException, exchanges: Sequence[Exchange], test: str = "",
     lines += ["What was promised:"]
     cited = citations(name, how, exchange)
     if name not in DIRECT or not cited:
-        lines.append("  Inferred by this suite: openapi.yaml does not state this demand in these words.")
+        lines.append("  Inferred by this suite: a conclusion from openapi.yaml, which may say it in other words.")
         lines += ["  The nearest sentence of the contract:"] if cited else []
     lines += [f"  {each}" for each in cited]
     operation = None if cited else of_operation(exchange)

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from .contents import CLIENT_SET, Place, place_of, stable
-from .exchange import CONTRACT, Exchange, fail, items_of, link_of, parse_strictly
+from .exchange import CONTRACT, Exchange, fail, items_of, link_of, parse_strictly, render
 from .schemas import FILLED
 
 LARGEST_EXPONENT = 307  # of ten, in binary64
@@ -118,7 +118,8 @@ class Memory:
         shown = stable(kind, resource) | {name: resource.get(name) for name in _unknown(kind, known)}
         for name in sorted((known.keys() | shown.keys()) - but):
             if not _equal(known.get(name), shown.get(name)):
-                fail(f"{name} was {known.get(name)!r} in the response before, and nothing has changed it since")
+                before, now = (render(each.get(name)) for each in (known, shown))
+                fail(f"{name} of {kind} {place[-1]} is {now}. It was {before}, and nothing has changed it since")
 
     # what is learnt
 

@@ -144,7 +144,8 @@ def headers_mean_what_they_say(exchange: Exchange) -> None:
     if exchange.status == 405:
         allow = {each.strip() for each in headers.get("allow", "").split(",")} - {""}
         if not allow or exchange.allowed - allow or exchange.method in allow:
-            fail(f"a 405 allows {', '.join(sorted(allow)) or 'nothing'}; it is {', '.join(sorted(exchange.allowed))}")
+            lacks = ", ".join(sorted(exchange.allowed - allow)) or f"nothing, but has {exchange.method} itself"
+            fail(f"the Allow of a 405 lacks {lacks}")
     if exchange.status == 429 and "retry-after" not in headers:
         fail("a 429 has no Retry-After")
     if "retry-after" in headers and not _usable_wait(exchange):

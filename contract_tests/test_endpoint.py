@@ -44,8 +44,9 @@ def api(capsys_off: Any) -> Iterator[Api]:
             print("\nWhat this run made has been removed" + (", but for:" if result.left else "."))
         for path, reason in result.left.items():
             print(f"  {path}: {reason}")
-        for path in result.customers:
-            print(f"  {path}: the API removes no customers")
+        if result.customers:
+            print(f"{len(result.customers)} customers stay, because the API removes no customers:")
+            print(f"  {' '.join(result.customers)}")
     if result.left:
         pytest.fail(still_there(api, result.left), pytrace=False)
 

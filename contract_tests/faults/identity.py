@@ -80,6 +80,22 @@ class IdsRepeat(Store):
         return super().create(owner, collection, content)
 
 
+@stores(FAMILY, "a new charge gets the id of the charge that was removed last")
+class IdUsedAgain(Store):
+    def remove(self, resource: Resource) -> None:
+        super().remove(resource)
+        if resource.collection.role == "charge":
+            self.__dict__.setdefault("free", {})[resource.owner.path if resource.owner else ""] = str(resource.id)
+
+    def create(self, owner: Resource, collection: Collection, content: JsonObject) -> Resource:
+        free = self.__dict__.get("free", {}).pop(owner.path, None) if collection.role == "charge" else None
+        fresh, self.new_id = self.new_id, (lambda kind: free) if free else self.new_id
+        try:
+            return super().create(owner, collection, content)
+        finally:
+            self.new_id = fresh
+
+
 @stores(FAMILY, "a charge can be read, changed and removed under any parent")
 class AnyParent(Store):
     def find(self, owner: Resource, collection: Collection, number: str) -> Resource:

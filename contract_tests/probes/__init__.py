@@ -19,6 +19,7 @@ from . import (
     relations,
     siblings,
     state,
+    unknown,
     values,
     weight,
 )
@@ -28,6 +29,6 @@ __all__ = ["PROBES", "Probe"]
 
 # Each module registers its probes when it is imported.
 _ = (
-    inputs, bodies, paths, protocol, credentials, ledgers, refusals, state, hypermedia, weight, values, numbers,
-    siblings, relations,
+    inputs, bodies, paths, protocol, credentials, ledgers, refusals, state, unknown, hypermedia, weight, values,
+    numbers, siblings, relations,
 )  # fmt: skip

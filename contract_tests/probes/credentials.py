@@ -243,7 +243,7 @@ def a_refusal_of_credentials_does_not_tell_what_exists(api: Api) -> None:
             for each in asks:
                 exchange = replace(each, headers={"Authorization": token}).send(api)
                 problem = {name: value for name, value in exchange.problem.items() if name != "instance"}
-                told.append([exchange.status, problem, exchange.meaningful_headers])
+                told.append({"status": exchange.status, "problem": problem, "headers": exchange.meaningful_headers})
                 api.same("a_refusal_tells_nothing", told[-1], told[0], exchange)
 
 
