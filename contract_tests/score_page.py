@@ -151,10 +151,9 @@ def faults(mine: Mapping[str, Verdict]) -> list[str]:
         "server of their own: it caught 34 (55 %). These 196 **were not run again**. In this edition a third "
         "tester wrote a server, 83 faults and 30 allowed variants: as a real endpoint is tested, the suite "
         "caught 68 of the 82 faults that can be observed there (83 %), and blamed 4 variants wrongly. Then a "
-        "fourth tester wrote another server, 86 faults and 21 variants: it caught 81 (94 %), and blamed one variant, for "
-        "which the contract contradicted itself. The causes are closed, and what was missed is caught. How it does with "
-        "faults "
-        "that nobody has shown it, only the next tester can say.",
+        "fourth tester wrote another server, 86 faults and 21 variants: it caught 81 (94 %), and blamed one "
+        "variant, for which the contract contradicted itself. The causes are closed, and what was missed is caught. "
+        "How it does with faults that nobody has shown it, only the next tester can say.",
         "",
         "| family | faults | caught |",
         "| --- | ---: | ---: |",
