@@ -143,9 +143,8 @@ class _Ledger:
             self._deleted[path] = f"DELETE was answered {self._send('DELETE', path).status}"
         except Unreadable as error:
             self._deleted[path] = str(error)
-            if (
-                error.status == NOT_CONFIGURED
-            ):  # the server answers each such DELETE in this way (x-rules, not-configured)
+            # The server answers each such DELETE in this way (x-rules, not-configured).
+            if error.status == NOT_CONFIGURED:
                 self._not_configured.add(match.path)
 
     def _send(self, method: str, target: str) -> Exchange:

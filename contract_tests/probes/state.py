@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
@@ -28,7 +27,7 @@ from ..contents import held
 from ..coverage import COVERAGE
 from ..exchange import CONTRACT, Exchange
 from ..schemas import JUDGE
-from ..states import as_sent
+from ..states import as_sent, parents
 from ._registry import probe
 
 FULL = new_charge(
@@ -61,16 +60,10 @@ def _by_id(charges: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(charges, key=lambda charge: str(charge[CHARGE_ID]))
 
 
-def _parents(api: Api) -> Iterator[tuple[str, ...]]:
-    for level in ("", "46701234567"):
-        customer = api.customer()
-        yield (customer, api.subscription(customer, level)) if level else (customer,)
-
-
 @probe("state")
 def what_is_created_is_read(api: Api) -> None:
     """A charge reads as it was created, alone and in its list, with all digits."""
-    for parent in _parents(api):
+    for parent in parents(api):
         created = api.charge(*parent, wire=FULL)
         api.same("held_as_sent", held(created), FULL)
         read = api.succeeds(api.get(*charge_path(parent, created))).object
@@ -101,7 +94,7 @@ def a_duplicate_is_refused(api: Api) -> None:
 def a_request_creates_exactly_one(api: Api) -> None:
     """Each creation adds one, with an id of its own, even if its content is there already."""
     ids: set[Any] = set()
-    for parent in _parents(api):
+    for parent in parents(api):
         for count in range(1, 6):
             ids.add(api.charge(*parent, wire=FULL)[CHARGE_ID])
             api.same("one_is_created", len(api.charges(*parent)), count)
@@ -115,7 +108,7 @@ def a_request_creates_exactly_one(api: Api) -> None:
 def lists_are_complete(api: Api) -> None:
     """A list holds each item once, in one order, each as it reads alone, however long it is."""
     count = 12 if api.real else 130
-    for parent in _parents(api):
+    for parent in parents(api):
         created = [api.charge(*parent, quantity=index + 1, text=f"no {index}") for index in range(count)]
         listed = api.charges(*parent)
         by_id = {each[CHARGE_ID]: each for each in listed}
@@ -146,7 +139,7 @@ def lists_are_complete(api: Api) -> None:
 @probe("state")
 def a_change_touches_what_was_sent(api: Api) -> None:
     """A change of one property changes that one, in every read, and leaves all others and all other charges."""
-    for parent in _parents(api):
+    for parent in parents(api):
         neighbour = api.charge(*parent, wire=FULL)
         for name in CHANGEABLE:
             made = api.charge(*parent, wire=FULL)
@@ -166,7 +159,7 @@ def a_change_touches_what_was_sent(api: Api) -> None:
 @probe("state")
 def null_clears(api: Api) -> None:
     """A property changed to null is cleared, and only it; an empty change changes nothing."""
-    for parent in _parents(api):
+    for parent in parents(api):
         for name in CHANGEABLE:
             if not JUDGE.takes(CONTRACT.change["properties"].get(name, {}), None):
                 continue
@@ -188,7 +181,7 @@ def null_clears(api: Api) -> None:
 @probe("state")
 def a_change_of_many_is_whole(api: Api) -> None:
     """Several properties change together, or, when one is not valid, none."""
-    for parent in _parents(api):
+    for parent in parents(api):
         route = charge_path(parent, api.charge(*parent, wire=FULL))
         invalid = api.update(*route, body=change(text="new", quantity=0))
         api.refused(invalid, "validation", wire("quantity"))
@@ -201,7 +194,7 @@ def a_change_of_many_is_whole(api: Api) -> None:
 @probe("state")
 def an_end_is_not_before_its_start(api: Api) -> None:
     """A charge that would end before it starts is refused, new or changed; one of a single day is not."""
-    for parent in _parents(api):
+    for parent in parents(api):
         for start, end in (("2026-01-02", "2026-01-01"), ("2026-01-01", "2025-12-31")):
             body = new_charge(start_date=start, end_date=end)
             api.refused(api.post(*charges_path(*parent), body=body), "unprocessable")
@@ -217,7 +210,7 @@ def an_end_is_not_before_its_start(api: Api) -> None:
 @probe("state")
 def what_is_deleted_is_gone(api: Api) -> None:
     """A removed charge is gone at once from every read, cannot be changed or removed again, and its neighbours stay."""
-    for parent in _parents(api):
+    for parent in parents(api):
         made = [api.charge(*parent, wire=FULL) for _ in range(4)]
         for gone in (made[1], made[3], made[0]):
             made.remove(gone)

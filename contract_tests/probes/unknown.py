@@ -24,13 +24,8 @@ from ..states import parents
 from ._registry import probe
 from .state import CHANGEABLE, FULL, OTHER
 
-EMPTY: dict[str, Any] = {
-    "isTest": False,
-    "discount": 0,
-    "remark": "",
-    "tags": [],
-    "settings": {},
-}  # what some servers take for absent
+# Values that some servers take for absent.
+EMPTY: dict[str, Any] = {"isTest": False, "discount": 0, "remark": "", "tags": [], "settings": {}}
 
 
 @probe("state")
@@ -50,8 +45,8 @@ def unknown_properties_of_a_charge_are_held(api: Api) -> None:
     extra: dict[str, Any] = {
         "costCentre": {"no": "77", "share": [Decimal("0.10"), None, True], "unit": None},
         "note": "Åsa " * 200,
+        **EMPTY,
     }
-    extra |= EMPTY
     for parent in parents(api):
         created = api.post(*charges_path(*parent), body=FULL | extra)
         made = api.succeeds(created).object

@@ -31,6 +31,15 @@ def done(ended: Ended) -> int:
     return int(found[1])
 
 
+def failed(night: Night) -> int:
+    """Apply the table, a row of which fails; return the number of the run."""
+    ended = night.apply()
+    assert ended.report is not None, ended
+    assert ended.report["failed"], ended
+    number: int = ended.report["run"]
+    return number
+
+
 def undo(night: Night, run: int, journal: str | Path | None = None) -> int:
     """Take a run back, as a person does who approves the plan; return the number of the undo."""
     command = ("undo", str(run), "--yes", "--journal", journal or night.journal, "--settle", str(SETTLE))
@@ -91,10 +100,7 @@ def test_an_undo_finds_a_change_that_takes_effect_although_the_server_refused_it
     night.write(changed(rows, 0, price="12.50"))
     night.proxy.on("PATCH", LATE)
     night.proxy.on("PATCH", REFUSED)
-    failed = night.apply()
-    assert failed.report is not None, failed
-    assert failed.report["failed"], failed
-    undo(night, failed.report["run"])
+    undo(night, failed(night))
     quiet(night)
     assert night.contents == {rows[0].content: 1}
 
@@ -107,10 +113,7 @@ def test_an_undo_takes_back_a_change_whose_response_cannot_be_read(night: Night,
     night.add(rows[0])
     night.write(changed(rows, 0, price="12.50"))
     night.proxy.on("PATCH", fate)
-    failed = night.apply()
-    assert failed.report is not None, failed
-    assert failed.report["failed"], failed
-    undo(night, failed.report["run"])
+    undo(night, failed(night))
     quiet(night)
     assert night.contents == {rows[0].content: 1}
 

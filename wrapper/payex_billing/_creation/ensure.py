@@ -95,9 +95,6 @@ class ChargeEnsurer:
             refuse_conflict(held, charge, datetime.fromtimestamp(self.environment.epoch()).date())
             lost = self._lost(parent, charge)
             own = lost is None
-            if lost is not None:  # what shows from now on is not older than the lost creation
-                self.memory.saw(product.id for product in held)
-                self.memory.saw_all((parent.customer_no, parent.subscription_no))
             attempts: tuple[Attempt, ...] = ()
             if lost is None:
                 create.known = frozenset(product.id for product in held)
@@ -108,6 +105,9 @@ class ChargeEnsurer:
                     rounds += 1
                 else:
                     return created
+            else:  # a charge that shows from now on is not older than the lost creation
+                self.memory.saw(product.id for product in held)
+                self.memory.saw_all(parent.key)
             result = yield from self._resolve(lost)
             if own and isinstance(result.resource, RecurringProduct):
                 return result.resource
@@ -122,7 +122,7 @@ class ChargeEnsurer:
 
     def _lost(self, parent: Parent, charge: Charge) -> LostCreation | None:
         """Return an earlier lost creation of this client that may have created the charge; None if there is none."""
-        for lost in self.memory.lost_charges(parent.customer_no, parent.subscription_no):
+        for lost in self.memory.lost_charges(parent.key):
             sent = lost.key.charge if lost.key is not None else None
             if sent is None or _may_be_equal(sent, charge):
                 return lost

@@ -74,7 +74,8 @@ def _charge(
     lost: LostCreation, key: NaturalKey, charge: Charge, settings: Settings, memory: Memory | None
 ) -> Steps[LookUpResult | None]:
     """What the charges of the parent say; None when none of them can be it."""
-    held = yield from held_charges(Parent(settings.owner_no, key.customer_no, key.subscription_no), settings)
+    parent = Parent(settings.owner_no, key.customer_no, key.subscription_no)
+    held = yield from held_charges(parent, settings)
     known = lost.known or frozenset()
     new = [
         product
@@ -87,8 +88,7 @@ def _charge(
     if not exact:
         similar = tuple(product for product in new if _may_be(product, charge, sure_to_be_new=lost.known is not None))
         return _unknown("a new charge is similar to what was sent: it may be it", similar) if similar else None
-    parent = (key.customer_no, key.subscription_no)
-    if lost.known is None and (memory is None or not all(memory.is_new(product.id, parent) for product in exact)):
+    if lost.known is None and (memory is None or not all(memory.is_new(product.id, parent.key) for product in exact)):
         return _unknown("a charge has the same content, but it may be older", exact)
     # Equal charges cannot be told apart, and need not be, as long as there is one for every request that may have
     # created one.

@@ -6,13 +6,10 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import TypeAlias
 
-from .._requests.calls import PlainKey
+from .._requests.calls import ParentKey, PlainKey
 from ..models import LostCreation, NaturalKey, RecurringProduct
 
-ParentKey: TypeAlias = tuple[str, str | None]
-"""The customer and the subscription of a list of charges."""
 # About 10 MB when full.
 CAPACITY = 65_536
 
@@ -21,9 +18,9 @@ class Memory:
     """The ids of charges, when each was first seen, and which request created it; and the creations that are open.
 
     A customer may hold the same charge twice. After a lost response, a charge with the same content may be older than
-    the request, or another request may have created it. The memory also knows whose charges it has all seen: a charge
-    that it has not seen is new only there. Safe to share between threads. When there are too many ids, the oldest are
-    forgotten, and `complete` is False.
+    the request, or another request may have created it. The memory also knows the customers and
+    subscriptions of which the client has seen all charges: there, a charge that is not in the memory is new. Safe to
+    share between threads. When there are too many ids, the oldest are forgotten, and `complete` is False.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -64,9 +61,8 @@ class Memory:
             if lost.mark in self._open:
                 self._lost[lost.mark] = lost
 
-    def lost_charges(self, customer_no: str, subscription_no: str | None) -> list[LostCreation]:
+    def lost_charges(self, parent: ParentKey) -> list[LostCreation]:
         """Return the creations of charges of one parent that ended without a result, oldest first."""
-        parent = (customer_no, subscription_no)
         with self._lock:
             return [lost for mark, lost in sorted(self._lost.items()) if self._open[mark][:2] == parent]
 
@@ -85,7 +81,7 @@ class Memory:
                     self._remember(charge_id, self._clock, None)
 
     def saw_all(self, parent: ParentKey) -> None:
-        """Record that every charge of a parent has been seen: its list was read, or this client created the parent."""
+        """Record that the client has seen all charges of a parent: it read the list, or it created the parent."""
         with self._lock:
             if parent not in self._seen_all:
                 self._seen_all[parent] = self._clock
@@ -101,9 +97,10 @@ class Memory:
             return seen is None or seen > mark
 
     def is_new(self, charge_id: str, parent: ParentKey) -> bool:
-        """Return whether a charge that `may_be` allows is surely not older than the creation.
+        """Return whether a charge is certainly not older than the creation. `may_be` must have returned True for it.
 
-        It is not when the request created it, or when every charge of the parent had been seen before this one was.
+        The charge is new if a request of this client created it, or if the client had seen all charges of the parent
+        before it saw this one.
         """
         with self._lock:
             seen, creator = self._seen.get(charge_id, (None, None))

@@ -13,6 +13,8 @@ from ..models import Charge
 T = TypeVar("T")
 PlainKey: TypeAlias = tuple[str, str | None, Charge | None]
 """The customer, the subscription and the charge of a creation. A `NaturalKey` is made of it if the response is lost."""
+ParentKey: TypeAlias = tuple[str, str | None]
+"""The customer and the subscription whose charges a list has; None for those at customer level."""
 
 
 @attrs.define
@@ -66,7 +68,7 @@ class Call(Generic[T]):
     parse: Callable[[Response], T] = attrs.field(repr=False)  # its repr would show a customer number
     creates: PlainKey | None = attrs.field(default=None, repr=False)  # it has a customer number
     known: frozenset[str] | None = attrs.field(default=None, repr=False)
-    lists: tuple[str, str | None] | None = attrs.field(default=None, repr=False)
+    lists: ParentKey | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen

@@ -21,7 +21,7 @@ from ..config import Settings
 from ..errors import InvalidArgument, MalformedResponse, NotSupported
 from ..models import CONTENT, Charge, Customer, JsonValue, Operation, RecurringProduct, Subscription, given
 from . import identity
-from .calls import Call, Page, PreparedRequest, Unreadable
+from .calls import Call, Page, ParentKey, PreparedRequest, Unreadable
 from .identity import Place
 from .links import path_under
 from .wire import Reader, Writer
@@ -48,6 +48,11 @@ class Parent:
         """The ids in the order of the route."""
         own = (self.owner_no, self.customer_no)
         return own if self.subscription_no is None else (*own, self.subscription_no)
+
+    @property
+    def key(self) -> ParentKey:
+        """The customer and the subscription."""
+        return self.customer_no, self.subscription_no
 
     def operation(self, verb: str) -> str:
         """Return the name of the operation that does something with one of the charges."""
@@ -109,7 +114,7 @@ def delete_subscription(owner_no: str, customer_no: str, subscription_no: str) -
 def list_charges(parent: Parent) -> Call[Page[RecurringProduct]]:
     """List the charges of a customer or a subscription."""
     call = _list(f"{parent.operation('list')}s", parent.ids, _charge)
-    call.lists = (parent.customer_no, parent.subscription_no)
+    call.lists = parent.key
     return call
 
 

@@ -93,7 +93,7 @@ class Applier:
     # earlier writes
 
     def uncertain(self, since: float) -> set[str]:
-        """Return the customers whose lost writes may have taken effect since a time, in seconds since 1970."""
+        """Return the customers with a write that has no response, and that may have taken effect after a time."""
         return self._journal.uncertain(since, self._settle)
 
     async def resolve(self, customer_no: str) -> Resolved:

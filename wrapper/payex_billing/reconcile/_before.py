@@ -107,9 +107,13 @@ async def refuse_changed(billing: AsyncBilling, made: Plan, run: Run) -> None:
 
 
 def refuse_uncertain(made: Plan, uncertain: Collection[str]) -> None:
-    """Refuse a plan with nothing to write for a customer whom a lost write of an earlier run may have changed since.
+    """Refuse a plan that is out of date for a customer whom `apply` would not read again.
 
-    A customer for whom there is something to write is read again.
+    `apply` reads a customer only if the plan has steps for it.
+
+    Args:
+        made: the plan.
+        uncertain: the customers whom a write of an earlier run may have changed since the plan was made.
     """
     if not uncertain:
         return

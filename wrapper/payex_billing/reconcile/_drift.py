@@ -17,7 +17,7 @@ from ._opening import default_journal
 from ._planning import Notice, Progress, said
 from ._pool import PATIENCE, Brake, Pool
 from ._reading import held
-from ._records import Intent, Result
+from ._records import Intent
 from ._store import Place
 from ._undo import levels_of
 
@@ -146,13 +146,12 @@ def last_writes(writes: Iterable[Intent]) -> dict[tuple[Level, str], Intent]:
 
 
 def _is_own(writes: Iterable[Intent], last: Intent, now: RecurringProduct | None) -> bool:
-    """Return whether a charge is what a later write of the journal wanted, whose response was lost."""
+    """Return whether a later write of the journal, whose response was lost, explains what a charge is now."""
     for intent in writes:
-        is_lost = not intent.is_written and (intent.result in {None, Result.REPEATED} or intent.lost is not None)
+        is_lost = intent.result is None or intent.is_uncertain
         if is_lost and intent.id > last.id and intent.step.charge_id == (last.charge_id or last.step.charge_id):
             wanted = None if intent.step.kind is Kind.REMOVE else intent.step.charge
-            is_as_wanted = wanted is None if now is None else wanted is not None and has_values(now, wanted)
-            if is_as_wanted:
+            if wanted is None if now is None else wanted is not None and has_values(now, wanted):
                 return True
     return False
 

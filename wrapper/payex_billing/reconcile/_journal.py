@@ -268,7 +268,12 @@ class Journal(JournaledRun):
         return {customer for (customer,) in self._store.query(query, (self._run, self._run, self._now() - settle))}
 
     def uncertain(self, since: float, settle: float) -> set[str]:
-        """Return the customers whose lost writes may have taken effect since a time by the clock of this machine."""
+        """Return the customers with a write that has no response, and that may have taken effect after a time.
+
+        Args:
+            since: the time in seconds since 1970, by the clock of this machine.
+            settle: seconds after which a request that was sent is treated as finished.
+        """
         self.save()
         sent = since + self._store.ahead() - settle
         query = "SELECT customer FROM write WHERE lost > ? OR (result IS NULL AND sent > ?)"

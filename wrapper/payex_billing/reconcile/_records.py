@@ -128,6 +128,11 @@ class Intent:
         )  # fmt: skip
 
     @property
+    def is_uncertain(self) -> bool:
+        """Whether a write that has a result, and is harmless to repeat, may have taken effect without a response."""
+        return not self.is_written and (self.result is Result.REPEATED or self.lost is not None)
+
+    @property
     def creates_charge(self) -> bool:
         """Whether the write must never be sent twice. Any other write is harmless to repeat."""
         return self.step.kind is Kind.CREATE

@@ -14,7 +14,7 @@ import attrs
 
 from ..models import RecurringProduct
 from ._match import CHANGEABLE, OF_MASTER, Content, Held, Kind, Level, Step, content_of, has_values, value_of
-from ._records import Intent, Result
+from ._records import Intent
 
 # The step that takes a write back, or why it is left, or None if there is nothing to do.
 _Found: TypeAlias = Step | str | None
@@ -138,8 +138,7 @@ def inverse(writes: Iterable[Intent], held: Held, later: Fates = Fates()) -> Inv
 
 
 def _may_have_effect(intent: Intent) -> bool:
-    may_be = intent.result is Result.REPEATED or intent.lost is not None
-    return intent.is_written or (may_be and intent.step.kind in _UNCERTAIN)
+    return intent.is_written or (intent.is_uncertain and intent.step.kind in _UNCERTAIN)
 
 
 class _Undoing:
