@@ -65,6 +65,9 @@ def _parser() -> _Parser:
         "--prefix", default="", help="what the numbers of all customers made there begin with, such as CT-"
     )
     writes.add_argument("--production", action="store_true", help="write even to the production host")
+    writes.add_argument(
+        "--leave-data", action="store_true", help="run also if the ledger does not remove what the run makes"
+    )
     writes.add_argument("--dry-run", action="store_true", help="say what would be done, and stop")
     return parser
 
@@ -81,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from .target import Target, Unusable, WrongSetup  # noqa: PLC0415 - these read the contract when they are imported
 
     if options.target is None:
-        if options.allow_writes or options.prefix or options.ledger or options.dry_run or options.production:
+        if any([options.allow_writes, options.prefix, options.ledger, options.dry_run, options.production]):
             parser.error("--allow-writes, --prefix, --ledger, --production and --dry-run are for a --target")
         if IS_INSTALLED:
             parser.error("--target is missing; the mock is tested in a checkout, by make contract")
@@ -90,8 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run([str(HERE), *mock], os.environ, options)
     if options.allow_writes and not (options.prefix and options.ledger):
         parser.error("--allow-writes needs --prefix and --ledger on the command line")
-    if options.prefix and not options.allow_writes:
-        parser.error("--prefix is for --allow-writes")
+    if (options.prefix or options.leave_data) and not options.allow_writes:
+        parser.error("--prefix and --leave-data are for --allow-writes")
     ledger = options.ledger or os.environ.get("PAYEX_OWNER_NO", "")
     target = Target(options.target, ledger, options.prefix, options.rate, options.production)
     try:
@@ -100,6 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.dry_run:
             return 0
         _reach(target)
+        if options.allow_writes and not options.leave_data:
+            _try_removal(target)
     except Unusable as error:
         print(f"{COMMAND}: {target.url} cannot be used: {error}", file=sys.stderr)
         return 1
@@ -171,6 +176,7 @@ def _again(options: argparse.Namespace) -> str:
         parts += ["--rate", f"{options.rate:g}"]
     if options.allow_writes:
         parts += ["--allow-writes", "--prefix", options.prefix, *(["--production"] if options.production else [])]
+        parts += ["--leave-data"] if options.leave_data else []
     if options.report is not None:
         parts += ["--report", str(options.report)]
     if IS_INSTALLED:
@@ -233,6 +239,28 @@ def _reach(target: Target) -> None:
     if answer.status_code in {401, 403}:
         raise Unusable(
             f"it answers {answer.status_code}. Check PAYEX_TOKEN, and that it is the token of ledger {target.ledger}."
+        )
+
+
+def _try_removal(target: Target) -> None:
+    """Check that the ledger removes what a run makes.
+
+    Raises:
+        Unusable: it does not.
+    """
+    from .clean_up import still_there, try_removal  # noqa: PLC0415
+    from .target import Unusable  # noqa: PLC0415
+
+    api = target.open(os.environ)
+    try:
+        result = try_removal(api)
+    finally:
+        api.transport.close()
+    if result.left:
+        raise Unusable(
+            "the ledger does not remove what a run makes, and a run makes more than a thousand resources. "
+            "To test all the same, and leave them there: --leave-data. To send only GET: leave out --allow-writes.\n"
+            + still_there(api, result.left)
         )
 
 

@@ -10,11 +10,21 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from .api import LONGEST_WAIT, Api
+from .api import (
+    LONGEST_WAIT,
+    Api,
+    charges_path,
+    customers_path,
+    new_charge,
+    new_customer,
+    new_subscription,
+    subscriptions_path,
+)
 from .exchange import CONTRACT, Exchange, link_of
 from .guard import SEGMENTS
 
@@ -61,6 +71,23 @@ def clean_up(api: Api, sleep: Callable[[float], None] = time.sleep) -> Result:
             result.left[customer] = "the run wrote to this ledger, but has no token of it, so it cannot look"
     for each in ledgers:
         _Ledger(each, result, sleep).clean_up()
+    return result
+
+
+def try_removal(api: Api, sleep: Callable[[float], None] = time.sleep) -> Result:
+    """Create one resource of each kind, and remove them, so that a run does not leave a thousand of them.
+
+    Not to be used for a run: what this creates and sends is not judged, and the guard limits no request after it.
+    """
+    customer, subscription = api.number(), "46701234567"
+    try:
+        with suppress(Exception):  # a server that creates nothing is judged by the run
+            api.post(*customers_path(), body=new_customer(customer), judged=False)
+            api.post(*subscriptions_path(customer), body=new_subscription(subscription), judged=False)
+            for parent in ((customer,), (customer, subscription)):
+                api.post(*charges_path(*parent), body=new_charge(), judged=False)
+    finally:  # also after Ctrl-C
+        result = clean_up(api, sleep)
     return result
 
 

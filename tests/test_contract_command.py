@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -115,6 +117,28 @@ def test_a_target_is_sent_nothing_but_get_over_tls_with_a_client_certificate(tmp
     assert "about 700 requests: 2 seconds at 1000 per second" in result.stdout
     assert "10 passed" in result.stdout  # the 7 reads of the contract, and the 3 probes that only read
     assert methods == {"GET"}
+
+
+def test_a_run_does_not_begin_on_a_ledger_that_removes_nothing(tmp_path: Path) -> None:
+    database = tmp_path / "peer.db"
+    command = [sys.executable, "-m", "contract_tests.peer", "--db", str(database), "--ledger", f"{LEDGER}={TOKEN}"]
+    with subprocess.Popen([*command, "--variant", "delete-501"], cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            url = server.stdout.readline().strip()
+            writes = ("--allow-writes", "--prefix", "CT-", "--rate", "1000")
+            result = contract("--target", url, "--ledger", LEDGER, *writes, PAYEX_TOKEN=TOKEN)
+        finally:
+            server.terminate()
+    with closing(sqlite3.connect(database)) as peer:
+        kept = [row[0] for row in peer.execute("select id from charge")]
+    assert result.returncode == 1, result.stdout
+    assert "does not remove what a run makes" in result.stderr
+    assert "--leave-data" in result.stderr
+    assert len(kept) == 2, "one of a customer, one of a subscription"
+    assert all("DELETE -H" in line for line in result.stderr.splitlines() if "curl" in line)
+    assert all(each in result.stderr for each in kept)
+    assert TOKEN not in result.stderr
 
 
 def test_the_files_of_another_test_suite_do_not_change_a_run(mock: MockServer, tmp_path: Path) -> None:
