@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from payex_billing_mock import MockServer
 
+from tests.commands import run_command
 from tests.support import LEDGER, TOKEN
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -25,11 +25,7 @@ def run(mock: MockServer, tmp_path: Path) -> Run:
         settings = {
             "PAYEX_TOKEN": TOKEN, "PAYEX_OWNER_NO": LEDGER, "PAYEX_BASE_URL": mock.url, "XDG_CONFIG_HOME": str(tmp_path),
         }  # fmt: skip
-        return subprocess.run(
-            [sys.executable, "-m", "payex_billing", *command.split()],
-            cwd=tmp_path, env={**os.environ, **settings, **variables}, capture_output=True, text=True, check=False,
-            timeout=60, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        return run_command(*command.split(), cwd=tmp_path, environment={**os.environ, **settings, **variables})
 
     return run
 

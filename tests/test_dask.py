@@ -22,6 +22,7 @@ from payex_billing.reconcile._store import JournalError
 from payex_billing_mock import MockServer
 from payex_billing_mock.app import Answer, Request, Respond
 
+from tests.commands import run_command
 from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, TOKEN
 
 CUSTOMERS = 350  # 4 parts of a run; each process takes one part at a time
@@ -265,8 +266,5 @@ def test_the_command_without_a_database_is_wrong_usage(tmp_path: Path, charges: 
         (["apply", "charges.csv", "--on", "dask://127.0.0.1:8786"], "--on needs a journal that all workers can reach"),
         (["work"], "work needs the journal of the run, in PostgreSQL"),
     ):
-        said = subprocess.run(
-            [sys.executable, "-m", "payex_billing", *command],
-            cwd=tmp_path, env={**os.environ, **own}, capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
+        said = run_command(*command, cwd=tmp_path, environment={**os.environ, **own})
         assert (said.returncode, sentence in said.stderr) == (64, True), said.stderr

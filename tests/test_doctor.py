@@ -16,6 +16,7 @@ from payex_billing.cli import _commands
 from payex_billing.cli._surroundings import RUNS, SINGLE
 from payex_billing_mock import MockServer
 
+from tests.commands import run_command
 from tests.support import LEDGER, TOKEN
 
 Findings = dict[str, list[dict[str, Any]]]
@@ -29,10 +30,7 @@ def doctor(mock: MockServer, tmp_path: Path) -> Doctor:
     def doctor(**variables: str) -> Findings:
         """The findings by name."""
         settings = {"PAYEX_TOKEN": TOKEN, "PAYEX_OWNER_NO": LEDGER, "PAYEX_BASE_URL": mock.url, **variables}
-        done = subprocess.run(
-            [sys.executable, "-m", "payex_billing", "doctor", "--json"],
-            cwd=tmp_path, env={**os.environ, **settings}, capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
+        done = run_command("doctor", "--json", cwd=tmp_path, environment={**os.environ, **settings})
         found: Findings = {}
         for each in json.loads(done.stdout)["findings"]:
             found.setdefault(each["what"], []).append(each)

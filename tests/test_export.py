@@ -7,7 +7,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -21,6 +20,7 @@ from hypothesis import strategies as st
 from payex_billing import AsyncBilling, reconcile
 from payex_billing_mock import MockServer, Store
 
+from tests.commands import run_command
 from tests.support import LEDGER, NIGHTLY, TOKEN
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -131,10 +131,7 @@ def test_a_text_that_begins_like_a_formula_is_a_text_in_a_workbook(mock: MockSer
 def run(mock: MockServer, tmp_path: Path) -> Run:
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         given = {"PAYEX_TOKEN": TOKEN, "PAYEX_OWNER_NO": LEDGER, "PAYEX_BASE_URL": mock.url, "COLUMNS": "200"}
-        return subprocess.run(
-            [sys.executable, "-m", "payex_billing", *arguments],
-            cwd=tmp_path, env={**os.environ, **given, **variables}, capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
+        return run_command(*arguments, cwd=tmp_path, environment={**os.environ, **given, **variables})
 
     return run
 

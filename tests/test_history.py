@@ -6,7 +6,6 @@ import json
 import os
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -17,6 +16,7 @@ import duckdb
 import pytest
 from payex_billing_mock import MockServer
 
+from tests.commands import run_command
 from tests.support import LEDGER, TOKEN
 
 HEADER = "customer_no,product_code,quantity,unit_price,start_date\n"
@@ -29,11 +29,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def run(mock: MockServer, tmp_path: Path) -> Run:
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         settings = {"PAYEX_TOKEN": TOKEN, "PAYEX_OWNER_NO": LEDGER, "PAYEX_BASE_URL": mock.url, "COLUMNS": "200"}
-        return subprocess.run(
-            [sys.executable, "-m", "payex_billing", *arguments],
-            cwd=tmp_path, env={**os.environ, **settings, **variables}, capture_output=True, text=True, check=False,
-            timeout=60, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        return run_command(*arguments, cwd=tmp_path, environment={**os.environ, **settings, **variables})
 
     return run
 

@@ -19,6 +19,7 @@ from payex_billing.cli._commands import payex_billing
 from payex_billing.cli._output_schemas import OUTPUTS, schema_of
 from payex_billing_mock import MockServer
 
+from tests.commands import run_command
 from tests.support import LEDGER, ROOT, TOKEN
 
 HEADER = "customer_no,subscription_no,product_code,quantity,unit_price,start_date\n"
@@ -108,11 +109,7 @@ def _printed(folder: Path, environment: dict[str, str], database: str) -> Iterat
         (folder / "charges.csv").write_text(case.table)
         arguments = [word.format(**ids) for word in case.arguments.split()]
         own = {"PAYEX_JOURNAL": database} if case.journal else {}
-        done = subprocess.run(
-            [sys.executable, "-m", "payex_billing", *arguments, "--json"],
-            cwd=folder, env=environment | own, capture_output=True, text=True, check=False, timeout=120,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        done = run_command(*arguments, "--json", cwd=folder, environment=environment | own, timeout=120)
         assert done.returncode == case.code, (name, done.stdout, done.stderr)
         printed = json.loads(done.stdout)
         if name == "a new charge":

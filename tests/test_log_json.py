@@ -18,6 +18,7 @@ from payex_billing.cli._log import Log, log
 from payex_billing_mock import MockServer
 from payex_billing_mock.app import Answer
 
+from tests.commands import run_command
 from tests.support import LEDGER, TOKEN
 
 HEADER = "customer_no,product_code,quantity,unit_price\n"
@@ -33,11 +34,8 @@ def run(mock: MockServer, tmp_path: Path) -> Run:
 
     def run(*arguments: str, **variables: str) -> tuple[int, str, Events]:
         settings = {"PAYEX_TOKEN": TOKEN, "PAYEX_OWNER_NO": LEDGER, "PAYEX_BASE_URL": mock.url}
-        done = subprocess.run(
-            [sys.executable, "-m", "payex_billing", *arguments, "--log-json"],
-            cwd=tmp_path, env={**os.environ, **settings, **variables}, capture_output=True, text=True, check=False,
-            timeout=90,
-        )  # fmt: skip
+        environment = {**os.environ, **settings, **variables}
+        done = run_command(*arguments, "--log-json", cwd=tmp_path, environment=environment, timeout=90)
         return done.returncode, done.stdout, events(done.stderr)
 
     return run

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from payex_billing_mock import MockServer
 
+from tests.commands import run_command
 from tests.support import LEDGER, TOKEN
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -23,11 +24,7 @@ def run(tmp_path: Path) -> Run:
     def run(profiles: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         (tmp_path / "payex-billing").mkdir(exist_ok=True)
         (tmp_path / "payex-billing" / "profiles.toml").write_text(profiles, encoding="utf-8")
-        return subprocess.run(
-            [sys.executable, "-m", "payex_billing", *arguments],
-            env={**os.environ, "XDG_CONFIG_HOME": str(tmp_path), **variables}, capture_output=True, text=True,
-            check=False, timeout=60, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        return run_command(*arguments, environment={**os.environ, "XDG_CONFIG_HOME": str(tmp_path), **variables})
 
     return run
 

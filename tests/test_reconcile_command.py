@@ -17,6 +17,7 @@ import pytest
 from payex_billing_mock import MockServer
 from payex_billing_mock.app import Answer, Request, Respond
 
+from tests.commands import run_command
 from tests.support import LEDGER, ROOT, TOKEN
 
 HEADER = "customerNo;productCode;quantity;unitPrice\n"
@@ -32,10 +33,7 @@ def environment(mock: MockServer) -> dict[str, str]:
 @pytest.fixture
 def run(mock: MockServer, tmp_path: Path) -> Run:
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "payex_billing", *arguments],
-            cwd=tmp_path, env={**environment(mock), **variables}, capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
+        return run_command(*arguments, cwd=tmp_path, environment={**environment(mock), **variables})
 
     return run
 

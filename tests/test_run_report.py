@@ -17,6 +17,7 @@ import pytest
 from payex_billing_mock import MockServer
 from payex_billing_mock.app import Answer, Request, Respond
 
+from tests.commands import run_command
 from tests.support import LEDGER, ROOT, TOKEN
 
 HEADER = "customer_no,product_code,quantity,unit_price\n"
@@ -48,6 +49,9 @@ class Night:
 
     def run(self, *arguments: str, **options: Any) -> tuple[int, str, str]:
         """The exit code, and what the command said on standard output and standard error."""
+        if not options:
+            done = run_command(*arguments, cwd=self.folder, environment=self.environment, timeout=90)
+            return done.returncode, done.stdout, done.stderr
         with self.start(*arguments, **options) as process:
             output, errors = process.communicate(timeout=90)
         return process.returncode, output, errors

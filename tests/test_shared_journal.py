@@ -40,6 +40,7 @@ from payex_billing.reconcile._store import Leased, LeaseLost
 from payex_billing_mock import MockServer, Store
 from payex_billing_mock.app import Answer, Request, Respond
 
+from tests.commands import run_command
 from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, TOKEN
 
 HEADER = "customer_no,product_code,quantity,unit_price\n"
@@ -113,11 +114,7 @@ def run(mock: MockServer, tmp_path: Path, database: str) -> Run:
             "PAYEX_TOKEN": TOKEN, "PAYEX_OWNER_NO": LEDGER, "PAYEX_BASE_URL": mock.url, "PAYEX_JOURNAL": database,
             "COLUMNS": "200",
         }  # fmt: skip
-        return subprocess.run(
-            [sys.executable, "-m", "payex_billing", *arguments],
-            cwd=tmp_path, env={**os.environ, **own, **variables}, capture_output=True, text=True, check=False,
-            timeout=120, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        return run_command(*arguments, cwd=tmp_path, environment={**os.environ, **own, **variables}, timeout=120)
 
     return run
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -17,6 +16,7 @@ import pytest
 from payex_billing import reconcile
 from payex_billing_mock import MockServer
 
+from tests.commands import run_command
 from tests.support import LEDGER, TOKEN
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -26,10 +26,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def run(mock: MockServer, tmp_path: Path) -> Run:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         variables = {"PAYEX_TOKEN": TOKEN, "PAYEX_OWNER_NO": LEDGER, "PAYEX_BASE_URL": mock.url}
-        return subprocess.run(
-            [sys.executable, "-m", "payex_billing", *arguments],
-            cwd=tmp_path, env={**os.environ, **variables}, capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
+        return run_command(*arguments, cwd=tmp_path, environment={**os.environ, **variables})
 
     return run
 
