@@ -55,14 +55,14 @@ check: $(DEV_STAMP) ## In a minute, while you work: lint, types, the fast tests
 	@$(MAKE) --no-print-directory lint types
 	@$(BIN)/pytest --numprocesses 2 --quiet $(addprefix tests/,$(addsuffix .py,$(FAST)))
 
-# The tests of the documentation, of pages in a browser, and of the contract suite itself. The others test what users run.
-MORE := $(addprefix tests/test_,$(addsuffix .py,clean_up console_page contract_command contract_diff_pairs \
-	corrected_contract docs examples explain guarded_writes site)) \
-	$(addprefix contract_tests/test_,$(addsuffix .py,coverage faults learn learn_command learn_strangers mutation observe peer \
-	score variants))
+# What make test leaves out. The contract suite has a command of its own, too: make contract.
+MORE := $(addprefix tests/test_,$(addsuffix .py,change_cost clean_up console_page contract_command contract_diff \
+	contract_diff_pairs corrected_contract docs examples explain generate guard_score guarded_writes packaging release site)) \
+	$(filter-out $(addprefix contract_tests/test_,$(addsuffix .py,consumer endpoint examples_and_models)), \
+	$(wildcard contract_tests/test_*.py))
 PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --quiet --durations=10 --hypothesis-seed=$(SEED)
 
-test: $(DEV_STAMP) ## Lint, types, generated drift, the tests of client, mock, tables and command line, the contract on the mock (ARGS="-k plan": only these tests)
+test: $(DEV_STAMP) ## Lint, types, generated drift, the tests of client, mock, tables and command line (ARGS="-k plan": only these tests)
 ifdef ARGS
 	@$(BIN)/pytest --quiet $(ARGS)
 else
@@ -70,7 +70,7 @@ else
 	@$(PYTEST) $(addprefix --ignore=,$(MORE))
 endif
 
-test-more: $(DEV_STAMP) ## What make test leaves out: documentation, pages in a browser, the contract suite itself, the built wheel
+test-more: $(DEV_STAMP) ## What make test leaves out: the contract suite on the mock and its own tests, tools, documentation, pages in a browser, the built wheel
 	@$(MAKE) --no-print-directory wheel-test
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || echo "No chromium here: the tests in a browser are left out."
 	@$(PYTEST) $(MORE)

@@ -90,7 +90,7 @@ async def round_trip(mock: MockServer, numbers: list[str], target: Path) -> reco
 @settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
-    max_examples=100 if NIGHTLY else 25,  # for each file format
+    max_examples=100 if NIGHTLY else 10,  # for each file format
 )
 @given(state=STATES)
 def test_an_exported_state_needs_no_write(ending: str, state: dict[str, Any], mock: MockServer, tmp_path: Path) -> None:

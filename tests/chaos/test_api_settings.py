@@ -168,7 +168,7 @@ TEXTS = st.text(max_size=40) | st.text(alphabet=":/@[].%\\?# \x00\n-aå\ud800\u2
 VALUES = TEXTS | st.binary(max_size=5) | st.integers() | st.floats() | st.booleans() | st.none() | st.sampled_from(ODD)
 
 
-@settings(max_examples=5000 if NIGHTLY else 300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5000 if NIGHTLY else 100, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(st.dictionaries(st.sampled_from(SETTINGS), VALUES, min_size=1, max_size=3))
 def test_no_mixture_of_odd_settings_raises_anything_but_a_configuration_error(values: dict[str, Any]) -> None:
     if isinstance(values.get("max_concurrency"), int) and values["max_concurrency"] > 10_000:
@@ -177,7 +177,7 @@ def test_no_mixture_of_odd_settings_raises_anything_but_a_configuration_error(va
     assert error is None, repr(error)
 
 
-@settings(max_examples=5000 if NIGHTLY else 300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5000 if NIGHTLY else 100, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(["https://", "http://", "", "https://u:p@", "//"]),
     TEXTS,

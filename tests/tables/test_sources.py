@@ -211,7 +211,7 @@ def content(source: Any, first: int) -> tuple[list[Any], list[Any]]:
 def test_every_source_equals_csv(source: Callable[[list[Row], Path], Any], tmp_path: Path) -> None:
     first = 2 if source in {semicolons, packed, workbook} else 1
 
-    @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(ROWS)
     def equal(drawn: list[Row]) -> None:
         rows = [{name: row[name] for name in COLUMNS} for row in drawn]  # it draws them in any order
