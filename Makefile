@@ -10,8 +10,8 @@ DIST_VENV := .venv-dist
 DIST_STAMP := $(DIST_VENV)/.dist
 # Generated data is the same in every run; another seed tries other data.
 SEED ?= 20260101
-# More than the cores of a small machine: many tests wait for a server or for a time limit.
-WORKERS ?= 4
+# Three for each core of a small machine: many tests wait for a server or for a time limit.
+WORKERS ?= 6
 # The commands start many Python processes. Without compiled files (container images often set this variable) each process
 # compiles what it imports: collecting the tests takes 20 s of CPU instead of 9 s, a command of payex-billing twice as much.
 unexport PYTHONDONTWRITEBYTECODE
