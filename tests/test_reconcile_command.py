@@ -513,6 +513,23 @@ def test_a_plan_with_failures_is_called_incomplete(
     assert "Per month" not in planned.stdout
 
 
+def test_a_run_whose_removals_failed_counts_them_and_does_not_call_that_nothing(
+    run: Run, file: Path, mock: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(GOOD + "2;P02;1;5\n", encoding="utf-8")
+    assert run("apply", "charges.csv").returncode == 0
+    file.write_text(GOOD, encoding="utf-8")
+
+    def refuse(request: Request, respond: Respond) -> Answer:
+        return Answer(422, {"Content-Length": "0"}, b"") if request.method == "DELETE" else respond(request)
+
+    monkeypatch.setattr(mock.app, "interceptor", refuse)
+    pruned = run("apply", "charges.csv", "--prune", "--max-removals", "100%")
+    assert pruned.returncode == 3, pruned
+    assert "2 rows: 2 unchanged, 0 applied, 0 rejected, 0 failed, 1 charge not removed\n" in pruned.stdout
+    assert "Nothing to do" not in pruned.stdout
+
+
 def test_a_cleared_end_date_is_told_with_what_it_costs(run: Run, file: Path) -> None:
     header = "customer_no,product_code,quantity,unit_price,end_date\n"
     file.write_text(f"{header}1,P1,2,10,2026-02-01\n1,P2,1,900,\n", encoding="utf-8")

@@ -10,7 +10,19 @@ from pathlib import Path
 
 from .._text import counted, printable
 from ..models import CONTENT
-from ..reconcile import Content, GuardStopped, Kind, Plan, PlannedCustomer, RemovalFailed, Report, Step, Stop, Table
+from ..reconcile import (
+    Content,
+    GuardStopped,
+    Kind,
+    Plan,
+    PlannedCustomer,
+    RemovalFailed,
+    Report,
+    RunOutcome,
+    Step,
+    Stop,
+    Table,
+)
 from ..reconcile._match import monthly
 from ._common import price
 from ._log import log
@@ -236,10 +248,12 @@ def report_text(report: Report) -> str:
     else:
         what = f"{counted(report.rows, 'write')} of run {report.undoes}"
         lines = [f"{what}: {report.applied} taken back, {len(report.failed)} failed"]
+    if report.not_removed:
+        lines[0] += f", {counted(len(report.not_removed), 'charge')} not removed"
     lines += [f"{report.steps[kind.value]:>10} × {kind.value}" for kind in Kind if report.steps.get(kind.value)]
     if report.not_in_file:
         lines.append(not_in_file(report.not_in_file))
-    if report.is_complete and not report.steps and not report.failed:
+    if report.outcome is RunOutcome.DONE and not report.steps:
         lines.append("Nothing to do.")
     if report.steps and report.run:
         lines.append(f"Run {report.run}. To take it back: payex-billing undo {report.run}")
