@@ -27,7 +27,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from payex_billing import AsyncBilling, Billing, Charge, reconcile
-from payex_billing.errors import CustomerBusy
+from payex_billing.errors import CustomerBusy, OutcomeUnknown
 from payex_billing.reconcile import JournalError, Report, SharedJournal, _writing
 from payex_billing.reconcile._address import name_of
 from payex_billing.reconcile._history import reading
@@ -574,6 +574,38 @@ def test_a_single_write_that_was_lost_is_looked_up_by_the_next_run(
     report = apply(mock, write_table(tmp_path, rows(1)), database)
     assert (counts(report), held(mock)) == ((1, 0, 0, 0), once(1))
     assert the_only(database, "SELECT result FROM write") == Result.CREATED.value
+
+
+def test_a_401_that_cannot_be_checked_because_the_database_is_away_leaves_the_creation_unknown(
+    mock: MockServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server creates the charge and answers 401. The client asks with a read whether the token is refused."""
+    mock.store.create_customer(LEDGER, {"customerNo": "1"})
+    tokens = iter(["old", TOKEN, TOKEN])
+    with Billing(token=lambda: next(tokens), owner_no=LEDGER, base_url=mock.url) as billing:
+        with SharedJournal(database, billing) as journal:
+            reserve = journal.pace.reserve
+
+            def refuse(request: Request, respond: Respond) -> Answer:
+                request.headers["authorization"] = f"Bearer {TOKEN}"
+                answer = respond(request)
+                if request.method != "POST":
+                    return answer
+                monkeypatch.setattr(journal.pace, "reserve", cut)
+                return Answer(401, {"Content-Length": "0"}, b"")
+
+            def cut(now: float, *, may_wait: bool = True) -> float:
+                raise JournalError("the database is away")
+
+            monkeypatch.setattr(mock.app, "interceptor", refuse)
+            charges = billing.customer("1").recurring_products
+            with pytest.raises(OutcomeUnknown):
+                charges.create(Charge(product_code="P01", quantity=1), journal=journal)
+            assert the_only(database, "SELECT result FROM write") is None
+            monkeypatch.setattr(journal.pace, "reserve", reserve)
+            monkeypatch.setattr(mock.app, "interceptor", None)
+            charges.ensure(Charge(product_code="P01", quantity=1), journal=journal, settle=0.1)
+    assert held(mock) == {("1", "P01"): 1}
 
 
 def test_the_state_cache_notices_the_write_of_a_webhook(

@@ -57,13 +57,14 @@ def test_a_campaign_of_kills_stops_and_cuts_doubles_loses_and_misreports_nothing
 RATE = 40.0  # requests a second
 
 
+@pytest.mark.parametrize("with_webhook", [False, True], ids=["workers", "workers and a webhook"])
 @pytest.mark.parametrize("seed", range(1000, 1000 + (5 if NIGHTLY else 1)))
 def test_no_second_has_more_requests_than_the_pace_and_one_slice(
-    seed: int, shared_mock: Mock, forking: dict[float, Parent], database: str, tmp_path: Path
+    seed: int, with_webhook: bool, shared_mock: Mock, forking: dict[float, Parent], database: str, tmp_path: Path
 ) -> None:
     with campaign_on(
         shared_mock, str(next(_ledgers)), forking, database, tmp_path, seed,
-        customers=60, rate=RATE, workers=4, concurrency=16, with_webhook=False,
+        customers=60, rate=RATE, workers=4, concurrency=16, with_webhook=with_webhook,
     ) as campaign:  # fmt: skip
         campaign.run(12)
         judge = SharedJudge(campaign)

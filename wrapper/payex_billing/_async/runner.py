@@ -23,7 +23,7 @@ from .._requests.operations import Pages, Parent
 from .._session.session import Session
 from .._transport import AsyncTransport
 from .._transport._sender import AsyncSender
-from ..errors import BillingError, CustomerBusy, DeadlineExceeded, OutcomeUnknown
+from ..errors import BillingError, CustomerBusy, DeadlineExceeded, OutcomeUnknown, ProblemError, TransportError
 from ..models import Charge, LookUpResult, LostCreation, Outcome, RecurringProduct
 from . import driver
 from .dry_run import AsyncDryRunSender
@@ -108,9 +108,10 @@ class AsyncRunner:
         except OutcomeUnknown as error:
             hold.lose(error.lost.sent_at)
             raise
-        except BillingError:
+        except (TransportError, ProblemError):
             hold.refused()
             raise
+        # Any other error, such as one of the journal, says nothing of the request: the creation stays open.
         if isinstance(result, RecurringProduct):
             hold.created(result)
         return result
@@ -125,14 +126,15 @@ class AsyncRunner:
         """
         now = self.session.environment.now
         began, deadline = now(), self.options.deadline
+        paced = self.with_pace(journal.pace)
         while True:
             hold = journal.take(customer_no)
             reason = "another process writes to the customer"
             if hold is not None:
                 try:
-                    reason = await self._undecided(hold, settle)
+                    reason = await paced._undecided(hold, settle)
                     if not reason:
-                        runner = self.with_options(_options.with_less_time(self.options, now() - began))
+                        runner = paced.with_options(_options.with_less_time(self.options, now() - began))
                         runner.hold = hold
                         return await work(runner)
                 finally:

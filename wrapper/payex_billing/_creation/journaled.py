@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from .._policy.limits import AnyPace
 from .._requests.calls import PlainKey
 from ..models import LookUpResult, LostCreation, RecurringProduct
 
@@ -51,6 +52,11 @@ class Hold(Protocol):
 
 class CreationJournal(Protocol):
     """A journal in which creations are noted before they are sent."""
+
+    @property
+    def pace(self) -> AnyPace:
+        """The pace of all processes that use the journal."""
+        ...
 
     def take(self, customer_no: str) -> Hold | None:
         """Take the right to write to a customer; None while another process has it."""

@@ -199,10 +199,10 @@ class _Run(Generic[T]):
 
     def is_refused(self, token: Secret) -> Generator[Step, object, bool]:
         """Return whether the server also refuses the token for a read on a new connection."""
-        pause = self.environment.pace.reserve(self.environment.now())
         try:
+            pause = self.environment.pace.reserve(self.environment.now())
             left = self.time_left(pause)
-        except errors.DeadlineExceeded:
+        except errors.BillingError:  # there is no time left, or the database that shares the pace cannot be reached
             return False
         if pause > 0:
             yield Wait(pause)

@@ -24,7 +24,7 @@ from .._requests.operations import Pages, Parent
 from .._session.session import Session
 from .._transport import Transport
 from .._transport._sender import Sender
-from ..errors import BillingError, CustomerBusy, DeadlineExceeded, OutcomeUnknown
+from ..errors import BillingError, CustomerBusy, DeadlineExceeded, OutcomeUnknown, ProblemError, TransportError
 from ..models import Charge, LookUpResult, LostCreation, Outcome, RecurringProduct
 from . import driver
 from .dry_run import DryRunSender
@@ -109,9 +109,10 @@ class Runner:
         except OutcomeUnknown as error:
             hold.lose(error.lost.sent_at)
             raise
-        except BillingError:
+        except (TransportError, ProblemError):
             hold.refused()
             raise
+        # Any other error, such as one of the journal, says nothing of the request: the creation stays open.
         if isinstance(result, RecurringProduct):
             hold.created(result)
         return result
@@ -124,14 +125,15 @@ class Runner:
         """
         now = self.session.environment.now
         began, deadline = now(), self.options.deadline
+        paced = self.with_pace(journal.pace)
         while True:
             hold = journal.take(customer_no)
             reason = "another process writes to the customer"
             if hold is not None:
                 try:
-                    reason = self._undecided(hold, settle)
+                    reason = paced._undecided(hold, settle)
                     if not reason:
-                        runner = self.with_options(_options.with_less_time(self.options, now() - began))
+                        runner = paced.with_options(_options.with_less_time(self.options, now() - began))
                         runner.hold = hold
                         return work(runner)
                 finally:

@@ -13,6 +13,7 @@ from ..errors import InvalidArgument
 from ..models import LookUpResult, LostCreation, RecurringProduct
 from ._journal import Journal
 from ._match import Content, Kind, Step
+from ._memory import Memory
 from ._records import Ending, Intent, Result, Started
 from ._store import LEASE, JournalError, Leased
 
@@ -28,7 +29,9 @@ class SharedJournal:
         with SharedJournal("postgresql://billing@db.example/journal", billing) as journal:
             billing.customer("15615616").recurring_products.ensure(charge, journal=journal)
 
-    Open it once for a process; threads and tasks may share it.
+    Open it once for a process; threads and tasks may share it. The calls that use it share one pace with all processes
+    of the journal: a 429 slows all of them down, and the client's `max_rate` holds for all of them together if all of
+    them have it (`--rate` of the commands).
 
     Args:
         address: the address of the database.
@@ -46,6 +49,12 @@ class SharedJournal:
         if not self._notes.is_shared:
             self._notes.close()
             raise InvalidArgument("address", "must be the address of a PostgreSQL database")
+        try:
+            self._memory = Memory(billing.settings.ledger, address)
+        except BaseException:
+            self._notes.close()
+            raise
+        self.pace = self._memory.pace(billing.settings.max_rate)
         self._lock = threading.RLock()
         self._closing = threading.Event()
         self._notes.begin("", "", resumed=False, started=Started(command="write"))
@@ -77,6 +86,7 @@ class SharedJournal:
                 self._notes.end(Ending.DONE, {})
             finally:
                 self._notes.close()
+                self._memory.close()
 
     def __enter__(self) -> Self:
         return self
