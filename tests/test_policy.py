@@ -223,7 +223,9 @@ def test_neither_attempts_nor_budget_are_exceeded(run: Run) -> None:
     fresh_tokens = sum(attempt.status == 401 and attempt.wait is not None for attempt in run.noted)
     assert fresh_tokens <= 1
     attempts = len(run.sent) - len(run.checks)
-    after_429 = sum(attempt.status == 429 and attempt.wait is not None for attempt in run.noted)  # the pace limits these
+    after_429 = sum(
+        attempt.status == 429 and attempt.wait is not None for attempt in run.noted
+    )  # the pace limits these
     assert len(run.checks) <= 1
     assert attempts <= max(run.options.attempts, 1) + fresh_tokens
     assert attempts - 1 - fresh_tokens - after_429 <= run.budget._capacity

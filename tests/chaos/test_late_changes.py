@@ -105,6 +105,18 @@ def test_an_undo_finds_a_change_that_takes_effect_although_the_server_refused_it
     assert night.contents == {rows[0].content: 1}
 
 
+def test_an_undo_right_after_a_night_with_a_lost_change_needs_no_second_plan(night: Night) -> None:
+    """The change took no effect, so the undo has nothing to take back from that customer."""
+    rows = customers(2)
+    for row in rows:
+        night.add(row)
+    night.write(changed(changed(rows, 0, price="12.50"), 1, price="12.50"))
+    night.proxy.on("PATCH", Fate(reaches=None, answer=RST))
+    night.proxy.on("PATCH", REFUSED)
+    undo(night, failed(night))
+    assert night.contents == {row.content: 1 for row in rows}
+
+
 @pytest.mark.parametrize(
     "fate", [Fate(answer=bare(200)), Fate(reaches=2.4, answer=bare(202))], ids=["200, at once", "202, late"]
 )

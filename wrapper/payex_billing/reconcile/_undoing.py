@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from datetime import date
@@ -82,9 +83,19 @@ async def plan_undo(
         brake = Brake(patience, notice=on_notice)
         never = asyncio.Event()
         applier = Applier(billing, notes, memory, brake, is_stopping=never.is_set, settle=settle)
+        waiting = applier.uncertain(time.time())
+        await Pool[str](concurrency, never, brake).run(
+            (number for number in _customers(notes, run, only) if number in waiting), applier.wait_for
+        )
+        # The plan is made now: a write that was lost before can no longer take effect after it.
         planner = _Planner(billing, notes, applier, brake, run, only, on_progress)
-        await Pool[str](concurrency, never, brake).run(planner.customers(), planner.one)
+        await Pool[str](concurrency, never, brake).run(_customers(notes, run, only), planner.one)
         return planner.result
+
+
+def _customers(notes: Journal, run: int, only: tuple[str, ...]) -> Iterator[str]:
+    """Yield the customers that a run has written to."""
+    return (number for number in notes.history.customers_of_run(run) if not only or number in only)
 
 
 def _kept(notes: Journal, run: int, only: tuple[str, ...]) -> Plan | None:
@@ -118,12 +129,6 @@ class _Planner:
     def __attrs_post_init__(self) -> None:
         self.result = Plan(ledger=self.billing.settings.ledger, undoes=self.run, only=self.only)
         self.later = fates(self.notes.history.undoing(self.run))
-
-    def customers(self) -> Iterator[str]:
-        """Yield the customers that the run has written to."""
-        for number in self.notes.history.customers_of_run(self.run):
-            if not self.only or number in self.only:
-                yield number
 
     async def one(self, number: str) -> None:
         """Plan one customer.
