@@ -202,7 +202,6 @@ def test_ctrl_c_finishes_what_is_under_way_and_the_same_command_goes_on(
         (("plan", "charges.csv", "--encoding", "klingon"), {}, "there is no encoding"),
         (("plan", "charges.csv", "--map", "x=customer_no"), {}, "it has no column 'x'"),
         (("apply", "charges.csv", "--journal", "/nowhere/journal"), {}, "cannot be used as a journal"),
-        (("apply", "charges.csv", "--prune", "--max-removals", "x"), {}, "max_removals"),
         (("plan", "charges.csv", "--out", "/nowhere/plan"), {}, "/nowhere/plan"),
     ],
 )
@@ -528,6 +527,19 @@ def test_a_run_whose_removals_failed_counts_them_and_does_not_call_that_nothing(
     assert pruned.returncode == 3, pruned
     assert "2 rows: 2 unchanged, 0 applied, 0 rejected, 0 failed, 1 charge not removed\n" in pruned.stdout
     assert "Nothing to do" not in pruned.stdout
+
+
+def test_a_number_that_only_an_existing_customer_can_have_fails_in_the_plan_already(
+    run: Run, file: Path, mock: MockServer
+) -> None:
+    """The contract reads more numbers than it lets one create: `12%` may exist, and cannot be new."""
+    file.write_text(HEADER + "12%;P01;1;10\n2;P01;1;10\n", encoding="utf-8")
+    planned = run("plan", "charges.csv")
+    assert planned.returncode == 3, planned
+    assert "line 2: InvalidArgument: customer 12% does not exist and cannot be created: customer_no" in planned.stderr
+    applied = run("apply", "charges.csv")
+    assert (applied.returncode, "1 applied, 0 rejected, 1 failed" in applied.stdout) == (3, True), applied
+    assert [customer.id for customer in mock.store.customers(LEDGER)] == ["2"]
 
 
 def test_a_cleared_end_date_is_told_with_what_it_costs(run: Run, file: Path) -> None:

@@ -140,7 +140,7 @@ def test_a_run_whose_customers_cannot_be_read_failed(night: Night, monkeypatch: 
         (("charges.csv", "--journal", "/nowhere/journal"), {}, "ClickException"),
         (("charges.csv", "--rejects", "/nowhere/rejects"), {}, "FileNotFoundError"),
         (("charges.csv", "--guards", "nowhere.toml"), {}, None),
-        (("charges.csv", "--prune", "--max-removals", "x"), {}, "InvalidArgument"),
+        (("charges.csv", "--prune", "--max-removals", "x"), {}, "BadParameter"),
         (("charges.csv", "--concurrency", "many"), {}, "BadParameter"),
         (("charges.csv", "--no-such-option"), {}, "NoSuchOption"),
         ((), {}, "MissingParameter"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 __all__ = ["main"]
@@ -9,6 +10,7 @@ __all__ = ["main"]
 
 def main() -> int:
     """Run the command; returns the exit code."""
+    _open_what_is_closed()
     try:
         from ._signals import signals  # noqa: PLC0415 - before the other modules are loaded
 
@@ -20,3 +22,10 @@ def main() -> int:
         print("payex-billing needs an extra: pip install 'payex-billing[cli]'", file=sys.stderr)
         return 1
     return run()
+
+
+def _open_what_is_closed() -> None:
+    """Open each standard stream that the caller closed. Else the next file that is opened would take its place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 - pathlib loads slowly; open until the end

@@ -21,6 +21,7 @@ from ._progress import Show, progress
 from ._reporting import CODES, RunReport
 from ._show import report_text, show_failures, show_rejections, show_stops
 from ._signals import signals
+from ._streams import is_output, unwritable
 from ._table import paragraph
 
 _CLOSING = 0.5  # seconds after the second Ctrl-C for which a client that is closed waits for its requests under way
@@ -118,7 +119,8 @@ def sentences() -> Iterator[None]:
             raise click.ClickException(str(error)) from None
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            raise click.ClickException(f"{where}{error.strerror or error}") from None
+            text = unwritable(error) if is_output(error) else f"{where}{error.strerror or error}"
+            raise click.ClickException(text) from None
 
 
 def run(work: Callable[[asyncio.Event, Show], Any], *, can_stop: bool) -> Any:

@@ -16,6 +16,7 @@ from .._text import printable
 from ..errors import OutcomeUnknown
 from ..models import CONTENT, Charge, Customer, Outcome, RecurringProduct, Subscription
 from ._common import DONE, ERROR, blocking_client, client_options, confirmed, json_option, price, say_json, told
+from ._streams import after
 from ._table import table
 
 Client: TypeAlias = dict[str, Any]  # the arguments of a client
@@ -149,7 +150,13 @@ def add(
             added = products.create(charge, known=known)
         except OutcomeUnknown as error:
             added = _looked_up(billing, error)
-    _show([(subscription, added)], as_json=as_json)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"Interrupted. The charge may have been added. Look with `payex-billing charges list {customer_no}` "
+                "before you repeat the command; otherwise it may be billed twice"
+            ) from None
+    with after(f"The charge {added.id} was added"):
+        _show([(subscription, added)], as_json=as_json)
     return DONE
 
 

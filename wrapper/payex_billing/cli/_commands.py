@@ -11,6 +11,7 @@ import click
 
 from ._lazy_group import LazyGroup
 from ._log import OPTION, log
+from ._streams import is_output, unwritable
 
 USAGE_ERROR = 64
 INTERRUPTED = 130
@@ -30,6 +31,10 @@ def run() -> int:
         return _shown(error, USAGE_ERROR)
     except click.ClickException as error:
         return _shown(error, 1)
+    except OSError as error:
+        if not is_output(error):
+            raise
+        return _shown(click.ClickException(unwritable(error)), 1)
     except (click.Abort, KeyboardInterrupt) as stop:
         if not log.is_told:
             log.say("error", str(stop.__cause__ or stop) or "Interrupted.", level="error", exit_code=INTERRUPTED)

@@ -60,7 +60,15 @@ def client_options(command: Callable[..., T]) -> Callable[..., T]:
         from ._profiles import with_profile  # noqa: PLC0415 - most commands run without
 
         given = {"owner_no": owner_no, "environment": environment, "base_url": base_url}
-        return command(client=with_profile(profile, given), **options)
+        try:
+            client = with_profile(profile, given)
+        except click.ClickException as error:
+            if "report_file" in options:
+                from ._reporting import end_before_the_command  # noqa: PLC0415 - seldom needed
+
+                end_before_the_command(error, options)
+            raise
+        return command(client=client, **options)
 
     return run
 

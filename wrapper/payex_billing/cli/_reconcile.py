@@ -39,7 +39,7 @@ from ._outputs import check_outputs, writing
 from ._progress import Show
 from ._reporting import RunReport, report_option
 from ._show import plain_content, show_failures, show_plan, show_rejections
-from ._table_options import Options, lease_option, seconds_option, settle_option, table_options
+from ._table_options import Options, lease_option, removals_option, seconds_option, settle_option, table_options
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
 
@@ -108,13 +108,7 @@ def plan(
 @FILE
 @journal_option
 @report_option
-@click.option(
-    "--max-removals",
-    default=MAX_REMOVALS,
-    show_default=True,
-    metavar="N|P%",
-    help="Abort if --prune would remove more than this.",
-)
+@removals_option(MAX_REMOVALS, "Abort if --prune would remove more than this.")
 @click.option("--guards", type=click.Path(path_type=Path), help="Limits of the guards, a TOML file.")
 @click.option("--first-run", is_flag=True, help="The first run for this ledger: there is nothing to compare with.")
 @click.option("--approve", metavar="DIGEST", help="Write the plan with this digest, although a guard stops it.")
@@ -201,9 +195,7 @@ def apply(
 @click.option(
     "--rejects", type=click.Path(path_type=Path), help="Write rejected and failed rows there, with the reason."
 )
-@click.option(
-    "--max-removals", metavar="N|P%", help="Abort if more charges would be removed. Default: as the run was told."
-)
+@removals_option(None, "Abort if more charges would be removed. Default: as the run was told.")
 @lock_option
 @click.option("--guards", type=click.Path(path_type=Path), help="Limits of the guards, a TOML file.")
 @click.option("--approve", metavar="DIGEST", help="Write the plan with this digest, although a guard stops it.")

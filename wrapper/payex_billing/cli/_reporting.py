@@ -258,6 +258,17 @@ def end_of_wrong_usage(error: click.UsageError) -> None:
                 raise error
 
 
+def end_before_the_command(error: click.ClickException, options: Mapping[str, Any]) -> None:
+    """Write the report of a command that had no settings to begin with."""
+    file = options.get("file") or Path(f"run {options.get('run_number')}")
+    command = click.get_current_context().info_name or ""
+    report = RunReport(
+        command, options["report_file"], file=str(file), others={"FILE": file}, as_json=bool(options.get("as_json"))
+    )
+    with suppress(click.ClickException), report:
+        raise error
+
+
 def _named(arguments: list[str]) -> Path | None:
     for position, argument in enumerate(arguments):
         if argument.startswith("--report="):

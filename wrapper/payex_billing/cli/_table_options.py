@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import click
 from ..errors import InvalidArgument
 from ..reconcile import Shard, Table, read
 from ..reconcile._apply import SETTLE
+from ..reconcile._before import removal_limit
 from ..reconcile._pool import PATIENCE
 from ..reconcile._store import LEASE
 from ._common import ROWS_FAILED, with_rate
@@ -19,11 +22,38 @@ from ._log import log
 from ._show import show_rejections
 
 
+class _Range(click.FloatRange):
+    """A range of numbers. NaN is in none, although it is not outside of any."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
+
+
+def _removals(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    with suppress(InvalidArgument):
+        removal_limit(value or "0", 0)
+        return value
+    raise click.BadParameter(f"{value!r} is not a number of charges, or percent of those held, such as 5%.")
+
+
+def removals_option(default: str | None, text: str) -> Callable[[Any], Any]:
+    """Return `--max-removals`."""
+    return click.option(
+        "--max-removals",
+        callback=_removals,
+        default=default,
+        show_default=default is not None,
+        metavar="N|P%",
+        help=text,
+    )
+
+
 def seconds_option(name: str, default: float, text: str, *, least: float = 0) -> Callable[[Any], Any]:
     """Return an option that takes a number of seconds."""
-    return click.option(
-        name, type=click.FloatRange(min=least), default=default, show_default=True, metavar="SECONDS", help=text
-    )
+    return click.option(name, type=_Range(min=least), default=default, show_default=True, metavar="SECONDS", help=text)
 
 
 patience_option = seconds_option("--patience", PATIENCE, "Wait this long for a server that cannot be reached.")
@@ -37,7 +67,7 @@ lease_option = seconds_option(
 concurrency_option = click.option(
     "--concurrency", type=click.IntRange(1, 256), default=16, show_default=True, help="Customers at once."
 )
-rate_option = click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Requests a second at most.")
+rate_option = click.option("--rate", type=_Range(min=0, min_open=True), help="Requests a second at most.")
 
 
 def table_options(command: Any) -> Any:

@@ -264,11 +264,20 @@ def reading(place: Place, ledger: str | None = None) -> Iterator[History]:
     Raises:
         JournalError: there is none, or it is of another ledger or version.
     """
-    if not is_there(place):
-        raise JournalError(f"{place}: there is no journal. apply creates it; --journal names another one")
+    must_be_there(place)
     store = open_store(place, ledger)
     with closing(store):
         yield History(store)
+
+
+def must_be_there(place: Place) -> None:
+    """Check that a journal exists.
+
+    Raises:
+        JournalError: it does not.
+    """
+    if not is_there(place):
+        raise JournalError(f"{place}: there is no journal. apply creates it; --journal names another one")
 
 
 def is_there(place: Place) -> bool:

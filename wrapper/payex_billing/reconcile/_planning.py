@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
-from ..errors import BillingError
-from ._match import Level, Shown, nothing_shown
+from .._values import checks
+from ..errors import BillingError, InvalidArgument
+from ._match import Held, Level, Shown, nothing_shown
 from ._plan import Plan
 from ._pool import Brake, Pool
 from ._reading import held
@@ -103,6 +104,8 @@ class Planner:
         prune = self._prune and number not in self._unsure and not resolved.blocked
         levels = {row.subscription_no for row in rows}
         state = await self._brake.judged(number, held(self._billing, number, levels, everything=prune))
+        if isinstance(state, Held) and not state.exists:
+            state = _creatable(number) or state
         if isinstance(state, BillingError):
             self.result.failed |= {row.line: said(state) for row in rows}
             self.result.customer_of |= {row.line: number for row in rows}
@@ -131,3 +134,12 @@ class Planner:
 def said(error: BillingError) -> str:
     """Return the text of an error, as the reason for a failed row."""
     return f"{type(error).__name__}: {error}"
+
+
+def _creatable(number: str) -> InvalidArgument | None:
+    """Return why a customer cannot be created; None if it can. Fewer numbers can be new than can be read."""
+    try:
+        checks.customer_no(number, new=True)
+    except InvalidArgument as error:
+        return InvalidArgument("customer", f"{number} does not exist and cannot be created: {error}")
+    return None

@@ -14,6 +14,7 @@ import attrs
 
 from ..errors import BillingError
 from ._apply import SETTLE, Applier
+from ._history import must_be_there
 from ._journal import Journal
 from ._ledger import lock
 from ._memory import Memory
@@ -23,7 +24,7 @@ from ._planning import Notice, Progress, said
 from ._pool import PATIENCE, Brake, Pool
 from ._reading import held
 from ._sources import TableError
-from ._store import Place
+from ._store import JournalError, Place
 from ._undo import Fates, fates, inverse, levels_of
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ async def plan_undo(
         on_notice: called with a sentence when it must wait.
 
     Raises:
-        JournalError: the journal has no such run, or another run is using it.
+        JournalError: there is no journal, or it has no such run, or the run wrote nothing to one of the customers, or
+            another run is using it.
         Refused: another run has the ledger.
         Stopped: the customers cannot be read.
     """
@@ -72,10 +74,14 @@ async def plan_undo(
     only = tuple(sorted(set(customers)))
     with ExitStack() as stack:
         path = journal or default_journal(ledger)
+        must_be_there(path)
         if locked and isinstance(path, Path):  # a database keeps other runs away by itself
             stack.enter_context(lock(ledger, None))
         notes = stack.enter_context(Journal(path, ledger, limit=billing._runner.options.timeout))
         notes.history.run(run)
+        (missing := set(only)).difference_update(notes.history.customers_of_run(run))
+        if missing:
+            raise JournalError(f"run {run} wrote nothing to customer {', '.join(sorted(missing))}")
         kept = _kept(notes, run, only)
         if kept is not None:
             return kept

@@ -1,0 +1,39 @@
+"""Standard output that cannot be written: the disk is full, or nobody reads it any more."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import click
+
+_OF_OUTPUT = {errno.ENOSPC, errno.EDQUOT, errno.EPIPE, errno.EIO, errno.EBADF, errno.EFBIG}
+
+
+def is_output(error: OSError) -> bool:
+    """Return whether an error is one of standard output: it names no file."""
+    return error.filename is None and error.errno in _OF_OUTPUT
+
+
+def unwritable(error: OSError) -> str:
+    """Return what went wrong, and give standard output up: what is left of it must not fail again at the end."""
+    with suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
+    return f"standard output cannot be written: {error.strerror or error}"
+
+
+@contextmanager
+def after(done: str) -> Iterator[None]:
+    """If standard output cannot be written, say what was done before.
+
+    Raises:
+        ClickException: it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(f"{done}, but {unwritable(error)}") from None
