@@ -81,6 +81,19 @@ def test_the_history_of_a_customer_has_each_value_before_and_after(nights: Run) 
     assert [each["kind"] for each in only] == ["create", "update"]
 
 
+@pytest.mark.parametrize(
+    ("selection", "what"),
+    [
+        (("1", "--charge", "zzz"), "charge zzz of customer 1"),
+        (("1", "--subscription", "4"), "subscription 4 of customer 1"),
+        (("1", "--subscription", "4", "--charge", "zzz"), "charge zzz on subscription 4 of customer 1"),
+        (("9", "--charge", "zzz"), "customer 9"),
+    ],
+)
+def test_an_empty_history_names_what_has_no_write(nights: Run, selection: tuple[str, ...], what: str) -> None:
+    assert nights("history", *selection).stdout == f"The journal has no write to {what}.\n"
+
+
 def test_a_run_is_taken_back_and_the_undo_too(nights: Run, mock: MockServer) -> None:
     undone = nights("undo", "2", "--yes")
     assert (undone.returncode, prices(mock)) == (0, {"1": [10.5], "2": [20.0]}), undone.stderr

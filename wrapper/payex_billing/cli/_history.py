@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .._text import counted
+from .._text import counted, printable
 from ..models import CONTENT
 from ..reconcile._address import name_of
 from ..reconcile._history import forget as forget_values
@@ -48,14 +48,23 @@ def history(
             return _forget(name, ledger, customer_no, yes=yes, as_json=as_json)
         with reading(name, ledger) as found:
             writes = list(found.to_customer(customer_no, level=subscription, charge_id=charge))
+            has_others = not writes and any(found.to_customer(customer_no))
         if as_json:
             say_json({"customer_no": customer_no, "writes": [plain(intent) for intent in writes]})
         elif not writes:
-            click.echo(f"The journal has no write to customer {customer_no}.")
+            what = _selection(customer_no, subscription, charge) if has_others else f"customer {customer_no}"
+            click.echo(printable(f"The journal has no write to {what}."))
         else:
             headers = ["run", "time", "step", "subscription", "charge", "product", "was", "became", "result"]
             table(headers, [_row(intent) for intent in writes], right=frozenset({"run"}))
     return DONE
+
+
+def _selection(customer_no: str, subscription: str | None, charge: str | None) -> str:
+    """Return the charge, subscription and customer that the options select, in words."""
+    level = f"subscription {subscription} of " if subscription is not None else ""
+    target = f"charge {charge} {'on' if level else 'of'} " if charge is not None else ""
+    return f"{target}{level}customer {customer_no}"
 
 
 def _forget(name: Place, ledger: str | None, customer_no: str, *, yes: bool, as_json: bool) -> int:
