@@ -106,10 +106,18 @@ def _tell(result: Export, target: Path) -> None:
     if len(result.failed) > SHOWN:
         click.echo(f"{len(result.failed) - SHOWN:,} more could not be read", err=True)
     if result.missing:
-        shown = ", ".join(result.missing[:5]) + (" and more" if len(result.missing) > 5 else "")
-        click.echo(printable(f"{counted(len(result.missing), 'customer')} not in the ledger: {shown}"))
+        click.echo(_listed("not in the ledger", result.missing))
+    if result.without_charge:
+        click.echo(f"{counted(result.without_charge, 'customer')} without a charge")
     if not result.interrupted:
-        click.echo(f"{counted(result.charges, 'charge')} of {counted(result.customers, 'customer')} in {target}")
+        customers = result.customers - len(result.missing) - result.without_charge
+        click.echo(f"{counted(result.charges, 'charge')} of {counted(customers, 'customer')} in {target}")
+
+
+def _listed(what: str, numbers: list[str]) -> str:
+    """Return how many customers these are, and the first five of them."""
+    shown = ", ".join(numbers[:5]) + (" and more" if len(numbers) > 5 else "")
+    return printable(f"{counted(len(numbers), 'customer')} {what}: {shown}")
 
 
 @click.command(
@@ -155,6 +163,9 @@ def drift(
         if report.found:
             headers = ["customer", "subscription", "charge", "what", "run", "left by the run", "now"]
             table(headers, [_row(each) for each in report.found], right=frozenset({"run"}))
+        if report.unknown:
+            later = "" if since is None else f" since run {since}"
+            click.echo(_listed(f"without a write in the journal{later}", report.unknown))
         compared = f"{counted(report.charges, 'charge')} of {counted(report.customers, 'customer')}"
         click.echo(f"{compared} compared: {len(report.found) or 'no'} drift")
     return PENDING if report.found else ROWS_FAILED if report.failed else DONE

@@ -238,7 +238,7 @@ def _drift() -> Schema:
 
 def _export() -> Schema:
     return _object({
-        "customers": _COUNT,
+        "customers": _said(_COUNT, "Customers that were read, also those that are missing or have no charge."),
         "charges": _COUNT,
         "missing": _said(_list(_TEXT), "Customers that are not in the ledger."),
         "failed": _said(_by_name(_TEXT), "The reason for each customer that could not be read."),

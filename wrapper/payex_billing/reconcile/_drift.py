@@ -64,16 +64,18 @@ class DriftReport:
     """What a look for drift came to.
 
     Attributes:
-        customers: customers that were read.
+        customers: customers that were compared.
         charges: charges that the runs left, and that were compared.
         found: the charges that are not as they were left.
         failed: the reason for each customer that could not be read, by its number.
+        unknown: customers that no run has written to, so that nothing was compared.
     """
 
     customers: int = 0
     charges: int = 0
     found: list[Drift] = attrs.field(factory=list)
     failed: dict[str, str] = attrs.field(factory=dict)
+    unknown: list[str] = attrs.field(factory=list)
 
 
 async def drift(
@@ -113,10 +115,13 @@ async def drift(
         history = stack.enter_context(reading(journal or default_journal(ledger), ledger))
         if since is not None:
             history.run(since)
-        numbers = sorted(customers or history.customers(since or 0))
+        numbers = sorted(set(customers or history.customers(since or 0)))
 
         async def one(number: str) -> None:
             writes = [each for each in history.to_customer(number) if each.run >= (since or 0)]
+            if not writes:
+                result.unknown.append(number)
+                return
             # What a customer held before the first run is not known, unless a run created the customer.
             is_ours = any(each.step.kind is Kind.CREATE_CUSTOMER and each.is_written for each in writes)
             state = await brake.judged(number, held(billing, number, levels_of(writes), everything=is_ours))
@@ -128,9 +133,11 @@ async def drift(
                 result.charges += len(left)
                 result.found += drifted(writes, left, state)
             if on_progress is not None:
-                on_progress("reading", result.customers + len(result.failed), len(numbers))
+                done = result.customers + len(result.failed) + len(result.unknown)
+                on_progress("reading", done, len(numbers))
 
         await Pool[str](concurrency, asyncio.Event(), brake).run(iter(numbers), one)
+    result.unknown.sort()
     result.found.sort(key=lambda each: (each.customer_no, each.subscription_no or "", each.charge_id))
     return result
 

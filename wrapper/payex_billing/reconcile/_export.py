@@ -50,9 +50,10 @@ class Export:
     """What an export came to.
 
     Attributes:
-        customers: customers that were read.
+        customers: customers that were read, also those that are missing or have no charge.
         charges: charges of these customers.
         missing: customers that do not exist.
+        without_charge: customers that exist and have no charge, so that the table has no row of them.
         failed: the reason for each customer that could not be read, by its number.
         resumed: customers that an interrupted export had read before.
         interrupted: whether it was stopped; the same call goes on.
@@ -61,6 +62,7 @@ class Export:
     customers: int = 0
     charges: int = 0
     missing: list[str] = attrs.field(factory=list)
+    without_charge: int = 0
     failed: dict[str, str] = attrs.field(factory=dict)
     resumed: int = 0
     interrupted: bool = False
@@ -196,6 +198,8 @@ def _write(part: _Part, target: Path, result: Export) -> None:
             for customer in part.customers():
                 if not customer["exists"]:
                     result.missing.append(customer["customer_no"])
+                elif not customer["charges"]:
+                    result.without_charge += 1
                 for charge in customer["charges"]:
                     file.write(json.dumps({"customer_no": customer["customer_no"], **charge}) + "\n")
                     result.charges += 1
