@@ -196,6 +196,22 @@ def test_progress_is_an_event(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert found[0]["seconds_left"] == 477
 
 
+@pytest.mark.parametrize(
+    ("phase", "total", "text"),
+    [
+        ("writing", 1, "writing: 1 of 1 row, about a minute left"),
+        ("planning", 1000, "planning: 1 of 1,000 rows, about "),
+        ("reading", 1000, "reading: 1 of 1,000 customers, about "),  # `export` and `drift` count customers
+    ],
+)
+def test_progress_names_what_it_counts(capsys: pytest.CaptureFixture[str], phase: str, total: int, text: str) -> None:
+    now = 0.0
+    lines = _progress.Lines(lambda: now)
+    now = 61.0
+    lines(phase, 1, total)
+    assert capsys.readouterr().err.startswith(text)
+
+
 def test_a_log_that_nobody_reads_does_not_end_the_run(mock: MockServer, tmp_path: Path) -> None:
     table(tmp_path, GOOD + "3,P01,0,1\n")
     settings = {"PAYEX_TOKEN": TOKEN, "PAYEX_OWNER_NO": LEDGER, "PAYEX_BASE_URL": mock.url}

@@ -218,7 +218,7 @@ def test_a_mistake_is_a_sentence(
 def test_a_server_that_is_not_there_ends_it_with_a_sentence(run: Run, file: Path, command: str) -> None:
     result = run(command, "charges.csv", "--patience", "1", PAYEX_BASE_URL="http://127.0.0.1:1", PAYEX_DEADLINE="2")
     assert result.returncode == 1
-    assert "the server could not be reached for 1 seconds: NeverSent: " in result.stderr
+    assert "the server could not be reached for 1 second: NeverSent: " in result.stderr
     assert "Traceback" not in result.stderr
 
 

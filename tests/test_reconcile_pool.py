@@ -187,3 +187,22 @@ def test_after_20_failures_of_the_server_in_a_row_each_further_one_fails_its_cus
 
 class BillingErrorOf422(RateLimited):
     """A response of the API itself."""
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.4, "1 second;"), (1.0, "1 second;"), (59.9, "60 seconds;")])
+def test_a_notice_counts_its_seconds_right(seconds: float, text: str) -> None:
+    told: list[str] = []
+    Brake(notice=told.append).waits_for_lost_write(seconds)
+    assert text in told[0]
+
+
+def test_a_patience_of_one_second_is_counted_right() -> None:
+    told: list[str] = []
+    now = 0.0
+    brake = Brake(1, notice=told.append, now=lambda: now)
+    for _ in range(IN_A_ROW):
+        brake.failed("1", GONE)
+    assert told[0].endswith("Waiting up to 1 second for it.")
+    now = 1.0
+    with pytest.raises(Stopped, match="could not be reached for 1 second: "):
+        brake.failed("2", GONE)

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
+from .._text import counted
 from ._common import is_terminal
 from ._log import log
 
 Show: TypeAlias = Callable[[str, int, int], None]
 EVERY = 60.0  # seconds between two lines of text
+_NOUNS = {"reading": "customer"}  # what a phase counts, if not rows
 
 
 class Lines:
@@ -27,7 +29,7 @@ class Lines:
         self._began = self._last = now()
 
     def __call__(self, phase: str, done: int, total: int) -> None:
-        """Show how many rows are done, if a minute has passed."""
+        """Show how many rows or customers are done, if a minute has passed."""
         now = self._now()
         if phase != self._phase:
             self._phase, self._began = phase, now
@@ -35,8 +37,12 @@ class Lines:
             return
         self._last = now
         left = (total - done) * (now - self._began) / done if done else 0.0
-        text = f"{phase}: {done:,} of {total:,} rows, about {_duration(left)} left"
+        text = f"{phase}: {done:,} of {counted(total, _noun(phase))}, about {_duration(left)} left"
         log.say("progress", text, phase=phase, done=done, total=total, seconds_left=round(left))
+
+
+def _noun(phase: str) -> str:
+    return _NOUNS.get(phase, "row")
 
 
 def _duration(seconds: float) -> str:
@@ -46,7 +52,7 @@ def _duration(seconds: float) -> str:
 
 @contextmanager
 def progress() -> Iterator[Show]:
-    """Yield a function to call with the phase, the number of finished rows, and the number of all rows."""
+    """Yield a function to call with the phase, and the numbers of finished and of all rows or customers."""
     if log.is_json or log.is_quiet or not is_terminal():
         yield Lines()
         return
@@ -63,10 +69,10 @@ def progress() -> Iterator[Show]:
     from rich.text import Text  # noqa: PLC0415
 
     class Speed(ProgressColumn):
-        """Rows a second."""
+        """Rows or customers a second."""
 
         def render(self, task: Task) -> Text:
-            return Text(f"{task.speed or 0:,.0f} rows/s")
+            return Text(f"{task.speed or 0:,.0f} {_noun(task.description)}s/s")
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Speed(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -11,6 +12,7 @@ from typing import Generic, TypeVar
 
 import attrs
 
+from .._text import counted
 from ..errors import (
     BillingError,
     CertificateRejected,
@@ -106,7 +108,7 @@ class Brake:
             self._has_told = True
             self._notice(
                 "A response was lost, and that write may still take effect. Its customer is written to in "
-                f"{seconds:.0f} seconds; other customers do not wait."
+                f"{counted(math.ceil(seconds), 'second')}; other customers do not wait."
             )
 
     def release(self, customer_no: str | None = None) -> None:
@@ -172,18 +174,22 @@ class Brake:
         waited = self._now() - self._since
         if self._in_a_row >= FEW and waited >= self._patience:
             raise Stopped(
-                f"the server could not be reached for {self._patience:g} seconds: {type(error).__name__}: {error}"
+                f"the server could not be reached for {_seconds(self._patience)}: {type(error).__name__}: {error}"
             ) from error
         if self.is_on or (self._in_a_row < IN_A_ROW and not (self._in_a_row >= FEW and waited >= SOON)):
             return
         self.is_on, self._pauses = True, 0
         if self._notice is not None:
-            self._notice(f"The server cannot be reached ({error}). Waiting up to {self._patience:g} seconds for it.")
+            self._notice(f"The server cannot be reached ({error}). Waiting up to {_seconds(self._patience)} for it.")
 
     def pause(self) -> float:
         """Return the seconds to pause before the next try while all work waits."""
         self._pauses += 1
         return min(LONGEST, 2.0 ** min(self._pauses - 1, 10), max(0.0, self._since + self._patience - self._now()))
+
+
+def _seconds(number: float) -> str:
+    return f"{number:g} second{'' if number == 1 else 's'}"
 
 
 class Pool(Generic[T]):
