@@ -78,6 +78,45 @@ def test_it_sends_one_request_with_each_engine(doctor: Doctor, asked: list[Any])
     assert [each["verdict"] for each in (*found["token"], *found["ledger"])] == ["ok"] * 3
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        (".", None, "Is a directory"),
+        ("missing", None, "No such file or directory"),
+        ("token", "", "is empty"),
+        ("token", "two words", "holds a space"),
+    ],
+)
+def test_a_token_file_that_cannot_be_used_is_wrong_and_no_request_is_sent(
+    doctor: Doctor, asked: list[Any], tmp_path: Path, name: str, text: str | None, problem: str
+) -> None:
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    found = doctor(PAYEX_TOKEN="", PAYEX_TOKEN_FILE=name)
+    (finding,) = found["token_file"]
+    assert (finding["verdict"], problem in finding["detail"]) == ("wrong", True), finding
+    assert finding["do"] == "name a file that holds only the token, and that you can read: PAYEX_TOKEN_FILE"
+    assert (len(asked), "call" in found, "token" in found) == (0, False, False)
+
+
+def test_a_token_file_is_named(doctor: Doctor, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    found = doctor(PAYEX_TOKEN="", PAYEX_TOKEN_FILE="token")
+    assert [(each["verdict"], each["detail"]) for each in found["token_file"]] == [("ok", "token  [PAYEX_TOKEN_FILE]")]
+    assert found["token"][0]["verdict"] == "ok"
+
+
+@pytest.mark.parametrize(
+    "variables", [{}, {"PAYEX_BASE_URL": NOBODY}, {"PAYEX_TOKEN": ""}, {"PAYEX_TOKEN": "none"}, {"PAYEX_JOURNAL": "."}]
+)
+def test_each_warning_and_each_wrong_line_says_what_to_do(doctor: Doctor, variables: dict[str, str]) -> None:
+    findings = [
+        each for same in doctor(**variables).values() for each in same if each["verdict"] in {"wrong", "warning"}
+    ]
+    assert findings
+    assert [each for each in findings if not each["do"]] == []
+
+
 def test_it_names_the_tls_of_each_engine(doctor: Doctor) -> None:
     for_runs, for_one = (each["detail"] for each in doctor(PAYEX_BASE_URL=NOBODY)["transport"])
     assert "TLS by rustls, trusts the authorities of the system, shows no client certificate" in for_runs

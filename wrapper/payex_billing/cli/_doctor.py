@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ import attrs
 import click
 
 from .._credentials import tls
+from .._credentials.tokens import TokenSource
 from .._sync.client import Billing
 from ..config import SECRETS, VARIABLES, Settings, effective_proxy
 from ..errors import (
@@ -62,7 +64,8 @@ def _examine(client: dict[str, Any]) -> Iterator[Finding]:
     except ConfigurationError as error:
         yield Finding("wrong", "settings", str(error), "set it in the environment; docs/howto/settings.md lists all")
         return
-    yield from _settings(settings)
+    of_settings = list(_settings(settings))
+    yield from of_settings
     yield from journal(client)
     try:
         used = engines(client, settings)
@@ -89,7 +92,14 @@ def _examine(client: dict[str, Any]) -> Iterator[Finding]:
         if any(each.verdict == "wrong" for each in shaken):
             return
     else:
-        yield Finding("warning", "TLS", "plain http is allowed for localhost only")
+        yield Finding(
+            "warning",
+            "TLS",
+            "plain http is allowed for localhost only",
+            "use it for a mock only; to call PayEx, set PAYEX_ENVIRONMENT and leave PAYEX_BASE_URL out",
+        )
+    if any(each.verdict == "wrong" for each in of_settings):
+        return
     for engine in used:
         if (wrong := _call(client, settings, engine)) is not None:
             yield wrong
@@ -107,7 +117,21 @@ def _settings(settings: Settings) -> Iterator[Finding]:
             continue
         shown = "***" if name in SECRETS else str(value)
         source = "option or profile" if origin == "argument" else origin
-        yield Finding("ok", name, shown if origin == "default" else f"{shown}  [{source}]")
+        problem = _token_problem(settings.token_file) if name == "token_file" else None
+        if problem is not None:
+            advice = "name a file that holds only the token, and that you can read: PAYEX_TOKEN_FILE"
+            yield Finding("wrong", name, f"{problem}  [{source}]", advice)
+        else:
+            yield Finding("ok", name, shown if origin == "default" else f"{shown}  [{source}]")
+
+
+def _token_problem(token_file: str | None) -> str | None:
+    """Return why a token file cannot be used; None if it can."""
+    try:
+        TokenSource(Path(token_file or "")).get()
+    except ConfigurationError as error:
+        return str(error)
+    return None
 
 
 def _certificate(settings: Settings) -> Iterator[Finding]:
@@ -196,5 +220,6 @@ _ADVICE: tuple[tuple[type[BillingError], str, str], ...] = (
     (Forbidden, "access", "ask PayEx whether the certificate is of this tenant"),
     (LedgerNotConfigured, "ledger", "ask PayEx to set the ledger up for Billing"),
     (TransportError, "connection", "check the address, the network and the proxy"),
+    (ConfigurationError, "settings", "correct the setting; docs/howto/settings.md lists all"),
     (BillingError, "call", "payex-billing problems explains problem types"),
 )
