@@ -160,6 +160,36 @@ def test_an_export_counts_only_the_customers_in_the_file(run: Run, mock: MockSer
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        (
+            "list.txt",
+            "1\n\n{value}\n",
+            "list.txt: line 3: {shown}: customer_no must have at most 15 characters, not 60",
+        ),
+        (
+            "crm.csv",
+            "kund\n1\n{value}\n",
+            "crm.csv: line 3: {shown}: customer_no must have at most 15 characters, not 60",
+        ),
+        (
+            "list.txt",
+            "1\na/../b\n",
+            "list.txt: line 2: 'a/../b': customer_no must not hold '.' or '..' between slashes",
+        ),
+    ],
+)
+def test_a_wrong_number_in_a_list_is_named_with_its_file_and_line(
+    run: Run, tmp_path: Path, name: str, text: str, said: str
+) -> None:
+    value = "\u202e" + "x" * 59
+    (tmp_path / name).write_text(text.format(value=value), "utf-8")
+    refused = run("export", "--customers", name, "--column", "kund", "--to", "a.csv")
+    shown = r"'\u202e" + "x" * 38 + "…'"
+    assert (refused.returncode, said.format(shown=shown) in refused.stderr) == (1, True), refused.stderr
+
+
 def test_an_interrupted_export_goes_on(run: Run, mock: MockServer, tmp_path: Path) -> None:
     hold(mock, {str(number): ([LAST], {}, False) for number in range(5)})
     numbers = [str(number) for number in range(5)]

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import attrs
 
+from .._text import cut
+from .._values import checks
+from ..errors import InvalidArgument
 from ._cells import UNREADABLE
 from ._characters import SPACES
 from ._columns import CellKind, Header
 from ._database import Database
 from ._sources import Options, TableError, load
+
+_SHOWN = 40  # characters of a wrong number in a message
 
 
 @attrs.define
@@ -52,22 +58,35 @@ def read_customers(source: Path, column: str = "customer_no") -> list[str]:
         column: the column of the table with the numbers.
 
     Raises:
-        TableError: the file cannot be read, or has no such column.
+        TableError: the file cannot be read, has no such column, or has a line that is not a valid customer number.
     """
     if source.suffix.lower() == ".txt":
         try:
             lines = source.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise TableError(f"{source}: cannot be read: {error}") from None
-        return list(dict.fromkeys(line for text in lines if (line := text.strip(SPACES))))
+        return _checked(source, enumerate((text.strip(SPACES) for text in lines), start=1))
     database = Database()
     try:
         header = _OneColumn(source=str(source), theirs={}, ignore=frozenset(), column=column)
         load(database, source, header, Options(delimiter=None, encoding=None, sheet=None, sign="."))
         cell = f"trim(c{header.places['customer_no']}, '{SPACES}')"
         found = database.connection.execute(
-            f"SELECT {cell} FROM raw WHERE {cell} <> '' GROUP BY 1 ORDER BY min(line)"
+            f"SELECT min(line), {cell} FROM raw WHERE {cell} <> '' GROUP BY 2 ORDER BY 1"
         ).fetchall()
     finally:
         database.close()
-    return [str(number).lstrip(UNREADABLE) for (number,) in found]
+    return _checked(source, ((line, str(number).lstrip(UNREADABLE)) for line, number in found))
+
+
+def _checked(source: Path, numbered: Iterable[tuple[int, str]]) -> list[str]:
+    """Return the numbers, each once; lines without a number are skipped."""
+    numbers: dict[str, None] = {}
+    for line, number in numbered:
+        if not number:
+            continue
+        try:
+            numbers[checks.customer_no(number)] = None
+        except InvalidArgument as error:
+            raise TableError(f"{source}: line {line}: {cut(number, _SHOWN)!r}: {error}") from None
+    return list(numbers)
