@@ -74,6 +74,17 @@ def test_a_wrong_use_says_what_is_right(run: Run, command: str, said: str) -> No
     assert (result.returncode, said in result.stderr) == (64, True), result.stderr
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("list", "Only the charges of this subscription. Default: those of all levels."),
+        ("add", "The subscription; the customer's own level if not given."),
+    ],
+)
+def test_the_help_says_which_charges_a_command_takes_without_a_subscription(run: Run, command: str, said: str) -> None:
+    assert said in " ".join(run(f"charges {command} --help").stdout.split())
+
+
 def test_no_password_of_a_proxy_or_token_is_in_an_error(run: Run) -> None:
     secrets = {
         "PAYEX_BASE_URL": "https://127.0.0.1:1",

@@ -24,6 +24,9 @@ NUMBER = click.argument("customer_no")
 SUBSCRIPTION = click.option(
     "--subscription", metavar="NO", help="The subscription; the customer's own level if not given."
 )
+ONLY_SUBSCRIPTION = click.option(
+    "--subscription", metavar="NO", help="Only the charges of this subscription. Default: those of all levels."
+)
 
 
 def decimal(text: str) -> Decimal:
@@ -114,7 +117,7 @@ def charges() -> None:
 
 @charges.command("list", epilog="\b\nExample:\n  payex-billing charges list 15615616 --subscription 46701234567")
 @NUMBER
-@SUBSCRIPTION
+@ONLY_SUBSCRIPTION
 @client_options
 @json_option
 def list_(customer_no: str, subscription: str | None, as_json: bool, client: Client) -> int:
