@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -57,6 +58,39 @@ def test_the_exit_codes_are_those_documented(run: Run, file: Path) -> None:
     assert run("apply").returncode == 64
     assert run("apply", "charges.csv", "--shard", "9/8").returncode == 64
     assert run("apply", "charges.csv", "--map", "x").returncode == 64
+
+
+@pytest.mark.parametrize(
+    ("column", "option"),
+    [
+        ("Charges of December", "--map 'Charges of December'=…"),
+        ("Bo's; rm -rf", "--ignore 'Bo'\"'\"'s; rm -rf'"),
+        ("unitprise", "--map unitprise=unit_price"),
+    ],
+)
+def test_the_advice_about_an_unknown_column_can_be_pasted_into_a_shell(
+    run: Run, file: Path, column: str, option: str
+) -> None:
+    file.write_text(f"customer_no,product_code,{column}\n1,P01,\n", encoding="utf-8")
+    refused = run("plan", "charges.csv")
+    assert (refused.returncode, option in refused.stderr) == (1, True), refused.stderr
+    words = shlex.split(refused.stderr.partition("Name it with ")[2].replace("=…", "=text").replace(",", ""))
+    assert words[:2] == ["--map", f"{column}={'unit_price' if column == 'unitprise' else 'text'}"]
+    for pasted in (words[:2], words[-2:]):
+        assert run("plan", "charges.csv", *pasted).returncode == 0
+
+
+def test_the_name_of_an_unknown_column_that_nobody_can_see_is_not_an_option(run: Run, file: Path) -> None:
+    file.write_text("customer_no,product_code,te\u200bxt\n1,P01,\n", encoding="utf-8")
+    refused = run("plan", "charges.csv").stderr
+    assert r"the column 'te\u200bxt' is not known" in refused
+    assert "Did you mean 'text'? Correct the name in the file" in refused
+    assert "--map" not in refused
+
+
+def test_the_command_that_applies_a_plan_can_be_pasted_into_a_shell(run: Run, file: Path) -> None:
+    planned = run("plan", "charges.csv", "--out", "our plan.jsonl")
+    assert "To apply it: payex-billing apply 'our plan.jsonl'" in planned.stdout
 
 
 def test_a_plan_can_be_judged(run: Run, file: Path) -> None:
@@ -314,9 +348,9 @@ def test_one_output_may_not_be_another_file_of_the_command(run: Run, file: Path)
 
 def test_an_open_creation_is_decided_by_hand(run: Run, file: Path, tmp_path: Path, mock: MockServer) -> None:
     """The response was lost, the process was killed, and somebody added an equal charge."""
-    night = ("charges.csv", "--journal", "night.journal")
+    night = ("charges.csv", "--journal", "our night.journal")
     assert run("apply", *night).returncode == 0
-    with sqlite3.connect(tmp_path / "night.journal") as journal:
+    with sqlite3.connect(tmp_path / "our night.journal") as journal:
         journal.execute("UPDATE run SET finished = NULL")
         journal.execute("DELETE FROM customer WHERE customer = '2'")
         journal.execute(
@@ -327,10 +361,10 @@ def test_an_open_creation_is_decided_by_hand(run: Run, file: Path, tmp_path: Pat
     mock.store.create_charge(LEDGER, "2", "", {"productCode": "P01", "quantity": 2})
     failed = run("apply", *night)
     assert failed.returncode == 3
-    assert "payex-billing runs resolve --journal night.journal --customer 2" in failed.stderr
-    listed = run("runs", "resolve", "--journal", "night.journal")
+    assert "payex-billing runs resolve --journal 'our night.journal' --customer 2" in failed.stderr
+    listed = run("runs", "resolve", "--journal", "our night.journal")
     assert (listed.returncode, "line 3: customer 2, product P01" in listed.stdout) == (2, True)
-    decided = run("runs", "resolve", "--journal", "night.journal", "--customer", "2", "--created", first)
+    decided = run("runs", "resolve", "--journal", "our night.journal", "--customer", "2", "--created", first)
     assert (decided.returncode, "No creation is open" in decided.stdout) == (0, True)
     again = run("apply", *night)
     assert again.returncode == 0, again.stderr

@@ -181,7 +181,7 @@ def test_the_same_row_twice_is_a_mistake_unless_it_is_meant(write: Write) -> Non
         ("", {}, "is empty"),
         ("\n", {}, "is empty"),
         ("a,b\n1,2\n", {}, "the column 'a' is not known"),
-        ("customerno,product_code\n", {}, "did you mean 'customer_no'"),
+        ("customerno,product_code\n", {}, "Did you mean 'customer_no'"),
         ("customer_no\n1\n", {}, "it has no column product_code"),
         ("product_code,quantity\nP,1\n", {}, "it has no column customer_no"),
         ("customer_no,customerNo,product_code\n1,1,P\n", {}, "are the same column"),

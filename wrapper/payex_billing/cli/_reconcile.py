@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ def plan(
                 show_failures(file, found.failed)
                 show_plan(found, details=details)
                 if out is not None:
-                    click.echo(f"Written to {out}. To apply it: payex-billing apply {out}")
+                    click.echo(f"Written to {out}. To apply it: payex-billing apply {shlex.quote(str(out))}")
     exit_code = PENDING if detailed_exitcode and found.changes else DONE
     if found.rejected or found.failed:
         exit_code = ROWS_FAILED

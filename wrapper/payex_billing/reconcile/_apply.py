@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -192,7 +193,7 @@ class Applier:
                 return Later(2.0**failed)
         return _Unknown(
             f"it is not known whether a creation took effect: {result.reason}. To decide by hand: payex-billing runs "
-            f"resolve --journal {self._journal.name} --customer {step.customer_no}"
+            f"resolve --journal {shlex.quote(self._journal.name)} --customer {shlex.quote(step.customer_no)}"
         )
 
     # writing

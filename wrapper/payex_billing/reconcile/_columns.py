@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable, Mapping
 from enum import Enum
 
@@ -102,7 +103,7 @@ class Header:
             raise TableError(f"{self.source}: the column {column!r} is there twice")
         name = None if column in self.ignore else _OURS.get(self.theirs.get(column, column))
         if name is None and column not in {*self.ignore, REASON, EXACT}:
-            raise TableError(f"{self.source}: the column {column!r} is not known; {_hint(column)}")
+            raise TableError(f"{self.source}: the column {column!r} is not known. {_hint(column)}")
         if name in self.places:
             raise TableError(f"{self.source}: {column!r} and {self.columns[self.places[name]]!r} are the same column")
         if name is not None:
@@ -144,5 +145,8 @@ _OURS = {**{name: name for name in COLUMNS}, **{contract: name for name, contrac
 
 def _hint(column: str) -> str:
     near = difflib.get_close_matches(column, _OURS, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}Name it with --map {column}=…, or leave it out with --ignore {column}"
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    if not column.isprintable():  # nobody can type such a name into a shell
+        return f"{hint}Correct the name in the file: it has a character that cannot be shown"
+    name = shlex.quote(column)
+    return f"{hint}Name it with --map {name}={near[0] if near else '…'}, or leave it out with --ignore {name}"
