@@ -264,6 +264,12 @@ def test_the_writes_are_exported_as_a_table(nights: Run, tmp_path: Path, ending:
     ]  # fmt: skip
 
 
+def test_the_export_of_a_run_that_does_not_exist_leaves_the_file_as_it_was(nights: Run, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("kept", encoding="utf-8")
+    assert nights("runs", "export", "--run", "7", "--to", "x.csv").returncode == 1
+    assert (tmp_path / "x.csv").read_text(encoding="utf-8") == "kept"
+
+
 def test_old_runs_are_taken_out_of_the_journal(nights: Run, tmp_path: Path) -> None:
     journal = next((tmp_path / "state-home").rglob("journal.db"))
     with sqlite3.connect(journal) as database:
@@ -296,7 +302,14 @@ def test_a_journal_of_an_earlier_version_beside_the_table_is_not_passed_over(run
 
 
 @pytest.mark.parametrize(
-    "command", [("runs", "show", "7"), ("undo", "7", "--yes"), ("retry", "7"), ("history", "1", "--journal", "nowhere")]
+    "command",
+    [
+        ("runs", "show", "7"),
+        ("runs", "export", "--run", "7", "--to", "x.csv"),
+        ("undo", "7", "--yes"),
+        ("retry", "7"),
+        ("history", "1", "--journal", "nowhere"),
+    ],
 )
 def test_what_is_not_in_the_journal_is_a_sentence(nights: Run, command: tuple[str, ...]) -> None:
     found = nights(*command)

@@ -120,6 +120,8 @@ def export(target: Path, number: int | None, journal: Place | None, client: dict
         name, ledger = journal_of(journal, client)
         check_outputs({"--journal": file_of(name)}, {"--to": target})
         with reading(name, ledger) as history:
+            if number is not None:
+                history.run(number)  # an unknown run is an error, and not a table without a row
             count = export_writes(history, target, number)
     click.echo(f"{counted(count, 'write')} in {target}")
     return DONE
