@@ -17,7 +17,9 @@ import termios
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
+from payex_billing.cli._table import lines
 from payex_billing_mock import MockServer
 
 from tests.support import LEDGER, TOKEN
@@ -133,6 +135,33 @@ def test_no_id_date_or_number_is_broken_at_80_columns(screen: Screen, name: str)
     values = ["0123456789abcdef", "2026-01-01", "109.123456", "46701234567"] if name == "charges" else ["1,499.00"]
     for value in values:
         assert value in shown
+
+
+def test_no_long_number_of_a_plan_is_broken(screen: Screen, tmp_path: Path) -> None:
+    header = "customer_no,subscription_no,product_code,quantity,unit_price,start_date\n"
+    (tmp_path / "long.csv").write_text(f"{header}123456789012345,46701234567,P01,1,1234567.123456,2026-01-01\n")
+    commands = [("plan", "long.csv"), ("plan", "long.csv", "--details"), ("undo", "1", "--plan-only")]
+    for command in commands:
+        if command[0] == "undo":
+            assert "Run 1." in screen("apply", "long.csv", "--first-run", size=(80, 24))
+        for columns in (40, 80, 120):
+            shown = screen(*command, size=(columns, 24))
+            for value in ("1,234,567.123456", "46701234567", "123456789012345", "2026-01-01"):
+                assert value in shown, (command, columns, shown)
+
+
+def test_a_table_of_any_width_breaks_no_word_of_a_value() -> None:
+    cells = ["update", "unit price 1,234,567.123456, start date 2026-01-01", "unit price 2.00, charge 0123456789abcdef"]
+    for width in range(34, 130):  # the narrowest block: the longest name, two spaces, the longest word
+        shown = list(map(click.unstyle, lines(["step", "was", "left by the run"], [cells], width=width)))
+        assert max(map(len, shown)) <= width, "\n".join(shown)
+        words = " ".join(shown).split()
+        assert {"1,234,567.123456,", "2026-01-01", "0123456789abcdef"} <= {*words}, "\n".join(shown)
+
+
+def test_a_long_word_of_a_text_does_not_take_a_table_apart() -> None:
+    shown = list(map(click.unstyle, lines(["id", "text"], [["17", "x" * 60]], width=40)))
+    assert shown == ["id  text", "17  " + "x" * 36, "    " + "x" * 24]
 
 
 def test_a_hostile_text_stays_text(screen: Screen) -> None:

@@ -12,9 +12,11 @@ import click
 from .._text import printable
 
 GAP = "  "
-# Columns of free text. They may be broken over lines, down to this width.
-TEXTS = frozenset({"text", "was", "becomes", "became", "now", "left by the run", "file", "reason", "result"})
-_LEAST = 12
+# Columns of values in words. They may be broken between words only: a word may be a number, an id or a date.
+VALUES = frozenset({"was", "becomes", "became", "now", "left by the run", "result"})
+# Columns of free text. They may also be broken within a word: a path or a text of a charge may have no space at all.
+TEXTS = VALUES | {"text", "file", "reason"}
+_LEAST = 12  # the least width of such a column
 
 
 def table(
@@ -22,8 +24,9 @@ def table(
 ) -> None:
     """Print a table. Columns without a value are left out.
 
-    Where the terminal is too narrow for a line, texts are broken; where that is not enough, each row becomes a block
-    with a line for each value. Without a terminal every row is one line, so that `grep` finds it.
+    Where the terminal is too narrow for a line, texts are broken. Where that is not enough, or would break a number,
+    an id or a date, each row becomes a block with a line for each value. Without a terminal every row is one line, so
+    that `grep` finds it.
 
     Args:
         headers: the names of the columns.
@@ -66,7 +69,8 @@ def lines(
     cells = [[row[place] for place in kept] for row in cells]
     if title:
         yield printable(title)
-    widths = _fitting(names, [_needed(column) for column in zip(names, *cells, strict=True)], width)
+    columns = list(zip(names, *cells, strict=True))
+    widths = _fitting(names, columns, width)
     if widths is None:
         yield from _blocks(names, cells, width or 80)
         return
@@ -77,20 +81,33 @@ def lines(
             yield _line([part[number] if number < len(part) else "" for part in broken], names, widths, right)
 
 
-def _fitting(names: Sequence[str], needed: list[int], width: int | None) -> list[int] | None:
+def _fitting(names: Sequence[str], columns: Sequence[Sequence[str]], width: int | None) -> list[int] | None:
     """Return the width of each column; None if the columns do not fit."""
+    needed = [_needed(column) for column in columns]
     most = None if width is None else width - len(GAP) * (len(names) - 1)
     if most is None or sum(needed) <= most:
         return needed
-    texts = {place for place, name in enumerate(names) if name in TEXTS and needed[place] > _LEAST}
-    left = most - sum(size for place, size in enumerate(needed) if place not in texts)
-    if not texts or left < _LEAST * len(texts):
+    least = {
+        place: _least(columns[place]) for place, name in enumerate(names) if name in TEXTS and needed[place] > _LEAST
+    }
+    left = most - sum(size for place, size in enumerate(needed) if place not in least)
+    reserved = sum(least.values())
+    if not least or left < reserved:
         return None
     widths = list(needed)
-    for number, place in enumerate(sorted(texts, key=lambda place: needed[place])):
-        widths[place] = min(needed[place], left // (len(texts) - number))
+    for number, place in enumerate(sorted(least, key=lambda place: needed[place])):
+        reserved -= least[place]
+        share = min(left // (len(least) - number), left - reserved)
+        widths[place] = min(needed[place], max(least[place], share))
         left -= widths[place]
     return widths
+
+
+def _least(column: Sequence[str]) -> int:
+    """Return the least width of a column of texts: of its name, and of its longest word if it holds values."""
+    name, *cells = column
+    words = (word for cell in cells for word in cell.split(" ")) if name in VALUES else ()
+    return max(_LEAST, _columns(name), *map(_columns, words))
 
 
 def _blocks(names: Sequence[str], cells: Iterable[Sequence[str]], width: int) -> Iterator[str]:
