@@ -179,6 +179,6 @@ BUGS: Final = (
         lambda right: lambda *arguments: attrs.evolve(right(*arguments), changed=False), 0),
     Bug("a refused creation adopts the charge of another write", "event", Journal, "claimed",
         lambda _: lambda *_: ()),
-    Bug("a decided write is decided again", "workers", PostgresStore, "run",
+    Bug("a decided write is decided again", "workers", PostgresStore, "run_each",
         _statements(lambda query: query.replace(" AND (result IS NULL OR result = 'repeated')", "")), 2),
 )  # fmt: skip
