@@ -151,7 +151,7 @@ REFUSED: list[tuple[Any, str]] = [
     ([("1", "P")], "row 1 is a tuple, not a mapping"),
     ([{"customer_no": "1"}], "has no column product_code"),
     ([{"customer_no": "1", "customerNo": "1", "product_code": "P"}], "are the same column"),
-    ([*IDS_ROWS, {"unitprise": 1}], "did you mean 'unit_price'"),
+    ([*IDS_ROWS, {"unitprise": 1}], "Did you mean 'unit_price'"),
     (pandas.DataFrame(IDS | {"unit_price": numpy.array([0.1], "float32")}), "lose digits"),
     (polars.DataFrame(IDS | {"unit_price": polars.Series([0.1], dtype=polars.Float32)}), "32-bit floats"),
     (polars.DataFrame(IDS | {"text": [["x"]]}), r"of the type VARCHAR\[\]"),
