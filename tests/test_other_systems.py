@@ -12,11 +12,13 @@ import sys
 import threading
 from pathlib import Path
 
+import payex_billing
+import payex_billing_mock
 import pytest
 from payex_billing_mock import MockServer
 from payex_billing_mock.app import Answer, Request, Respond
 
-from tests.support import LEDGER, ROOT, TOKEN, send
+from tests.support import LEDGER, TOKEN, send
 
 # What Windows lacks (https://docs.python.org/3/library/asyncio-platforms.html, and the pages of these modules).
 WITHOUT = """
@@ -156,6 +158,7 @@ def test_a_run_keeps_another_run_away_without_fcntl(mock: MockServer, tmp_path: 
 
 def test_no_module_of_the_packages_imports_what_only_some_systems_have_at_its_top() -> None:
     only_unix = re.compile(r"^(?:import|from) (?:fcntl|grp|pwd|resource|termios|tty|pty)\b", re.MULTILINE)
-    sources = [path for room in ("wrapper", "mock_server") for path in (ROOT / room).rglob("*.py")]
+    folders = [Path(package.__file__).parent for package in (payex_billing, payex_billing_mock)]
+    sources = [path for folder in folders for path in folder.rglob("*.py")]
     assert len(sources) > 100
     assert [str(path) for path in sources if only_unix.search(path.read_text(encoding="utf-8"))] == []

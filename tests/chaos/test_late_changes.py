@@ -136,14 +136,16 @@ def test_a_plan_is_refused_if_a_lost_change_may_have_taken_effect_since_it_was_m
     rows = customers(1)
     night.add(rows[0])
     night.write(changed(rows, 0, price="12.50"))
-    night.proxy.on("PATCH", LATE)
+    # The plan is made before the change takes effect, also on a busy machine.
+    night.proxy.longest_late = 20.0
+    night.proxy.on("PATCH", Fate(reaches=10.0, answer=bare(502)))
     night.proxy.on("PATCH", REFUSED)
     assert night.apply().code == 3
     night.write(rows)
     plan = tmp_path / "night.plan"
     night.command("plan", night.table, "--out", plan)
     quiet(night)
-    ended = night.command("apply", plan, "--journal", night.journal, "--settle", str(SETTLE))
+    ended = night.command("apply", plan, "--journal", night.journal, "--settle", "30")
     assert ended.code == 1, ended
     assert "customer C000. Make a new plan" in ended.output, ended
     assert night.contents == {changed(rows, 0, price="12.50")[0].content: 1}
