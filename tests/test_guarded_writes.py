@@ -82,7 +82,8 @@ def test_writes_stay_under_the_prefix_and_are_removed(mock: MockServer, asked: l
     assert len(mock.store.charges(LEDGER, "real")) == 1
     made = {each.id for each in mock.store.customers(LEDGER)} - {"real"}
     (stay,) = re.findall(r"customers stay, because the API removes no customers:\n  (.+)", result.stdout)
-    listed = {path.removeprefix(f"{BASE}/") for path in stay.split()}
+    (tried,) = re.findall(r"Of this trial stays (.+)", result.stdout)
+    listed = {path.removeprefix(f"{BASE}/") for path in [*stay.split(), tried]}
     assert {each.replace("%20", " ").replace("%26", "&").replace("%2F", "/") for each in listed} >= {
         each for each in made if each.isascii() and "%" not in each
     }
@@ -148,7 +149,7 @@ def test_a_dry_run_sends_nothing(mock: MockServer, asked: list[Request]) -> None
     [
         (["--allow-writes"], "needs --prefix and --ledger on the command line"),
         (["--allow-writes", "--prefix", "CT-"], "needs --prefix and --ledger on the command line"),
-        (["--prefix", "CT-", "--ledger", "1"], "--prefix is for --allow-writes"),
+        (["--prefix", "CT-", "--ledger", "1"], "--prefix and --leave-data are for --allow-writes"),
         (["--allow-writes", "--prefix", "C", "--ledger", "1"], "2 to 8 letters"),
         (["--allow-writes", "--prefix", "CT/", "--ledger", "1"], "2 to 8 letters"),
         (["--rate", "0", "--ledger", "1"], "requests per second"),
