@@ -253,18 +253,20 @@ def end_of_wrong_usage(error: click.UsageError) -> None:
         return
     with suppress(OSError):
         if path.is_file() and FORMAT.encode() in path.open("rb").read(100):
-            report = RunReport(command, path, file="", others={})
-            with suppress(click.ClickException), report:
-                raise error
+            _end(RunReport(command, path, file="", others={}), error)
 
 
 def end_before_the_command(error: click.ClickException, options: Mapping[str, Any]) -> None:
-    """Write the report of a command that had no settings to begin with."""
+    """Write the report of a command that did not begin, because its settings cannot be used."""
     file = options.get("file") or Path(f"run {options.get('run_number')}")
     command = click.get_current_context().info_name or ""
     report = RunReport(
         command, options["report_file"], file=str(file), others={"FILE": file}, as_json=bool(options.get("as_json"))
     )
+    _end(report, error)
+
+
+def _end(report: RunReport, error: click.ClickException) -> None:
     with suppress(click.ClickException), report:
         raise error
 

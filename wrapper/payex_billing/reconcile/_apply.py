@@ -97,14 +97,6 @@ class Applier:
         """Return the customers with a write that has no response, and that may have taken effect after a time."""
         return self._journal.uncertain(since, self._settle)
 
-    async def wait_for(self, customer_no: str) -> None:
-        """Return when no write to a customer can take effect late.
-
-        Raises:
-            Later: it must wait.
-        """
-        await self.resolve(customer_no)
-
     async def resolve(self, customer_no: str) -> Resolved:
         """Look up the writes to a customer whose results are unknown.
 

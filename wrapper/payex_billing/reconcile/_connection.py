@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 
 from ._address import check, name_of
 from ._locks import Locked
-from ._store import JOURNAL, LEASE, MEMORY, ORIGIN, VERSION, JournalError, LeaseLost, Row, Statement
+from ._store import JOURNAL, LEASE, MEMORY, NOT_THERE, ORIGIN, VERSION, JournalError, LeaseLost, Row, Statement
 
 try:
     import psycopg
@@ -151,7 +151,7 @@ class Connection:
                     f"{self.name}: holds the journals of {len(names)} ledgers: say which one with PAYEX_OWNER_NO and "
                     "PAYEX_ENVIRONMENT"
                     if names
-                    else f"{self.name}: there is no journal. apply creates it; --journal names another one"
+                    else f"{self.name}: {NOT_THERE}"
                 )
             self._schema = names[0]
         else:

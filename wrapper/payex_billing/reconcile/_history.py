@@ -15,7 +15,7 @@ from ._match import Level
 from ._memory import Memory
 from ._opening import open_store
 from ._records import FIELDS, WRITTEN, Done, Ending, Intent, RemovalFailed
-from ._store import JournalError, Place, Row, Statement, Store
+from ._store import NOT_THERE, JournalError, Place, Row, Statement, Store
 
 _RUN: Final = (
     'id, command, file, options, shard, plan, approved, undoes, "user", host, version, started, seen, outcome, report, '
@@ -277,7 +277,7 @@ def must_be_there(place: Place) -> None:
         JournalError: it does not.
     """
     if not is_there(place):
-        raise JournalError(f"{place}: there is no journal. apply creates it; --journal names another one")
+        raise JournalError(f"{place}: {NOT_THERE}")
 
 
 def is_there(place: Place) -> bool:

@@ -105,7 +105,7 @@ class Planner:
         levels = {row.subscription_no for row in rows}
         state = await self._brake.judged(number, held(self._billing, number, levels, everything=prune))
         if isinstance(state, Held) and not state.exists:
-            state = _creatable(number) or state
+            state = _why_not_new(number) or state
         if isinstance(state, BillingError):
             self.result.failed |= {row.line: said(state) for row in rows}
             self.result.customer_of |= {row.line: number for row in rows}
@@ -136,8 +136,8 @@ def said(error: BillingError) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _creatable(number: str) -> InvalidArgument | None:
-    """Return why a customer cannot be created; None if it can. Fewer numbers can be new than can be read."""
+def _why_not_new(number: str) -> InvalidArgument | None:
+    """Return why a customer cannot be created; None if it can. The contract allows fewer numbers for new customers."""
     try:
         checks.customer_no(number, new=True)
     except InvalidArgument as error:

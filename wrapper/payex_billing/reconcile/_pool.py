@@ -214,7 +214,9 @@ class Pool(Generic[T]):
         self._wake = asyncio.Event()
         self._error: BillingError | None = None
 
-    async def run(self, items: Iterable[T], work: Callable[[T], Awaitable[None]], *, first_alone: bool = True) -> None:
+    async def run(
+        self, items: Iterable[T], work: Callable[[T], Awaitable[object]], *, first_alone: bool = True
+    ) -> None:
         """Do the work of each item.
 
         Args:
@@ -246,7 +248,7 @@ class Pool(Generic[T]):
     def _is_ended(self) -> bool:
         return self._stop.is_set() or self._error is not None
 
-    async def _worker(self, source: Iterator[T], work: Callable[[T], Awaitable[None]]) -> None:
+    async def _worker(self, source: Iterator[T], work: Callable[[T], Awaitable[object]]) -> None:
         while not self._is_ended:
             if await self._one(source, work):
                 continue
@@ -256,7 +258,7 @@ class Pool(Generic[T]):
             if not (self._ready or self._is_ended):
                 await self._wake.wait()
 
-    async def _one(self, source: Iterator[T], work: Callable[[T], Awaitable[None]]) -> bool:
+    async def _one(self, source: Iterator[T], work: Callable[[T], Awaitable[object]]) -> bool:
         """Process one item; return whether there was one."""
         if self._brake.is_on:
             async with self._brake.turn:
@@ -274,7 +276,7 @@ class Pool(Generic[T]):
             await asyncio.wait_for(self._stop.wait(), self._brake.pause())
         return True
 
-    async def _next(self, source: Iterator[T], work: Callable[[T], Awaitable[None]]) -> bool:
+    async def _next(self, source: Iterator[T], work: Callable[[T], Awaitable[object]]) -> bool:
         if self._is_ended:
             return False
         if self._ready:

@@ -44,20 +44,16 @@ class SharedJournal:
     """
 
     def __init__(self, address: str, billing: AsyncBilling | Billing, *, lease: float = LEASE) -> None:
-        limit = billing._runner.options.timeout
-        self._notes = Journal(address, billing.settings.ledger, limit=limit, lease=lease, alone=False)
-        if not self._notes.is_shared:
-            self._notes.close()
-            raise InvalidArgument("address", "must be the address of a PostgreSQL database")
-        try:
-            self._memory = Memory(billing.settings.ledger, address)
-        except BaseException:
-            self._notes.close()
-            raise
-        self.pace = self._memory.pace(billing.settings.max_rate)
+        limit, ledger = billing._runner.options.timeout, billing.settings.ledger
+        with ExitStack() as stack:
+            self._notes = stack.enter_context(Journal(address, ledger, limit=limit, lease=lease, alone=False))
+            if not self._notes.is_shared:
+                raise InvalidArgument("address", "must be the address of a PostgreSQL database")
+            self.pace = stack.enter_context(Memory(ledger, address)).pace(billing.settings.max_rate)
+            self._notes.begin("", "", resumed=False, started=Started(command="write"))
+            self._open = stack.pop_all()
         self._lock = threading.RLock()
         self._closing = threading.Event()
-        self._notes.begin("", "", resumed=False, started=Started(command="write"))
         # A look-up waits until a request has settled, which takes longer than a lease.
         self._renewing = threading.Thread(target=self._renew, name="payex-billing leases", daemon=True)
         self._renewing.start()
@@ -81,12 +77,8 @@ class SharedJournal:
         """Close the connection."""
         self._closing.set()
         self._renewing.join()
-        with self._lock:
-            try:
-                self._notes.end(Ending.DONE, {})
-            finally:
-                self._notes.close()
-                self._memory.close()
+        with self._lock, self._open:
+            self._notes.end(Ending.DONE, {})
 
     def __enter__(self) -> Self:
         return self

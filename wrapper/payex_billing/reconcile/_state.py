@@ -41,11 +41,9 @@ class State:
         try:
             self._database.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS state (TYPE duckdb)")
         except duckdb.Error as error:
-            reason = "another run is using it"
-            if "lock" not in str(error).lower():
-                reason = (
-                    f"{str(error).splitlines()[0]} If it is a damaged cache, remove it: the next run makes a new one"
-                )
+            text = str(error).splitlines()[0]
+            damaged = f"{text} If it is a damaged cache, remove it: the next run makes a new one"
+            reason = "another run is using it" if "lock" in str(error).lower() else damaged
             raise TableError(f"{path}: cannot be used as a state cache: {reason}") from None
         make_private(path)
         # The cache starts anew with another version of DuckDB, which can make other digests of the same rows, and with

@@ -20,6 +20,7 @@ Statement = tuple[str, Sequence[object]]  # a query, with `?` for each value
 Place = Path | str  # the file of a journal, or the address of a PostgreSQL database
 
 VERSION: Final = 7
+NOT_THERE: Final = "there is no journal. apply creates it; --journal names another one"
 LEASE: Final = 30.0  # seconds
 # {id} is the type of a growing number, {real} that of a number of seconds.
 ORIGIN: Final = "CREATE TABLE origin (id TEXT, ledger TEXT, version INTEGER, pruned BIGINT DEFAULT 0);"

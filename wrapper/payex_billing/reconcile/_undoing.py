@@ -79,8 +79,7 @@ async def plan_undo(
             stack.enter_context(lock(ledger, None))
         notes = stack.enter_context(Journal(path, ledger, limit=billing._runner.options.timeout))
         notes.history.run(run)
-        (missing := set(only)).difference_update(notes.history.customers_of_run(run))
-        if missing:
+        if only and (missing := set(only).difference(notes.history.customers_of_run(run))):
             raise JournalError(f"run {run} wrote nothing to customer {', '.join(sorted(missing))}")
         kept = _kept(notes, run, only)
         if kept is not None:
@@ -89,11 +88,10 @@ async def plan_undo(
         brake = Brake(patience, notice=on_notice)
         never = asyncio.Event()
         applier = Applier(billing, notes, memory, brake, is_stopping=never.is_set, settle=settle)
-        waiting = applier.uncertain(time.time())
-        await Pool[str](concurrency, never, brake).run(
-            (number for number in _customers(notes, run, only) if number in waiting), applier.wait_for
-        )
-        # The plan is made now: a write that was lost before can no longer take effect after it.
+        # A lost write must not take effect after the plan was made: `apply` would refuse the plan.
+        if uncertain := applier.uncertain(time.time()):
+            waiting = uncertain.intersection(_customers(notes, run, only))
+            await Pool[str](concurrency, never, brake).run(sorted(waiting), applier.resolve)
         planner = _Planner(billing, notes, applier, brake, run, only, on_progress)
         await Pool[str](concurrency, never, brake).run(_customers(notes, run, only), planner.one)
         return planner.result
