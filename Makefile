@@ -55,7 +55,7 @@ check: $(DEV_STAMP) ## In a minute, while you work: lint, types, the fast tests
 	@$(MAKE) --no-print-directory lint types
 	@$(BIN)/pytest --numprocesses 2 --quiet $(addprefix tests/,$(addsuffix .py,$(FAST)))
 
-# What make test leaves out. The contract suite has a command of its own, too: make contract.
+# The tests that make test leaves out. make contract also runs the contract suite.
 MORE := $(addprefix tests/test_,$(addsuffix .py,change_cost clean_up console_page contract_command contract_diff \
 	contract_diff_pairs corrected_contract docs examples explain generate guard_score guarded_writes packaging release site)) \
 	$(filter-out $(addprefix contract_tests/test_,$(addsuffix .py,consumer endpoint examples_and_models)), \

@@ -262,7 +262,9 @@ def _try_removal(target: Target) -> None:
             "To test all the same, and leave them there: --leave-data. To send only GET: leave out --allow-writes.\n"
             + still_there(api, result.left)
         )
-    print(f"Tried: the ledger removes what a run makes. Of this trial stays {' '.join(result.customers)}", flush=True)
+    print(
+        f"The ledger removes what a run makes. Created to find out, and stays: {' '.join(result.customers)}", flush=True
+    )
 
 
 if __name__ == "__main__":

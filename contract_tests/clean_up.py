@@ -75,13 +75,14 @@ def clean_up(api: Api, sleep: Callable[[float], None] = time.sleep) -> Result:
 
 
 def try_removal(api: Api, sleep: Callable[[float], None] = time.sleep) -> Result:
-    """Create one resource of each kind, and remove them, so that a run does not leave a thousand of them.
+    """Create one resource of each kind, and remove it. Return what could not be removed.
 
-    Not to be used for a run: what this creates and sends is not judged, and the guard limits no request after it.
+    A run creates more than a thousand resources. This shows beforehand whether they would stay. The responses are not
+    judged. Use another `Api` for the run, because the clean-up takes the limit of requests away from this one.
     """
     customer, subscription = api.number(), "46701234567"
     try:
-        with suppress(Exception):  # a server that creates nothing is judged by the run
+        with suppress(Exception):  # the tests of the run report a failed creation
             api.post(*customers_path(), body=new_customer(customer), judged=False)
             api.post(*subscriptions_path(customer), body=new_subscription(subscription), judged=False)
             for parent in ((customer,), (customer, subscription)):

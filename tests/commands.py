@@ -102,7 +102,7 @@ class _Forking:
                 return None
 
     def end(self) -> None:
-        """End it; its commands have ended."""
+        """End the process. All commands must have ended before."""
         self._orders.close()
         self._process.wait()
 

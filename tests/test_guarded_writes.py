@@ -82,7 +82,7 @@ def test_writes_stay_under_the_prefix_and_are_removed(mock: MockServer, asked: l
     assert len(mock.store.charges(LEDGER, "real")) == 1
     made = {each.id for each in mock.store.customers(LEDGER)} - {"real"}
     (stay,) = re.findall(r"customers stay, because the API removes no customers:\n  (.+)", result.stdout)
-    (tried,) = re.findall(r"Of this trial stays (.+)", result.stdout)
+    (tried,) = re.findall(r"Created to find out, and stays: (.+)", result.stdout)
     listed = {path.removeprefix(f"{BASE}/") for path in [*stay.split(), tried]}
     assert {each.replace("%20", " ").replace("%26", "&").replace("%2F", "/") for each in listed} >= {
         each for each in made if each.isascii() and "%" not in each

@@ -32,7 +32,7 @@ def done(ended: Ended) -> int:
 
 
 def failed(night: Night) -> int:
-    """Apply the table, a row of which fails; return the number of the run."""
+    """Apply the table, one row of which fails. Return the number of the run."""
     ended = night.apply()
     assert ended.report is not None, ended
     assert ended.report["failed"], ended

@@ -112,7 +112,7 @@ class Runner:
         except (TransportError, ProblemError):
             hold.refused()
             raise
-        # Any other error, such as one of the journal, says nothing of the request: the creation stays open.
+        # Any other error, such as one of the journal, does not say what the server did. The creation stays open.
         if isinstance(result, RecurringProduct):
             hold.created(result)
         return result

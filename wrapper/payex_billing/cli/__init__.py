@@ -25,7 +25,7 @@ def main() -> int:
 
 
 def _open_what_is_closed() -> None:
-    """Open each standard stream that the caller closed. Else the next file that is opened would take its place."""
+    """Open each standard stream that the caller closed. Otherwise the next file would be opened in its place."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 - pathlib loads slowly; open until the end

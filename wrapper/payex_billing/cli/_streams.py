@@ -13,12 +13,12 @@ _OF_OUTPUT = {errno.ENOSPC, errno.EDQUOT, errno.EPIPE, errno.EIO, errno.EBADF, e
 
 
 def is_output(error: OSError) -> bool:
-    """Return whether an error is one of standard output: it names no file."""
+    """Return whether an error comes from standard output. Such an error names no file."""
     return error.filename is None and error.errno in _OF_OUTPUT
 
 
 def unwritable(error: OSError) -> str:
-    """Return what went wrong, and give standard output up: what is left of it must not fail again at the end."""
+    """Return what went wrong. Discard further output, because the flush at the end of the process would fail again."""
     with suppress(OSError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
@@ -28,7 +28,7 @@ def unwritable(error: OSError) -> str:
 
 @contextmanager
 def after(done: str) -> Iterator[None]:
-    """If standard output cannot be written, say what was done before.
+    """Add to the error of standard output what the command has done.
 
     Raises:
         ClickException: it cannot be written.

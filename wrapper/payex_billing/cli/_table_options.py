@@ -23,7 +23,7 @@ from ._show import show_rejections
 
 
 class _Range(click.FloatRange):
-    """A range of numbers. NaN is in none, although it is not outside of any."""
+    """A range of numbers. It refuses NaN, which `click.FloatRange` accepts."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         number = super().convert(value, param, ctx)

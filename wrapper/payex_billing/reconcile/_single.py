@@ -29,9 +29,9 @@ class SharedJournal:
         with SharedJournal("postgresql://billing@db.example/journal", billing) as journal:
             billing.customer("15615616").recurring_products.ensure(charge, journal=journal)
 
-    Open it once for a process; threads and tasks may share it. The calls that use it share one pace with all processes
-    of the journal: a 429 slows all of them down, and the client's `max_rate` holds for all of them together if all of
-    them have it (`--rate` of the commands).
+    Open it once for a process; threads and tasks may share it. All processes that use the journal share one pace. A 429
+    slows all of them down. Give each client the same `max_rate`, and the commands the same `--rate`: the limit then
+    holds for all processes together.
 
     Args:
         address: the address of the database.
