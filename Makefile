@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 RUN_STAMP := $(VENV)/.run
 DEV_STAMP := $(VENV)/.dev
+COMPILED_STAMP := $(VENV)/.compiled
 BENCH_STAMP := $(VENV)/.bench
 DIST_VENV := .venv-dist
 DIST_STAMP := $(DIST_VENV)/.dist
@@ -66,9 +67,14 @@ test: $(DEV_STAMP) ## Lint, types, generated drift, the tests of client, mock, t
 ifdef ARGS
 	@$(BIN)/pytest --quiet $(ARGS)
 else
-	@$(MAKE) --no-print-directory --jobs 2 lint types check-generated
+	@$(MAKE) --no-print-directory --jobs 2 $(COMPILED_STAMP) lint types check-generated
 	@$(PYTEST) $(addprefix --ignore=,$(MORE))
 endif
+
+# In a new clone each process would compile every test module and the package for itself.
+$(COMPILED_STAMP): $(DEV_STAMP)
+	@$(BIN)/pytest --collect-only --quiet $(addprefix --ignore=,$(MORE)) >/dev/null
+	@touch $@
 
 test-more: $(DEV_STAMP) ## What make test leaves out: the contract suite on the mock and its own tests, tools, documentation, pages in a browser, the built wheel
 	@$(MAKE) --no-print-directory wheel-test

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,11 @@ from payex_billing_mock import MockServer
 from payex_billing_mock.app import Answer, Request, Respond
 
 from tests.commands import run_command
-from tests.support import LEDGER, ROOT, TOKEN
+from tests.support import LEDGER, TOKEN
 
 HEADER = "customer_no,product_code,quantity,unit_price\n"
 GOOD = HEADER + "1,P01,1,10.50\n2,P01,2,\n"
-SCHEMA = json.loads((ROOT / "wrapper/payex_billing/cli/report.schema.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads((files("payex_billing") / "cli/report.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema_rs.validator_for(SCHEMA, validate_formats=True)
 REPORT = ("--report", "report.json")
 EMPTY_ANSWER = {"Content-Length": "0"}

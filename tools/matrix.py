@@ -22,9 +22,12 @@ LOWEST = "lowest"
 # What needs the checkout itself: its layout, its generated files, its history, or the pins that `lowest` undercuts.
 NOT_THE_WHEEL = (
     "tests/test_generate.py", "tests/test_public_surface.py", "tests/test_cost.py", "tests/test_site.py",
-    "tests/test_docs.py", "tests/test_packaging.py",
+    "tests/test_docs.py", "tests/test_packaging.py", "tests/test_change_cost.py", "tests/test_corrected_contract.py",
 )  # fmt: skip
-BREAKS_THE_CHECKOUT = "tests/test_contract_command.py::test_a_contract_that_cannot_be_read_is_a_sentence"
+OF_THE_CHECKOUT = (
+    "tests/test_contract_command.py::test_a_contract_that_cannot_be_read_is_a_sentence",  # breaks it for the others
+    "tests/test_contract_command.py::test_the_command_of_the_wheel_points_to_make_in_a_checkout",
+)
 
 
 def main(wanted: Sequence[str]) -> int:
@@ -33,6 +36,7 @@ def main(wanted: Sequence[str]) -> int:
     failed, done = [], 0
     with tempfile.TemporaryDirectory(prefix="payex-billing-") as folder:
         work = Path(folder)
+        work.chmod(0o755)  # PostgreSQL is started as another user, and must be found there
         _run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(work), ".")
         wheel = next(work.glob("*.whl"))
         for name in wanted or (*PYTHONS, LOWEST):
@@ -42,7 +46,11 @@ def main(wanted: Sequence[str]) -> int:
                 continue
             checkout = _checkout(work / f"checkout-{name}")
             python = _environment(uv, work / name, version, wheel, lowest=name == LOWEST)
-            tests = ["tests", *(f"--ignore={each}" for each in NOT_THE_WHEEL), "--deselect", BREAKS_THE_CHECKOUT]
+            tests = [
+                "tests",
+                *(f"--ignore={each}" for each in NOT_THE_WHEEL),
+                *(f"--deselect={each}" for each in OF_THE_CHECKOUT),
+            ]
             command = [python, "-m", "pytest", "--quiet", "--numprocesses", "2", "--hypothesis-seed=20260101", *tests]
             environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
             result = subprocess.run(command, cwd=checkout, env=environment, check=False)

@@ -38,6 +38,8 @@ MORE_MEMORY = 150  # MB that a bomb may cost
 STANDSTILL_PARSED, STANDSTILL_RECEIVED = 2.0, 0.4
 PIECE = 16 * 1024 * 1024
 JSON = "Content-Type: application/json"
+# The server closes a connection after one response. A client that is not told so can send its next request there.
+CLOSE = "Connection: close"
 
 CHILD = r"""
 import asyncio, json, resource, sys, time
@@ -145,7 +147,7 @@ def zeros(layers: int, size: int, window: int = 31) -> bytes:
 
 
 def encoded(data: bytes, *encodings: str, status: int = 200) -> bytes:
-    return response(status, data, f"Content-Encoding: {', '.join(encodings)}", "Connection: close")
+    return response(status, data, f"Content-Encoding: {', '.join(encodings)}", CLOSE)
 
 
 def wrapped(data: bytes, layers: int) -> bytes:
@@ -174,7 +176,7 @@ def charge_with(**values: str) -> Callable[[Request], Iterable[bytes]]:
         uri = f"{CUSTOMERS}/{request.customer_no}/recurring-products/id-0"
         known = {"@id": json.dumps(uri), "recurringProductId": '"id-0"', "productCode": '"P01"', "operations": "null"}
         text = ",".join(f'"{name}":{value}' for name, value in {**known, **values}.items())
-        return response(201 if request.method == "POST" else 200, b"{" + text.encode() + b"}", "Connection: close")
+        return response(201 if request.method == "POST" else 200, b"{" + text.encode() + b"}", CLOSE)
 
     return once(make)
 
@@ -208,14 +210,14 @@ BOMBS: dict[str, tuple[Callable[[Request], Iterable[bytes]], str]] = {
     "2 GB in 2 MB of bare deflate": (once(lambda _: encoded(zeros(1, 2 * GB, -15), "deflate")), LOST),
     "2 GB in 10 KB of gzip in gzip": (once(lambda _: encoded(zeros(2, 2 * GB), "gzip", "gzip")), LAYERS),
     "2 GB in gzip in gzip, two headers": (
-        once(lambda _: response(200, zeros(2, 2 * GB), "Content-Encoding: gzip", "Content-Encoding: gzip")),
+        once(lambda _: response(200, zeros(2, 2 * GB), "Content-Encoding: gzip", "Content-Encoding: gzip", CLOSE)),
         LAYERS,
     ),
     "2 GB in 3 layers": (once(lambda _: encoded(zeros(3, 2 * GB), "gzip", "gzip", "gzip")), LAYERS),
     "2 GB for a 400": (once(lambda _: encoded(zeros(1, 2 * GB), "gzip", status=400)), ANY),
     "2 GB for a 500": (once(lambda _: encoded(zeros(1, 2 * GB), "gzip", status=500)), ANY),
     "2 GB of gzip in chunks": (
-        once(lambda _: chunked(200, zeros(1, 2 * GB), "Content-Encoding: gzip", "Connection: close", sizes=4096)),
+        once(lambda _: chunked(200, zeros(1, 2 * GB), "Content-Encoding: gzip", CLOSE, sizes=4096)),
         LOST,
     ),
     "10 layers of a good body": (once(lambda r: encoded(wrapped(good(r), 10), *["gzip"] * 10)), LAYERS),
@@ -261,10 +263,10 @@ BOMBS: dict[str, tuple[Callable[[Request], Iterable[bytes]], str]] = {
     "a list of objects": (many("{}", items=True), LIST),
     "a list of 64 MB of objects": (many("{}", items=True, megabytes=64), LIST),
     "a list of numbers": (many("1.1", items=True), LIST),
-    "3.9 MB of [": (once(lambda _: response(200, b"[" * 3_900_000)), WRONG),
-    "nested objects": (once(lambda _: response(200, b'{"a":' * 700_000)), WRONG),
+    "3.9 MB of [": (once(lambda _: response(200, b"[" * 3_900_000, CLOSE)), WRONG),
+    "nested objects": (once(lambda _: response(200, b'{"a":' * 700_000, CLOSE)), WRONG),
     "nested problem": (
-        once(lambda _: response(400, b'{"problems":' + b"[" * 3_000_000, kind="application/problem+json")),
+        once(lambda _: response(400, b'{"problems":' + b"[" * 3_000_000, CLOSE, kind="application/problem+json")),
         ANY,
     ),
     "a number of 3.9 million digits": (charge_with(quantity="9" * 3_900_000), WRONG),
@@ -275,11 +277,11 @@ BOMBS: dict[str, tuple[Callable[[Request], Iterable[bytes]], str]] = {
     "a price of -1e-999999999": (charge_with(unitPrice="-1e-999999999"), ANY),
     "an unknown value of 1e999999999": (charge_with(unknown="1e999999999"), ANY),
     "Retry-After of a million digits": (
-        once(lambda _: head(429, "Retry-After: " + "9" * 60_000, "Content-Length: 0", "Connection: close")),
+        once(lambda _: head(429, "Retry-After: " + "9" * 60_000, "Content-Length: 0", CLOSE)),
         ANY,
     ),
     "Retry-After of 1e999": (
-        once(lambda _: head(503, "Retry-After: 1e999", "Content-Length: 0", "Connection: close")),
+        once(lambda _: head(503, "Retry-After: 1e999", "Content-Length: 0", CLOSE)),
         ANY,
     ),
     "a status of many digits": (once(lambda _: b"HTTP/1.1 " + b"2" * 50_000 + b" OK\r\n\r\n"), LOST),
@@ -289,11 +291,11 @@ BOMBS: dict[str, tuple[Callable[[Request], Iterable[bytes]], str]] = {
         LOST,
     ),
     "a title of 3 MB": (
-        once(lambda _: response(400, {"title": "x" * 3_000_000}, kind="application/problem+json")),
+        once(lambda _: response(400, {"title": "x" * 3_000_000}, CLOSE, kind="application/problem+json")),
         ANY,
     ),
     "200,000 problems": (
-        once(lambda _: response(400, {"problems": [{f"p{n}": "x"} for n in range(200_000)]}, kind="application/problem+json")),
+        once(lambda _: response(400, {"problems": [{f"p{n}": "x"} for n in range(200_000)]}, CLOSE, kind="application/problem+json")),
         ANY,
     ),
     # The last one, because what is behind the response can reach the next request on the connection.

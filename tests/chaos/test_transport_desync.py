@@ -367,6 +367,21 @@ async def attack(kind: Kind, client: Any, desync: Desync, leave: Leave, flavour:
     return f"{leave.name} | {flavour} | {'pause' if idle else 'no pause'}: {'; '.join(wrong)}" if wrong else None
 
 
+async def attack_in_time(
+    kind: Kind, client: Any, desync: Desync, leave: Leave, flavour: str, *, idle: bool
+) -> str | None:
+    """Make one run, and make it again if hyper's reader did not wake up in time, as can happen on a busy machine.
+
+    The client then took the stale response, which is allowed only if it leaves the outcome unknown and charges nothing.
+    """
+    for _ in range(3):
+        wrong = await attack(kind, client, desync, leave, flavour, idle=idle)
+        can_be_late = kind.engine == "reqwest" and leave.apart and not idle
+        if wrong is None or not (can_be_late and "0 charged, reported OutcomeUnknown" in wrong):
+            break
+    return wrong
+
+
 def pauses(kind: Kind, leave: Leave, call: str = "post") -> tuple[bool, ...]:
     """The values of `idle` to test: whether the client pauses before the next request."""
     if leave.apart and kind.engine == "reqwest" and call in {"get", "list"}:
@@ -394,7 +409,7 @@ def test_left_over_bytes_are_never_taken_for_the_response_to_the_next_post(
         async with asking(kind, server, pki) as billing:
             client = billing.with_options(wait_on_writes=True)
             return [
-                await attack(kind, client, desync, leave, flavour, idle=idle)
+                await attack_in_time(kind, client, desync, leave, flavour, idle=idle)
                 for idle in pauses(kind, leave)
                 for flavour in (FLAVOURS if leave is LEAVES[0] else DANGEROUS[idle])
             ]
