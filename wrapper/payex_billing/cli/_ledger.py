@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .._async.client import AsyncBilling
 from .._text import counted, printable
-from ..reconcile import Drift, DriftReport, Export, read_customers
+from ..reconcile import Drift, Export, read_customers
 from ..reconcile import drift as find_drift
 from ..reconcile import export as export_table
 from ..reconcile._history import reading
 from ..reconcile._store import Place
-from ._applying import notice, run, sentences
+from ._applying import run_with_client, sentences
 from ._common import (
     DONE,
     INTERRUPTED,
@@ -30,7 +28,6 @@ from ._common import (
     with_rate,
 )
 from ._outputs import check_outputs
-from ._progress import Show
 from ._show import SHOWN, plain_content, said
 from ._table import table
 from ._table_options import concurrency_option, patience_option, rate_option
@@ -74,15 +71,10 @@ def export(
             name, ledger = journal_of(journal, client)
             with reading(name, ledger) as history:
                 numbers = sorted(history.customers())
-
-        async def work(stop: asyncio.Event, show: Show) -> Export:
-            async with AsyncBilling(**with_rate(client, rate)) as billing:
-                return await export_table(
-                    billing, numbers, target, concurrency=concurrency, patience=patience, stop=stop, on_progress=show,
-                    on_notice=notice,
-                )  # fmt: skip
-
-        result: Export = run(work, can_stop=True)
+        result = run_with_client(
+            export_table, numbers, target, client=with_rate(client, rate), can_stop=True, concurrency=concurrency,
+            patience=patience,
+        )  # fmt: skip
     if as_json:
         say_json(
             {
@@ -141,15 +133,10 @@ def drift(
     """
     with sentences():
         name, _ = journal_of(journal, client)
-
-        async def work(stop: asyncio.Event, show: Show) -> DriftReport:
-            async with AsyncBilling(**with_rate(client, rate)) as billing:
-                return await find_drift(
-                    billing, since=since, customers=customers, journal=name, concurrency=concurrency,
-                    patience=patience, on_progress=show, on_notice=notice,
-                )  # fmt: skip
-
-        report: DriftReport = run(work, can_stop=False)
+        report = run_with_client(
+            find_drift, client=with_rate(client, rate), can_stop=False, since=since, customers=customers,
+            journal=name, concurrency=concurrency, patience=patience,
+        )  # fmt: skip
     if as_json:
         say_json(
             {

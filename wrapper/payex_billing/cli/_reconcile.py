@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import click
 
-from .._async.client import AsyncBilling
 from .._text import printable
 from ..reconcile import Limits, Plan, Report, RunOutcome, Table, read
 from ..reconcile import plan as plan_table
@@ -19,7 +17,7 @@ from ..reconcile._plan import FORMAT
 from ..reconcile._run import MAX_REMOVALS, RECHECK
 from ..reconcile._store import Place
 from ._advice import next_step
-from ._applying import carry_out, notice, run, sentences
+from ._applying import carry_out, run_with_client, sentences
 from ._common import (
     DONE,
     EXIT_CODES,
@@ -37,7 +35,6 @@ from ._common import (
 )
 from ._log import log, log_option
 from ._outputs import check_outputs, writing
-from ._progress import Show
 from ._reporting import RunReport, report_option
 from ._show import plain_content, show_failures, show_plan, show_rejections
 from ._table_options import Options, lease_option, removals_option, seconds_option, settle_option, table_options
@@ -69,14 +66,9 @@ def plan(
         with chosen.open(file) as table:
             if (stopped := chosen.strict_stop(table)) is not None:
                 return stopped
-
-            async def work(stop: asyncio.Event, show: Show) -> Plan:
-                async with AsyncBilling(**chosen.client) as billing:
-                    return await plan_table(
-                        billing, table, journal=journal, on_progress=show, on_notice=notice, **chosen.running
-                    )
-
-            found = run(work, can_stop=False)
+            found = run_with_client(
+                plan_table, table, client=chosen.client, can_stop=False, journal=journal, **chosen.running
+            )
             if out is not None:
                 with writing("--out", out):
                     found.write(out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Iterable
 from contextlib import closing
@@ -11,12 +10,11 @@ from typing import Any
 
 import click
 
-from .._async.client import AsyncBilling
 from .._text import counted, printable
 from ..reconcile import LeftAlone, Limits, Plan, RunOutcome, plan_undo
 from ..reconcile._before import stops_of
 from ..reconcile._store import Place
-from ._applying import carry_out, notice, run, sentences
+from ._applying import carry_out, run_with_client, sentences
 from ._common import (
     DONE,
     ERROR,
@@ -35,7 +33,6 @@ from ._common import (
 )
 from ._log import log, log_option
 from ._outputs import check_outputs, writing
-from ._progress import Show
 from ._reconcile import plan_as_json, steps_as_json
 from ._reporting import RunReport, report_option
 from ._show import SHOWN, show_failures, show_plan, show_stop
@@ -94,15 +91,10 @@ def undo(
         report.journal = name
         check_outputs({"--journal": file_of(name), "--guards": guards}, {"--out": out})
         limits = Limits() if guards is None else Limits.load(guards)
-
-        async def work(stop: asyncio.Event, show: Show) -> Plan:
-            async with AsyncBilling(**client) as billing:
-                return await plan_undo(
-                    billing, run_number, customers=customers, journal=name, settle=settle, locked=not no_lock,
-                    on_progress=show, on_notice=notice,
-                )  # fmt: skip
-
-        made: Plan = run(work, can_stop=False)
+        made = run_with_client(
+            plan_undo, run_number, client=client, can_stop=False, customers=customers, journal=name, settle=settle,
+            locked=not no_lock,
+        )  # fmt: skip
         with closing(made):
             if out is not None:
                 with writing("--out", out):

@@ -53,19 +53,17 @@ def work(
     """
     if not isinstance(journal, str):
         raise click.UsageError("work needs the journal of the run, in PostgreSQL: --journal postgresql://…")
-    stopped: list[asyncio.Event] = []
 
-    async def start(stop: asyncio.Event, _: Show) -> int:
-        stopped.append(stop)
+    async def start(stop: asyncio.Event, _: Show) -> tuple[int, bool]:
         async with AsyncBilling(**with_rate(client, rate)) as billing:
-            return await work_on(
+            written = await work_on(
                 billing, journal, run=run_number, concurrency=concurrency, settle=settle, lease=lease, wait=wait,
                 patience=patience, stop=stop, on_notice=notice,
             )  # fmt: skip
+        return written, stop.is_set()
 
     with sentences():
-        written: int = run(start, can_stop=True)
-    was_stopped = stopped[0].is_set()
+        written, was_stopped = run(start, can_stop=True)
     exit_code = INTERRUPTED if was_stopped else DONE
     if as_json:
         say_json({"journal": name_of(journal), "customers": written, "interrupted": was_stopped})
