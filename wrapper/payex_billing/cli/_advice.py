@@ -25,12 +25,12 @@ from ..errors import (
     Unauthorized,
 )
 from ..reconcile import Stopped
+from ._common import CLIENT_OPTIONS
 from ._profiles import with_profile
 
 if TYPE_CHECKING:
     from ..reconcile._history import Run
 
-_CLIENT = ("owner_no", "environment", "base_url")
 _DOCTOR = "payex-billing doctor shows the settings and tries them"
 
 
@@ -68,7 +68,7 @@ def _place(options: dict[str, Any]) -> str:
     names = (("customer", "customer_no"), ("subscription", "subscription"), ("charge", "charge_id"))
     parts = [f"{noun} {options[name]}" for noun, name in names if isinstance(options.get(name), str)]
     try:
-        client = with_profile(options.get("profile"), {name: options.get(name) for name in _CLIENT})
+        client = with_profile(options.get("profile"), {name: options.get(name) for name in CLIENT_OPTIONS})
         settings = Settings.load(**{"token": "unused", **client})
     except (BillingError, click.ClickException):
         return ""

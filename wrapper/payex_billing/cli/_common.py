@@ -40,7 +40,7 @@ class _RunNumber(click.IntRange):
 
 
 RUN_NUMBER = _RunNumber(1, 2**53)
-F = TypeVar("F", bound=Callable[..., Any])
+CLIENT_OPTIONS = ("owner_no", "environment", "base_url")
 T = TypeVar("T")
 
 
@@ -54,12 +54,10 @@ def client_options(command: Callable[..., T]) -> Callable[..., T]:
     )
     @click.option("--base-url", help="Origin in place of an environment, such as a mock's [PAYEX_BASE_URL].")
     @functools.wraps(command)
-    def run(
-        *, profile: str | None, owner_no: str | None, environment: str | None, base_url: str | None, **options: Any
-    ) -> T:
+    def run(*, profile: str | None, **options: Any) -> T:
         from ._profiles import with_profile  # noqa: PLC0415 - most commands run without
 
-        given = {"owner_no": owner_no, "environment": environment, "base_url": base_url}
+        given = {name: options.pop(name) for name in CLIENT_OPTIONS}
         try:
             client = with_profile(profile, given)
         except click.ClickException as error:
@@ -86,22 +84,16 @@ class _JournalName(click.ParamType):  # type: ignore[type-arg] # not generic bef
         return click.Path(path_type=Path, dir_okay=False).convert(value, param, ctx)
 
 
-def journal_option(command: F) -> F:
-    """`--journal`, in place of the journal of the ledger in the user's state directory."""
-    option = click.option(
-        "--journal",
-        type=_JournalName(),
-        envvar="PAYEX_JOURNAL",
-        show_envvar=True,
-        metavar="FILE|postgresql://…",
-        help="The journal. Default: that of the ledger, in your state directory.",
-    )
-    return option(command)
-
-
-def lock_option(command: F) -> F:
-    """`--no-lock`, for a run beside another one."""
-    return click.option("--no-lock", is_flag=True, help="Run beside another run for the same ledger.")(command)
+journal_option = click.option(
+    "--journal",
+    type=_JournalName(),
+    envvar="PAYEX_JOURNAL",
+    show_envvar=True,
+    metavar="FILE|postgresql://…",
+    help="The journal. Default: that of the ledger, in your state directory.",
+)
+lock_option = click.option("--no-lock", is_flag=True, help="Run beside another run for the same ledger.")
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object in place of text.")
 
 
 def journal_of(journal: Place | None, client: Mapping[str, Any]) -> tuple[Place, str | None]:
@@ -137,11 +129,6 @@ def usual_journal(journal: Place | None, client: Mapping[str, Any]) -> Path | No
 def file_of(journal: Place) -> Path | None:
     """Return the file of a journal; None if it is in a database."""
     return journal if isinstance(journal, Path) else None
-
-
-def json_option(command: F) -> F:
-    """`--json`, for programs."""
-    return click.option("--json", "as_json", is_flag=True, help="One JSON object in place of text.")(command)
 
 
 def blocking_client(**options: Any) -> Billing:
@@ -203,8 +190,3 @@ def confirmed(question: str) -> bool:
             raise  # Ctrl-C
         click.echo(err=True)
         raise click.UsageError("nobody can answer here: without a terminal, add --yes") from None
-
-
-def is_terminal() -> bool:
-    """Whether somebody looks at standard error, where progress is shown."""
-    return sys.stderr.isatty()

@@ -9,17 +9,15 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, TypeVar
 
 import click
 
 from .._text import printable
 
-F = TypeVar("F", bound=Callable[..., Any])
 OPTION = "--log-json"
 
 
@@ -108,17 +106,14 @@ def _chosen(_context: click.Context, _option: click.Parameter, as_json: bool) ->
     log.begin(as_json=as_json)
 
 
-def log_option(command: F) -> F:
-    """`--log-json`, for collectors of logs."""
-    option = click.option(
-        OPTION,
-        is_flag=True,
-        is_eager=True,
-        expose_value=False,
-        callback=_chosen,
-        help="Write progress, notices, errors and the result on standard error as JSON, one object per line.",
-    )
-    return option(command)
+log_option = click.option(
+    OPTION,
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_chosen,
+    help="Write progress, notices, errors and the result on standard error as JSON, one object per line.",
+)
 
 
 log = Log()

@@ -6,11 +6,11 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import click
 
@@ -27,17 +27,14 @@ from ._report_file import ReportFile
 
 FORMAT = "payex-billing report 1"
 _LONGEST = 2000  # characters of an error
-F = TypeVar("F", bound=Callable[..., Any])
 
 
-def report_option(command: F) -> F:
-    """`--report`."""
-    return click.option(
-        "--report",
-        "report_file",
-        type=click.Path(path_type=Path),
-        help="Write the report there as JSON, also after an error. `payex-billing report-schema` describes it.",
-    )(command)
+report_option = click.option(
+    "--report",
+    "report_file",
+    type=click.Path(path_type=Path),
+    help="Write the report there as JSON, also after an error. `payex-billing report-schema` describes it.",
+)
 
 
 class RunReport:
