@@ -159,10 +159,7 @@ def apply(
         with chosen.open(file) if planned is None else closing(planned) as source:
             table = source if isinstance(source, Table) else None
             if table is not None and (stopped := chosen.strict_stop(table)) is not None:
-                exit_code = report.ended(RunOutcome.REFUSED, {"rejected": table.reasons()}, exit_code=stopped)
-                report.show()
-                return exit_code
-
+                return report.ended_and_shown(RunOutcome.REFUSED, {"rejected": table.reasons()}, exit_code=stopped)
             return carry_out(
                 source,
                 file,
@@ -233,9 +230,7 @@ def retry(
             if not history.rows(run_number):
                 if not as_json:
                     click.echo(f"Run {run_number} applied every row. There is nothing to retry.")
-                exit_code = report.ended(RunOutcome.DONE, Report().to_json())
-                report.show()
-                return exit_code
+                return report.ended_and_shown(RunOutcome.DONE, Report().to_json())
         source = file or Path(earlier.file)
         if not earlier.file or _is_plan(source):
             raise click.ClickException(f"run {run_number} was not made from a table: name the table after the number")

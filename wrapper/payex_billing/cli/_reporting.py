@@ -116,23 +116,22 @@ class RunReport:
         self._outcome, self._ended = outcome, time.time()
         self._exit_code = CODES[outcome] if exit_code is None else exit_code
         self.values |= values or {}
-        self.save()
+        if self._written is not None:
+            try:
+                self._written.write(self._text())
+            except OSError as error:
+                self._is_saved = True  # a second try would say the same
+                raise self._unwritable(error) from None
+            self._is_saved = True
         return self._exit_code
 
-    def save(self) -> None:
-        """Write the report as it is now.
-
-        Raises:
-            ClickException: the file cannot be written.
-        """
-        if self._written is None:
-            return
-        try:
-            self._written.write(self._text())
-        except OSError as error:
-            self._is_saved = True  # a second try would say the same
-            raise self._unwritable(error) from None
-        self._is_saved = True
+    def ended_and_shown(
+        self, outcome: RunOutcome, values: Mapping[str, Any] | None = None, *, exit_code: int | None = None
+    ) -> int:
+        """Write how the command ended, print the report if it is to be printed, and return the exit code."""
+        code = self.ended(outcome, values, exit_code=exit_code)
+        self.show()
+        return code
 
     def guarded(self, error: GuardStopped, rejected: Mapping[int, str]) -> int:
         """Write that a guard stopped the run, and return the exit code."""

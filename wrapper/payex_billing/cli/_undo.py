@@ -109,15 +109,12 @@ def undo(
                 _show_left(made.left)
             if plan_only or not made.changes:
                 values = {"undoes": run_number, "failed": made.failed}
-                exit_code = report.ended(RunOutcome.PLANNED, values, exit_code=ROWS_FAILED if made.failed else DONE)
-                report.show()
-                return exit_code
+                exit_code = ROWS_FAILED if made.failed else DONE
+                return report.ended_and_shown(RunOutcome.PLANNED, values, exit_code=exit_code)
             if not yes and approve is None:
                 approve = _asked(made, limits)
                 if approve is None:
-                    report.ended(RunOutcome.PLANNED, {"undoes": run_number}, exit_code=ERROR)
-                    report.show()
-                    return ERROR
+                    return report.ended_and_shown(RunOutcome.PLANNED, {"undoes": run_number}, exit_code=ERROR)
             return carry_out(
                 made,
                 label,
