@@ -121,21 +121,9 @@ def plan(
 @log_option
 @json_option
 def apply(
-    file: Path,
-    journal: Place | None,
-    report_file: Path | None,
-    max_removals: str,
-    guards: Path | None,
-    first_run: bool,
-    approve: str | None,
-    settle: float,
-    lease: float,
-    recheck: float,
-    on: str | None,
-    no_lock: bool,
-    as_json: bool,
+    file: Path, journal: Place | None, report_file: Path | None, guards: Path | None, no_lock: bool, as_json: bool,
     **options: Any,
-) -> int:
+) -> int:  # fmt: skip
     """Write what is needed so that Billing holds what FILE, a table or a plan, says.
 
     Ctrl-C and SIGTERM finish the writes under way and stop. The same command then goes on. The journal keeps every
@@ -148,7 +136,7 @@ def apply(
     }  # fmt: skip
     with RunReport("apply", report_file, file=str(file), others=others, as_json=as_json) as report, sentences():
         name = report.journal = _journal(journal, file, chosen.client)
-        if on is not None and file_of(name) is not None:
+        if chosen.running["on"] is not None and file_of(name) is not None:
             raise click.UsageError("--on needs a journal that all workers can reach: --journal postgresql://…")
         check_outputs(
             {"FILE": file, "--state": chosen.running["state"], "--journal": file_of(name), "--guards": guards},
@@ -164,15 +152,11 @@ def apply(
                 source,
                 file,
                 client=chosen.client,
-                options={
-                    "journal": name, "max_removals": max_removals, "limits": limits, "first_run": first_run,
-                    "approve": approve, "settle": settle, "lease": lease, "recheck": recheck, "on": on,
-                    "locked": not no_lock, **chosen.running,
-                },
+                options={"journal": name, "limits": limits, "locked": not no_lock, **chosen.running},
                 report=report,
                 rejects=chosen.rejects,
                 as_json=as_json,
-            )  # fmt: skip
+            )
 
 
 @click.command(
@@ -199,13 +183,11 @@ def retry(
     journal: Place | None,
     report_file: Path | None,
     rejects: Path | None,
-    max_removals: str | None,
     no_lock: bool,
     guards: Path | None,
-    approve: str | None,
-    lease: float,
     client: dict[str, Any],
     as_json: bool,
+    **options: Any,
 ) -> int:
     """Apply the rows again that a run rejected, or that failed.
 
@@ -242,10 +224,9 @@ def retry(
                 source,
                 client=client,
                 options={
-                    "journal": name, "limits": Limits() if guards is None else Limits.load(guards), "approve": approve,
+                    **options, "journal": name, "limits": Limits() if guards is None else Limits.load(guards),
                     "prune": bool(earlier.options.get("prune")), "retry": run_number, "locked": not no_lock,
-                    "lease": lease,
-                    "max_removals": max_removals or earlier.options.get("max_removals") or MAX_REMOVALS,
+                    "max_removals": options["max_removals"] or earlier.options.get("max_removals") or MAX_REMOVALS,
                 },
                 report=report,
                 rejects=rejects,

@@ -167,35 +167,34 @@ def _shard(_context: click.Context, _option: click.Parameter, text: str | None) 
 
 
 _READING = ("columns", "ignore", "sheet", "delimiter", "encoding", "decimal_comma", "allow_duplicates")
-_RUNNING = ("prune", "state", "refresh", "verify", "shard", "concurrency", "patience")
 
 
 @attrs.frozen(kw_only=True)
 class Options:
-    """The parsed options that `plan` and `apply` share.
+    """The parsed options of `plan` or `apply`.
 
     Attributes:
         reading: the arguments of `read`.
-        running: the arguments of `plan` and `apply`.
         client: the arguments of the client.
         strict: whether to stop if any row is rejected.
         rejects: the file for rejected and failed rows.
+        running: all other options, which are arguments of `reconcile.plan` or `reconcile.apply`.
     """
 
     reading: dict[str, Any]
-    running: dict[str, Any]
     client: dict[str, Any]
     strict: bool
     rejects: Path | None
+    running: dict[str, Any]
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> Options:
-        rate, client = options.pop("rate"), options.pop("client")
         return cls(
             reading={name: options.pop(name) for name in _READING},
-            running={name: options.pop(name) for name in _RUNNING},
-            client=with_rate(client, rate),
-            **options,
+            client=with_rate(options.pop("client"), options.pop("rate")),
+            strict=options.pop("strict"),
+            rejects=options.pop("rejects"),
+            running=options,
         )
 
     def open(self, file: Path) -> Table:
