@@ -36,7 +36,6 @@ def carry_out(
     options: Mapping[str, Any],
     report: RunReport,
     rejects: Path | None = None,
-    as_json: bool = False,
 ) -> int:
     """Apply a table or a plan, and return the exit code.
 
@@ -47,7 +46,6 @@ def carry_out(
         options: the arguments of `reconcile.apply`.
         report: the report of the command.
         rejects: where the rows that were not applied go.
-        as_json: whether the report is printed as JSON.
     """
     table = source if isinstance(source, Table) else None
     try:
@@ -72,7 +70,7 @@ def carry_out(
         report.ended(done.outcome, done.to_json())
     except click.ClickException as error:
         problems.append(error)
-    if as_json:
+    if report.as_json:
         report.show()
     else:
         if table is not None:

@@ -25,7 +25,6 @@ from ._common import (
     ROWS_FAILED,
     RUN_NUMBER,
     client_options,
-    file_of,
     journal_of,
     journal_option,
     json_option,
@@ -130,18 +129,16 @@ def apply(
     write: `payex-billing runs` shows the runs, `payex-billing undo` takes one back.
     """
     chosen = Options.of(options)
-    others = {
-        "FILE": file, "--state": chosen.running["state"], "--guards": guards, "--rejects": chosen.rejects,
-        "--journal": usual_journal(journal, chosen.client),
+    inputs = {
+        "FILE": file, "--state": chosen.running["state"], "--journal": usual_journal(journal, chosen.client),
+        "--guards": guards,
     }  # fmt: skip
+    others = inputs | {"--rejects": chosen.rejects}
     with RunReport("apply", report_file, file=str(file), others=others, as_json=as_json) as report, sentences():
         name = report.journal = _journal(journal, file, chosen.client)
-        if chosen.running["on"] is not None and file_of(name) is not None:
+        if chosen.running["on"] is not None and isinstance(name, Path):
             raise click.UsageError("--on needs a journal that all workers can reach: --journal postgresql://…")
-        check_outputs(
-            {"FILE": file, "--state": chosen.running["state"], "--journal": file_of(name), "--guards": guards},
-            {"--rejects": chosen.rejects},
-        )
+        check_outputs(inputs, {"--rejects": chosen.rejects})
         limits = Limits() if guards is None else Limits.load(guards)
         planned = Plan.load(file) if _is_plan(file) else None
         with chosen.open(file) if planned is None else closing(planned) as source:
@@ -155,7 +152,6 @@ def apply(
                 options={"journal": name, "limits": limits, "locked": not no_lock, **chosen.running},
                 report=report,
                 rejects=chosen.rejects,
-                as_json=as_json,
             )
 
 
@@ -230,7 +226,6 @@ def retry(
                 },
                 report=report,
                 rejects=rejects,
-                as_json=as_json,
             )  # fmt: skip
 
 

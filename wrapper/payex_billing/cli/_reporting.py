@@ -46,6 +46,9 @@ class RunReport:
         file: the table or the plan, as it was named.
         others: the other files of the command, by option. The report must not be one of them.
         as_json: whether the report is printed as JSON, also after an error.
+
+    Attributes:
+        as_json: whether the report is still to be printed. Set it to False if the command prints something else.
     """
 
     def __init__(
@@ -69,7 +72,7 @@ class RunReport:
         self._ended: float | None = None
         self._exit_code = ERROR
         self._is_saved = False
-        self._is_to_print = as_json
+        self.as_json = as_json
         self._error: tuple[str, str] | None = None
 
     def __enter__(self) -> Self:
@@ -160,13 +163,9 @@ class RunReport:
 
     def show(self) -> None:
         """Print the report, once, if it is to be printed."""
-        if self._is_to_print:
-            self._is_to_print = False
+        if self.as_json:
+            self.as_json = False
             say_json(self.plain())
-
-    def is_not_printed(self) -> None:
-        """Do not print the report, because the command prints something else."""
-        self._is_to_print = False
 
     def plain(self) -> dict[str, Any]:
         """Return the report as plain JSON."""

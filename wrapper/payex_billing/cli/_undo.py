@@ -23,7 +23,6 @@ from ._common import (
     RUN_NUMBER,
     client_options,
     confirmed,
-    file_of,
     journal_of,
     journal_option,
     json_option,
@@ -85,11 +84,12 @@ def undo(
     `payex-billing runs` shows the numbers of the runs.
     """
     label = Path(f"run {run_number}")
-    others = {"--guards": guards, "--out": out, "--journal": usual_journal(journal, client)}
+    inputs = {"--journal": usual_journal(journal, client), "--guards": guards}
+    others = inputs | {"--out": out}
     with RunReport("undo", report_file, file=str(label), others=others, as_json=as_json) as report, sentences():
         name, _ = journal_of(journal, client)
         report.journal = name
-        check_outputs({"--journal": file_of(name), "--guards": guards}, {"--out": out})
+        check_outputs(inputs, {"--out": out})
         limits = Limits() if guards is None else Limits.load(guards)
         made = run_with_client(
             plan_undo, run_number, client=client, can_stop=False, customers=customers, journal=name, settle=settle,
@@ -100,7 +100,7 @@ def undo(
                 with writing("--out", out):
                     made.write(out)
             if plan_only and as_json:
-                report.is_not_printed()
+                report.as_json = False
                 say_json(plan_as_json(made) | steps_as_json(made))
             elif not as_json:
                 show_failures(label, made.failed)
@@ -120,16 +120,11 @@ def undo(
                 label,
                 client=client,
                 options={
-                    "journal": name,
-                    "limits": limits,
-                    "approve": approve,
-                    "settle": settle,
-                    "lease": lease,
+                    "journal": name, "limits": limits, "approve": approve, "settle": settle, "lease": lease,
                     "locked": not no_lock,
                 },
                 report=report,
-                as_json=as_json,
-            )
+            )  # fmt: skip
 
 
 def _asked(made: Plan, limits: Limits) -> str | None:
