@@ -15,7 +15,8 @@ from ..reconcile._history import reading
 from ..reconcile._records import Intent
 from ..reconcile._store import Place
 from ._applying import sentences
-from ._common import DONE, ERROR, client_options, confirmed, journal_of, journal_option, json_option, say_json, when
+from ._common import DONE, ERROR, client_options, confirmed, json_option, say_json, when
+from ._journal import journal_of, journal_option
 from ._show import plain_content, said
 from ._table import table
 

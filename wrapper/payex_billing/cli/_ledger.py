@@ -14,19 +14,8 @@ from ..reconcile import export as export_table
 from ..reconcile._history import reading
 from ..reconcile._store import Place
 from ._applying import run_with_client, sentences
-from ._common import (
-    DONE,
-    INTERRUPTED,
-    PENDING,
-    ROWS_FAILED,
-    RUN_NUMBER,
-    client_options,
-    journal_of,
-    journal_option,
-    json_option,
-    say_json,
-    with_rate,
-)
+from ._common import DONE, INTERRUPTED, PENDING, ROWS_FAILED, client_options, json_option, say_json, with_rate
+from ._journal import RUN_NUMBER, journal_of, journal_option
 from ._outputs import check_outputs
 from ._show import SHOWN, plain_content, said
 from ._table import table

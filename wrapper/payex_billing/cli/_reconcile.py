@@ -18,20 +18,8 @@ from ..reconcile._run import MAX_REMOVALS, RECHECK
 from ..reconcile._store import Place
 from ._advice import next_step
 from ._applying import carry_out, run_with_client, sentences
-from ._common import (
-    DONE,
-    EXIT_CODES,
-    PENDING,
-    ROWS_FAILED,
-    RUN_NUMBER,
-    client_options,
-    journal_of,
-    journal_option,
-    json_option,
-    lock_option,
-    say_json,
-    usual_journal,
-)
+from ._common import DONE, EXIT_CODES, PENDING, ROWS_FAILED, client_options, json_option, say_json
+from ._journal import RUN_NUMBER, journal_of, journal_option, lock_option, usual_journal
 from ._log import log, log_option
 from ._outputs import check_outputs, writing
 from ._reporting import RunReport, report_option

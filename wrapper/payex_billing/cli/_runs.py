@@ -20,22 +20,9 @@ from ..reconcile._records import Intent, Result
 from ..reconcile._store import Place
 from ._advice import next_step
 from ._applying import sentences
-from ._common import (
-    DONE,
-    ERROR,
-    PENDING,
-    RUN_NUMBER,
-    client_options,
-    confirmed,
-    file_of,
-    journal_of,
-    journal_option,
-    json_option,
-    price,
-    say_json,
-    when,
-)
+from ._common import DONE, ERROR, PENDING, client_options, confirmed, json_option, price, say_json, when
 from ._history import local
+from ._journal import RUN_NUMBER, file_of, journal_of, journal_option
 from ._outputs import check_outputs
 from ._table import table
 

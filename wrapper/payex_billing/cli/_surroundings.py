@@ -20,8 +20,9 @@ from ..errors import BillingError, ConfigurationError
 from ..reconcile._address import name_of
 from ..reconcile._history import is_there, reading
 from ..reconcile._opening import place_of
-from ._common import engine_of_one_call, journal_of
+from ._common import engine_of_one_call
 from ._finding import Finding
+from ._journal import journal_of
 
 SINGLE: Final = ("charges", "customer")
 """Commands that send single calls."""

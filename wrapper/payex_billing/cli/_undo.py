@@ -15,21 +15,8 @@ from ..reconcile import LeftAlone, Limits, Plan, RunOutcome, plan_undo
 from ..reconcile._before import stops_of
 from ..reconcile._store import Place
 from ._applying import carry_out, run_with_client, sentences
-from ._common import (
-    DONE,
-    ERROR,
-    EXIT_CODES,
-    ROWS_FAILED,
-    RUN_NUMBER,
-    client_options,
-    confirmed,
-    journal_of,
-    journal_option,
-    json_option,
-    lock_option,
-    say_json,
-    usual_journal,
-)
+from ._common import DONE, ERROR, EXIT_CODES, ROWS_FAILED, client_options, confirmed, json_option, say_json
+from ._journal import RUN_NUMBER, journal_of, journal_option, lock_option, usual_journal
 from ._log import log, log_option
 from ._outputs import check_outputs, writing
 from ._reconcile import plan_as_json, steps_as_json
