@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import attrs
 import click
 
 from .._text import counted, printable
@@ -17,7 +18,7 @@ from ._applying import run_with_client, sentences
 from ._common import DONE, INTERRUPTED, PENDING, ROWS_FAILED, client_options, json_option, say_json, with_rate
 from ._journal import RUN_NUMBER, journal_of, journal_option
 from ._outputs import check_outputs
-from ._show import SHOWN, plain_content, said
+from ._show import SHOWN, said
 from ._table import table
 from ._table_options import concurrency_option, patience_option, rate_option
 
@@ -130,7 +131,7 @@ def drift(
         say_json(
             {
                 "customers": report.customers, "charges": report.charges, "failed": report.failed,
-                "drift": [_plain(each) for each in report.found],
+                "drift": [attrs.asdict(each) | {"fields": each.fields} for each in report.found],
             }
         )  # fmt: skip
     else:
@@ -145,19 +146,6 @@ def drift(
         compared = f"{counted(report.charges, 'charge')} of {counted(report.customers, 'customer')}"
         click.echo(f"{compared} compared: {len(report.found) or 'no'} drift")
     return PENDING if report.found else ROWS_FAILED if report.failed else DONE
-
-
-def _plain(each: Drift) -> dict[str, Any]:
-    return {
-        "kind": each.kind,
-        "customer_no": each.customer_no,
-        "subscription_no": each.subscription_no,
-        "charge_id": each.charge_id,
-        "run": each.run,
-        "left": plain_content(each.left),
-        "now": plain_content(each.now),
-        "fields": list(each.fields),
-    }
 
 
 def _row(each: Drift) -> list[str]:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import attrs
 import click
 
 from .._text import counted, printable
@@ -27,6 +28,8 @@ from ._outputs import check_outputs
 from ._table import table
 
 _SHOWN = 20  # runs in the list, and rows of a run
+# Attributes of a run that its JSON has under the same name and with the same value.
+_AS_THEY_ARE = ("command", "file", "input", "options", "shard", "plan", "approved", "undoes", "user", "host", "version")
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 
 
@@ -86,7 +89,7 @@ def show(number: int, journal: Place | None, client: dict[str, Any], as_json: bo
             run, rows, counts = history.run(number), history.rows(number), history.counts(number)
             step = next_step(run, history.later_run(run))
         if as_json:
-            say_json(plain(run) | {"writes": counts, "not_applied": [_plain_row(row) for row in rows]})
+            say_json(plain(run) | {"writes": counts, "not_applied": [attrs.asdict(row) for row in rows]})
         else:
             _show(run, counts, rows, step)
     return DONE
@@ -200,26 +203,12 @@ def plain(run: Run) -> dict[str, Any]:
     """Return a run as plain JSON."""
     return {
         "run": run.id,
-        "command": run.command,
-        "file": run.file,
-        "input": run.input,
-        "options": dict(run.options),
-        "shard": run.shard,
-        "plan": run.plan,
-        "approved": run.approved,
-        "undoes": run.undoes,
-        "user": run.user,
-        "host": run.host,
-        "version": run.version,
+        **{name: getattr(run, name) for name in _AS_THEY_ARE},
         "started_at": when(run.started),
         "ended_at": when(run.seen),
         "ended": None if run.ending is None else run.ending.value,
-        "report": dict(run.report),
+        "report": run.report,
     }
-
-
-def _plain_row(row: UnappliedRow) -> dict[str, Any]:
-    return {"line": row.line, "customer_no": row.customer_no, "result": row.result, "reason": row.reason}
 
 
 def _ended(run: Run) -> str:
