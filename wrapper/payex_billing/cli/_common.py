@@ -120,3 +120,15 @@ def confirmed(question: str) -> bool:
             raise  # Ctrl-C
         click.echo(err=True)
         raise click.UsageError("nobody can answer here: without a terminal, add --yes") from None
+
+
+def confirm(question: str, *, refused: str) -> None:
+    """Ask; end the command if the answer is no.
+
+    Raises:
+        UsageError: nobody can answer.
+        Exit: the answer is no.
+    """
+    if not confirmed(question):
+        click.echo(refused, err=True)
+        raise click.exceptions.Exit(ERROR)

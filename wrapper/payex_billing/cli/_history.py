@@ -15,7 +15,7 @@ from ..reconcile._history import reading
 from ..reconcile._records import Intent
 from ..reconcile._store import Place
 from ._applying import sentences
-from ._common import DONE, ERROR, client_options, confirmed, json_option, say_json, when
+from ._common import client_options, confirm, json_option, say_json, when
 from ._journal import journal_of, journal_option
 from ._show import plain_content, said
 from ._table import table
@@ -36,7 +36,7 @@ from ._table import table
 def history(
     customer_no: str, subscription: str | None, charge: str | None, forget: bool, yes: bool, journal: Place | None,
     client: dict[str, Any], as_json: bool,
-) -> int:  # fmt: skip
+) -> None:  # fmt: skip
     """Show every write to a customer: when, by which run, what was there before and after.
 
     The journal knows the writes of `apply`, `retry` and `undo`. Times are those of this machine.
@@ -46,7 +46,8 @@ def history(
         if forget:
             if subscription or charge:
                 raise click.UsageError("--forget is for a whole customer")
-            return _forget(name, ledger, customer_no, yes=yes, as_json=as_json)
+            _forget(name, ledger, customer_no, yes=yes, as_json=as_json)
+            return
         with reading(name, ledger) as found:
             writes = list(found.to_customer(customer_no, level=subscription, charge_id=charge))
             has_others = not writes and any(found.to_customer(customer_no))
@@ -58,7 +59,6 @@ def history(
         else:
             headers = ["run", "time", "step", "subscription", "charge", "product", "was", "became", "result"]
             table(headers, [_row(intent) for intent in writes], right=frozenset({"run"}))
-    return DONE
 
 
 def _selection(customer_no: str, subscription: str | None, charge: str | None) -> str:
@@ -68,19 +68,15 @@ def _selection(customer_no: str, subscription: str | None, charge: str | None) -
     return f"{target}{level}customer {customer_no}"
 
 
-def _forget(name: Place, ledger: str | None, customer_no: str, *, yes: bool, as_json: bool) -> int:
-    question = (
-        f"Take the values of all writes to customer {customer_no} out of {name_of(name)}? They cannot be undone then."
-    )
-    if not (yes or confirmed(question)):
-        click.echo("Nothing was changed.", err=True)
-        return ERROR
+def _forget(name: Place, ledger: str | None, customer_no: str, *, yes: bool, as_json: bool) -> None:
+    if not yes:
+        question = f"Take the values of all writes to customer {customer_no} out of {name_of(name)}?"
+        confirm(f"{question} They cannot be undone then.", refused="Nothing was changed.")
     count = forget_values(name, ledger, customer_no)
     if as_json:
         say_json({"customer_no": customer_no, "forgotten": count})
     else:
         click.echo(f"Forgotten: the values of {counted(count, 'write')}.")
-    return DONE
 
 
 def plain(intent: Intent) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from ..models import Customer, RecurringProduct, Subscription
 from ..reconcile import Content, Kind
 from ..reconcile._drift import ADDED, CHANGED, REMOVED
 from ..reconcile._records import Ending, Result
-from ._common import DONE, say_json
+from ._common import say_json
 from ._lazy_group import suggestion
 from ._table import table
 
@@ -291,21 +291,19 @@ def schema_of(name: str) -> Schema:
 
 @click.command(epilog="\b\nExamples:\n  payex-billing schema\n  payex-billing schema charges")
 @click.argument("name", required=False)
-def schema(name: str | None) -> int:
+def schema(name: str | None) -> None:
     """Print the JSON Schema called NAME, or list the schemas and the commands whose --json output they describe."""
     if name is None:
         table(["schema", "commands with --json"], [[key, ", ".join(each.commands)] for key, each in OUTPUTS.items()])
-        return DONE
-    if name not in OUTPUTS:
+    elif name in OUTPUTS:
+        say_json(schema_of(name))
+    else:
         raise click.UsageError(
             f"there is no schema {name!r}.{suggestion(name, OUTPUTS)} payex-billing schema lists the schemas"
         )
-    say_json(schema_of(name))
-    return DONE
 
 
 @click.command(name="report-schema")
-def report_schema() -> int:
+def report_schema() -> None:
     """Print the JSON Schema of a report. `payex-billing schema report` prints the same."""
     say_json(schema_of("report"))
-    return DONE

@@ -21,7 +21,7 @@ from ..reconcile._records import Intent, Result
 from ..reconcile._store import Place
 from ._advice import next_step
 from ._applying import sentences
-from ._common import DONE, ERROR, PENDING, client_options, confirmed, json_option, price, say_json, when
+from ._common import DONE, PENDING, client_options, confirm, json_option, price, say_json, when
 from ._history import local
 from ._journal import RUN_NUMBER, file_of, journal_of, journal_option
 from ._outputs import check_outputs
@@ -35,12 +35,11 @@ _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.pass_context
-def runs(context: click.Context) -> int:
+def runs(context: click.Context) -> None:
     """Show the runs of apply and undo. Without a command: the last 20."""
     if context.invoked_subcommand is None:  # `context.invoke` would not look at PAYEX_JOURNAL
         with list_.make_context("list", [], parent=context) as listing:
-            return int(list_.invoke(listing))
-    return DONE
+            list_.invoke(listing)
 
 
 @runs.command("list")
@@ -48,7 +47,7 @@ def runs(context: click.Context) -> int:
 @journal_option
 @client_options
 @json_option
-def list_(everything: bool, journal: Place | None, client: dict[str, Any], as_json: bool) -> int:
+def list_(everything: bool, journal: Place | None, client: dict[str, Any], as_json: bool) -> None:
     """List the runs, the last one first."""
     with sentences():
         name, ledger = journal_of(journal, client)
@@ -73,7 +72,6 @@ def list_(everything: bool, journal: Place | None, client: dict[str, Any], as_js
             ]
             numbers = frozenset({"run", "rows", "applied", "rejected", "failed", "per month"})
             table(headers, [_row(run) for run in found], right=numbers)
-    return DONE
 
 
 @runs.command()
@@ -81,7 +79,7 @@ def list_(everything: bool, journal: Place | None, client: dict[str, Any], as_js
 @journal_option
 @client_options
 @json_option
-def show(number: int, journal: Place | None, client: dict[str, Any], as_json: bool) -> int:
+def show(number: int, journal: Place | None, client: dict[str, Any], as_json: bool) -> None:
     """Show one run: its options, what it wrote, and the rows that it did not apply."""
     with sentences():
         name, ledger = journal_of(journal, client)
@@ -92,7 +90,6 @@ def show(number: int, journal: Place | None, client: dict[str, Any], as_json: bo
             say_json(plain(run) | {"writes": counts, "not_applied": [attrs.asdict(row) for row in rows]})
         else:
             _show(run, counts, rows, step)
-    return DONE
 
 
 @runs.command()
@@ -102,7 +99,7 @@ def show(number: int, journal: Place | None, client: dict[str, Any], as_json: bo
 @click.option("--run", "number", type=RUN_NUMBER, help="Only the writes of this run.")
 @journal_option
 @client_options
-def export(target: Path, number: int | None, journal: Place | None, client: dict[str, Any]) -> int:
+def export(target: Path, number: int | None, journal: Place | None, client: dict[str, Any]) -> None:
     """Write every write of the journal to a table, for other tools."""
     from ..reconcile._write_tables import export_writes  # noqa: PLC0415 - needs the extra `tables`
 
@@ -114,7 +111,6 @@ def export(target: Path, number: int | None, journal: Place | None, client: dict
                 history.run(number)  # an unknown run is an error, and not a table without a row
             count = export_writes(history, target, number)
     click.echo(f"{counted(count, 'write')} in {target}")
-    return DONE
 
 
 @runs.command()
@@ -122,7 +118,7 @@ def export(target: Path, number: int | None, journal: Place | None, client: dict
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @journal_option
 @client_options
-def prune(older_than: str, yes: bool, journal: Place | None, client: dict[str, Any]) -> int:
+def prune(older_than: str, yes: bool, journal: Place | None, client: dict[str, Any]) -> None:
     """Take old runs and their writes out of the journal. They cannot be shown or undone then."""
     match = re.fullmatch(r"(\d{1,5})([dwmy])", older_than)
     if match is None:
@@ -134,12 +130,10 @@ def prune(older_than: str, yes: bool, journal: Place | None, client: dict[str, A
             count = sum(run.seen < before for run in history.runs())
         if not count:
             click.echo(f"No run is older than {older_than}.")
-            return DONE
-        if not (yes or confirmed(f"Take {counted(count, 'run')} out of {name_of(name)}?")):
-            click.echo("Nothing was changed.", err=True)
-            return ERROR
+            return
+        if not yes:
+            confirm(f"Take {counted(count, 'run')} out of {name_of(name)}?", refused="Nothing was changed.")
         click.echo(f"Taken out: {counted(prune_runs(name, ledger, before), 'run')}.")
-    return DONE
 
 
 @runs.command(

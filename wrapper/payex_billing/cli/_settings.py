@@ -48,10 +48,9 @@ def settings(as_json: bool, client: dict[str, Any]) -> int:
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
-def completion(context: click.Context, shell: str) -> int:
+def completion(context: click.Context, shell: str) -> None:
     """Print the script that completes commands and options in a shell."""
     kind = get_completion_class(shell)
     assert kind is not None  # noqa: S101 - Click has all three
     root = context.find_root().command
     click.echo(kind(root, {}, "payex-billing", "_PAYEX_BILLING_COMPLETE").source())
-    return DONE
