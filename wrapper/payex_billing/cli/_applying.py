@@ -33,9 +33,9 @@ def carry_out(
     file: Path,
     *,
     client: Mapping[str, Any],
-    options: Mapping[str, Any],
     report: RunReport,
     rejects: Path | None = None,
+    **options: Any,
 ) -> int:
     """Apply a table or a plan, and return the exit code.
 
@@ -43,9 +43,9 @@ def carry_out(
         source: the table or the plan.
         file: what the messages call it.
         client: the arguments of the client.
-        options: the arguments of `reconcile.apply`.
         report: the report of the command.
         rejects: where the rows that were not applied go.
+        options: the arguments of `reconcile.apply`.
     """
     table = source if isinstance(source, Table) else None
     try:

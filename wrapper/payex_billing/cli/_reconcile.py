@@ -134,13 +134,9 @@ def apply(
             if table is not None and (stopped := chosen.strict_stop(table)) is not None:
                 return report.ended_and_shown(RunOutcome.REFUSED, {"rejected": table.reasons()}, exit_code=stopped)
             return carry_out(
-                source,
-                file,
-                client=chosen.client,
-                options={"journal": name, "limits": limits, "locked": not no_lock, **chosen.running},
-                report=report,
-                rejects=chosen.rejects,
-            )
+                source, file, client=chosen.client, report=report, rejects=chosen.rejects, journal=name, limits=limits,
+                locked=not no_lock, **chosen.running,
+            )  # fmt: skip
 
 
 @click.command(
@@ -167,11 +163,13 @@ def retry(
     journal: Place | None,
     report_file: Path | None,
     rejects: Path | None,
+    max_removals: str | None,
     no_lock: bool,
     guards: Path | None,
+    approve: str | None,
+    lease: float,
     client: dict[str, Any],
     as_json: bool,
-    **options: Any,
 ) -> int:
     """Apply the rows again that a run rejected, or that failed.
 
@@ -204,16 +202,10 @@ def retry(
         check_outputs({"FILE": source, "--guards": guards}, {"--rejects": rejects})
         with read(source, **earlier.options.get("reading", {})) as table:
             return carry_out(
-                table,
-                source,
-                client=client,
-                options={
-                    **options, "journal": name, "limits": Limits() if guards is None else Limits.load(guards),
-                    "prune": bool(earlier.options.get("prune")), "retry": run_number, "locked": not no_lock,
-                    "max_removals": options["max_removals"] or earlier.options.get("max_removals") or MAX_REMOVALS,
-                },
-                report=report,
-                rejects=rejects,
+                table, source, client=client, report=report, rejects=rejects, journal=name,
+                limits=Limits() if guards is None else Limits.load(guards), prune=bool(earlier.options.get("prune")),
+                retry=run_number, locked=not no_lock, lease=lease, approve=approve,
+                max_removals=max_removals or earlier.options.get("max_removals") or MAX_REMOVALS,
             )  # fmt: skip
 
 

@@ -103,14 +103,8 @@ def undo(
                 if approve is None:
                     return report.ended_and_shown(RunOutcome.PLANNED, {"undoes": run_number}, exit_code=ERROR)
             return carry_out(
-                made,
-                label,
-                client=client,
-                options={
-                    "journal": name, "limits": limits, "approve": approve, "settle": settle, "lease": lease,
-                    "locked": not no_lock,
-                },
-                report=report,
+                made, label, client=client, report=report, journal=name, limits=limits, approve=approve, settle=settle,
+                lease=lease, locked=not no_lock,
             )  # fmt: skip
 
 
