@@ -27,6 +27,7 @@ from ._journal import RUN_NUMBER, file_of, journal_of, journal_option
 from ._outputs import check_outputs
 from ._table import table
 
+_COUNTS = ("rows", "applied", "rejected", "failed")  # of a report, shown for each run
 _SHOWN = 20  # runs in the list, and rows of a run
 # Attributes of a run that its JSON has under the same name and with the same value.
 _AS_THEY_ARE = ("command", "file", "input", "options", "shard", "plan", "approved", "undoes", "user", "host", "version")
@@ -58,20 +59,8 @@ def list_(everything: bool, journal: Place | None, client: dict[str, Any], as_js
         elif not found:
             click.echo("The journal has no run.")
         else:
-            headers = [
-                "run",
-                "started",
-                "command",
-                "file",
-                "rows",
-                "applied",
-                "rejected",
-                "failed",
-                "per month",
-                "ended",
-            ]
-            numbers = frozenset({"run", "rows", "applied", "rejected", "failed", "per month"})
-            table(headers, [_row(run) for run in found], right=numbers)
+            headers = ["run", "started", "command", "file", *_COUNTS, "per month", "ended"]
+            table(headers, [_row(run) for run in found], right=frozenset({"run", *_COUNTS, "per month"}))
 
 
 @runs.command()
@@ -216,8 +205,8 @@ def _row(run: Run) -> list[str]:
         money = Decimal(run.report["after"]) - Decimal(run.report["before"])
         change = f"{money:+,.2f}"
     what = f"undo {run.undoes}" if run.undoes is not None else run.command
-    numbers = [str(told(name, "")) for name in ("rows", "applied", "rejected", "failed")]
-    return [str(run.id), local(run.started), what, run.file, *numbers, change, _ended(run)]
+    counts = [str(told(name, "")) for name in _COUNTS]
+    return [str(run.id), local(run.started), what, run.file, *counts, change, _ended(run)]
 
 
 def _show(run: Run, counts: dict[str, int], rows: list[UnappliedRow], step: str | None) -> None:
