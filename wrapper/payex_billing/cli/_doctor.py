@@ -112,21 +112,14 @@ def _settings(settings: Settings) -> Iterator[Finding]:
             continue
         shown = "***" if name in SECRETS else str(value)
         source = "option or profile" if origin == "argument" else origin
-        problem = _token_problem(settings.token_file) if name == "token_file" else None
-        if problem is not None:
+        try:
+            if name == "token_file":
+                TokenSource(Path(value)).get()
+        except ConfigurationError as error:
             advice = "name a file that holds only the token, and that you can read: PAYEX_TOKEN_FILE"
-            yield Finding("wrong", name, f"{problem}  [{source}]", advice)
+            yield Finding("wrong", name, f"{error}  [{source}]", advice)
         else:
             yield Finding("ok", name, shown if origin == "default" else f"{shown}  [{source}]")
-
-
-def _token_problem(token_file: str | None) -> str | None:
-    """Return why a token file cannot be used; None if it can."""
-    try:
-        TokenSource(Path(token_file or "")).get()
-    except ConfigurationError as error:
-        return str(error)
-    return None
 
 
 def _certificate(settings: Settings) -> Finding:

@@ -23,9 +23,9 @@ def settings(as_json: bool, client: dict[str, Any]) -> int:
     except ConfigurationError as error:
         found, missing = None, str(error)
     values = {}
-    for name in (name for name in VARIABLES if name != "environment"):
-        if found is None:
-            break
+    for name in VARIABLES:
+        if found is None or name == "environment":
+            continue
         origin = found.origins.get(name, "default")
         value = getattr(found, name)
         shown = "" if value is None else "***" if name in SECRETS else str(value)
