@@ -80,7 +80,7 @@ COMMANDS = {
     "doctor": ("._doctor", "Check settings, certificate, TLS, token and ledger."),
     "drift": ("._ledger", "Show what others have changed since the runs."),
     "export": ("._ledger", "Write what the ledger holds to a table."),
-    "history": ("._history", "Show every write to a customer."),
+    "history": ("._runs", "Show every write to a customer."),
     "mock": ("._mock", "Serve the mock until Ctrl-C."),
     "plan": ("._reconcile", "Show what apply would change."),
     "problems": ("._problems", "Explain a problem type."),
