@@ -16,7 +16,7 @@ from ..reconcile import GuardStopped, JournalError, Plan, Refused, Report, RunOu
 from ..reconcile import apply as apply_table
 from ._common import told
 from ._log import log
-from ._outputs import writing
+from ._output_files import writing
 from ._progress import Show, progress
 from ._reporting import CODES, RunReport
 from ._show import report_text, show_failures, show_rejections, show_stops

@@ -17,7 +17,7 @@ from ..reconcile._store import Place
 from ._applying import run_with_client, sentences
 from ._common import DONE, INTERRUPTED, PENDING, ROWS_FAILED, client_options, json_option, say_json, with_rate
 from ._journal import RUN_NUMBER, journal_of, journal_option
-from ._outputs import check_outputs
+from ._output_files import check_outputs
 from ._show import SHOWN, said
 from ._table import table
 from ._table_options import concurrency_option, patience_option, rate_option

@@ -21,7 +21,7 @@ from ._applying import carry_out, run_with_client, sentences
 from ._common import DONE, EXIT_CODES, PENDING, ROWS_FAILED, client_options, json_option, say_json
 from ._journal import RUN_NUMBER, journal_of, journal_option, lock_option, usual_journal
 from ._log import log, log_option
-from ._outputs import check_outputs, writing
+from ._output_files import check_outputs, writing
 from ._reporting import RunReport, report_option
 from ._show import plain_content, show_failures, show_plan, show_rejections
 from ._table_options import Options, lease_option, removals_option, seconds_option, settle_option, table_options

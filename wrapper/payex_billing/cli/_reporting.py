@@ -23,7 +23,7 @@ from ..reconcile._outcomes import outcome_of
 from ..reconcile._store import Place
 from ._common import DONE, ERROR, GUARDED, INTERRUPTED, ROWS_FAILED, USAGE, say_json, when
 from ._log import log
-from ._report_file import ReportFile
+from ._output_files import ReportFile
 
 FORMAT = "payex-billing report 1"
 _LONGEST = 2000  # characters of an error

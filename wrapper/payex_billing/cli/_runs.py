@@ -25,7 +25,7 @@ from ._advice import next_step
 from ._applying import sentences
 from ._common import DONE, PENDING, client_options, confirm, json_option, price, say_json, when
 from ._journal import RUN_NUMBER, file_of, journal_of, journal_option
-from ._outputs import check_outputs
+from ._output_files import check_outputs
 from ._show import plain_content, said
 from ._table import table
 

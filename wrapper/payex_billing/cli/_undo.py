@@ -18,7 +18,7 @@ from ._applying import carry_out, run_with_client, sentences
 from ._common import DONE, ERROR, EXIT_CODES, ROWS_FAILED, client_options, confirmed, json_option, say_json
 from ._journal import RUN_NUMBER, journal_of, journal_option, lock_option, usual_journal
 from ._log import log, log_option
-from ._outputs import check_outputs, writing
+from ._output_files import check_outputs, writing
 from ._reconcile import plan_as_json, steps_as_json
 from ._reporting import RunReport, report_option
 from ._show import SHOWN, show_failures, show_plan, show_stop
