@@ -16,7 +16,7 @@ from .._text import printable
 from ..errors import OutcomeUnknown
 from ..models import CONTENT, Charge, Customer, Outcome, RecurringProduct, Subscription
 from ._common import blocking_client, client_options, confirm, json_option, price, say_json, told
-from ._streams import after
+from ._streams import unwritable
 from ._table import table
 
 Client: TypeAlias = dict[str, Any]  # the arguments of a client
@@ -155,8 +155,10 @@ def add(
                 f"Interrupted. The charge may have been added. Look with `payex-billing charges list {customer_no}` "
                 "before you repeat the command; otherwise it may be billed twice"
             ) from None
-    with after(f"The charge {added.id} was added"):
+    try:
         _show([(subscription, added)], as_json=as_json)
+    except OSError as error:  # standard output cannot be written
+        raise click.ClickException(f"The charge {added.id} was added, but {unwritable(error)}") from None
 
 
 @charges.command(

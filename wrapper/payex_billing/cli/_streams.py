@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-
-import click
+from contextlib import suppress
 
 _OF_OUTPUT = {errno.ENOSPC, errno.EDQUOT, errno.EPIPE, errno.EIO, errno.EBADF, errno.EFBIG}
 
@@ -24,16 +21,3 @@ def unwritable(error: OSError) -> str:
         os.dup2(nowhere, 1)
         os.close(nowhere)
     return f"standard output cannot be written: {error.strerror or error}"
-
-
-@contextmanager
-def after(done: str) -> Iterator[None]:
-    """Add to the error of standard output what the command has done.
-
-    Raises:
-        ClickException: it cannot be written.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise click.ClickException(f"{done}, but {unwritable(error)}") from None
