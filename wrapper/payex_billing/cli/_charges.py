@@ -45,9 +45,8 @@ def day(text: str) -> date:
         raise click.BadParameter(f"{text!r} is not a date as yyyy-MM-dd") from None
 
 
-_CHANGEABLE = {
-    known.name: known for known in NEW_RECURRING_PRODUCT if known.name in CONTENT and known.name != "product_code"
-}
+_KNOWN = {known.name: known for known in NEW_RECURRING_PRODUCT}
+_CHANGEABLE = {name: _KNOWN[name] for name in CONTENT if name in _KNOWN and name != "product_code"}
 _TYPES: dict[Kind, Any] = {Kind.WHOLE: int, Kind.DECIMAL: decimal, Kind.DATE: day, Kind.BOOLEAN: bool}
 _METAVARS = {Kind.DATE: "YYYY-MM-DD"}
 
@@ -59,12 +58,10 @@ def _option(name: str) -> str:
 
 def values(command: Any) -> Any:
     """Add an option for each value of a charge but its product code, which is an argument."""
-    for name in reversed(CONTENT):
-        known = _CHANGEABLE.get(name)
-        if known is not None:
-            kind, metavar = _TYPES.get(known.kind, str), _METAVARS.get(known.kind)
-            option = click.option(f"--{_option(name)}", name, type=kind, metavar=metavar, help=known.description)
-            command = option(command)
+    for name, known in reversed(_CHANGEABLE.items()):
+        kind, metavar = _TYPES.get(known.kind, str), _METAVARS.get(known.kind)
+        option = click.option(f"--{_option(name)}", name, type=kind, metavar=metavar, help=known.description)
+        command = option(command)
     return command
 
 
@@ -171,7 +168,7 @@ def add(
 @click.option(
     "--clear",
     multiple=True,
-    type=click.Choice([_option(name) for name in CONTENT if name in _CHANGEABLE]),
+    type=click.Choice([_option(name) for name in _CHANGEABLE]),
     help="Clear a value: the master product's holds again, or there is no such date.",
 )
 @client_options
