@@ -13,20 +13,12 @@ from urllib.parse import urlsplit
 import attrs
 import click
 
+from .. import errors
 from .._credentials import tls
 from .._credentials.tokens import TokenSource
 from .._sync.client import Billing
 from ..config import SECRETS, VARIABLES, Settings, effective_proxy
-from ..errors import (
-    BillingError,
-    CertificateRejected,
-    ConfigurationError,
-    CustomerNotFound,
-    Forbidden,
-    LedgerNotConfigured,
-    TransportError,
-    Unauthorized,
-)
+from ..errors import BillingError, ConfigurationError, CustomerNotFound, TransportError, Unauthorized
 from ._common import DONE, ERROR, client_options, json_option, say_json
 from ._surroundings import Finding, Wrong, engines, journal, program, transports
 
@@ -193,9 +185,9 @@ def _call(client: dict[str, Any], settings: Settings, engine: str) -> None:
 
 _CHECK_NETWORK = "check the address, the network and the proxy"
 _ADVICE: tuple[tuple[type[BillingError], str, str], ...] = (
-    (CertificateRejected, "certificate", "check that it is of this environment: sandbox and production differ"),
-    (Forbidden, "access", "ask PayEx whether the certificate is of this tenant"),
-    (LedgerNotConfigured, "ledger", "ask PayEx to set the ledger up for Billing"),
+    (errors.CertificateRejected, "certificate", "check that it is of this environment: sandbox and production differ"),
+    (errors.Forbidden, "access", "ask PayEx whether the certificate is of this tenant"),
+    (errors.LedgerNotConfigured, "ledger", "ask PayEx to set the ledger up for Billing"),
     (TransportError, "connection", _CHECK_NETWORK),
     (ConfigurationError, "settings", "correct the setting; docs/howto/settings.md lists all"),
     (BillingError, "call", "payex-billing problems explains problem types"),
