@@ -6,7 +6,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -32,7 +32,10 @@ T = TypeVar("T")
 
 
 def client_options(command: Callable[..., T]) -> Callable[..., T]:
-    """The options that say which Billing, as the argument `client`; all others come from the environment."""
+    """The options that say which Billing, as the argument `client`; all others come from the environment.
+
+    `--rate`, if the command has it, is in `client`, too.
+    """
 
     @click.option("--profile", envvar="PAYEX_PROFILE", help="Settings from profiles.toml [PAYEX_PROFILE].")
     @click.option("--owner-no", help="The ledger number [PAYEX_OWNER_NO].")
@@ -53,6 +56,9 @@ def client_options(command: Callable[..., T]) -> Callable[..., T]:
 
                 end_before_the_command(error, options)
             raise
+        rate = options.pop("rate", None)
+        if rate is not None:
+            client["max_rate"] = rate
         return command(client=client, **options)
 
     return run
@@ -72,11 +78,6 @@ def blocking_client(**options: Any) -> Billing:
 def engine_of_one_call() -> str:
     """Return the engine of commands that send single calls, unless a profile names one."""
     return os.environ.get("PAYEX_ENGINE") or "httpx"
-
-
-def with_rate(client: Mapping[str, Any], rate: float | None) -> dict[str, Any]:
-    """Return the arguments of the client with the limit of `--rate`, if there is one."""
-    return {**client} if rate is None else {**client, "max_rate": rate}
 
 
 @contextmanager

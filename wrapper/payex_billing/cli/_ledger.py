@@ -15,7 +15,7 @@ from ..reconcile import export as export_table
 from ..reconcile._history import reading
 from ..reconcile._store import Place
 from ._applying import run_with_client, sentences
-from ._common import DONE, INTERRUPTED, PENDING, ROWS_FAILED, client_options, json_option, say_json, with_rate
+from ._common import DONE, INTERRUPTED, PENDING, ROWS_FAILED, client_options, json_option, say_json
 from ._journal import RUN_NUMBER, journal_of, journal_option
 from ._output_files import check_outputs
 from ._show import SHOWN, said
@@ -46,8 +46,8 @@ def reading_options(command: Any) -> Any:
 @client_options
 @json_option
 def export(
-    target: Path, source: Path | None, column: str, patience: float, concurrency: int, rate: float | None,
-    journal: Place | None, client: dict[str, Any], as_json: bool,
+    target: Path, source: Path | None, column: str, patience: float, concurrency: int, journal: Place | None,
+    client: dict[str, Any], as_json: bool,
 ) -> int:  # fmt: skip
     """Write everything that the ledger holds for some customers to a table.
 
@@ -62,9 +62,8 @@ def export(
             with reading(name, ledger) as history:
                 numbers = sorted(history.customers())
         result = run_with_client(
-            export_table, numbers, target, client=with_rate(client, rate), can_stop=True, concurrency=concurrency,
-            patience=patience,
-        )  # fmt: skip
+            export_table, numbers, target, client=client, can_stop=True, concurrency=concurrency, patience=patience
+        )
     if as_json:
         say_json(
             {
@@ -113,8 +112,8 @@ def _listed(what: str, numbers: list[str]) -> str:
 @client_options
 @json_option
 def drift(
-    since: int | None, customers: tuple[str, ...], patience: float, concurrency: int, rate: float | None,
-    journal: Place | None, client: dict[str, Any], as_json: bool,
+    since: int | None, customers: tuple[str, ...], patience: float, concurrency: int, journal: Place | None,
+    client: dict[str, Any], as_json: bool,
 ) -> int:  # fmt: skip
     """Show what others have changed since the runs of apply, retry and undo.
 
@@ -124,7 +123,7 @@ def drift(
     with sentences():
         name, _ = journal_of(journal, client)
         report = run_with_client(
-            find_drift, client=with_rate(client, rate), can_stop=False, since=since, customers=customers,
+            find_drift, client=client, can_stop=False, since=since, customers=customers,
             journal=name, concurrency=concurrency, patience=patience,
         )  # fmt: skip
     if as_json:

@@ -50,12 +50,13 @@ def plan(
     chosen = Options.of(options)
     with sentences():
         check_outputs({"FILE": file, "--state": chosen.running["state"]}, {"--out": out, "--rejects": chosen.rejects})
-        with chosen.open(file) as table:
+        with read(file, **chosen.reading) as table:
             if (stopped := chosen.strict_stop(table)) is not None:
                 return stopped
             found = run_with_client(
                 plan_table, table, client=chosen.client, can_stop=False, journal=journal, **chosen.running
             )
+            counts = plan_as_json(found)
             if out is not None:
                 with writing("--out", out):
                     found.write(out)
@@ -63,7 +64,7 @@ def plan(
                 with writing("--rejects", chosen.rejects):
                     table.write_rejects(chosen.rejects, found.rejected | found.failed)
             if as_json:
-                say_json(plan_as_json(found) | steps_as_json(found))
+                say_json(counts | steps_as_json(found))
             else:
                 show_rejections(table)
                 show_failures(file, found.failed)
@@ -73,7 +74,6 @@ def plan(
     exit_code = PENDING if detailed_exitcode and found.changes else DONE
     if found.rejected or found.failed:
         exit_code = ROWS_FAILED
-    counts = plan_as_json(found)
     counts |= {name: len(counts[name]) for name in ("rejected", "failed")}
     log.record("result", message="planned", outcome="planned", exit_code=exit_code, command="plan", file=file, **counts)
     return exit_code
@@ -129,7 +129,7 @@ def apply(
         check_outputs(inputs, {"--rejects": chosen.rejects})
         limits = Limits() if guards is None else Limits.load(guards)
         planned = Plan.load(file) if _is_plan(file) else None
-        with chosen.open(file) if planned is None else closing(planned) as source:
+        with read(file, **chosen.reading) if planned is None else closing(planned) as source:
             table = source if isinstance(source, Table) else None
             if table is not None and (stopped := chosen.strict_stop(table)) is not None:
                 return report.ended_and_shown(RunOutcome.REFUSED, {"rejected": table.reasons()}, exit_code=stopped)

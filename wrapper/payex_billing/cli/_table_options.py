@@ -12,12 +12,12 @@ import attrs
 import click
 
 from ..errors import InvalidArgument
-from ..reconcile import Shard, Table, read
+from ..reconcile import Shard, Table
 from ..reconcile._apply import SETTLE
 from ..reconcile._before import removal_limit
 from ..reconcile._pool import PATIENCE
 from ..reconcile._store import LEASE
-from ._common import ROWS_FAILED, with_rate
+from ._common import ROWS_FAILED
 from ._log import log
 from ._show import show_rejections
 
@@ -191,15 +191,11 @@ class Options:
     def of(cls, options: dict[str, Any]) -> Options:
         return cls(
             reading={name: options.pop(name) for name in _READING},
-            client=with_rate(options.pop("client"), options.pop("rate")),
+            client=options.pop("client"),
             strict=options.pop("strict"),
             rejects=options.pop("rejects"),
             running=options,
         )
-
-    def open(self, file: Path) -> Table:
-        """Read the table."""
-        return read(file, **self.reading)
 
     def strict_stop(self, table: Table) -> int | None:
         """Return the exit code if --strict forbids the rejected rows of the table; None to go on."""

@@ -13,7 +13,7 @@ from ..reconcile import work as work_on
 from ..reconcile._address import name_of
 from ..reconcile._store import Place
 from ._applying import notice, run, sentences
-from ._common import DONE, INTERRUPTED, client_options, json_option, say_json, with_rate
+from ._common import DONE, INTERRUPTED, client_options, json_option, say_json
 from ._journal import RUN_NUMBER, journal_option
 from ._log import log, log_option
 from ._progress import Show
@@ -45,7 +45,7 @@ from ._table_options import (
 @json_option
 def work(
     journal: Place | None, run_number: int | None, wait: float, settle: float, lease: float, patience: float,
-    concurrency: int, rate: float | None, client: dict[str, Any], as_json: bool,
+    concurrency: int, client: dict[str, Any], as_json: bool,
 ) -> int:  # fmt: skip
     """Write customers of a run that apply, retry or undo has begun with the same journal, until none is left.
 
@@ -56,7 +56,7 @@ def work(
         raise click.UsageError("work needs the journal of the run, in PostgreSQL: --journal postgresql://…")
 
     async def start(stop: asyncio.Event, _: Show) -> tuple[int, bool]:
-        async with AsyncBilling(**with_rate(client, rate)) as billing:
+        async with AsyncBilling(**client) as billing:
             written = await work_on(
                 billing, journal, run=run_number, concurrency=concurrency, settle=settle, lease=lease, wait=wait,
                 patience=patience, stop=stop, on_notice=notice,
