@@ -13,7 +13,6 @@ from ._log import log
 
 Show: TypeAlias = Callable[[str, int, int], None]
 EVERY = 60.0  # seconds between two lines of text
-_NOUNS = {"reading": "customer"}  # what a phase counts, if not rows
 
 
 class Lines:
@@ -42,7 +41,8 @@ class Lines:
 
 
 def _noun(phase: str) -> str:
-    return _NOUNS.get(phase, "row")
+    """Return what a phase counts."""
+    return "customer" if phase == "reading" else "row"
 
 
 def _duration(seconds: float) -> str:
