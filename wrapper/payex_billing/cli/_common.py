@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -27,6 +28,7 @@ EXIT_CODES = (
 )
 
 
+PATH = click.Path(path_type=Path)
 CLIENT_OPTIONS = ("owner_no", "environment", "base_url")
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from ..reconcile import export as export_table
 from ..reconcile._history import reading
 from ..reconcile._store import Place
 from ._applying import run_with_client, sentences
-from ._common import DONE, INTERRUPTED, PENDING, ROWS_FAILED, client_options, json_option, say_json
+from ._common import DONE, INTERRUPTED, PATH, PENDING, ROWS_FAILED, client_options, json_option, say_json
 from ._journal import RUN_NUMBER, journal_of, journal_option
 from ._output_files import check_outputs
 from ._show import SHOWN, said
@@ -33,7 +33,7 @@ def reading_options(command: Any) -> Any:
     "  payex-billing export --customers customers.txt --to charges.xlsx\n"
     "  payex-billing export --customers crm.csv --column kund --to charges.csv"
 )
-@click.option("--to", "target", required=True, type=click.Path(path_type=Path), help="A .parquet, .csv or .xlsx file.")
+@click.option("--to", "target", required=True, type=PATH, help="A .parquet, .csv or .xlsx file.")
 @click.option(
     "--customers",
     "source",

@@ -18,15 +18,15 @@ from ..reconcile._run import MAX_REMOVALS, RECHECK
 from ..reconcile._store import Place
 from ._advice import next_step
 from ._applying import carry_out, run_with_client, sentences
-from ._common import DONE, EXIT_CODES, PENDING, ROWS_FAILED, client_options, json_option, say_json
+from ._common import DONE, EXIT_CODES, PATH, PENDING, ROWS_FAILED, client_options, json_option, say_json
 from ._journal import RUN_NUMBER, journal_of, journal_option, lock_option, usual_journal
 from ._log import log, log_option
 from ._output_files import check_outputs, writing
-from ._reporting import RunReport, report_option
+from ._reporting import RunReport, rejects_option, report_option
 from ._show import plain_content, show_failures, show_plan, show_rejections
 from ._table_options import Options, lease_option, removals_option, seconds_option, settle_option, table_options
 
-FILE = click.argument("file", type=click.Path(path_type=Path))
+FILE = click.argument("file", type=PATH)
 
 
 @click.command(
@@ -34,7 +34,7 @@ FILE = click.argument("file", type=click.Path(path_type=Path))
     f"  payex-billing plan charges.csv --out plan.jsonl\n\n{EXIT_CODES}"
 )
 @FILE
-@click.option("--out", type=click.Path(path_type=Path), help="Write the plan there, for apply.")
+@click.option("--out", type=PATH, help="Write the plan there, for apply.")
 @click.option("--details", is_flag=True, help="A table for every customer.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes.")
 @journal_option
@@ -89,7 +89,7 @@ def plan(
 @journal_option
 @report_option
 @removals_option(MAX_REMOVALS, "Abort if --prune would remove more than this.")
-@click.option("--guards", type=click.Path(path_type=Path), help="Limits of the guards, a TOML file.")
+@click.option("--guards", type=PATH, help="Limits of the guards, a TOML file.")
 @click.option("--first-run", is_flag=True, help="The first run for this ledger: there is nothing to compare with.")
 @click.option("--approve", metavar="DIGEST", help="Write the plan with this digest, although a guard stops it.")
 @settle_option
@@ -143,15 +143,13 @@ def apply(
     epilog=f"\b\nExamples:\n  payex-billing retry 17\n  payex-billing retry 17 corrected.csv\n\n{EXIT_CODES}"
 )
 @click.argument("run_number", metavar="RUN", type=RUN_NUMBER)
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=PATH)
 @journal_option
 @report_option
-@click.option(
-    "--rejects", type=click.Path(path_type=Path), help="Write rejected and failed rows there, with the reason."
-)
+@rejects_option
 @removals_option(None, "Abort if more charges would be removed. Default: as the run was told.")
 @lock_option
-@click.option("--guards", type=click.Path(path_type=Path), help="Limits of the guards, a TOML file.")
+@click.option("--guards", type=PATH, help="Limits of the guards, a TOML file.")
 @click.option("--approve", metavar="DIGEST", help="Write the plan with this digest, although a guard stops it.")
 @lease_option
 @client_options

@@ -21,7 +21,7 @@ from ..reconcile import GuardStopped, RunOutcome
 from ..reconcile._address import name_of
 from ..reconcile._outcomes import outcome_of
 from ..reconcile._store import Place
-from ._common import DONE, ERROR, GUARDED, INTERRUPTED, ROWS_FAILED, USAGE, say_json, when
+from ._common import DONE, ERROR, GUARDED, INTERRUPTED, PATH, ROWS_FAILED, USAGE, say_json, when
 from ._log import log
 from ._output_files import ReportFile
 
@@ -32,9 +32,10 @@ _LONGEST = 2000  # characters of an error
 report_option = click.option(
     "--report",
     "report_file",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Write the report there as JSON, also after an error. `payex-billing report-schema` describes it.",
 )
+rejects_option = click.option("--rejects", type=PATH, help="Write rejected and failed rows there, with the reason.")
 
 
 class RunReport:

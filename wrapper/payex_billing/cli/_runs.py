@@ -23,7 +23,7 @@ from ..reconcile._records import Intent, Result
 from ..reconcile._store import Place
 from ._advice import next_step
 from ._applying import sentences
-from ._common import DONE, PENDING, client_options, confirm, json_option, price, say_json, when
+from ._common import DONE, PATH, PENDING, client_options, confirm, json_option, price, say_json, when
 from ._journal import RUN_NUMBER, file_of, journal_of, journal_option
 from ._output_files import check_outputs
 from ._show import plain_content, said
@@ -84,9 +84,7 @@ def show(number: int, journal: Place | None, client: dict[str, Any], as_json: bo
 
 
 @runs.command()
-@click.option(
-    "--to", "target", required=True, type=click.Path(path_type=Path), help="A file: .parquet, .csv or .jsonl."
-)
+@click.option("--to", "target", required=True, type=PATH, help="A file: .parquet, .csv or .jsonl.")
 @click.option("--run", "number", type=RUN_NUMBER, help="Only the writes of this run.")
 @journal_option
 @client_options

@@ -17,8 +17,9 @@ from ..reconcile._apply import SETTLE
 from ..reconcile._before import removal_limit
 from ..reconcile._pool import PATIENCE
 from ..reconcile._store import LEASE
-from ._common import ROWS_FAILED
+from ._common import PATH, ROWS_FAILED
 from ._log import log
+from ._reporting import rejects_option
 from ._show import show_rejections
 
 
@@ -102,11 +103,7 @@ def table_options(command: Any) -> Any:
             is_flag=True,
             help="The file is the whole truth for its customers: remove other charges of theirs.",
         ),
-        click.option(
-            "--state",
-            type=click.Path(path_type=Path),
-            help="Cache of what was last applied: only changed customers are read.",
-        ),
+        click.option("--state", type=PATH, help="Cache of what was last applied: only changed customers are read."),
         click.option(
             "--verify",
             callback=_share,
@@ -122,9 +119,7 @@ def table_options(command: Any) -> Any:
         ),
         concurrency_option,
         rate_option,
-        click.option(
-            "--rejects", type=click.Path(path_type=Path), help="Write rejected and failed rows there, with the reason."
-        ),
+        rejects_option,
     ]
     for option in reversed(options):
         command = option(command)

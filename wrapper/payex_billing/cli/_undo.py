@@ -15,7 +15,7 @@ from ..reconcile import LeftAlone, Limits, Plan, RunOutcome, plan_undo
 from ..reconcile._before import stops_of
 from ..reconcile._store import Place
 from ._applying import carry_out, run_with_client, sentences
-from ._common import DONE, ERROR, EXIT_CODES, ROWS_FAILED, client_options, confirmed, json_option, say_json
+from ._common import DONE, ERROR, EXIT_CODES, PATH, ROWS_FAILED, client_options, confirmed, json_option, say_json
 from ._journal import RUN_NUMBER, journal_of, journal_option, lock_option, usual_journal
 from ._log import log, log_option
 from ._output_files import check_outputs, writing
@@ -34,13 +34,13 @@ _OF_REASON = 3  # writes of one reason that are shown in full
 @click.argument("run_number", metavar="RUN", type=RUN_NUMBER)
 @click.option("--customer", "customers", multiple=True, help="Only the writes to this customer; may be given again.")
 @click.option("--plan-only", is_flag=True, help="Show what would be written, and write nothing.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write the plan there, for apply.")
+@click.option("--out", type=PATH, help="Write the plan there, for apply.")
 @click.option("--yes", is_flag=True, help="Do not ask. A guard can still stop it.")
 @click.option("--approve", metavar="DIGEST", help="Write the plan with this digest, although a guard stops it.")
 @journal_option
 @report_option
 @lock_option
-@click.option("--guards", type=click.Path(path_type=Path), help="Limits of the guards, a TOML file.")
+@click.option("--guards", type=PATH, help="Limits of the guards, a TOML file.")
 @settle_option
 @lease_option
 @click.option("--details", is_flag=True, help="A table for every customer.")
