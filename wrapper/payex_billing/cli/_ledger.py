@@ -65,12 +65,7 @@ def export(
             export_table, numbers, target, client=client, can_stop=True, concurrency=concurrency, patience=patience
         )
     if as_json:
-        say_json(
-            {
-                "customers": result.customers, "charges": result.charges, "missing": result.missing,
-                "failed": result.failed, "resumed": result.resumed, "interrupted": result.interrupted,
-            }
-        )  # fmt: skip
+        say_json(attrs.asdict(result, filter=attrs.filters.exclude("without_charge")))
     else:
         _tell(result, target)
     if result.interrupted:
