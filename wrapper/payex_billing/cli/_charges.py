@@ -14,7 +14,7 @@ from .._schema import Kind
 from .._sync.client import Billing
 from .._text import printable
 from ..errors import OutcomeUnknown
-from ..models import CONTENT, Charge, Customer, Outcome, RecurringProduct, Subscription
+from ..models import CONTENT, Charge, Outcome, RecurringProduct
 from ._common import blocking_client, client_options, confirm, json_option, price, say_json, told
 from ._streams import unwritable
 from ._table import table
@@ -96,11 +96,9 @@ def create(customer_no: str, subscriptions: tuple[str, ...], as_json: bool, clie
     """Create a customer, and subscriptions of it; what exists already stays as it is."""
     with told(), blocking_client(**client) as billing:
         handle = billing.customer(customer_no)
-        made: list[Customer | Subscription] = [handle.ensure()]
-        made += [handle.subscription(each).ensure() for each in subscriptions]
+        made, others = handle.ensure(), [handle.subscription(each).ensure() for each in subscriptions]
     if as_json:
-        customer_made, *others = made
-        say_json(_plain(customer_made) | {"subscriptions": [_plain(each) for each in others]})
+        say_json(_plain(made) | {"subscriptions": [_plain(each) for each in others]})
     else:
         click.echo(f"Customer {customer_no} exists" + "".join(f", subscription {each}" for each in subscriptions))
 

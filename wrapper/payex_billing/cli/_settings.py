@@ -33,10 +33,8 @@ def settings(as_json: bool, client: dict[str, Any]) -> int:
     if as_json:
         say_json({"settings": values, "error": missing or None})
     elif found is not None:
-        table(
-            ["setting", "value", "from"],
-            [[name, each["value"] or "-", each["origin"]] for name, each in values.items()],
-        )
+        rows = [[name, each["value"] or "-", each["origin"]] for name, each in values.items()]
+        table(["setting", "value", "from"], rows)
     if missing:
         click.echo(f"Error: {missing}", err=True)
     return ERROR if missing else DONE
