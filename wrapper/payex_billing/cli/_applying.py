@@ -15,13 +15,12 @@ from .._text import printable
 from ..reconcile import GuardStopped, JournalError, Plan, Refused, Report, RunOutcome, Table, TableError
 from ..reconcile import apply as apply_table
 from ._common import told
-from ._log import log
+from ._log import is_output, log, unwritable
 from ._output_files import writing
 from ._progress import Show, progress
 from ._reporting import CODES, RunReport
 from ._show import report_text, show_failures, show_rejections, show_stops
 from ._signals import signals
-from ._streams import is_output, unwritable
 from ._table import paragraph
 
 T = TypeVar("T")

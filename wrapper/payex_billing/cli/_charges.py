@@ -16,7 +16,7 @@ from .._text import printable
 from ..errors import OutcomeUnknown
 from ..models import CONTENT, Charge, Outcome, RecurringProduct
 from ._common import blocking_client, client_options, confirm, json_option, price, say_json, told
-from ._streams import unwritable
+from ._log import unwritable
 from ._table import table
 
 Client: TypeAlias = dict[str, Any]  # the arguments of a client

@@ -10,8 +10,7 @@ import traceback
 import click
 
 from ._lazy_group import LazyGroup
-from ._log import OPTION, log
-from ._streams import is_output, unwritable
+from ._log import OPTION, is_output, log, unwritable
 
 USAGE_ERROR = 64
 INTERRUPTED = 130
