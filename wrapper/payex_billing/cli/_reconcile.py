@@ -24,7 +24,15 @@ from ._log import log, log_option
 from ._output_files import check_outputs, writing
 from ._reporting import RunReport, rejects_option, report_option
 from ._show import plain_content, show_failures, show_plan, show_rejections
-from ._table_options import Options, lease_option, removals_option, seconds_option, settle_option, table_options
+from ._table_options import (
+    lease_option,
+    reading_of,
+    refuse_rejected,
+    removals_option,
+    seconds_option,
+    settle_option,
+    table_options,
+)
 
 FILE = click.argument("file", type=PATH)
 
@@ -43,26 +51,24 @@ FILE = click.argument("file", type=PATH)
 @log_option
 @json_option
 def plan(
-    file: Path, out: Path | None, details: bool, detailed_exitcode: bool, journal: Place | None, as_json: bool,
-    **options: Any,
+    file: Path, out: Path | None, details: bool, detailed_exitcode: bool, journal: Place | None, strict: bool,
+    rejects: Path | None, client: dict[str, Any], as_json: bool, **options: Any,
 ) -> int:  # fmt: skip
     """Read the current charges and show what apply would change."""
-    chosen = Options.of(options)
+    reading_options = reading_of(options)
     with sentences():
-        check_outputs({"FILE": file, "--state": chosen.running["state"]}, {"--out": out, "--rejects": chosen.rejects})
-        with read(file, **chosen.reading) as table:
-            if (stopped := chosen.strict_stop(table)) is not None:
-                return stopped
-            found = run_with_client(
-                plan_table, table, client=chosen.client, can_stop=False, journal=journal, **chosen.running
-            )
+        check_outputs({"FILE": file, "--state": options["state"]}, {"--out": out, "--rejects": rejects})
+        with read(file, **reading_options) as table:
+            if strict and table.rejections:
+                return refuse_rejected(table, rejects)
+            found = run_with_client(plan_table, table, client=client, can_stop=False, journal=journal, **options)
             counts = plan_as_json(found)
             if out is not None:
                 with writing("--out", out):
                     found.write(out)
-            if chosen.rejects is not None:
-                with writing("--rejects", chosen.rejects):
-                    table.write_rejects(chosen.rejects, found.rejected | found.failed)
+            if rejects is not None:
+                with writing("--rejects", rejects):
+                    table.write_rejects(rejects, found.rejected | found.failed)
             if as_json:
                 say_json(counts | steps_as_json(found))
             else:
@@ -108,34 +114,34 @@ def plan(
 @log_option
 @json_option
 def apply(
-    file: Path, journal: Place | None, report_file: Path | None, guards: Path | None, no_lock: bool, as_json: bool,
-    **options: Any,
+    file: Path, journal: Place | None, report_file: Path | None, guards: Path | None, no_lock: bool, strict: bool,
+    rejects: Path | None, client: dict[str, Any], as_json: bool, **options: Any,
 ) -> int:  # fmt: skip
     """Write what is needed so that Billing holds what FILE, a table or a plan, says.
 
     Ctrl-C and SIGTERM finish the writes under way and stop. The same command then goes on. The journal keeps every
     write: `payex-billing runs` shows the runs, `payex-billing undo` takes one back.
     """
-    chosen = Options.of(options)
+    reading_options = reading_of(options)
     inputs = {
-        "FILE": file, "--state": chosen.running["state"], "--journal": usual_journal(journal, chosen.client),
-        "--guards": guards,
+        "FILE": file, "--state": options["state"], "--journal": usual_journal(journal, client), "--guards": guards,
     }  # fmt: skip
-    others = inputs | {"--rejects": chosen.rejects}
+    others = inputs | {"--rejects": rejects}
     with RunReport("apply", report_file, file=str(file), others=others, as_json=as_json) as report, sentences():
-        name = report.journal = _journal(journal, file, chosen.client)
-        if chosen.running["on"] is not None and isinstance(name, Path):
+        name = report.journal = _journal(journal, file, client)
+        if options["on"] is not None and isinstance(name, Path):
             raise click.UsageError("--on needs a journal that all workers can reach: --journal postgresql://…")
-        check_outputs(inputs, {"--rejects": chosen.rejects})
+        check_outputs(inputs, {"--rejects": rejects})
         limits = Limits() if guards is None else Limits.load(guards)
         planned = Plan.load(file) if _is_plan(file) else None
-        with read(file, **chosen.reading) if planned is None else closing(planned) as source:
+        with read(file, **reading_options) if planned is None else closing(planned) as source:
             table = source if isinstance(source, Table) else None
-            if table is not None and (stopped := chosen.strict_stop(table)) is not None:
+            if strict and table is not None and table.rejections:
+                stopped = refuse_rejected(table, rejects)
                 return report.ended_and_shown(RunOutcome.REFUSED, {"rejected": table.reasons()}, exit_code=stopped)
             return carry_out(
-                source, file, client=chosen.client, report=report, rejects=chosen.rejects, journal=name, limits=limits,
-                locked=not no_lock, **chosen.running,
+                source, file, client=client, report=report, rejects=rejects, journal=name, limits=limits,
+                locked=not no_lock, **options,
             )  # fmt: skip
 
 

@@ -8,7 +8,6 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
-import attrs
 import click
 
 from ..errors import InvalidArgument
@@ -164,40 +163,15 @@ def _shard(_context: click.Context, _option: click.Parameter, text: str | None) 
 _READING = ("columns", "ignore", "sheet", "delimiter", "encoding", "decimal_comma", "allow_duplicates")
 
 
-@attrs.frozen(kw_only=True)
-class Options:
-    """The parsed options of `plan` or `apply`.
+def reading_of(options: dict[str, Any]) -> dict[str, Any]:
+    """Take the arguments of `read` out of the options of `plan` or `apply`, and return them."""
+    return {name: options.pop(name) for name in _READING}
 
-    Attributes:
-        reading: the arguments of `read`.
-        client: the arguments of the client.
-        strict: whether to stop if any row is rejected.
-        rejects: the file for rejected and failed rows.
-        running: all other options, which are arguments of `reconcile.plan` or `reconcile.apply`.
-    """
 
-    reading: dict[str, Any]
-    client: dict[str, Any]
-    strict: bool
-    rejects: Path | None
-    running: dict[str, Any]
-
-    @classmethod
-    def of(cls, options: dict[str, Any]) -> Options:
-        return cls(
-            reading={name: options.pop(name) for name in _READING},
-            client=options.pop("client"),
-            strict=options.pop("strict"),
-            rejects=options.pop("rejects"),
-            running=options,
-        )
-
-    def strict_stop(self, table: Table) -> int | None:
-        """Return the exit code if --strict forbids the rejected rows of the table; None to go on."""
-        if not (self.strict and table.rejections):
-            return None
-        show_rejections(table)
-        if self.rejects is not None:
-            table.write_rejects(self.rejects, table.reasons())
-        log.say("stopped", "Nothing was done: --strict allows no rejected row.", level="error")
-        return ROWS_FAILED
+def refuse_rejected(table: Table, rejects: Path | None) -> int:
+    """Show the rejected rows, which --strict forbids, write them to the file of --rejects, and return the exit code."""
+    show_rejections(table)
+    if rejects is not None:
+        table.write_rejects(rejects, table.reasons())
+    log.say("stopped", "Nothing was done: --strict allows no rejected row.", level="error")
+    return ROWS_FAILED
