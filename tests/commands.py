@@ -29,7 +29,7 @@ ROOT = Path(__file__).parent.parent
 _OF_THE_START = ("PYTHON", "LC_", "LANG", "COVERAGE")
 # What is imported once. None of it starts a thread, which a fork would not have.
 _ONCE = (
-    "duckdb", "payex_billing._transport._async.reqwest", "payex_billing.cli._history", "payex_billing.cli._reconcile",
+    "duckdb", "payex_billing._transport._async.reqwest", "payex_billing.cli._runs", "payex_billing.cli._reconcile",
     "payex_billing.reconcile._tables",
 )  # fmt: skip
 _LARGEST = 1 << 17  # bytes of an order

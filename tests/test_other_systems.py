@@ -121,7 +121,7 @@ def test_the_mock_serves_and_stops_clean(options: list[str], number: signal.Sign
 
 
 def test_a_signal_that_comes_before_the_mock_waits_is_not_lost() -> None:
-    code = "from payex_billing_mock.stopping import StopSignals\nstop = StopSignals()\nsignal.raise_signal(signal.SIGINT)\n"
+    code = "from payex_billing_mock.__main__ import StopSignals\nstop = StopSignals()\nsignal.raise_signal(signal.SIGINT)\n"
     command = [sys.executable, "-c", f"{WITHOUT}\n{code}\nstop.wait()\nprint('stopped')"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout) == (0, "stopped\n"), done.stderr

@@ -435,7 +435,7 @@ def as_other_user(work: Callable[[], None]) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can become another user")
 def test_in_a_folder_that_cannot_be_written_the_file_itself_is_written(night: Night) -> None:
-    from payex_billing.cli._report_file import ReportFile
+    from payex_billing.cli._output_files import ReportFile
 
     folder = night.folder / "locked"
     folder.mkdir()
@@ -456,13 +456,13 @@ def test_in_a_folder_that_cannot_be_written_the_file_itself_is_written(night: Ni
 
 
 def test_on_a_full_disk_the_former_report_is_removed(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
-    from payex_billing.cli import _report_file
+    from payex_billing.cli import _output_files
 
     def full(_number: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_report_file.os, "fsync", full)
+    monkeypatch.setattr(_output_files.os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        _report_file.ReportFile(night.report).begin("x")
+        _output_files.ReportFile(night.report).begin("x")
     assert not night.report.exists()
     assert [path.name for path in night.folder.iterdir()] == ["charges.csv"]

@@ -45,11 +45,6 @@ def has_guard(request: Request) -> bool:
     return request.headers.get(GUARD) == "1"
 
 
-def is_json(request: Request) -> bool:
-    """Return whether the Content-Type declares the body as JSON."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
-
-
 class Admin:
     """Handles the requests for `/mock/faults`, which show and change the faults.
 
@@ -95,7 +90,7 @@ class Admin:
                 return 405, "Use GET, POST or DELETE."
 
     def _queue_faults(self, request: Request) -> tuple[int, str | None]:
-        if not is_json(request):
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return 415, "Send the faults with Content-Type: application/json."
         if request.body is None:
             return 413, f"The body must have at most {MAX_BODY_BYTES} bytes."

@@ -74,10 +74,10 @@ class Console:
             b"/console/customer": self._customer,
             b"/console/request": self._request,
         }
-        self._buttons: Mapping[str, Callable[[JsonObject], Answer]] = {
+        self._buttons: Mapping[str, Callable[[JsonObject], Answer | None]] = {
             "fault": self._add_fault,
-            "end": self._end_fault,
-            "calm": self._end_all_faults,
+            "end": lambda sent: faults.end(int(sent.get("number", 0))),
+            "calm": lambda _: faults.clear(),
             "sample": self._add_sample,
             "reset": self._reset,
             "exports": self._exports,
@@ -199,18 +199,18 @@ class Console:
         whole = detail(handled, self._app.contract, self._masking)
         return self._masked(self._summary(exchange) | whole)
 
-    # What the buttons do.
+    # What the buttons do. The response to a button that returns None is the new state.
 
     def _press(self, name: str, body: bytes | None) -> Answer:
         if name not in self._buttons:
             return _json(404, {"error": "There is no such button."})
         try:
             sent = parse(body) if body else {}
-            return self._buttons[name](sent if isinstance(sent, dict) else {})
+            return self._buttons[name](sent if isinstance(sent, dict) else {}) or self._state()
         except (ValueError, TypeError, IndexError) as error:
             return self._masked({"error": f"The mock cannot do this: {error}."}, 400)
 
-    def _add_fault(self, sent: JsonObject) -> Answer:
+    def _add_fault(self, sent: JsonObject) -> None:
         """Add a fault: for the next request, for some seconds, or until it is ended."""
         methods = sent.get("methods", [])
         if not isinstance(methods, list):
@@ -230,49 +230,35 @@ class Console:
                 self._faults.add(fault)
             case other:
                 raise ValueError(f"there is no duration {other!r}")
-        return self._state()
 
-    def _end_fault(self, sent: JsonObject) -> Answer:
-        self._faults.end(int(sent.get("number", 0)))
-        return self._state()
-
-    def _end_all_faults(self, _: JsonObject) -> Answer:
-        self._faults.clear()
-        return self._state()
-
-    def _reset(self, _: JsonObject) -> Answer:
+    def _reset(self, _: JsonObject) -> None:
         self._faults.forget_late_writes()
         with self._app.lock:
             self._app.store.clear()
         self.traffic.clear()
         self._faults.clear()
-        return self._state()
 
     def _exports(self, sent: JsonObject) -> Answer:
         """Return the variables of a ledger, quoted for a shell. This is the only response with a token."""
         number = self._app.ledgers[int(sent.get("ledger", 0))]
         return _json(200, {"ownerNo": shlex.quote(number), "token": shlex.quote(self._app.tokens[number])})
 
-    def _add_sample(self, _: JsonObject) -> Answer:
-        with self._app.lock:
-            self._load_sample()
-        return self._state()
-
-    def _load_sample(self) -> None:
+    def _add_sample(self, _: JsonObject) -> None:
         """Create customers with the contract's own examples."""
         creations = [each for each in self._app.contract.operations() if each.action is Action.CREATE]
         bodies = {each.collection: each.body for each in creations if each.body is not None}
         store = self._app.store
-        for customer_no, subscription_no, count in SAMPLE:
-            owner = store.ledger(self._app.ledgers[0])
-            for role, number in (("customer", customer_no), ("subscription", subscription_no)):
-                collection = owner.collection.child(role)
-                if number and collection is not None and collection in bodies:
-                    owner = _sample_item(store, owner, collection, bodies[collection], number)
-            charges = owner.collection.child("charge")
-            if charges is not None and charges in bodies:
-                for example in islice(cycle(bodies[charges].examples()), count):
-                    store.create(owner, charges, example)
+        with self._app.lock:
+            for customer_no, subscription_no, count in SAMPLE:
+                owner = store.ledger(self._app.ledgers[0])
+                for role, number in (("customer", customer_no), ("subscription", subscription_no)):
+                    collection = owner.collection.child(role)
+                    if number and collection is not None and collection in bodies:
+                        owner = _sample_item(store, owner, collection, bodies[collection], number)
+                charges = owner.collection.child("charge")
+                if charges is not None and charges in bodies:
+                    for example in islice(cycle(bodies[charges].examples()), count):
+                        store.create(owner, charges, example)
 
     def _masked(self, value: JsonObject, status: int = 200) -> Answer:
         return _json(status, self._masking.value(value))

@@ -67,7 +67,8 @@ class Masking:
             return [self.document(item) for item in value]
         if isinstance(value, dict):
             return {
-                self.text(name): MASK if _is_secret(name, item) else self.document(item) for name, item in value.items()
+                self.text(name): MASK if isinstance(item, str) and _SECRET_NAME.search(name) else self.document(item)
+                for name, item in value.items()
             }
         return self.text(value) if isinstance(value, str) else value
 
@@ -92,10 +93,6 @@ class Masking:
     def _part(self, text: str) -> str:
         decoded = unquote_plus(text)
         return text if self.text(decoded) == decoded and self.text(text) == text else MASK
-
-
-def _is_secret(name: str, value: Any) -> bool:
-    return isinstance(value, str) and _SECRET_NAME.search(name) is not None
 
 
 def _forms(token: str) -> set[str]:

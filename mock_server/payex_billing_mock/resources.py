@@ -41,7 +41,7 @@ class Collection:
         id_property: the property that contains the id of an item; None if only the item's link contains the id.
         is_numbered_by_client: whether the client chooses the id of a new item.
         new_id: a function that returns a new id.
-        create: the properties in the request that creates an item.
+        create: the properties in the request that creates an item; none if the contract has no such request.
         read: the properties in a response that shows an item.
         not_found: the problem type for an item that does not exist.
         already_exists: the problem type for a duplicate; None if the contract has none.
@@ -76,11 +76,6 @@ class Collection:
         if self.owner is None or self.owner.owner is None:
             return []
         return [*self.owner.owners, self.owner]
-
-    @property
-    def can_create(self) -> bool:
-        """Whether the contract has an operation that adds an item."""
-        return bool(self.create.properties)
 
     def child(self, role: str) -> Collection | None:
         """Return the collection with a given role that each item of this collection has; None if there is none."""

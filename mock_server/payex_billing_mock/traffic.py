@@ -49,16 +49,15 @@ class Traffic:
 
     Args:
         kept: the number of requests to keep.
-        kept_whole: the number of requests to keep whole.
 
     Attributes:
         count: the number of recorded requests since the last `clear`.
         changes: how often a request was recorded or all requests were deleted.
     """
 
-    def __init__(self, kept: int = KEPT, kept_whole: int = KEPT_WHOLE) -> None:
+    def __init__(self, kept: int = KEPT) -> None:
         self._exchanges: deque[Exchange] = deque(maxlen=kept)
-        self._whole: deque[tuple[Exchange, Handled]] = deque(maxlen=kept_whole)
+        self._whole: deque[tuple[Exchange, Handled]] = deque(maxlen=KEPT_WHOLE)
         self._lock = threading.Lock()
         self.count = 0
         self.changes = 0

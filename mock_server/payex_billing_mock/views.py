@@ -130,7 +130,7 @@ def _operations(
 
     A resource without such operations has an empty list, or null if the schema allows it.
     """
-    adds = [child for child in collection.children if child.can_create]
+    adds = [child for child in collection.children if child.create.properties]
     start = base.of(schemas.shape(schemas.items(schema)).properties[link])
 
     def show(resource: Resource) -> list[JsonObject] | None:

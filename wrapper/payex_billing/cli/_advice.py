@@ -7,30 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .. import errors
 from .._text import printable
 from ..config import Settings
-from ..errors import (
-    AnswerLost,
-    BillingError,
-    CertificateRejected,
-    CustomerNotFound,
-    Forbidden,
-    MalformedResponse,
-    ProblemError,
-    RateLimited,
-    RecurringProductNotFound,
-    ServerFailed,
-    SubscriptionNotFound,
-    TransportError,
-    Unauthorized,
-)
+from ..errors import BillingError, MalformedResponse, ProblemError, TransportError
 from ..reconcile import Stopped
+from ._common import CLIENT_OPTIONS
 from ._profiles import with_profile
 
 if TYPE_CHECKING:
     from ..reconcile._history import Run
 
-_CLIENT = ("owner_no", "environment", "base_url")
 _DOCTOR = "payex-billing doctor shows the settings and tries them"
 
 
@@ -68,7 +55,7 @@ def _place(options: dict[str, Any]) -> str:
     names = (("customer", "customer_no"), ("subscription", "subscription"), ("charge", "charge_id"))
     parts = [f"{noun} {options[name]}" for noun, name in names if isinstance(options.get(name), str)]
     try:
-        client = with_profile(options.get("profile"), {name: options.get(name) for name in _CLIENT})
+        client = with_profile(options.get("profile"), {name: options.get(name) for name in CLIENT_OPTIONS})
         settings = Settings.load(**{"token": "unused", **client})
     except (BillingError, click.ClickException):
         return ""
@@ -77,27 +64,27 @@ def _place(options: dict[str, Any]) -> str:
     return text[0].upper() + text[1:]
 
 
+_STEPS: tuple[tuple[type[BillingError], str], ...] = (
+    (
+        errors.CustomerNotFound,
+        "Check the number and the ledger. To create the customer: payex-billing customer create {number}",
+    ),
+    (errors.SubscriptionNotFound, "To see the subscriptions: payex-billing customer get {number}"),
+    (errors.RecurringProductNotFound, "To see the ids of all charges: payex-billing charges list {number}"),
+    (errors.Unauthorized, f"Check that the token is of this ledger: {_DOCTOR}"),
+    (errors.CertificateRejected, f"Check the client certificate: {_DOCTOR}"),
+    (errors.Forbidden, f"Check the client certificate: {_DOCTOR}"),
+    (errors.RateLimited, "Wait, or set PAYEX_MAX_RATE"),
+    (errors.ServerFailed, "Try again later. PayEx can find the request by its instance id"),
+    (errors.AnswerLost, "The request may have taken effect: read the resource before you try again"),
+    (Stopped, "To see what is wrong: payex-billing doctor"),
+    (TransportError, f"Check the address, the network and the proxy: {_DOCTOR}"),
+)
+"""The next step after an error; {number} is the customer's number. The first class that fits counts."""
+
+
 def _step(error: BillingError, options: dict[str, Any]) -> str:
     customer = options.get("customer_no")
     number = shlex.quote(printable(customer)) if isinstance(customer, str) else "CUSTOMER"
-    if isinstance(error, CustomerNotFound):
-        return f"Check the number and the ledger. To create the customer: payex-billing customer create {number}"
-    if isinstance(error, SubscriptionNotFound):
-        return f"To see the subscriptions: payex-billing customer get {number}"
-    if isinstance(error, RecurringProductNotFound):
-        return f"To see the ids of all charges: payex-billing charges list {number}"
-    if isinstance(error, Unauthorized):
-        return f"Check that the token is of this ledger: {_DOCTOR}"
-    if isinstance(error, CertificateRejected | Forbidden):
-        return f"Check the client certificate: {_DOCTOR}"
-    if isinstance(error, RateLimited):
-        return "Wait, or set PAYEX_MAX_RATE"
-    if isinstance(error, ServerFailed):
-        return "Try again later. PayEx can find the request by its instance id"
-    if isinstance(error, AnswerLost):
-        return "The request may have taken effect: read the resource before you try again"
-    if isinstance(error, Stopped):
-        return "To see what is wrong: payex-billing doctor"
-    if isinstance(error, TransportError):
-        return f"Check the address, the network and the proxy: {_DOCTOR}"
-    return ""
+    step = next((text for kind, text in _STEPS if isinstance(error, kind)), "")
+    return step.replace("{number}", number)

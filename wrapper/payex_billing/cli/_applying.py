@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -15,15 +15,15 @@ from .._text import printable
 from ..reconcile import GuardStopped, JournalError, Plan, Refused, Report, RunOutcome, Table, TableError
 from ..reconcile import apply as apply_table
 from ._common import told
-from ._log import log
-from ._outputs import writing
+from ._log import is_output, log, unwritable
+from ._output_files import writing
 from ._progress import Show, progress
 from ._reporting import CODES, RunReport
 from ._show import report_text, show_failures, show_rejections, show_stops
 from ._signals import signals
-from ._streams import is_output, unwritable
 from ._table import paragraph
 
+T = TypeVar("T")
 _CLOSING = 0.5  # seconds after the second Ctrl-C for which a client that is closed waits for its requests under way
 
 
@@ -32,10 +32,9 @@ def carry_out(
     file: Path,
     *,
     client: Mapping[str, Any],
-    options: Mapping[str, Any],
     report: RunReport,
     rejects: Path | None = None,
-    as_json: bool = False,
+    **options: Any,
 ) -> int:
     """Apply a table or a plan, and return the exit code.
 
@@ -43,19 +42,13 @@ def carry_out(
         source: the table or the plan.
         file: what the messages call it.
         client: the arguments of the client.
-        options: the arguments of `reconcile.apply`.
         report: the report of the command.
         rejects: where the rows that were not applied go.
-        as_json: whether the report is printed as JSON.
+        options: the arguments of `reconcile.apply`.
     """
     table = source if isinstance(source, Table) else None
-
-    async def work(stop: asyncio.Event, show: Show) -> Report:
-        async with AsyncBilling(**client) as billing:
-            return await apply_table(billing, source, stop=stop, on_progress=show, on_notice=notice, **options)
-
     try:
-        done: Report = run(work, can_stop=True)
+        done = run_with_client(apply_table, source, client=client, can_stop=True, **options)
     except GuardStopped as error:
         exit_code = report.guarded(error, {} if table is None else table.reasons())
         if table is not None:
@@ -76,7 +69,7 @@ def carry_out(
         report.ended(done.outcome, done.to_json())
     except click.ClickException as error:
         problems.append(error)
-    if as_json:
+    if report.as_json:
         report.show()
     else:
         if table is not None:
@@ -123,10 +116,31 @@ def sentences() -> Iterator[None]:
             raise click.ClickException(text) from None
 
 
-def run(work: Callable[[asyncio.Event, Show], Any], *, can_stop: bool) -> Any:
+def run_with_client(
+    operation: Callable[..., Awaitable[T]], *arguments: Any, client: Mapping[str, Any], can_stop: bool, **options: Any
+) -> T:
+    """Call an operation of `reconcile` with a client, show its progress, and return its result.
+
+    Args:
+        operation: the operation. Its first argument is the client.
+        arguments: the other positional arguments of the operation.
+        client: the arguments of the client.
+        can_stop: whether the operation takes `stop`, so that the first Ctrl-C finishes the writes under way.
+        options: the keyword arguments of the operation.
+    """
+
+    async def work(stop: asyncio.Event, show: Show) -> T:
+        stopping = {"stop": stop} if can_stop else {}
+        async with AsyncBilling(**client) as billing:
+            return await operation(billing, *arguments, on_progress=show, on_notice=notice, **stopping, **options)
+
+    return run(work, can_stop=can_stop)
+
+
+def run(work: Callable[[asyncio.Event, Show], Coroutine[Any, Any, T]], *, can_stop: bool) -> T:
     """Run `work` and show its progress. The first Ctrl-C or SIGTERM asks to stop, the second stops at once."""
 
-    async def main(show: Show) -> Any:
+    async def main(show: Show) -> T:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()

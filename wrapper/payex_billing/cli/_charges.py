@@ -14,9 +14,9 @@ from .._schema import Kind
 from .._sync.client import Billing
 from .._text import printable
 from ..errors import OutcomeUnknown
-from ..models import CONTENT, Charge, Customer, Outcome, RecurringProduct, Subscription
-from ._common import DONE, ERROR, blocking_client, client_options, confirmed, json_option, price, say_json, told
-from ._streams import after
+from ..models import CONTENT, Charge, Outcome, RecurringProduct
+from ._common import blocking_client, client_options, confirm, json_option, price, say_json, told
+from ._log import unwritable
 from ._table import table
 
 Client: TypeAlias = dict[str, Any]  # the arguments of a client
@@ -45,9 +45,8 @@ def day(text: str) -> date:
         raise click.BadParameter(f"{text!r} is not a date as yyyy-MM-dd") from None
 
 
-_CHANGEABLE = {
-    known.name: known for known in NEW_RECURRING_PRODUCT if known.name in CONTENT and known.name != "product_code"
-}
+_KNOWN = {known.name: known for known in NEW_RECURRING_PRODUCT}
+_CHANGEABLE = {name: _KNOWN[name] for name in CONTENT if name in _KNOWN and name != "product_code"}
 _TYPES: dict[Kind, Any] = {Kind.WHOLE: int, Kind.DECIMAL: decimal, Kind.DATE: day, Kind.BOOLEAN: bool}
 _METAVARS = {Kind.DATE: "YYYY-MM-DD"}
 
@@ -59,12 +58,10 @@ def _option(name: str) -> str:
 
 def values(command: Any) -> Any:
     """Add an option for each value of a charge but its product code, which is an argument."""
-    for name in reversed(CONTENT):
-        known = _CHANGEABLE.get(name)
-        if known is not None:
-            kind, metavar = _TYPES.get(known.kind, str), _METAVARS.get(known.kind)
-            option = click.option(f"--{_option(name)}", name, type=kind, metavar=metavar, help=known.description)
-            command = option(command)
+    for name, known in reversed(_CHANGEABLE.items()):
+        kind, metavar = _TYPES.get(known.kind, str), _METAVARS.get(known.kind)
+        option = click.option(f"--{_option(name)}", name, type=kind, metavar=metavar, help=known.description)
+        command = option(command)
     return command
 
 
@@ -77,7 +74,7 @@ def customer() -> None:
 @NUMBER
 @client_options
 @json_option
-def get(customer_no: str, as_json: bool, client: Client) -> int:
+def get(customer_no: str, as_json: bool, client: Client) -> None:
     """Show a customer, with its subscriptions."""
     with told(), blocking_client(**client) as billing:
         handle = billing.customer(customer_no)
@@ -88,7 +85,6 @@ def get(customer_no: str, as_json: bool, client: Client) -> int:
         click.echo(f"Customer {printable(found.customer_no)}")
         for each in subscriptions:
             click.echo(f"  subscription {printable(each.subscription_no)}")
-    return DONE
 
 
 @customer.command(epilog="\b\nExample:\n  payex-billing customer create 15615616 --subscription 46701234567")
@@ -96,18 +92,15 @@ def get(customer_no: str, as_json: bool, client: Client) -> int:
 @click.option("--subscription", "subscriptions", multiple=True, metavar="NO", help="A subscription to create with it.")
 @client_options
 @json_option
-def create(customer_no: str, subscriptions: tuple[str, ...], as_json: bool, client: Client) -> int:
+def create(customer_no: str, subscriptions: tuple[str, ...], as_json: bool, client: Client) -> None:
     """Create a customer, and subscriptions of it; what exists already stays as it is."""
     with told(), blocking_client(**client) as billing:
         handle = billing.customer(customer_no)
-        made: list[Customer | Subscription] = [handle.ensure()]
-        made += [handle.subscription(each).ensure() for each in subscriptions]
+        made, others = handle.ensure(), [handle.subscription(each).ensure() for each in subscriptions]
     if as_json:
-        customer_made, *others = made
-        say_json(_plain(customer_made) | {"subscriptions": [_plain(each) for each in others]})
+        say_json(_plain(made) | {"subscriptions": [_plain(each) for each in others]})
     else:
         click.echo(f"Customer {customer_no} exists" + "".join(f", subscription {each}" for each in subscriptions))
-    return DONE
 
 
 @click.group()
@@ -120,7 +113,7 @@ def charges() -> None:
 @ONLY_SUBSCRIPTION
 @client_options
 @json_option
-def list_(customer_no: str, subscription: str | None, as_json: bool, client: Client) -> int:
+def list_(customer_no: str, subscription: str | None, as_json: bool, client: Client) -> None:
     """List the charges of a customer on all levels: its own, and those of its subscriptions."""
     with told(), blocking_client(**client) as billing:
         found: list[tuple[str | None, RecurringProduct]]
@@ -129,7 +122,6 @@ def list_(customer_no: str, subscription: str | None, as_json: bool, client: Cli
         else:
             found = [(subscription, each) for each in _products(billing, customer_no, subscription).list()]
         _show(found, as_json=as_json)
-    return DONE
 
 
 @charges.command(
@@ -143,7 +135,7 @@ def list_(customer_no: str, subscription: str | None, as_json: bool, client: Cli
 @json_option
 def add(
     customer_no: str, product_code: str, subscription: str | None, as_json: bool, client: Client, **given: Any
-) -> int:
+) -> None:
     """Add a charge. Values left out come from the master product."""
     with told(), blocking_client(**client) as billing:
         charge = Charge(product_code=product_code, **{name: each for name, each in given.items() if each is not None})
@@ -158,9 +150,10 @@ def add(
                 f"Interrupted. The charge may have been added. Look with `payex-billing charges list {customer_no}` "
                 "before you repeat the command; otherwise it may be billed twice"
             ) from None
-    with after(f"The charge {added.id} was added"):
+    try:
         _show([(subscription, added)], as_json=as_json)
-    return DONE
+    except OSError as error:  # standard output cannot be written
+        raise click.ClickException(f"The charge {added.id} was added, but {unwritable(error)}") from None
 
 
 @charges.command(
@@ -173,7 +166,7 @@ def add(
 @click.option(
     "--clear",
     multiple=True,
-    type=click.Choice([_option(name) for name in CONTENT if name in _CHANGEABLE]),
+    type=click.Choice([_option(name) for name in _CHANGEABLE]),
     help="Clear a value: the master product's holds again, or there is no such date.",
 )
 @client_options
@@ -186,7 +179,7 @@ def update(
     as_json: bool,
     client: Client,
     **given: Any,
-) -> int:
+) -> None:
     """Change a charge; what is not named stays as it is."""
     change = {name: value for name, value in given.items() if value is not None}
     change |= {name: None for name in CONTENT if _option(name) in clear}
@@ -195,7 +188,6 @@ def update(
     with told(), blocking_client(**client) as billing:
         changed = _products(billing, customer_no, subscription).update(charge_id, **change)
         _show([(subscription, changed)], as_json=as_json)
-    return DONE
 
 
 @charges.command(epilog="\b\nExample:\n  payex-billing charges end 15615616 5f0c2b7e9a4d4c1f 2026-12-31")
@@ -205,12 +197,11 @@ def update(
 @SUBSCRIPTION
 @client_options
 @json_option
-def end(customer_no: str, charge_id: str, day: date, subscription: str | None, as_json: bool, client: Client) -> int:
+def end(customer_no: str, charge_id: str, day: date, subscription: str | None, as_json: bool, client: Client) -> None:
     """End a charge on a day."""
     with told(), blocking_client(**client) as billing:
         ended = _products(billing, customer_no, subscription).update(charge_id, end_date=day)
         _show([(subscription, ended)], as_json=as_json)
-    return DONE
 
 
 @charges.command(epilog="\b\nExample:\n  payex-billing charges remove 15615616 5f0c2b7e9a4d4c1f --yes")
@@ -220,20 +211,20 @@ def end(customer_no: str, charge_id: str, day: date, subscription: str | None, a
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @client_options
 @json_option
-def remove(customer_no: str, charge_id: str, subscription: str | None, yes: bool, as_json: bool, client: Client) -> int:
+def remove(
+    customer_no: str, charge_id: str, subscription: str | None, yes: bool, as_json: bool, client: Client
+) -> None:
     """Remove a charge. To stop billing it from a day on, end it."""
     with told(), blocking_client(**client) as billing:
         products = _products(billing, customer_no, subscription)
         found = products.get(charge_id)
-        if not (yes or confirmed(f"Remove {found.product_code} ({_said(found)})?")):
-            click.echo("Not removed.", err=True)
-            return ERROR
+        if not yes:
+            confirm(f"Remove {found.product_code} ({_said(found)})?", refused="Not removed.")
         products.delete(charge_id)
     if as_json:
         say_json({"removed": charge_id})
     else:
         click.echo(f"Removed {charge_id}")
-    return DONE
 
 
 def _products(billing: Billing, customer_no: str, subscription: str | None) -> Any:

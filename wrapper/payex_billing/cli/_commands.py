@@ -10,8 +10,7 @@ import traceback
 import click
 
 from ._lazy_group import LazyGroup
-from ._log import OPTION, log
-from ._streams import is_output, unwritable
+from ._log import OPTION, is_output, log, unwritable
 
 USAGE_ERROR = 64
 INTERRUPTED = 130
@@ -80,13 +79,13 @@ COMMANDS = {
     "doctor": ("._doctor", "Check settings, certificate, TLS, token and ledger."),
     "drift": ("._ledger", "Show what others have changed since the runs."),
     "export": ("._ledger", "Write what the ledger holds to a table."),
-    "history": ("._history", "Show every write to a customer."),
+    "history": ("._runs", "Show every write to a customer."),
     "mock": ("._mock", "Serve the mock until Ctrl-C."),
     "plan": ("._reconcile", "Show what apply would change."),
     "problems": ("._problems", "Explain a problem type."),
-    "report-schema": ("._schema", "Print the JSON Schema of a report."),
+    "report-schema": ("._output_schemas", "Print the JSON Schema of a report."),
     "retry": ("._reconcile", "Apply the rows again that a run did not apply."),
-    "schema": ("._schema", "Print the JSON Schema of a command's --json."),
+    "schema": ("._output_schemas", "Print the JSON Schema of a command's --json."),
     "runs": ("._runs", "Show the runs of apply and undo."),
     "settings": ("._settings", "Show each setting, and where it comes from."),
     "undo": ("._undo", "Take the writes of a run back."),

@@ -6,12 +6,12 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -20,7 +20,6 @@ from ..errors import BillingError
 
 if TYPE_CHECKING:
     from .._sync.client import Billing
-    from ..reconcile._store import Place
 
 DONE, ERROR, PENDING, ROWS_FAILED, GUARDED, USAGE, INTERRUPTED = 0, 1, 2, 3, 4, 64, 130
 EXIT_CODES = (
@@ -29,23 +28,16 @@ EXIT_CODES = (
 )
 
 
-class _RunNumber(click.IntRange):
-    """The number of a run, or of a creation, in a journal."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        try:
-            return super().convert(value, param, ctx)
-        except click.BadParameter:
-            self.fail(f"{value!r} is not a number such as 17. To see the runs: payex-billing runs", param, ctx)
-
-
-RUN_NUMBER = _RunNumber(1, 2**53)
-F = TypeVar("F", bound=Callable[..., Any])
+PATH = click.Path(path_type=Path)
+CLIENT_OPTIONS = ("owner_no", "environment", "base_url")
 T = TypeVar("T")
 
 
 def client_options(command: Callable[..., T]) -> Callable[..., T]:
-    """The options that say which Billing, as the argument `client`; all others come from the environment."""
+    """The options that say which Billing, as the argument `client`; all others come from the environment.
+
+    `--rate`, if the command has it, is in `client`, too.
+    """
 
     @click.option("--profile", envvar="PAYEX_PROFILE", help="Settings from profiles.toml [PAYEX_PROFILE].")
     @click.option("--owner-no", help="The ledger number [PAYEX_OWNER_NO].")
@@ -54,12 +46,10 @@ def client_options(command: Callable[..., T]) -> Callable[..., T]:
     )
     @click.option("--base-url", help="Origin in place of an environment, such as a mock's [PAYEX_BASE_URL].")
     @functools.wraps(command)
-    def run(
-        *, profile: str | None, owner_no: str | None, environment: str | None, base_url: str | None, **options: Any
-    ) -> T:
+    def run(*, profile: str | None, **options: Any) -> T:
         from ._profiles import with_profile  # noqa: PLC0415 - most commands run without
 
-        given = {"owner_no": owner_no, "environment": environment, "base_url": base_url}
+        given = {name: options.pop(name) for name in CLIENT_OPTIONS}
         try:
             client = with_profile(profile, given)
         except click.ClickException as error:
@@ -68,80 +58,15 @@ def client_options(command: Callable[..., T]) -> Callable[..., T]:
 
                 end_before_the_command(error, options)
             raise
+        rate = options.pop("rate", None)
+        if rate is not None:
+            client["max_rate"] = rate
         return command(client=client, **options)
 
     return run
 
 
-class _JournalName(click.ParamType):  # type: ignore[type-arg] # not generic before Click 8.4
-    """A file, or the address of a PostgreSQL database."""
-
-    name = "journal"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Place:
-        from ..reconcile._opening import place_of  # noqa: PLC0415 - not every command asks
-
-        if not isinstance(value, str) or isinstance(place_of(value), str):
-            return cast("Place", value)
-        return click.Path(path_type=Path, dir_okay=False).convert(value, param, ctx)
-
-
-def journal_option(command: F) -> F:
-    """`--journal`, in place of the journal of the ledger in the user's state directory."""
-    option = click.option(
-        "--journal",
-        type=_JournalName(),
-        envvar="PAYEX_JOURNAL",
-        show_envvar=True,
-        metavar="FILE|postgresql://…",
-        help="The journal. Default: that of the ledger, in your state directory.",
-    )
-    return option(command)
-
-
-def lock_option(command: F) -> F:
-    """`--no-lock`, for a run beside another one."""
-    return click.option("--no-lock", is_flag=True, help="Run beside another run for the same ledger.")(command)
-
-
-def journal_of(journal: Place | None, client: Mapping[str, Any]) -> tuple[Place, str | None]:
-    """Return the journal that the options name, and the address of its ledger.
-
-    Nothing is sent, so no token is needed. A file that is named need not be of the ledger of the environment. A
-    database may hold several ledgers, so the environment says which one, if it names one.
-
-    Raises:
-        ClickException: the ledger is not known.
-    """
-    from ..config import Settings  # noqa: PLC0415 - not every command asks
-    from ..reconcile import default_journal  # noqa: PLC0415
-
-    if isinstance(journal, Path):
-        return journal, None
-    try:
-        ledger = Settings.load(**{"token": "unused", **client}).ledger
-    except BillingError as error:
-        if journal is not None:
-            return journal, None
-        raise click.ClickException(f"{type(error).__name__}: {error}") from None
-    return (default_journal(ledger) if journal is None else journal), ledger
-
-
-def usual_journal(journal: Place | None, client: Mapping[str, Any]) -> Path | None:
-    """Return the file of the journal; None if it is in a database, or the ledger is not known."""
-    with suppress(click.ClickException, BillingError):
-        return file_of(journal_of(journal, client)[0])
-    return None
-
-
-def file_of(journal: Place) -> Path | None:
-    """Return the file of a journal; None if it is in a database."""
-    return journal if isinstance(journal, Path) else None
-
-
-def json_option(command: F) -> F:
-    """`--json`, for programs."""
-    return click.option("--json", "as_json", is_flag=True, help="One JSON object in place of text.")(command)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object in place of text.")
 
 
 def blocking_client(**options: Any) -> Billing:
@@ -155,11 +80,6 @@ def blocking_client(**options: Any) -> Billing:
 def engine_of_one_call() -> str:
     """Return the engine of commands that send single calls, unless a profile names one."""
     return os.environ.get("PAYEX_ENGINE") or "httpx"
-
-
-def with_rate(client: Mapping[str, Any], rate: float | None) -> dict[str, Any]:
-    """Return the arguments of the client with the limit of `--rate`, if there is one."""
-    return {**client} if rate is None else {**client, "max_rate": rate}
 
 
 @contextmanager
@@ -205,6 +125,13 @@ def confirmed(question: str) -> bool:
         raise click.UsageError("nobody can answer here: without a terminal, add --yes") from None
 
 
-def is_terminal() -> bool:
-    """Whether somebody looks at standard error, where progress is shown."""
-    return sys.stderr.isatty()
+def confirm(question: str, *, refused: str) -> None:
+    """Ask; end the command if the answer is no.
+
+    Raises:
+        UsageError: nobody can answer.
+        Exit: the answer is no.
+    """
+    if not confirmed(question):
+        click.echo(refused, err=True)
+        raise click.exceptions.Exit(ERROR)

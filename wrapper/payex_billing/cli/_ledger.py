@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
+import attrs
 import click
 
-from .._async.client import AsyncBilling
 from .._text import counted, printable
-from ..reconcile import Drift, DriftReport, Export, read_customers
+from ..reconcile import Drift, Export, read_customers
 from ..reconcile import drift as find_drift
 from ..reconcile import export as export_table
 from ..reconcile._history import reading
 from ..reconcile._store import Place
-from ._applying import notice, run, sentences
-from ._common import (
-    DONE,
-    INTERRUPTED,
-    PENDING,
-    ROWS_FAILED,
-    RUN_NUMBER,
-    client_options,
-    journal_of,
-    journal_option,
-    json_option,
-    say_json,
-    with_rate,
-)
-from ._outputs import check_outputs
-from ._progress import Show
-from ._show import SHOWN, plain_content, said
+from ._applying import run_with_client, sentences
+from ._common import DONE, INTERRUPTED, PATH, PENDING, ROWS_FAILED, client_options, json_option, say_json
+from ._journal import RUN_NUMBER, journal_of, journal_option
+from ._output_files import check_outputs
+from ._show import SHOWN, said
 from ._table import table
 from ._table_options import concurrency_option, patience_option, rate_option
 
@@ -46,7 +33,7 @@ def reading_options(command: Any) -> Any:
     "  payex-billing export --customers customers.txt --to charges.xlsx\n"
     "  payex-billing export --customers crm.csv --column kund --to charges.csv"
 )
-@click.option("--to", "target", required=True, type=click.Path(path_type=Path), help="A .parquet, .csv or .xlsx file.")
+@click.option("--to", "target", required=True, type=PATH, help="A .parquet, .csv or .xlsx file.")
 @click.option(
     "--customers",
     "source",
@@ -59,8 +46,8 @@ def reading_options(command: Any) -> Any:
 @client_options
 @json_option
 def export(
-    target: Path, source: Path | None, column: str, patience: float, concurrency: int, rate: float | None,
-    journal: Place | None, client: dict[str, Any], as_json: bool,
+    target: Path, source: Path | None, column: str, patience: float, concurrency: int, journal: Place | None,
+    client: dict[str, Any], as_json: bool,
 ) -> int:  # fmt: skip
     """Write everything that the ledger holds for some customers to a table.
 
@@ -74,22 +61,11 @@ def export(
             name, ledger = journal_of(journal, client)
             with reading(name, ledger) as history:
                 numbers = sorted(history.customers())
-
-        async def work(stop: asyncio.Event, show: Show) -> Export:
-            async with AsyncBilling(**with_rate(client, rate)) as billing:
-                return await export_table(
-                    billing, numbers, target, concurrency=concurrency, patience=patience, stop=stop, on_progress=show,
-                    on_notice=notice,
-                )  # fmt: skip
-
-        result: Export = run(work, can_stop=True)
+        result = run_with_client(
+            export_table, numbers, target, client=client, can_stop=True, concurrency=concurrency, patience=patience
+        )
     if as_json:
-        say_json(
-            {
-                "customers": result.customers, "charges": result.charges, "missing": result.missing,
-                "failed": result.failed, "resumed": result.resumed, "interrupted": result.interrupted,
-            }
-        )  # fmt: skip
+        say_json(attrs.asdict(result, filter=attrs.filters.exclude("without_charge")))
     else:
         _tell(result, target)
     if result.interrupted:
@@ -131,8 +107,8 @@ def _listed(what: str, numbers: list[str]) -> str:
 @client_options
 @json_option
 def drift(
-    since: int | None, customers: tuple[str, ...], patience: float, concurrency: int, rate: float | None,
-    journal: Place | None, client: dict[str, Any], as_json: bool,
+    since: int | None, customers: tuple[str, ...], patience: float, concurrency: int, journal: Place | None,
+    client: dict[str, Any], as_json: bool,
 ) -> int:  # fmt: skip
     """Show what others have changed since the runs of apply, retry and undo.
 
@@ -141,20 +117,15 @@ def drift(
     """
     with sentences():
         name, _ = journal_of(journal, client)
-
-        async def work(stop: asyncio.Event, show: Show) -> DriftReport:
-            async with AsyncBilling(**with_rate(client, rate)) as billing:
-                return await find_drift(
-                    billing, since=since, customers=customers, journal=name, concurrency=concurrency,
-                    patience=patience, on_progress=show, on_notice=notice,
-                )  # fmt: skip
-
-        report: DriftReport = run(work, can_stop=False)
+        report = run_with_client(
+            find_drift, client=client, can_stop=False, since=since, customers=customers,
+            journal=name, concurrency=concurrency, patience=patience,
+        )  # fmt: skip
     if as_json:
         say_json(
             {
                 "customers": report.customers, "charges": report.charges, "failed": report.failed,
-                "drift": [_plain(each) for each in report.found],
+                "drift": [attrs.asdict(each) | {"fields": each.fields} for each in report.found],
             }
         )  # fmt: skip
     else:
@@ -169,19 +140,6 @@ def drift(
         compared = f"{counted(report.charges, 'charge')} of {counted(report.customers, 'customer')}"
         click.echo(f"{compared} compared: {len(report.found) or 'no'} drift")
     return PENDING if report.found else ROWS_FAILED if report.failed else DONE
-
-
-def _plain(each: Drift) -> dict[str, Any]:
-    return {
-        "kind": each.kind,
-        "customer_no": each.customer_no,
-        "subscription_no": each.subscription_no,
-        "charge_id": each.charge_id,
-        "run": each.run,
-        "left": plain_content(each.left),
-        "now": plain_content(each.now),
-        "fields": list(each.fields),
-    }
 
 
 def _row(each: Drift) -> list[str]:

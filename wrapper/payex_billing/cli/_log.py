@@ -1,26 +1,29 @@
 """What a command says on standard error: text for people, or with --log-json one JSON object per line.
 
-A line that cannot be written is dropped: a run does not end because nobody reads its log.
+A line that cannot be written is dropped: a run does not end because nobody reads its log. If standard output cannot be
+written, the command ends with the error that `unwritable` describes.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, TypeVar
 
 import click
 
 from .._text import printable
 
-F = TypeVar("F", bound=Callable[..., Any])
 OPTION = "--log-json"
+# The errors of standard output: the disk is full, or nobody reads it any more.
+_OF_OUTPUT = {errno.ENOSPC, errno.EDQUOT, errno.EPIPE, errno.EIO, errno.EBADF, errno.EFBIG}
 
 
 class Log:
@@ -108,17 +111,26 @@ def _chosen(_context: click.Context, _option: click.Parameter, as_json: bool) ->
     log.begin(as_json=as_json)
 
 
-def log_option(command: F) -> F:
-    """`--log-json`, for collectors of logs."""
-    option = click.option(
-        OPTION,
-        is_flag=True,
-        is_eager=True,
-        expose_value=False,
-        callback=_chosen,
-        help="Write progress, notices, errors and the result on standard error as JSON, one object per line.",
-    )
-    return option(command)
-
-
+log_option = click.option(
+    OPTION,
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_chosen,
+    help="Write progress, notices, errors and the result on standard error as JSON, one object per line.",
+)
 log = Log()
+
+
+def is_output(error: OSError) -> bool:
+    """Return whether an error comes from standard output. Such an error names no file."""
+    return error.filename is None and error.errno in _OF_OUTPUT
+
+
+def unwritable(error: OSError) -> str:
+    """Return what went wrong. Discard further output, because the flush at the end of the process would fail again."""
+    with suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
+    return f"standard output cannot be written: {error.strerror or error}"

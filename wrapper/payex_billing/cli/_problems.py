@@ -106,9 +106,9 @@ def problems(code: str | None, as_json: bool) -> int:
     if code is None:
         if as_json:
             say_json({"problems": EXPLAINED})
-            return DONE
-        for name, explained in EXPLAINED.items():
-            click.echo(f"{explained['status']}  {name:28} {explained['means']}")
+        else:
+            for name, explained in EXPLAINED.items():
+                click.echo(f"{explained['status']}  {name:28} {explained['means']}")
         return DONE
     name = code.rstrip("/").rpartition("/")[2].lower()
     found = EXPLAINED.get(name)
@@ -120,8 +120,8 @@ def problems(code: str | None, as_json: bool) -> int:
         return USAGE
     if as_json:
         say_json({"type": name, **found})
-        return DONE
-    click.secho(f"{found['status']} {name}", bold=True)
-    for label in ("means", "raises", "whose", "do", "again"):
-        click.echo(f"  {label + ':':8} {'payex_billing.' if label == 'raises' else ''}{found[label]}")
+    else:
+        click.secho(f"{found['status']} {name}", bold=True)
+        for label in ("means", "raises", "whose", "do", "again"):
+            click.echo(f"  {label + ':':8} {'payex_billing.' if label == 'raises' else ''}{found[label]}")
     return DONE

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
 from .._text import counted
-from ._common import is_terminal
 from ._log import log
 
 Show: TypeAlias = Callable[[str, int, int], None]
 EVERY = 60.0  # seconds between two lines of text
-_NOUNS = {"reading": "customer"}  # what a phase counts, if not rows
 
 
 class Lines:
@@ -42,7 +41,8 @@ class Lines:
 
 
 def _noun(phase: str) -> str:
-    return _NOUNS.get(phase, "row")
+    """Return what a phase counts."""
+    return "customer" if phase == "reading" else "row"
 
 
 def _duration(seconds: float) -> str:
@@ -53,7 +53,7 @@ def _duration(seconds: float) -> str:
 @contextmanager
 def progress() -> Iterator[Show]:
     """Yield a function to call with the phase, and the numbers of finished and of all rows or customers."""
-    if log.is_json or log.is_quiet or not is_terminal():
+    if log.is_json or log.is_quiet or not sys.stderr.isatty():
         yield Lines()
         return
     from rich.console import Console  # noqa: PLC0415 - loaded only when something is drawn

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import click
 
-from .._async.client import AsyncBilling
 from .._text import printable
 from ..reconcile import Limits, Plan, Report, RunOutcome, Table, read
 from ..reconcile import plan as plan_table
@@ -19,30 +17,24 @@ from ..reconcile._plan import FORMAT
 from ..reconcile._run import MAX_REMOVALS, RECHECK
 from ..reconcile._store import Place
 from ._advice import next_step
-from ._applying import carry_out, notice, run, sentences
-from ._common import (
-    DONE,
-    EXIT_CODES,
-    PENDING,
-    ROWS_FAILED,
-    RUN_NUMBER,
-    client_options,
-    file_of,
-    journal_of,
-    journal_option,
-    json_option,
-    lock_option,
-    say_json,
-    usual_journal,
-)
+from ._applying import carry_out, run_with_client, sentences
+from ._common import DONE, EXIT_CODES, PATH, PENDING, ROWS_FAILED, client_options, json_option, say_json
+from ._journal import RUN_NUMBER, journal_of, journal_option, lock_option, usual_journal
 from ._log import log, log_option
-from ._outputs import check_outputs, writing
-from ._progress import Show
-from ._reporting import RunReport, report_option
+from ._output_files import check_outputs, writing
+from ._reporting import RunReport, rejects_option, report_option
 from ._show import plain_content, show_failures, show_plan, show_rejections
-from ._table_options import Options, lease_option, removals_option, seconds_option, settle_option, table_options
+from ._table_options import (
+    lease_option,
+    reading_of,
+    refuse_rejected,
+    removals_option,
+    seconds_option,
+    settle_option,
+    table_options,
+)
 
-FILE = click.argument("file", type=click.Path(path_type=Path))
+FILE = click.argument("file", type=PATH)
 
 
 @click.command(
@@ -50,7 +42,7 @@ FILE = click.argument("file", type=click.Path(path_type=Path))
     f"  payex-billing plan charges.csv --out plan.jsonl\n\n{EXIT_CODES}"
 )
 @FILE
-@click.option("--out", type=click.Path(path_type=Path), help="Write the plan there, for apply.")
+@click.option("--out", type=PATH, help="Write the plan there, for apply.")
 @click.option("--details", is_flag=True, help="A table for every customer.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes.")
 @journal_option
@@ -59,32 +51,26 @@ FILE = click.argument("file", type=click.Path(path_type=Path))
 @log_option
 @json_option
 def plan(
-    file: Path, out: Path | None, details: bool, detailed_exitcode: bool, journal: Place | None, as_json: bool,
-    **options: Any,
+    file: Path, out: Path | None, details: bool, detailed_exitcode: bool, journal: Place | None, strict: bool,
+    rejects: Path | None, client: dict[str, Any], as_json: bool, **options: Any,
 ) -> int:  # fmt: skip
     """Read the current charges and show what apply would change."""
-    chosen = Options.of(options)
+    reading_options = reading_of(options)
     with sentences():
-        check_outputs({"FILE": file, "--state": chosen.running["state"]}, {"--out": out, "--rejects": chosen.rejects})
-        with chosen.open(file) as table:
-            if (stopped := chosen.strict_stop(table)) is not None:
-                return stopped
-
-            async def work(stop: asyncio.Event, show: Show) -> Plan:
-                async with AsyncBilling(**chosen.client) as billing:
-                    return await plan_table(
-                        billing, table, journal=journal, on_progress=show, on_notice=notice, **chosen.running
-                    )
-
-            found = run(work, can_stop=False)
+        check_outputs({"FILE": file, "--state": options["state"]}, {"--out": out, "--rejects": rejects})
+        with read(file, **reading_options) as table:
+            if strict and table.rejections:
+                return refuse_rejected(table, rejects)
+            found = run_with_client(plan_table, table, client=client, can_stop=False, journal=journal, **options)
+            counts = plan_as_json(found)
             if out is not None:
                 with writing("--out", out):
                     found.write(out)
-            if chosen.rejects is not None:
-                with writing("--rejects", chosen.rejects):
-                    table.write_rejects(chosen.rejects, found.rejected | found.failed)
+            if rejects is not None:
+                with writing("--rejects", rejects):
+                    table.write_rejects(rejects, found.rejected | found.failed)
             if as_json:
-                say_json(plan_as_json(found) | steps_as_json(found))
+                say_json(counts | steps_as_json(found))
             else:
                 show_rejections(table)
                 show_failures(file, found.failed)
@@ -94,7 +80,6 @@ def plan(
     exit_code = PENDING if detailed_exitcode and found.changes else DONE
     if found.rejected or found.failed:
         exit_code = ROWS_FAILED
-    counts = plan_as_json(found)
     counts |= {name: len(counts[name]) for name in ("rejected", "failed")}
     log.record("result", message="planned", outcome="planned", exit_code=exit_code, command="plan", file=file, **counts)
     return exit_code
@@ -110,7 +95,7 @@ def plan(
 @journal_option
 @report_option
 @removals_option(MAX_REMOVALS, "Abort if --prune would remove more than this.")
-@click.option("--guards", type=click.Path(path_type=Path), help="Limits of the guards, a TOML file.")
+@click.option("--guards", type=PATH, help="Limits of the guards, a TOML file.")
 @click.option("--first-run", is_flag=True, help="The first run for this ledger: there is nothing to compare with.")
 @click.option("--approve", metavar="DIGEST", help="Write the plan with this digest, although a guard stops it.")
 @settle_option
@@ -129,60 +114,34 @@ def plan(
 @log_option
 @json_option
 def apply(
-    file: Path,
-    journal: Place | None,
-    report_file: Path | None,
-    max_removals: str,
-    guards: Path | None,
-    first_run: bool,
-    approve: str | None,
-    settle: float,
-    lease: float,
-    recheck: float,
-    on: str | None,
-    no_lock: bool,
-    as_json: bool,
-    **options: Any,
-) -> int:
+    file: Path, journal: Place | None, report_file: Path | None, guards: Path | None, no_lock: bool, strict: bool,
+    rejects: Path | None, client: dict[str, Any], as_json: bool, **options: Any,
+) -> int:  # fmt: skip
     """Write what is needed so that Billing holds what FILE, a table or a plan, says.
 
     Ctrl-C and SIGTERM finish the writes under way and stop. The same command then goes on. The journal keeps every
     write: `payex-billing runs` shows the runs, `payex-billing undo` takes one back.
     """
-    chosen = Options.of(options)
-    others = {
-        "FILE": file, "--state": chosen.running["state"], "--guards": guards, "--rejects": chosen.rejects,
-        "--journal": usual_journal(journal, chosen.client),
+    reading_options = reading_of(options)
+    inputs = {
+        "FILE": file, "--state": options["state"], "--journal": usual_journal(journal, client), "--guards": guards,
     }  # fmt: skip
+    others = inputs | {"--rejects": rejects}
     with RunReport("apply", report_file, file=str(file), others=others, as_json=as_json) as report, sentences():
-        name = report.journal = _journal(journal, file, chosen.client)
-        if on is not None and file_of(name) is not None:
+        name = report.journal = _journal(journal, file, client)
+        if options["on"] is not None and isinstance(name, Path):
             raise click.UsageError("--on needs a journal that all workers can reach: --journal postgresql://…")
-        check_outputs(
-            {"FILE": file, "--state": chosen.running["state"], "--journal": file_of(name), "--guards": guards},
-            {"--rejects": chosen.rejects},
-        )
+        check_outputs(inputs, {"--rejects": rejects})
         limits = Limits() if guards is None else Limits.load(guards)
         planned = Plan.load(file) if _is_plan(file) else None
-        with chosen.open(file) if planned is None else closing(planned) as source:
+        with read(file, **reading_options) if planned is None else closing(planned) as source:
             table = source if isinstance(source, Table) else None
-            if table is not None and (stopped := chosen.strict_stop(table)) is not None:
-                exit_code = report.ended(RunOutcome.REFUSED, {"rejected": table.reasons()}, exit_code=stopped)
-                report.show()
-                return exit_code
-
+            if strict and table is not None and table.rejections:
+                stopped = refuse_rejected(table, rejects)
+                return report.ended_and_shown(RunOutcome.REFUSED, {"rejected": table.reasons()}, exit_code=stopped)
             return carry_out(
-                source,
-                file,
-                client=chosen.client,
-                options={
-                    "journal": name, "max_removals": max_removals, "limits": limits, "first_run": first_run,
-                    "approve": approve, "settle": settle, "lease": lease, "recheck": recheck, "on": on,
-                    "locked": not no_lock, **chosen.running,
-                },
-                report=report,
-                rejects=chosen.rejects,
-                as_json=as_json,
+                source, file, client=client, report=report, rejects=rejects, journal=name, limits=limits,
+                locked=not no_lock, **options,
             )  # fmt: skip
 
 
@@ -190,15 +149,13 @@ def apply(
     epilog=f"\b\nExamples:\n  payex-billing retry 17\n  payex-billing retry 17 corrected.csv\n\n{EXIT_CODES}"
 )
 @click.argument("run_number", metavar="RUN", type=RUN_NUMBER)
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=PATH)
 @journal_option
 @report_option
-@click.option(
-    "--rejects", type=click.Path(path_type=Path), help="Write rejected and failed rows there, with the reason."
-)
+@rejects_option
 @removals_option(None, "Abort if more charges would be removed. Default: as the run was told.")
 @lock_option
-@click.option("--guards", type=click.Path(path_type=Path), help="Limits of the guards, a TOML file.")
+@click.option("--guards", type=PATH, help="Limits of the guards, a TOML file.")
 @click.option("--approve", metavar="DIGEST", help="Write the plan with this digest, although a guard stops it.")
 @lease_option
 @client_options
@@ -241,9 +198,7 @@ def retry(
             if not history.rows(run_number):
                 if not as_json:
                     click.echo(f"Run {run_number} applied every row. There is nothing to retry.")
-                exit_code = report.ended(RunOutcome.DONE, Report().to_json())
-                report.show()
-                return exit_code
+                return report.ended_and_shown(RunOutcome.DONE, Report().to_json())
         source = file or Path(earlier.file)
         if not earlier.file or _is_plan(source):
             raise click.ClickException(f"run {run_number} was not made from a table: name the table after the number")
@@ -251,18 +206,10 @@ def retry(
         check_outputs({"FILE": source, "--guards": guards}, {"--rejects": rejects})
         with read(source, **earlier.options.get("reading", {})) as table:
             return carry_out(
-                table,
-                source,
-                client=client,
-                options={
-                    "journal": name, "limits": Limits() if guards is None else Limits.load(guards), "approve": approve,
-                    "prune": bool(earlier.options.get("prune")), "retry": run_number, "locked": not no_lock,
-                    "lease": lease,
-                    "max_removals": max_removals or earlier.options.get("max_removals") or MAX_REMOVALS,
-                },
-                report=report,
-                rejects=rejects,
-                as_json=as_json,
+                table, source, client=client, report=report, rejects=rejects, journal=name,
+                limits=Limits() if guards is None else Limits.load(guards), prune=bool(earlier.options.get("prune")),
+                retry=run_number, locked=not no_lock, lease=lease, approve=approve,
+                max_removals=max_removals or earlier.options.get("max_removals") or MAX_REMOVALS,
             )  # fmt: skip
 
 

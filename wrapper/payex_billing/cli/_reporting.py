@@ -6,11 +6,11 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import click
 
@@ -21,23 +21,21 @@ from ..reconcile import GuardStopped, RunOutcome
 from ..reconcile._address import name_of
 from ..reconcile._outcomes import outcome_of
 from ..reconcile._store import Place
-from ._common import DONE, ERROR, GUARDED, INTERRUPTED, ROWS_FAILED, USAGE, say_json, when
+from ._common import DONE, ERROR, GUARDED, INTERRUPTED, PATH, ROWS_FAILED, USAGE, say_json, when
 from ._log import log
-from ._report_file import ReportFile
+from ._output_files import ReportFile
 
 FORMAT = "payex-billing report 1"
 _LONGEST = 2000  # characters of an error
-F = TypeVar("F", bound=Callable[..., Any])
 
 
-def report_option(command: F) -> F:
-    """`--report`."""
-    return click.option(
-        "--report",
-        "report_file",
-        type=click.Path(path_type=Path),
-        help="Write the report there as JSON, also after an error. `payex-billing report-schema` describes it.",
-    )(command)
+report_option = click.option(
+    "--report",
+    "report_file",
+    type=PATH,
+    help="Write the report there as JSON, also after an error. `payex-billing report-schema` describes it.",
+)
+rejects_option = click.option("--rejects", type=PATH, help="Write rejected and failed rows there, with the reason.")
 
 
 class RunReport:
@@ -49,6 +47,9 @@ class RunReport:
         file: the table or the plan, as it was named.
         others: the other files of the command, by option. The report must not be one of them.
         as_json: whether the report is printed as JSON, also after an error.
+
+    Attributes:
+        as_json: whether the report is still to be printed. Set it to False if the command prints something else.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class RunReport:
         self._ended: float | None = None
         self._exit_code = ERROR
         self._is_saved = False
-        self._is_to_print = as_json
+        self.as_json = as_json
         self._error: tuple[str, str] | None = None
 
     def __enter__(self) -> Self:
@@ -119,23 +120,22 @@ class RunReport:
         self._outcome, self._ended = outcome, time.time()
         self._exit_code = CODES[outcome] if exit_code is None else exit_code
         self.values |= values or {}
-        self.save()
+        if self._written is not None:
+            try:
+                self._written.write(self._text())
+            except OSError as error:
+                self._is_saved = True  # a second try would say the same
+                raise self._unwritable(error) from None
+            self._is_saved = True
         return self._exit_code
 
-    def save(self) -> None:
-        """Write the report as it is now.
-
-        Raises:
-            ClickException: the file cannot be written.
-        """
-        if self._written is None:
-            return
-        try:
-            self._written.write(self._text())
-        except OSError as error:
-            self._is_saved = True  # a second try would say the same
-            raise self._unwritable(error) from None
-        self._is_saved = True
+    def ended_and_shown(
+        self, outcome: RunOutcome, values: Mapping[str, Any] | None = None, *, exit_code: int | None = None
+    ) -> int:
+        """Write how the command ended, print the report if it is to be printed, and return the exit code."""
+        code = self.ended(outcome, values, exit_code=exit_code)
+        self.show()
+        return code
 
     def guarded(self, error: GuardStopped, rejected: Mapping[int, str]) -> int:
         """Write that a guard stopped the run, and return the exit code."""
@@ -164,13 +164,9 @@ class RunReport:
 
     def show(self) -> None:
         """Print the report, once, if it is to be printed."""
-        if self._is_to_print:
-            self._is_to_print = False
+        if self.as_json:
+            self.as_json = False
             say_json(self.plain())
-
-    def is_not_printed(self) -> None:
-        """Do not print the report, because the command prints something else."""
-        self._is_to_print = False
 
     def plain(self) -> dict[str, Any]:
         """Return the report as plain JSON."""

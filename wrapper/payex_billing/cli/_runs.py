@@ -1,56 +1,48 @@
-"""`payex-billing runs`: the runs of `apply` and `undo`, what they wrote, and what they left open."""
+"""`payex-billing runs` and `history`: what a journal holds of runs, and of the writes to a customer."""
 
 from __future__ import annotations
 
 import re
 import time
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import attrs
 import click
 
 from .._text import counted, printable
 from ..models import CONTENT
 from ..reconcile._address import name_of
 from ..reconcile._history import Run, UnappliedRow, is_there, reading
+from ..reconcile._history import forget as forget_values
 from ..reconcile._history import prune as prune_runs
 from ..reconcile._journal import Journal
 from ..reconcile._records import Intent, Result
 from ..reconcile._store import Place
 from ._advice import next_step
 from ._applying import sentences
-from ._common import (
-    DONE,
-    ERROR,
-    PENDING,
-    RUN_NUMBER,
-    client_options,
-    confirmed,
-    file_of,
-    journal_of,
-    journal_option,
-    json_option,
-    price,
-    say_json,
-    when,
-)
-from ._history import local
-from ._outputs import check_outputs
+from ._common import DONE, PATH, PENDING, client_options, confirm, json_option, price, say_json, when
+from ._journal import RUN_NUMBER, file_of, journal_of, journal_option
+from ._output_files import check_outputs
+from ._show import plain_content, said
 from ._table import table
 
+_COUNTS = ("rows", "applied", "rejected", "failed")  # of a report, shown for each run
 _SHOWN = 20  # runs in the list, and rows of a run
+# Attributes of a run that its JSON has under the same name and with the same value.
+_AS_THEY_ARE = ("command", "file", "input", "options", "shard", "plan", "approved", "undoes", "user", "host", "version")
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.pass_context
-def runs(context: click.Context) -> int:
+def runs(context: click.Context) -> None:
     """Show the runs of apply and undo. Without a command: the last 20."""
     if context.invoked_subcommand is None:  # `context.invoke` would not look at PAYEX_JOURNAL
         with list_.make_context("list", [], parent=context) as listing:
-            return int(list_.invoke(listing))
-    return DONE
+            list_.invoke(listing)
 
 
 @runs.command("list")
@@ -58,7 +50,7 @@ def runs(context: click.Context) -> int:
 @journal_option
 @client_options
 @json_option
-def list_(everything: bool, journal: Place | None, client: dict[str, Any], as_json: bool) -> int:
+def list_(everything: bool, journal: Place | None, client: dict[str, Any], as_json: bool) -> None:
     """List the runs, the last one first."""
     with sentences():
         name, ledger = journal_of(journal, client)
@@ -69,21 +61,8 @@ def list_(everything: bool, journal: Place | None, client: dict[str, Any], as_js
         elif not found:
             click.echo("The journal has no run.")
         else:
-            headers = [
-                "run",
-                "started",
-                "command",
-                "file",
-                "rows",
-                "applied",
-                "rejected",
-                "failed",
-                "per month",
-                "ended",
-            ]
-            numbers = frozenset({"run", "rows", "applied", "rejected", "failed", "per month"})
-            table(headers, [_row(run) for run in found], right=numbers)
-    return DONE
+            headers = ["run", "started", "command", "file", *_COUNTS, "per month", "ended"]
+            table(headers, [_row(run) for run in found], right=frozenset({"run", *_COUNTS, "per month"}))
 
 
 @runs.command()
@@ -91,7 +70,7 @@ def list_(everything: bool, journal: Place | None, client: dict[str, Any], as_js
 @journal_option
 @client_options
 @json_option
-def show(number: int, journal: Place | None, client: dict[str, Any], as_json: bool) -> int:
+def show(number: int, journal: Place | None, client: dict[str, Any], as_json: bool) -> None:
     """Show one run: its options, what it wrote, and the rows that it did not apply."""
     with sentences():
         name, ledger = journal_of(journal, client)
@@ -99,20 +78,17 @@ def show(number: int, journal: Place | None, client: dict[str, Any], as_json: bo
             run, rows, counts = history.run(number), history.rows(number), history.counts(number)
             step = next_step(run, history.later_run(run))
         if as_json:
-            say_json(plain(run) | {"writes": counts, "not_applied": [_plain_row(row) for row in rows]})
+            say_json(plain(run) | {"writes": counts, "not_applied": [attrs.asdict(row) for row in rows]})
         else:
             _show(run, counts, rows, step)
-    return DONE
 
 
 @runs.command()
-@click.option(
-    "--to", "target", required=True, type=click.Path(path_type=Path), help="A file: .parquet, .csv or .jsonl."
-)
+@click.option("--to", "target", required=True, type=PATH, help="A file: .parquet, .csv or .jsonl.")
 @click.option("--run", "number", type=RUN_NUMBER, help="Only the writes of this run.")
 @journal_option
 @client_options
-def export(target: Path, number: int | None, journal: Place | None, client: dict[str, Any]) -> int:
+def export(target: Path, number: int | None, journal: Place | None, client: dict[str, Any]) -> None:
     """Write every write of the journal to a table, for other tools."""
     from ..reconcile._write_tables import export_writes  # noqa: PLC0415 - needs the extra `tables`
 
@@ -124,7 +100,6 @@ def export(target: Path, number: int | None, journal: Place | None, client: dict
                 history.run(number)  # an unknown run is an error, and not a table without a row
             count = export_writes(history, target, number)
     click.echo(f"{counted(count, 'write')} in {target}")
-    return DONE
 
 
 @runs.command()
@@ -132,7 +107,7 @@ def export(target: Path, number: int | None, journal: Place | None, client: dict
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @journal_option
 @client_options
-def prune(older_than: str, yes: bool, journal: Place | None, client: dict[str, Any]) -> int:
+def prune(older_than: str, yes: bool, journal: Place | None, client: dict[str, Any]) -> None:
     """Take old runs and their writes out of the journal. They cannot be shown or undone then."""
     match = re.fullmatch(r"(\d{1,5})([dwmy])", older_than)
     if match is None:
@@ -144,12 +119,10 @@ def prune(older_than: str, yes: bool, journal: Place | None, client: dict[str, A
             count = sum(run.seen < before for run in history.runs())
         if not count:
             click.echo(f"No run is older than {older_than}.")
-            return DONE
-        if not (yes or confirmed(f"Take {counted(count, 'run')} out of {name_of(name)}?")):
-            click.echo("Nothing was changed.", err=True)
-            return ERROR
+            return
+        if not yes:
+            confirm(f"Take {counted(count, 'run')} out of {name_of(name)}?", refused="Nothing was changed.")
         click.echo(f"Taken out: {counted(prune_runs(name, ledger, before), 'run')}.")
-    return DONE
 
 
 @runs.command(
@@ -213,26 +186,12 @@ def plain(run: Run) -> dict[str, Any]:
     """Return a run as plain JSON."""
     return {
         "run": run.id,
-        "command": run.command,
-        "file": run.file,
-        "input": run.input,
-        "options": dict(run.options),
-        "shard": run.shard,
-        "plan": run.plan,
-        "approved": run.approved,
-        "undoes": run.undoes,
-        "user": run.user,
-        "host": run.host,
-        "version": run.version,
+        **{name: getattr(run, name) for name in _AS_THEY_ARE},
         "started_at": when(run.started),
         "ended_at": when(run.seen),
         "ended": None if run.ending is None else run.ending.value,
-        "report": dict(run.report),
+        "report": run.report,
     }
-
-
-def _plain_row(row: UnappliedRow) -> dict[str, Any]:
-    return {"line": row.line, "customer_no": row.customer_no, "result": row.result, "reason": row.reason}
 
 
 def _ended(run: Run) -> str:
@@ -246,16 +205,16 @@ def _row(run: Run) -> list[str]:
         money = Decimal(run.report["after"]) - Decimal(run.report["before"])
         change = f"{money:+,.2f}"
     what = f"undo {run.undoes}" if run.undoes is not None else run.command
-    numbers = [str(told(name, "")) for name in ("rows", "applied", "rejected", "failed")]
-    return [str(run.id), local(run.started), what, run.file, *numbers, change, _ended(run)]
+    counts = [str(told(name, "")) for name in _COUNTS]
+    return [str(run.id), _local(run.started), what, run.file, *counts, change, _ended(run)]
 
 
 def _show(run: Run, counts: dict[str, int], rows: list[UnappliedRow], step: str | None) -> None:
     what = f"undo of run {run.undoes}" if run.undoes is not None else f"{run.command} {run.file}".strip()
     by = " on ".join(filter(None, (run.user, run.host)))
     click.echo(printable(f"Run {run.id}: {what}"))
-    click.echo(printable(f"Started {local(run.started)} by {by}, payex-billing {run.version}"))
-    click.echo(f"Last at work {local(run.seen)}: {_ended(run)}")
+    click.echo(printable(f"Started {_local(run.started)} by {by}, payex-billing {run.version}"))
+    click.echo(f"Last at work {_local(run.seen)}: {_ended(run)}")
     if run.shard:
         click.echo(f"Shard {run.shard}")
     if run.approved:
@@ -302,3 +261,101 @@ def _text(intent: Intent) -> str:
     if charge is not None and charge.start_date is not None:
         what += f", from {charge.start_date}"
     return printable(f"{intent.id}: line {step.line}: {where}{what}")
+
+
+@click.command(
+    epilog="\b\nExamples:\n  payex-billing history 15615616\n  payex-billing history 15615616 --subscription 46\n"
+    "  payex-billing history 15615616 --charge 7f3a --json"
+)
+@click.argument("customer_no", metavar="CUSTOMER")
+@click.option("--subscription", help="Only writes to this subscription.")
+@click.option("--charge", metavar="CHARGE_ID", help="Only writes to this charge.")
+@click.option("--forget", is_flag=True, help="Take the values of these writes out of the journal; asks first.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@journal_option
+@client_options
+@json_option
+def history(
+    customer_no: str, subscription: str | None, charge: str | None, forget: bool, yes: bool, journal: Place | None,
+    client: dict[str, Any], as_json: bool,
+) -> None:  # fmt: skip
+    """Show every write to a customer: when, by which run, what was there before and after.
+
+    The journal knows the writes of `apply`, `retry` and `undo`. Times are those of this machine.
+    """
+    with sentences():
+        name, ledger = journal_of(journal, client)
+        if forget:
+            if subscription or charge:
+                raise click.UsageError("--forget is for a whole customer")
+            _forget(name, ledger, customer_no, yes=yes, as_json=as_json)
+            return
+        with reading(name, ledger) as found:
+            writes = list(found.to_customer(customer_no, level=subscription, charge_id=charge))
+            has_others = not writes and any(found.to_customer(customer_no))
+        if as_json:
+            say_json({"customer_no": customer_no, "writes": [_plain_write(intent) for intent in writes]})
+        elif not writes:
+            what = _selection(customer_no, subscription, charge) if has_others else f"customer {customer_no}"
+            click.echo(printable(f"The journal has no write to {what}."))
+        else:
+            headers = ["run", "time", "step", "subscription", "charge", "product", "was", "became", "result"]
+            table(headers, [_write_row(intent) for intent in writes], right=frozenset({"run"}))
+
+
+def _selection(customer_no: str, subscription: str | None, charge: str | None) -> str:
+    """Return the charge, subscription and customer that the options select, in words."""
+    level = f"subscription {subscription} of " if subscription is not None else ""
+    target = f"charge {charge} {'on' if level else 'of'} " if charge is not None else ""
+    return f"{target}{level}customer {customer_no}"
+
+
+def _forget(name: Place, ledger: str | None, customer_no: str, *, yes: bool, as_json: bool) -> None:
+    if not yes:
+        question = f"Take the values of all writes to customer {customer_no} out of {name_of(name)}?"
+        confirm(f"{question} They cannot be undone then.", refused="Nothing was changed.")
+    count = forget_values(name, ledger, customer_no)
+    if as_json:
+        say_json({"customer_no": customer_no, "forgotten": count})
+    else:
+        click.echo(f"Forgotten: the values of {counted(count, 'write')}.")
+
+
+def _plain_write(intent: Intent) -> dict[str, Any]:
+    """Return a write as plain JSON."""
+    step = intent.step
+    return {
+        "write": intent.id,
+        "run": intent.run,
+        "customer_no": step.customer_no,
+        "subscription_no": step.subscription_no,
+        "charge_id": intent.charge_id or step.charge_id,
+        "kind": step.kind.value,
+        "line": step.line,
+        "before": plain_content(step.before),
+        "after": plain_content(intent.after or step.charge),
+        "noted_at": when(intent.noted),
+        "result": None if intent.result is None else intent.result.value,
+        "status": intent.status,
+        "instance": intent.instance,
+    }
+
+
+def _local(seconds: float) -> str:
+    """Return a time in seconds since 1970 for people, in the time of this machine."""
+    return f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M:%S}"
+
+
+def _write_row(intent: Intent) -> list[str]:
+    step = intent.step
+    content = step.charge or step.before
+    before, after = step.before, step.charge
+    names = [
+        name for name in CONTENT if name != "product_code" and getattr(before, name, None) != getattr(after, name, None)
+    ]
+    result = "open" if intent.result is None else intent.result.value
+    return [
+        str(intent.run), _local(intent.noted), step.kind.value, step.subscription_no or "",
+        intent.charge_id or step.charge_id or "", "" if content is None else content.product_code,
+        said(before, names), said(after, names), f"{result} {intent.status or ''}".strip(),
+    ]  # fmt: skip

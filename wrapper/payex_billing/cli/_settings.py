@@ -23,9 +23,9 @@ def settings(as_json: bool, client: dict[str, Any]) -> int:
     except ConfigurationError as error:
         found, missing = None, str(error)
     values = {}
-    for name in (name for name in VARIABLES if name != "environment"):
-        if found is None:
-            break
+    for name in VARIABLES:
+        if found is None or name == "environment":
+            continue
         origin = found.origins.get(name, "default")
         value = getattr(found, name)
         shown = "" if value is None else "***" if name in SECRETS else str(value)
@@ -33,10 +33,8 @@ def settings(as_json: bool, client: dict[str, Any]) -> int:
     if as_json:
         say_json({"settings": values, "error": missing or None})
     elif found is not None:
-        table(
-            ["setting", "value", "from"],
-            [[name, each["value"] or "-", each["origin"]] for name, each in values.items()],
-        )
+        rows = [[name, each["value"] or "-", each["origin"]] for name, each in values.items()]
+        table(["setting", "value", "from"], rows)
     if missing:
         click.echo(f"Error: {missing}", err=True)
     return ERROR if missing else DONE
@@ -48,10 +46,9 @@ def settings(as_json: bool, client: dict[str, Any]) -> int:
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
-def completion(context: click.Context, shell: str) -> int:
+def completion(context: click.Context, shell: str) -> None:
     """Print the script that completes commands and options in a shell."""
     kind = get_completion_class(shell)
     assert kind is not None  # noqa: S101 - Click has all three
     root = context.find_root().command
     click.echo(kind(root, {}, "payex-billing", "_PAYEX_BILLING_COMPLETE").source())
-    return DONE

@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
+import attrs
 import click
 
 from .._transport import _choice
@@ -20,8 +21,8 @@ from ..errors import BillingError, ConfigurationError
 from ..reconcile._address import name_of
 from ..reconcile._history import is_there, reading
 from ..reconcile._opening import place_of
-from ._common import engine_of_one_call, journal_of
-from ._finding import Finding
+from ._common import engine_of_one_call
+from ._journal import journal_of
 
 SINGLE: Final = ("charges", "customer")
 """Commands that send single calls."""
@@ -32,6 +33,20 @@ _EXTRAS: Final = {
     "otel": "opentelemetry-api", "dask": "distributed", "contract": "schemathesis",
 }  # fmt: skip
 """The package of each extra that only this extra brings."""
+
+
+@attrs.frozen
+class Finding:
+    """One line of the doctor: `ok`, `wrong`, `warning`, or `-` for what could not be looked at."""
+
+    verdict: str
+    what: str
+    detail: str
+    do: str = ""
+
+
+class Wrong(Exception):
+    """A finding after which the doctor cannot look further: what is wrong, the detail, and what to do."""
 
 
 def program() -> Iterator[Finding]:
@@ -58,14 +73,17 @@ def engines(client: Mapping[str, Any], settings: Settings) -> dict[str, tuple[st
 
 
 def transports(settings: Settings, by_engine: Mapping[str, tuple[str, ...]]) -> Iterator[Finding]:
-    """Find out what each command sends its requests with, and through which proxy."""
+    """Find out what each command sends its requests with, and through which proxy.
+
+    Raises:
+        Wrong: the proxy cannot be used.
+    """
     for engine, commands in by_engine.items():
         yield Finding("ok", "transport", f"{', '.join(commands)}: {_engine(engine)}, {_tls(engine, settings)}")
     try:
         proxy = effective_proxy(settings)
     except ConfigurationError as error:
-        yield Finding("wrong", "proxy", str(error), "correct HTTPS_PROXY, or set PAYEX_PROXY")
-        return
+        raise Wrong("proxy", str(error), "correct HTTPS_PROXY, or set PAYEX_PROXY") from None
     yield Finding("ok", "proxy", f"all commands: {_proxy(settings, proxy)}")
 
 

@@ -34,8 +34,7 @@ def table(
         right: the columns that are aligned to the right.
         title: a line above.
     """
-    width = _width()
-    for line in lines(headers, rows, right=right, title=title, width=width):
+    for line in lines(headers, rows, right=right, title=title, width=_width()):
         click.echo(line)
 
 
@@ -83,7 +82,7 @@ def lines(
 
 def _fitting(names: Sequence[str], columns: Sequence[Sequence[str]], width: int | None) -> list[int] | None:
     """Return the width of each column; None if the columns do not fit."""
-    needed = [_needed(column) for column in columns]
+    needed = [max(map(_columns, column)) for column in columns]
     most = None if width is None else width - len(GAP) * (len(names) - 1)
     if most is None or sum(needed) <= most:
         return needed
@@ -146,10 +145,6 @@ def _wrapped(text: str, width: int) -> list[str]:
             broken.append(line[:place])
             line = line[place:]
     return [*broken, line]
-
-
-def _needed(cells: Iterable[str]) -> int:
-    return max(map(_columns, cells))
 
 
 def _columns(text: str) -> int:

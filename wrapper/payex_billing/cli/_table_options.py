@@ -8,17 +8,17 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
-import attrs
 import click
 
 from ..errors import InvalidArgument
-from ..reconcile import Shard, Table, read
+from ..reconcile import Shard, Table
 from ..reconcile._apply import SETTLE
 from ..reconcile._before import removal_limit
 from ..reconcile._pool import PATIENCE
 from ..reconcile._store import LEASE
-from ._common import ROWS_FAILED, with_rate
+from ._common import PATH, ROWS_FAILED
 from ._log import log
+from ._reporting import rejects_option
 from ._show import show_rejections
 
 
@@ -102,11 +102,7 @@ def table_options(command: Any) -> Any:
             is_flag=True,
             help="The file is the whole truth for its customers: remove other charges of theirs.",
         ),
-        click.option(
-            "--state",
-            type=click.Path(path_type=Path),
-            help="Cache of what was last applied: only changed customers are read.",
-        ),
+        click.option("--state", type=PATH, help="Cache of what was last applied: only changed customers are read."),
         click.option(
             "--verify",
             callback=_share,
@@ -122,9 +118,7 @@ def table_options(command: Any) -> Any:
         ),
         concurrency_option,
         rate_option,
-        click.option(
-            "--rejects", type=click.Path(path_type=Path), help="Write rejected and failed rows there, with the reason."
-        ),
+        rejects_option,
     ]
     for option in reversed(options):
         command = option(command)
@@ -167,47 +161,17 @@ def _shard(_context: click.Context, _option: click.Parameter, text: str | None) 
 
 
 _READING = ("columns", "ignore", "sheet", "delimiter", "encoding", "decimal_comma", "allow_duplicates")
-_RUNNING = ("prune", "state", "refresh", "verify", "shard", "concurrency", "patience")
 
 
-@attrs.frozen(kw_only=True)
-class Options:
-    """The parsed options that `plan` and `apply` share.
+def reading_of(options: dict[str, Any]) -> dict[str, Any]:
+    """Take the arguments of `read` out of the options of `plan` or `apply`, and return them."""
+    return {name: options.pop(name) for name in _READING}
 
-    Attributes:
-        reading: the arguments of `read`.
-        running: the arguments of `plan` and `apply`.
-        client: the arguments of the client.
-        strict: whether to stop if any row is rejected.
-        rejects: the file for rejected and failed rows.
-    """
 
-    reading: dict[str, Any]
-    running: dict[str, Any]
-    client: dict[str, Any]
-    strict: bool
-    rejects: Path | None
-
-    @classmethod
-    def of(cls, options: dict[str, Any]) -> Options:
-        rate, client = options.pop("rate"), options.pop("client")
-        return cls(
-            reading={name: options.pop(name) for name in _READING},
-            running={name: options.pop(name) for name in _RUNNING},
-            client=with_rate(client, rate),
-            **options,
-        )
-
-    def open(self, file: Path) -> Table:
-        """Read the table."""
-        return read(file, **self.reading)
-
-    def strict_stop(self, table: Table) -> int | None:
-        """Return the exit code if --strict forbids the rejected rows of the table; None to go on."""
-        if not (self.strict and table.rejections):
-            return None
-        show_rejections(table)
-        if self.rejects is not None:
-            table.write_rejects(self.rejects, table.reasons())
-        log.say("stopped", "Nothing was done: --strict allows no rejected row.", level="error")
-        return ROWS_FAILED
+def refuse_rejected(table: Table, rejects: Path | None) -> int:
+    """Show the rejected rows, which --strict forbids, write them to the file of --rejects, and return the exit code."""
+    show_rejections(table)
+    if rejects is not None:
+        table.write_rejects(rejects, table.reasons())
+    log.say("stopped", "Nothing was done: --strict allows no rejected row.", level="error")
+    return ROWS_FAILED

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Iterable
 from contextlib import closing
@@ -11,31 +10,15 @@ from typing import Any
 
 import click
 
-from .._async.client import AsyncBilling
 from .._text import counted, printable
 from ..reconcile import LeftAlone, Limits, Plan, RunOutcome, plan_undo
 from ..reconcile._before import stops_of
 from ..reconcile._store import Place
-from ._applying import carry_out, notice, run, sentences
-from ._common import (
-    DONE,
-    ERROR,
-    EXIT_CODES,
-    ROWS_FAILED,
-    RUN_NUMBER,
-    client_options,
-    confirmed,
-    file_of,
-    journal_of,
-    journal_option,
-    json_option,
-    lock_option,
-    say_json,
-    usual_journal,
-)
+from ._applying import carry_out, run_with_client, sentences
+from ._common import DONE, ERROR, EXIT_CODES, PATH, ROWS_FAILED, client_options, confirmed, json_option, say_json
+from ._journal import RUN_NUMBER, journal_of, journal_option, lock_option, usual_journal
 from ._log import log, log_option
-from ._outputs import check_outputs, writing
-from ._progress import Show
+from ._output_files import check_outputs, writing
 from ._reconcile import plan_as_json, steps_as_json
 from ._reporting import RunReport, report_option
 from ._show import SHOWN, show_failures, show_plan, show_stop
@@ -51,13 +34,13 @@ _OF_REASON = 3  # writes of one reason that are shown in full
 @click.argument("run_number", metavar="RUN", type=RUN_NUMBER)
 @click.option("--customer", "customers", multiple=True, help="Only the writes to this customer; may be given again.")
 @click.option("--plan-only", is_flag=True, help="Show what would be written, and write nothing.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write the plan there, for apply.")
+@click.option("--out", type=PATH, help="Write the plan there, for apply.")
 @click.option("--yes", is_flag=True, help="Do not ask. A guard can still stop it.")
 @click.option("--approve", metavar="DIGEST", help="Write the plan with this digest, although a guard stops it.")
 @journal_option
 @report_option
 @lock_option
-@click.option("--guards", type=click.Path(path_type=Path), help="Limits of the guards, a TOML file.")
+@click.option("--guards", type=PATH, help="Limits of the guards, a TOML file.")
 @settle_option
 @lease_option
 @click.option("--details", is_flag=True, help="A table for every customer.")
@@ -88,27 +71,23 @@ def undo(
     `payex-billing runs` shows the numbers of the runs.
     """
     label = Path(f"run {run_number}")
-    others = {"--guards": guards, "--out": out, "--journal": usual_journal(journal, client)}
+    inputs = {"--journal": usual_journal(journal, client), "--guards": guards}
+    others = inputs | {"--out": out}
     with RunReport("undo", report_file, file=str(label), others=others, as_json=as_json) as report, sentences():
         name, _ = journal_of(journal, client)
         report.journal = name
-        check_outputs({"--journal": file_of(name), "--guards": guards}, {"--out": out})
+        check_outputs(inputs, {"--out": out})
         limits = Limits() if guards is None else Limits.load(guards)
-
-        async def work(stop: asyncio.Event, show: Show) -> Plan:
-            async with AsyncBilling(**client) as billing:
-                return await plan_undo(
-                    billing, run_number, customers=customers, journal=name, settle=settle, locked=not no_lock,
-                    on_progress=show, on_notice=notice,
-                )  # fmt: skip
-
-        made: Plan = run(work, can_stop=False)
+        made = run_with_client(
+            plan_undo, run_number, client=client, can_stop=False, customers=customers, journal=name, settle=settle,
+            locked=not no_lock,
+        )  # fmt: skip
         with closing(made):
             if out is not None:
                 with writing("--out", out):
                     made.write(out)
             if plan_only and as_json:
-                report.is_not_printed()
+                report.as_json = False
                 say_json(plan_as_json(made) | steps_as_json(made))
             elif not as_json:
                 show_failures(label, made.failed)
@@ -117,30 +96,16 @@ def undo(
                 _show_left(made.left)
             if plan_only or not made.changes:
                 values = {"undoes": run_number, "failed": made.failed}
-                exit_code = report.ended(RunOutcome.PLANNED, values, exit_code=ROWS_FAILED if made.failed else DONE)
-                report.show()
-                return exit_code
+                exit_code = ROWS_FAILED if made.failed else DONE
+                return report.ended_and_shown(RunOutcome.PLANNED, values, exit_code=exit_code)
             if not yes and approve is None:
                 approve = _asked(made, limits)
                 if approve is None:
-                    report.ended(RunOutcome.PLANNED, {"undoes": run_number}, exit_code=ERROR)
-                    report.show()
-                    return ERROR
+                    return report.ended_and_shown(RunOutcome.PLANNED, {"undoes": run_number}, exit_code=ERROR)
             return carry_out(
-                made,
-                label,
-                client=client,
-                options={
-                    "journal": name,
-                    "limits": limits,
-                    "approve": approve,
-                    "settle": settle,
-                    "lease": lease,
-                    "locked": not no_lock,
-                },
-                report=report,
-                as_json=as_json,
-            )
+                made, label, client=client, report=report, journal=name, limits=limits, approve=approve, settle=settle,
+                lease=lease, locked=not no_lock,
+            )  # fmt: skip
 
 
 def _asked(made: Plan, limits: Limits) -> str | None:

@@ -13,7 +13,8 @@ from ..reconcile import work as work_on
 from ..reconcile._address import name_of
 from ..reconcile._store import Place
 from ._applying import notice, run, sentences
-from ._common import DONE, INTERRUPTED, RUN_NUMBER, client_options, journal_option, json_option, say_json, with_rate
+from ._common import DONE, INTERRUPTED, client_options, json_option, say_json
+from ._journal import RUN_NUMBER, journal_option
 from ._log import log, log_option
 from ._progress import Show
 from ._table_options import (
@@ -44,7 +45,7 @@ from ._table_options import (
 @json_option
 def work(
     journal: Place | None, run_number: int | None, wait: float, settle: float, lease: float, patience: float,
-    concurrency: int, rate: float | None, client: dict[str, Any], as_json: bool,
+    concurrency: int, client: dict[str, Any], as_json: bool,
 ) -> int:  # fmt: skip
     """Write customers of a run that apply, retry or undo has begun with the same journal, until none is left.
 
@@ -53,19 +54,17 @@ def work(
     """
     if not isinstance(journal, str):
         raise click.UsageError("work needs the journal of the run, in PostgreSQL: --journal postgresql://…")
-    stopped: list[asyncio.Event] = []
 
-    async def start(stop: asyncio.Event, _: Show) -> int:
-        stopped.append(stop)
-        async with AsyncBilling(**with_rate(client, rate)) as billing:
-            return await work_on(
+    async def start(stop: asyncio.Event, _: Show) -> tuple[int, bool]:
+        async with AsyncBilling(**client) as billing:
+            written = await work_on(
                 billing, journal, run=run_number, concurrency=concurrency, settle=settle, lease=lease, wait=wait,
                 patience=patience, stop=stop, on_notice=notice,
             )  # fmt: skip
+        return written, stop.is_set()
 
     with sentences():
-        written: int = run(start, can_stop=True)
-    was_stopped = stopped[0].is_set()
+        written, was_stopped = run(start, can_stop=True)
     exit_code = INTERRUPTED if was_stopped else DONE
     if as_json:
         say_json({"journal": name_of(journal), "customers": written, "interrupted": was_stopped})

@@ -1,4 +1,4 @@
-"""The file of a report: replaced as a whole, so that a reader never sees half of one, or the one of yesterday."""
+"""The files that a command writes: checked before the first request, and the report replaced as a whole."""
 
 from __future__ import annotations
 
@@ -7,20 +7,61 @@ import os
 import stat
 import sys
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
 import click
 
-from ..reconcile._private import open_private
+from ..reconcile._private import make_private, open_private
 
 # The folder cannot be written, or the file is mounted by itself, as in a container.
 _ONLY_THE_FILE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY})
 
 
+def check_outputs(inputs: Mapping[str, Path | None], outputs: Mapping[str, Path | None]) -> None:
+    """Create each output file, and raise if a file cannot be written.
+
+    Args:
+        inputs: files that must not be overwritten, by option.
+        outputs: files that will be written, by option.
+
+    Raises:
+        ClickException: a file cannot be written, or two options name the same file.
+    """
+    taken: dict[Path, str] = {}
+    for option, path in (*inputs.items(), *outputs.items()):
+        if path is None:
+            continue
+        other = taken.setdefault(path.resolve(), option)
+        if other != option:
+            raise click.ClickException(f"{option} {path} is the same file as {other}: name another")
+        if option in inputs:
+            continue
+        try:
+            make_private(path)
+            path.open("ab").close()
+        except OSError as error:
+            raise click.ClickException(f"{option} {path} cannot be written: {error.strerror or error}") from None
+
+
+@contextmanager
+def writing(option: str, path: Path, problems: list[click.ClickException] | None = None) -> Iterator[None]:
+    """Turn an error while writing the file of an option into a sentence; raise it, or add it to `problems`."""
+    try:
+        yield
+    except OSError as error:
+        sentence = click.ClickException(f"{option} {path} cannot be written: {error.strerror or error}")
+        if problems is None:
+            raise sentence from None
+        problems.append(sentence)
+
+
 class ReportFile:
-    """A file that is replaced as a whole, or a pipe or a device that is written once.
+    """A file that is replaced as a whole, so that a reader never sees half of one, or the one of yesterday.
+
+    A pipe or a device is written once.
 
     Args:
         path: the file. A symbolic link names its target.
