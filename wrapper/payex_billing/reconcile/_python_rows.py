@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ._cells import as_text
 from ._columns import Header, TableError
 from ._staging import Staging
 
@@ -52,6 +51,4 @@ def _stage_frame(frame: Any, header: Header, staging: Staging, sign: str) -> Non
                 f"{header.source}: the column {header.columns[place]!r} has {type_} numbers, which lose digits. "
                 "Make it float64, Decimal or text"
             )
-    for number, row in enumerate(frame.itertuples(index=False, name=None), start=1):
-        cells = [as_text(value, kind, sign, nan_is_empty=True) for value, kind in zip(row, header.kinds, strict=True)]
-        staging.add(number, cells)
+    staging.add_typed(frame.itertuples(index=False, name=None), sign, nan_is_empty=True)

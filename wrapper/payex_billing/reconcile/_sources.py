@@ -84,44 +84,44 @@ def load(database: Database, source: Path | Rows, header: Header, options: Optio
 
     name = header.source
     try:
-        return (
-            _load_file(database, source, header, options)
-            if isinstance(source, Path)
-            else _load_rows(database, source, header, options)
-        )
+        with Staging(header, database) as staging:
+            if isinstance(source, Path):
+                found = _stage_file(database, source, header, staging, options)
+            else:
+                found = _stage_rows(database, source, header, staging, options)
+            staging.load()
     except duckdb.Error as error:
         raise TableError(f"{name}: cannot be read: {str(error).splitlines()[0]}") from None
     except (OSError, EOFError, zlib.error) as error:
         raise TableError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    return found
 
 
-def _load_file(database: Database, path: Path, header: Header, options: Options) -> Source:
+def _stage_file(database: Database, path: Path, header: Header, staging: Staging, options: Options) -> Source:
     if not path.is_file():
         raise TableError(f"{path}: there is no such file" if not path.exists() else f"{path}: is not a file")
     before = path.stat()
     suffix = path.suffix.lower()
     if suffix == ".parquet":
         # DuckDB takes the name for a pattern, and would read every file that matches it.
-        name = re.sub(r"([*?[])", r"[\1]", str(path))
-        relation = "read_parquet($file, hive_partitioning = false, file_row_number = true)"
-        _typed.load(database.connection, header, relation, {"file": name}, "file_row_number + 1", options.sign)
+        parameters = {"file": re.sub(r"([*?[])", r"[\1]", str(path))}
+        relation = "read_parquet($file, hive_partitioning = false)"
+        _typed.stage(database.connection, header, staging, relation, parameters, options.sign)
         source = Source()
     elif suffix in OTHER_WORKBOOKS:
         raise TableError(f"{path}: workbooks are read only as .xlsx: open it, and save it as an Excel workbook (.xlsx)")
+    elif suffix in EXCEL:
+        notes = _excel.stage(path, header, staging, options.sheet, options.sign)
+        source = Source(is_sure=False, delimiter=options.delimiter or ";", notes=notes)
     else:
-        with Staging(header, database) as staging:
-            source = _stage(path, suffix, header, staging, options)
-            staging.load()
+        source = _stage_text(path, suffix, header, staging, options)
     after = path.stat()
     if (before.st_mtime_ns, before.st_size, before.st_ino) != (after.st_mtime_ns, after.st_size, after.st_ino):
         raise TableError(f"{path}: has changed while it was read. Try again when it is complete")
     return attrs.evolve(source, modified=before.st_mtime)
 
 
-def _stage(path: Path, suffix: str, header: Header, staging: Staging, options: Options) -> Source:
-    if suffix in EXCEL:
-        notes = _excel.stage(path, header, staging, options.sheet, options.sign)
-        return Source(is_sure=False, delimiter=options.delimiter or ";", notes=notes)
+def _stage_text(path: Path, suffix: str, header: Header, staging: Staging, options: Options) -> Source:
     file = open_text(path, str(path), options.encoding)
     plain = path.with_suffix("").suffix.lower() if suffix in PACKED else suffix
     if plain in JSON:
@@ -131,15 +131,13 @@ def _stage(path: Path, suffix: str, header: Header, staging: Staging, options: O
     return Source(is_sure=delimiter == ",", delimiter=delimiter, is_text=True, notes=file.notes)
 
 
-def _load_rows(database: Database, rows: Any, header: Header, options: Options) -> Source:
+def _stage_rows(database: Database, rows: Any, header: Header, staging: Staging, options: Options) -> Source:
     if type(rows).__module__.partition(".")[0] != "pandas" and hasattr(rows, "__arrow_c_stream__"):
         database.connection.register("given", _typed.Stream(rows))
         try:
-            _typed.load(database.connection, header, "given", {}, "row_number() OVER ()", options.sign)
+            _typed.stage(database.connection, header, staging, "given", {}, options.sign)
         finally:
             database.connection.unregister("given")
-        return Source()
-    with Staging(header, database) as staging:
+    else:
         _python_rows.stage(rows, header, staging, options.sign)
-        staging.load()
     return Source()

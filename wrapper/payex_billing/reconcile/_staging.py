@@ -83,6 +83,15 @@ class Staging:
             cells[places[column]] = as_text(value, self._header.kinds[places[column]], sign)
         self.add(line, cells)
 
+    def add_typed(self, rows: Iterable[Sequence[object]], sign: str, *, nan_is_empty: bool = False) -> None:
+        """Add rows of typed values; the first is number 1. The other arguments are those of `as_text`."""
+        kinds = self._header.kinds
+        for number, row in enumerate(rows, start=1):
+            cells = [
+                as_text(value, kind, sign, nan_is_empty=nan_is_empty) for value, kind in zip(row, kinds, strict=True)
+            ]
+            self.add(number, cells)
+
     def add_broken(self, line: int, cells: Sequence[str], rule: str) -> None:
         """Add a row that cannot be read, with whatever cells it has."""
         kept = cells if sum(map(len, cells)) <= _KEPT else [" ".join(cells)[:_KEPT]]
