@@ -200,11 +200,10 @@ class Figures:
             listed = None
         if listed:
             tally(self.groups, frozenset(listed), MOST_GROUPS)
-        self._customer(number, rows[0].line if rows else None, len(result.steps), delta, new=new)
+        self._customer(number, rows, len(result.steps), delta, new=new)
 
-    def _customer(self, number: str, line: int | None, writes: int, delta: Decimal, *, new: bool) -> None:
+    def _customer(self, number: str, rows: list[Row], writes: int, delta: Decimal, *, new: bool) -> None:
         """Count the effect of a customer's writes."""
-        where = f"line {line}, customer {number}" if line is not None else f"customer {number}"
         kinds = ["customers_touched"]
         if new:
             self.new_customers += 1
@@ -219,12 +218,10 @@ class Figures:
             self.down -= delta
             self.customers_down += 1
             kinds.append("down")
-        score = abs(float(delta))
+        customer = Step(kind=Kind.CREATE_CUSTOMER, customer_no=number, line=rows[0].line if rows else None)
+        told = f"{'is new, ' if new else ''}{counted(writes, 'write')}, {delta:+,.2f} a month"
         for kind in kinds:
-            worst = self.samples.wanted(kind, score)
-            if worst is not None:
-                told = "is new, " if new else ""
-                worst.put(score, f"{where}: {told}{counted(writes, 'write')}, {delta:+,.2f} a month")
+            self.samples.add(kind, customer, abs(delta), told)
 
     def _created(self, step: Step, charge: AnyCharge, surplus: list[AnyCharge], today: date, *, existing: bool) -> None:
         if existing:
