@@ -130,17 +130,13 @@ class Figures:
         self.customers += 1
         self.rows += len(rows)
         self._number(customer_no)
-        products = self.products
         before = ZERO
         for charges in held.charges.values():
             for charge in charges:
-                end = charge.end_date
-                if end is not None and end < today:
+                if has_ended(charge, today):
                     continue
                 self.held += 1
-                code = charge.product_code
-                product = products[code] if code in products else self.product(code)
-                product.hold(charge.unit_price, charge.vat_rate, charge.quantity or 1)
+                self.product(charge.product_code).hold(charge.unit_price, charge.vat_rate, charge.quantity or 1)
                 before += monthly(charge)
         self.before += before
         if result.steps:
@@ -164,12 +160,8 @@ class Figures:
     def _number(self, number: str) -> None:
         self.numbers.add(number)
         series, place = series_of(number)
-        highest = self.highest.get(series)
-        if highest is None:
-            if len(self.highest) < MOST_SERIES:
-                self.highest[series] = place
-        elif place > highest:
-            self.highest[series] = place
+        if series in self.highest or len(self.highest) < MOST_SERIES:
+            self.highest[series] = max(place, self.highest.get(series, 0))
 
     def _steps(self, number: str, rows: list[Row], held: Held, result: Difference, today: date) -> None:
         self.touched += 1
