@@ -32,7 +32,6 @@ _OTHERS = {
     b"PAR1": ("a Parquet file", ".parquet"),
     b"\xd0\xcf\x11\xe0": ("an old or protected workbook", ".xlsx"),
 }
-_CHUNK = 1 << 20
 _NOT_ASCII = re.compile(r"[^\s,;|\"]*[^\x00-\x7f][^\s,;|\"]*")
 _SHOWN = 40  # characters of an example
 
@@ -90,7 +89,7 @@ def open_text(path: Path, name: str, encoding: str | None) -> TextFile:
     if (without_mark := _utf_16(head)) is not None:
         note = f"The file is read as {without_mark.upper()}: every second byte of it is 0."
         return TextFile(path=path, name=name, encoding=without_mark, notes=(note,))
-    return TextFile(path=path, name=name, encoding="utf-8") if _is_utf_8(path) else _by_lines(path, name)
+    return _by_lines(path, name)
 
 
 def _known(encoding: str, name: str) -> str:
@@ -110,25 +109,15 @@ def _utf_16(head: bytes) -> str | None:
     return "utf-16-le" if any(first) else "utf-16-be"
 
 
-def _is_utf_8(path: Path) -> bool:
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    with _unpacked(path) as file:
-        try:
-            while chunk := file.read(_CHUNK):
-                decoder.decode(chunk)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return False
-    return True
-
-
 def _by_lines(path: Path, name: str) -> TextFile:
-    """Choose between UTF-8 and cp1252 for a file that is not UTF-8 as a whole."""
+    """Choose between UTF-8 and cp1252."""
     fitting, failing = array("q"), array("q")  # a list of millions of numbers would take 5 times the memory
     with _unpacked(path) as file, io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.isascii():
                 (fitting if _encodable(line) else failing).append(number)
+    if not failing:
+        return TextFile(path=path, name=name, encoding="utf-8")
     if len(fitting) >= len(failing):
         told = f"The file is read as UTF-8, but line {failing[0]} {_and_more(failing)}has bytes that are not UTF-8."
         return TextFile(path=path, name=name, encoding="utf-8", notes=(f"{told} Cells with such bytes are rejected.",))
