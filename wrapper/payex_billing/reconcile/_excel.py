@@ -17,6 +17,7 @@ from ._staging import Staging
 
 NEVER_CALCULATED = "is a formula without a result: open the workbook in Excel and save it"
 _LITERALS = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')  # literal parts of a number format
+_SECTION = re.compile(r'(?:"[^"]*"|\\.|[^;])*')  # a semicolon in quotes does not end a section
 _SCALED = re.compile(r"[0#?],+(?![0#?])")
 _PLAIN = re.compile(r"[#0,. ]+")
 _THREE_DECIMALS = re.compile(r".*[.,][0-9]{3}")
@@ -196,13 +197,7 @@ class _Reader:
             from openpyxl.cell.read_only import ReadOnlyCell  # noqa: PLC0415 - an extra
 
             code = str(ReadOnlyCell(self._sheet, 1, 1, None, "n", style).number_format)
-            quoted = re.split(r'("[^"]*"|\\.)', code)  # a semicolon in quotes does not end a section
-            section = ""
-            for part in quoted:
-                section += part if part.startswith(('"', "\\")) else part.partition(";")[0]
-                if ";" in part and not part.startswith(('"', "\\")):
-                    break
-            self._formats[style] = section
+            self._formats[style] = _SECTION.findall(code)[0]
         return self._formats[style]
 
     def _note_hidden_columns(self, dimensions: Any) -> None:
