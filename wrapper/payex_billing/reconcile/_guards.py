@@ -25,7 +25,7 @@ from ._limits import FLOORS, Limits
 from ._price_lists import listed, main_moves, one_rate_is_left, risen_again, taken_back
 from ._product_figures import ProductFigures
 from ._samples import WORST, Sketch, Worst, neighbours, plain
-from ._stops import Stop, stop_of_rows, stops_of_rows
+from ._stops import Stop, stops_of_rows
 
 KNOWN: Final = 5  # charges of a product that are enough to know its usual price
 SURE: Final = 20  # charges of a product that are enough to say that something never happens to it
@@ -203,7 +203,8 @@ def _files(run: _Run) -> Iterator[Stop]:
         yield Stop(guard="old_file", reason=f"The file has exactly the rows of the run {ago} runs ago.")
     if last.ledger and figures.ledger and last.ledger != figures.ledger:
         yield Stop(guard="ledger", reason=f"The last run was of {last.ledger}, this one is of {figures.ledger}.")
-    gone, new, common = _overlap(figures.numbers, last.numbers)
+    now, before = figures.numbers.compared(last.numbers)
+    gone, new, common = len(before - now), len(now - before), len(now & before)
     if new > SAME_LEDGER * (common + new) and gone > SAME_LEDGER * (common + gone):
         yield Stop(
             guard="other_customers",
@@ -231,13 +232,6 @@ def _singly(run: _Run) -> int:
     """
     figures = run.figures
     return figures.touched - sum(count for group, count in figures.groups.items() if group <= run.lists)
-
-
-def _overlap(ours: Sketch, theirs: Sketch) -> tuple[int, int, int]:
-    """Return how many customers are gone, new, and in both, as far as the sketches are complete."""
-    place = ours.both_below(theirs)
-    now, before = ours.below(place), theirs.below(place)
-    return len(before - now), len(now - before), len(now & before)
 
 
 def _shares(run: _Run) -> Iterator[Stop]:
@@ -291,8 +285,8 @@ def _customers(run: _Run) -> Iterator[Stop]:
     """Find mistyped customers: a new number that resembles a number that has just gone."""
     figures, last = run.figures, run.last
     assert last is not None  # noqa: S101 - `check` makes sure
-    place = figures.numbers.both_below(last.numbers)
-    gone = last.numbers.below(place) - figures.numbers.below(place)
+    now, before = figures.numbers.compared(last.numbers)
+    gone = before - now
     if not gone:
         return
     mistyped = []
@@ -337,8 +331,7 @@ def _beyond(run: _Run, guard: str, limit: int, told: str) -> Iterator[Stop]:
     """Yield a stop if one of the worst rows of a kind exceeds a limit in days."""
     found = Worst()
     _take(found, run.figures.samples.of(guard), limit + 1)
-    if found.count:
-        yield stop_of_rows(guard, found, limit, told)
+    yield from stops_of_rows(guard, found, told=told)
 
 
 def _take(target: Worst, source: Worst, least: float | None = None, *, above: float = -math.inf) -> None:

@@ -125,15 +125,13 @@ class Sketch:
             self.end = self.digests[SKETCH]
             del self.digests[SKETCH:]
 
-    def both_below(self, other: Sketch) -> float:
-        """The place in the order up to which both sketches are complete."""
+    def compared(self, other: Sketch) -> tuple[set[int], set[int]]:
+        """Return the digests of this sketch and of another, up to where both are complete."""
         self.cut()
         other.cut()
-        return min(self.end, other.end)
-
-    def below(self, place: float) -> set[int]:
-        """The digests before a place in the order."""
-        return {digest for digest in self.digests if digest < place}
+        end = min(self.end, other.end)
+        ours, theirs = ({digest for digest in each.digests if digest < end} for each in (self, other))
+        return ours, theirs
 
 
 def neighbours(number: str) -> Iterator[str]:
