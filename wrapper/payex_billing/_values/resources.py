@@ -9,6 +9,7 @@ import attrs
 from .._contract import OPERATIONS
 from .._schema import Kind, Operation
 
+_NAMES = {"get_customer": "customer", "get_subscription": "subscription"}
 # The names of the kinds of resources: in the problem types, and in text for people.
 _WORDS = {"customer": "customer", "subscription": "subscription", "recurring-product": "charge"}
 
@@ -43,22 +44,17 @@ def _collections(path: str) -> tuple[str, ...]:
 def _kinds() -> dict[tuple[str, ...], ResourceKind]:
     """Return the kinds of resources by the collections in their paths."""
     found: dict[tuple[str, ...], ResourceKind] = {}
-    names = {"get_customer": "customer", "get_subscription": "subscription"}
     read = {
-        _collections(each.path): names.get(each.name, "recurring-product")
-        for each in OPERATIONS.values()
-        if each.method == "GET" and each.items is None
+        _collections(each.path): each for each in OPERATIONS.values() if each.method == "GET" and each.items is None
     }
-    for each in OPERATIONS.values():
-        place = _collections(each.path)
-        if each.method != "GET" or each.items is not None:
-            continue
+    names = {place: _NAMES.get(each.name, "recurring-product") for place, each in read.items()}
+    for place, each in read.items():
         shape = each.result or ()
         under = {path[-1] for path in read if path[:-1] == place}
         updates = (other for other in OPERATIONS.values() if other.path == each.path and other.method == "PUT")
         found[place] = ResourceKind(
-            name=read[place],
-            words=tuple(_WORDS[read[place[:end]]] for end in range(1, len(place) + 1)),
+            name=names[place],
+            words=tuple(_WORDS[names[place[:end]]] for end in range(1, len(place) + 1)),
             list_=next((other for other in OPERATIONS.values() if other.items and _is_list(other, place)), None),
             number=next(known.wire for known in shape if known.kind is Kind.ID),
             uri=next((known.wire for known in shape if known.name == "uri"), "@id"),
