@@ -107,10 +107,8 @@ class Recorder:
         """Record a write and return its response. `reply` shows whether the resource that the write needs exists."""
         route = self._route(request)
         exists = 200 <= reply.status < 300
-        creates = request.method == "POST" and subject is not None
-        if (
-            creates and subject is not None and subject.numbers != route.numbers
-        ):  # the request creates a customer or a subscription
+        is_post = request.method == "POST"
+        if is_post and subject is not None and subject.numbers != route.numbers:  # creates a customer or a subscription
             if exists:
                 return _problem(409, f"{_name(route)}-already-exists")
             code = read_problem(reply.status, reply.body).code
@@ -123,7 +121,7 @@ class Recorder:
         path, words = urlsplit(request.url).path, () if route.kind is None else route.kind.words
         description = describe(request.method, path, words, route.numbers, body)
         self._writes.append(RecordedWrite(method=request.method, path=path, body=body, description=description))
-        if creates and route.kind is not None:
+        if is_post and subject is not None and route.kind is not None:
             return self._create(route, route.kind, body)
         if request.method in {"PATCH", "PUT"} and subject is not None and isinstance(body, dict):
             return self._change(route, body, reply)
