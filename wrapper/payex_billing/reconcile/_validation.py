@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -17,12 +17,13 @@ from .._values import checks as _checks
 from ._cells import UNREADABLE
 from ._characters import INVISIBLE, OTHER_SPACES, SPACES
 from ._columns import COLUMNS, PROPERTIES, REQUIRED, VALUES, Header
+from ._database import literal, one
 from ._exact import cell_of, is_copy, is_exact, refuse_edited
 
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["COLUMNS", "REQUIRED", "VALUES", "DecimalSign", "one", "validate"]
+__all__ = ["COLUMNS", "REQUIRED", "VALUES", "DecimalSign", "validate"]
 
 _DECIMALS = tuple(name for name, known in PROPERTIES.items() if known.kind is Kind.DECIMAL)
 _MOST_DIGITS = 15  # before and behind the point, where the contract has no limit
@@ -211,10 +212,10 @@ def _text(name: str, known: Property, *, is_exact: bool) -> list[tuple[str, str]
     if known.whole:
         checks.append((f"NOT regexp_full_match({name}, '0|[1-9][0-9]*')", "is not a whole number"))
     if known.choices:
-        choices = ", ".join(map(_quoted, known.choices))
+        choices = ", ".join(map(literal, known.choices))
         checks.append((f"{name} NOT IN ({choices})", f"is none of {', '.join(known.choices)}"))
     if known.pattern is not None:
-        pattern = _quoted(known.pattern.pattern)
+        pattern = literal(known.pattern.pattern)
         what = name.replace("_no", " number").replace("_", " ")
         rule = f"cannot be a {what}: only the characters {_checks.characters(known)} may be in one"
         checks.append((f"NOT regexp_full_match({name}, {pattern})", rule.replace("'", "''")))
@@ -222,10 +223,6 @@ def _text(name: str, known: Property, *, is_exact: bool) -> list[tuple[str, str]
         condition, rule = _other_space(name)
         checks.append((f"NOT exact_{name} AND {condition}" if is_exact else condition, rule))
     return checks
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _whole(name: str, known: Property) -> list[tuple[str, str]]:
@@ -321,12 +318,6 @@ def _other_space(name: str) -> tuple[str, str]:
     """The check for spaces that look like a plain one, which would make another id. Most ids are ASCII."""
     condition = f"strlen({name}) > length({name}) AND regexp_matches({name}, '{OTHER_SPACES}')"
     return condition, "has a space that is not the plain one, such as a no-break space"
-
-
-def one(database: duckdb.DuckDBPyConnection, query: str) -> Any:
-    """The one value that a query gives."""
-    found = database.execute(query).fetchone()
-    return found[0] if found else 0
 
 
 def _dots(name: str) -> str:
