@@ -187,12 +187,12 @@ class Plan:
         self.customers.append(planned)
         self._count(planned)
         self.held += sum(map(len, found.charges.values()))
-        return planned
-
-    def _count(self, planned: PlannedCustomer) -> None:
         self.unchanged += len(planned.unchanged)
         if not planned.steps:
             self.at_rest += len(planned.unchanged)
+        return planned
+
+    def _count(self, planned: PlannedCustomer) -> None:
         self.surplus += planned.surplus
         self.counts.update(step.kind.value for step in planned.steps)
 
@@ -266,7 +266,6 @@ class Plan:
             raise TableError(f"{path}: is not a plan of this version")
         plan = from_plain(cls, head["plan"])
         plan.file = str(path)
-        unchanged, at_rest = plan.unchanged, plan.at_rest  # they include customers that the plan does not have
         plan.customers = PlannedCustomers(file, file.tell())
         for planned in plan.customers.read_to_end():
             plan._count(planned)
@@ -275,7 +274,6 @@ class Plan:
                 f"{path}: is not a whole plan: it has {len(plan.customers)} of {head['customers']} customers, "
                 "or was changed. Make a new plan"
             )
-        plan.unchanged, plan.at_rest = unchanged, at_rest
         return plan
 
     def close(self) -> None:
