@@ -21,13 +21,12 @@ def stage(file: TextFile, header: Header, staging: Staging, sign: str) -> None:
     Raises:
         TableError: the file is not JSON Lines, or a column is rejected.
     """
-    known: dict[str, int] = {}
     broken = ""
     with file.lines() as lines:
         for number, line in enumerate(lines, start=1):
             if not (text := line.strip()):
                 continue
-            if not known and not broken and text.startswith("["):
+            if not header.columns and not broken and text.startswith("["):
                 raise TableError(
                     f"{file.name}: is a JSON array, not JSON Lines: write each object on a line of its own, without "
                     "brackets and commas around them"
@@ -39,11 +38,9 @@ def stage(file: TextFile, header: Header, staging: Staging, sign: str) -> None:
                 broken = broken or f"line {number} {rule}"
                 staging.add_broken(number, [text], rule)
                 continue
-            staging.add_mapping(number, row, known, sign)
-    if broken and not known:
-        raise TableError(f"{file.name}: {broken}")
-    if not known:
-        raise TableError(f"{file.name}: is empty")
+            staging.add_mapping(number, row, sign)
+    if not header.columns:
+        raise TableError(f"{file.name}: {broken or 'is empty'}")
     header.check()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ._columns import Header, TableError
@@ -18,22 +18,17 @@ def stage(rows: Any, header: Header, staging: Staging, sign: str) -> None:
     if type(rows).__module__.partition(".")[0] == "pandas":
         _stage_frame(rows, header, staging, sign)
         return
-    known: dict[str, int] = {}
-    try:
-        numbered = enumerate(rows, start=1)
-    except TypeError:
-        numbered = None
-    if numbered is None or isinstance(rows, Mapping | str | bytes):
+    if not isinstance(rows, Iterable) or isinstance(rows, Mapping | str | bytes):
         raise TableError(
             f"{header.source}: a value of the type {type(rows).__name__} is no table; give a path, rows or data"
         )
-    for number, row in numbered:
+    for number, row in enumerate(rows, start=1):
         if not isinstance(row, Mapping):
             raise TableError(
                 f"{header.source}: row {number} is a {type(row).__name__}, not a mapping of column to value"
             )
-        staging.add_mapping(number, row, known, sign)
-    if not known:
+        staging.add_mapping(number, row, sign)
+    if not header.columns:
         raise TableError(f"{header.source}: has no rows, so its columns are not known")
     header.check()
 

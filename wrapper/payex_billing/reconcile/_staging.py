@@ -36,6 +36,7 @@ class Staging:
         self._folder = database.folder
         options = {"mode": "w", "encoding": "utf-8", "errors": "payex_billing.unreadable", "newline": ""}
         self._files = [(self._folder / name).open(**options) for name in ("raw", "broken", "faults")]  # type: ignore[call-overload]
+        self._places: dict[Any, int] = {}  # the place of each column of the mappings
         self._to_mark: set[int] = set()  # columns with cells that must be marked
         self._raw, self._broken, self._faults = map(csv.writer, self._files)
 
@@ -66,15 +67,15 @@ class Staging:
             if not isinstance(cell, str):
                 self.add_fault(line, place, cell.rule)
 
-    def add_mapping(self, line: int, row: Mapping[Any, object], places: dict[Any, int], sign: str) -> None:
+    def add_mapping(self, line: int, row: Mapping[Any, object], sign: str) -> None:
         """Add a row of columns and their values. A column that no row had before becomes a column of the header.
 
         Args:
             line: the number of the row.
             row: the values by column.
-            places: the place of each column so far.
             sign: the decimal sign to write.
         """
+        places = self._places
         for column in row:
             if column not in places:
                 places[column] = self._header.add(str(column))
