@@ -123,9 +123,8 @@ def trim(database: duckdb.DuckDBPyConnection, header: Header, *, is_csv: bool) -
     is_padded = "line IN (SELECT line FROM padded)"
     every = ", ".join(f"c{place}" for place in range(len(header.columns)))
     database.execute(f"DELETE FROM raw WHERE {is_padded} AND trim(concat({every}), '{SPACES}') = ''")
-    for place in (
-        header.places.values() if is_csv else ()
-    ):  # `, "P"` is no quoted cell, and was not meant as P with quotes
+    # `, "P"` is no quoted cell, and was not meant as P with quotes
+    for place in header.places.values() if is_csv else ():
         quoted = f"{is_padded} AND regexp_matches(c{place}, '^[{SPACES}]+\"')"
         database.execute(
             f"INSERT INTO faults SELECT line, {place}, 'has a space before its quotes' FROM raw WHERE {quoted}"
@@ -208,7 +207,8 @@ def _text(name: str, known: Property, *, is_exact: bool) -> list[tuple[str, str]
     if known.max_length is not None:
         checks.append((f"length({name}) > {known.max_length}", f"has more than {known.max_length} characters"))
     if known.kind is Kind.ID:
-        checks.append((_dots(name), "means another place in a URL"))
+        dots = rf"regexp_matches({name}, '(^|[/\\])\.{{1,2}}([/\\]|$)')"  # a dot segment, also between slashes
+        checks.append((dots, "means another place in a URL"))
     if known.whole:
         checks.append((f"NOT regexp_full_match({name}, '0|[1-9][0-9]*')", "is not a whole number"))
     if known.choices:
@@ -220,7 +220,9 @@ def _text(name: str, known: Property, *, is_exact: bool) -> list[tuple[str, str]
         rule = f"cannot be a {what}: only the characters {_checks.characters(known)} may be in one"
         checks.append((f"NOT regexp_full_match({name}, {pattern})", rule.replace("'", "''")))
     elif known.kind is Kind.ID or known.required:
-        condition, rule = _other_space(name)
+        # Spaces that look like a plain one would make another id. Most ids are ASCII.
+        condition = f"strlen({name}) > length({name}) AND regexp_matches({name}, '{OTHER_SPACES}')"
+        rule = "has a space that is not the plain one, such as a no-break space"
         checks.append((f"NOT exact_{name} AND {condition}" if is_exact else condition, rule))
     return checks
 
@@ -312,14 +314,3 @@ def _number_of(name: str, sign: DecimalSign) -> str:
     if name == "vat_rate":  # 25 % is 25
         name = f"CASE WHEN ends_with({name}, '%') THEN rtrim({name}[:-2], '{SPACES}') ELSE {name} END"
     return f"replace({name}, ',', '.')" if sign.comma else name
-
-
-def _other_space(name: str) -> tuple[str, str]:
-    """The check for spaces that look like a plain one, which would make another id. Most ids are ASCII."""
-    condition = f"strlen({name}) > length({name}) AND regexp_matches({name}, '{OTHER_SPACES}')"
-    return condition, "has a space that is not the plain one, such as a no-break space"
-
-
-def _dots(name: str) -> str:
-    """The condition that a number holds a dot segment, also between slashes."""
-    return rf"regexp_matches({name}, '(^|[/\\])\.{{1,2}}([/\\]|$)')"
