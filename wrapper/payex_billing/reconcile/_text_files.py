@@ -26,7 +26,7 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstandard"}
+_GZIP, _ZSTANDARD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _OTHERS = {
     b"PK\x03\x04": ("a workbook or another zip file", ".xlsx"),
     b"PAR1": ("a Parquet file", ".parquet"),
@@ -160,12 +160,11 @@ def _unpacked(path: Path) -> Iterator[BinaryIO]:
     with path.open("rb") as file:
         head = file.read(4)
         file.seek(0)
-        packing = next((packing for magic, packing in _PACKED.items() if head.startswith(magic)), None)
-        if packing is None:
-            yield file
-        elif packing == "gzip":
+        if head.startswith(_GZIP):
             with gzip.open(file) as unpacked:
                 yield cast("BinaryIO", unpacked)
+        elif head != _ZSTANDARD:
+            yield file
         else:
             if sys.version_info >= (3, 14):
                 from compression import zstd  # noqa: PLC0415 - rarely needed
