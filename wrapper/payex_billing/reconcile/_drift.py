@@ -166,7 +166,7 @@ def _is_own(writes: Iterable[Intent], last: Intent, now: RecurringProduct | None
 def drifted(writes: Sequence[Intent], last: Mapping[tuple[Level, str], Intent], state: Held) -> Iterator[Drift]:
     """Yield each charge of a customer that is not as the last write left it."""
     known = {(intent.step.subscription_no, charge_id) for intent in writes for charge_id in intent.known}
-    present = {(level, charge.id): charge for level, charges in state.charges.items() for charge in charges}
+    present = state.by_id()
     for key in {**last, **present}:
         intent, charge = last.get(key), present.get(key)
         if intent is None and key in known:

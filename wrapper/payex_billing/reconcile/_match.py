@@ -106,6 +106,10 @@ class Held:
     exists: bool
     charges: Mapping[Level, Sequence[RecurringProduct]] = attrs.field(factory=dict)
 
+    def by_id(self) -> dict[tuple[Level, str], RecurringProduct]:
+        """Return the charges by level and id."""
+        return {(level, charge.id): charge for level, charges in self.charges.items() for charge in charges}
+
     def charge(self, charge_id: str | None) -> RecurringProduct | None:
         """Return the charge with an id; None if there is none."""
         return next((each for charges in self.charges.values() for each in charges if each.id == charge_id), None)
