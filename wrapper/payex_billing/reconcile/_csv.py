@@ -30,13 +30,13 @@ def stage(file: TextFile, header: Header, staging: Staging, delimiter: str | Non
             delimiter = delimiter or separator[1]
             skipped, first = skipped + 1, next(text, "")
         if not first.strip():
-            raise TableError(f"{file.name}: is empty: a header with the names of the columns is needed")
+            raise TableError(f"{file.path}: is empty: a header with the names of the columns is needed")
         found = delimiter or max(DELIMITERS, key=_outside_quotes(first).count)
         rows = _Rows(chain([first], text), found, skipped)
         try:
             names = next(rows.reader, [])
         except csv.Error as error:
-            raise TableError(f"{file.name}: the header cannot be read: {error}") from None
+            raise TableError(f"{file.path}: the header cannot be read: {error}") from None
         header.add_all(name.strip().lstrip("\ufeff").strip() for name in names)
         staging.add_all(rows.checked(header, staging, file.foreign))
     return found

@@ -28,7 +28,7 @@ def stage(file: TextFile, header: Header, staging: Staging, sign: str) -> None:
                 continue
             if not header.columns and not broken and text.startswith("["):
                 raise TableError(
-                    f"{file.name}: is a JSON array, not JSON Lines: write each object on a line of its own, without "
+                    f"{file.path}: is a JSON array, not JSON Lines: write each object on a line of its own, without "
                     "brackets and commas around them"
                 )
             try:
@@ -40,7 +40,7 @@ def stage(file: TextFile, header: Header, staging: Staging, sign: str) -> None:
                 continue
             staging.add_mapping(number, row, sign)
     if not header.columns:
-        raise TableError(f"{file.name}: {broken or 'is empty'}")
+        raise TableError(f"{file.path}: {broken or 'is empty'}")
     header.check()
 
 

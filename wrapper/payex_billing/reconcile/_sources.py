@@ -122,7 +122,7 @@ def _stage_file(database: Database, path: Path, header: Header, staging: Staging
 
 
 def _stage_text(path: Path, suffix: str, header: Header, staging: Staging, options: Options) -> Source:
-    file = open_text(path, str(path), options.encoding)
+    file = open_text(path, options.encoding)
     plain = path.with_suffix("").suffix.lower() if suffix in PACKED else suffix
     if plain in JSON:
         _json_lines.stage(file, header, staging, options.sign)

@@ -42,14 +42,12 @@ class TextFile:
 
     Attributes:
         path: the file.
-        name: what messages call it.
         encoding: its encoding; what cannot be decoded is read as U+FFFD.
         notes: sentences that a user must see.
         foreign: the lines of a cp1252 file that are UTF-8, so that nobody can know what they say.
     """
 
     path: Path
-    name: str
     encoding: str
     notes: tuple[str, ...] = ()
     foreign: frozenset[int] = frozenset()
@@ -64,7 +62,7 @@ class TextFile:
             yield text
 
 
-def open_text(path: Path, name: str, encoding: str | None) -> TextFile:
+def open_text(path: Path, encoding: str | None) -> TextFile:
     """Find out the encoding of a file.
 
     A mark at the start of the file decides. Without one it is the encoding that the caller names. Else it is UTF-8 if
@@ -77,27 +75,27 @@ def open_text(path: Path, name: str, encoding: str | None) -> TextFile:
         head = file.read(64)
     for magic, (what, ending) in _OTHERS.items():
         if head.startswith(magic):
-            raise TableError(f"{name}: is {what}, and not text as its name says. Give it a name that ends in {ending}")
+            raise TableError(f"{path}: is {what}, and not text as its name says. Give it a name that ends in {ending}")
     if not head:
-        raise TableError(f"{name}: is empty: a header with the names of the columns is needed")
+        raise TableError(f"{path}: is empty: a header with the names of the columns is needed")
     for mark, marked in _MARKS.items():
         if head.startswith(mark):
             notes = () if marked == "utf-8-sig" else (f"The file is read as {marked.upper()}, as its first bytes say.",)
-            return TextFile(path=path, name=name, encoding=marked, notes=notes)
+            return TextFile(path=path, encoding=marked, notes=notes)
     if encoding is not None:
-        return TextFile(path=path, name=name, encoding=_known(encoding, name))
+        return TextFile(path=path, encoding=_known(encoding, path))
     if (without_mark := _utf_16(head)) is not None:
         note = f"The file is read as {without_mark.upper()}: every second byte of it is 0."
-        return TextFile(path=path, name=name, encoding=without_mark, notes=(note,))
-    return _by_lines(path, name)
+        return TextFile(path=path, encoding=without_mark, notes=(note,))
+    return _by_lines(path)
 
 
-def _known(encoding: str, name: str) -> str:
+def _known(encoding: str, path: Path) -> str:
     try:
         codecs.lookup(encoding)
         "".encode(encoding)  # refuses codecs that are no encodings of text, such as hex
     except LookupError:
-        raise TableError(f"{name}: there is no encoding {encoding!r}") from None
+        raise TableError(f"{path}: there is no encoding {encoding!r}") from None
     return encoding
 
 
@@ -109,7 +107,7 @@ def _utf_16(head: bytes) -> str | None:
     return "utf-16-le" if any(first) else "utf-16-be"
 
 
-def _by_lines(path: Path, name: str) -> TextFile:
+def _by_lines(path: Path) -> TextFile:
     """Choose between UTF-8 and cp1252."""
     fitting, failing = array("q"), array("q")  # a list of millions of numbers would take 5 times the memory
     with _unpacked(path) as file, io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="") as lines:
@@ -117,11 +115,11 @@ def _by_lines(path: Path, name: str) -> TextFile:
             if not line.isascii():
                 (fitting if _encodable(line) else failing).append(number)
     if not failing:
-        return TextFile(path=path, name=name, encoding="utf-8")
+        return TextFile(path=path, encoding="utf-8")
     if len(fitting) >= len(failing):
         told = f"The file is read as UTF-8, but line {failing[0]} {_and_more(failing)}has bytes that are not UTF-8."
-        return TextFile(path=path, name=name, encoding="utf-8", notes=(f"{told} Cells with such bytes are rejected.",))
-    found = TextFile(path=path, name=name, encoding="cp1252", foreign=frozenset(fitting))
+        return TextFile(path=path, encoding="utf-8", notes=(f"{told} Cells with such bytes are rejected.",))
+    found = TextFile(path=path, encoding="cp1252", foreign=frozenset(fitting))
     told = (
         f"The file is read as cp1252 (Windows, Western Europe), because it is not UTF-8{_example(found, failing[0])}."
     )
