@@ -177,8 +177,6 @@ def _invisible(name: str, *, is_exact: bool) -> str:
 
 def _rule(name: str, sign: DecimalSign, *, is_exact: bool) -> str:
     """An expression that is the rule a cell breaks, or NULL."""
-    checks: list[tuple[str, str]] = []
-    optional = name not in REQUIRED
     known = PROPERTIES[name]
     match known.kind:
         case Kind.WHOLE:
@@ -186,58 +184,85 @@ def _rule(name: str, sign: DecimalSign, *, is_exact: bool) -> str:
         case Kind.DECIMAL:
             checks = _number(name, sign, known)
         case Kind.DATE:
-            checks = [
-                (f"NOT regexp_full_match({name}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')", "is not a date as yyyy-MM-dd"),
-                (f"try_cast({name} AS DATE) IS NULL OR {name} < '0001'", "is not a day of the calendar"),
-            ]
-            if name == "end_date":
-                checks.append(("try_cast(end_date AS DATE) < try_cast(start_date AS DATE)", "is before the start"))
+            checks = _date(name)
         case _:
             checks = _text(name, known, is_exact=is_exact)
     whens = " ".join(f"WHEN {condition} THEN '{rule}'" for condition, rule in checks)
-    return f"CASE {f'WHEN {name} IS NULL THEN NULL ' if optional else ''}{whens} END"
+    return f"CASE {'' if name in REQUIRED else f'WHEN {name} IS NULL THEN NULL '}{whens} END"
 
 
-def _text(name: str, known: Property, *, is_exact: bool) -> list[tuple[str, str]]:
-    checks = []
+# The checks of a cell: a condition, and the rule that the cell breaks if it is true.
+
+
+def _text(name: str, known: Property, *, is_exact: bool) -> Iterator[tuple[str, str]]:
     if name in REQUIRED:
-        checks.append((f"{name} IS NULL", "is missing"))
+        yield f"{name} IS NULL", "is missing"
     if known.min_length > 1:
-        checks.append((f"length({name}) < {known.min_length}", f"has fewer than {known.min_length} characters"))
+        yield f"length({name}) < {known.min_length}", f"has fewer than {known.min_length} characters"
     if known.max_length is not None:
-        checks.append((f"length({name}) > {known.max_length}", f"has more than {known.max_length} characters"))
+        yield f"length({name}) > {known.max_length}", f"has more than {known.max_length} characters"
     if known.kind is Kind.ID:
         dots = rf"regexp_matches({name}, '(^|[/\\])\.{{1,2}}([/\\]|$)')"  # a dot segment, also between slashes
-        checks.append((dots, "means another place in a URL"))
+        yield dots, "means another place in a URL"
     if known.whole:
-        checks.append((f"NOT regexp_full_match({name}, '0|[1-9][0-9]*')", "is not a whole number"))
+        yield f"NOT regexp_full_match({name}, '0|[1-9][0-9]*')", "is not a whole number"
     if known.choices:
         choices = ", ".join(map(literal, known.choices))
-        checks.append((f"{name} NOT IN ({choices})", f"is none of {', '.join(known.choices)}"))
+        yield f"{name} NOT IN ({choices})", f"is none of {', '.join(known.choices)}"
     if known.pattern is not None:
         pattern = literal(known.pattern.pattern)
         what = name.replace("_no", " number").replace("_", " ")
         rule = f"cannot be a {what}: only the characters {_checks.characters(known)} may be in one"
-        checks.append((f"NOT regexp_full_match({name}, {pattern})", rule.replace("'", "''")))
+        yield f"NOT regexp_full_match({name}, {pattern})", rule.replace("'", "''")
     elif known.kind is Kind.ID or known.required:
         # Spaces that look like a plain one would make another id. Most ids are ASCII.
         condition = f"strlen({name}) > length({name}) AND regexp_matches({name}, '{OTHER_SPACES}')"
         rule = "has a space that is not the plain one, such as a no-break space"
-        checks.append((f"NOT exact_{name} AND {condition}" if is_exact else condition, rule))
-    return checks
+        yield f"NOT exact_{name} AND {condition}" if is_exact else condition, rule
 
 
-def _whole(name: str, known: Property) -> list[tuple[str, str]]:
+def _date(name: str) -> Iterator[tuple[str, str]]:
+    yield f"NOT regexp_full_match({name}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')", "is not a date as yyyy-MM-dd"
+    yield f"try_cast({name} AS DATE) IS NULL OR {name} < '0001'", "is not a day of the calendar"
+    if name == "end_date":
+        yield "try_cast(end_date AS DATE) < try_cast(start_date AS DATE)", "is before the start"
+
+
+def _whole(name: str, known: Property) -> Iterator[tuple[str, str]]:
     low = int(known.minimum) if known.minimum is not None else -(10**15)
     high = int(known.maximum) if known.maximum is not None else 10**15
     minus = "-?" if low < 0 else ""
-    return [
-        (f"NOT regexp_full_match({name}, '{minus}[0-9]+')", "is not a whole number"),
-        (
-            f"coalesce(try_cast({name} AS HUGEINT), {high + 1}) NOT BETWEEN {low} AND {high}",
-            f"is not between {low} and {high}",
-        ),
-    ]
+    yield f"NOT regexp_full_match({name}, '{minus}[0-9]+')", "is not a whole number"
+    number = f"coalesce(try_cast({name} AS HUGEINT), {high + 1})"
+    yield f"{number} NOT BETWEEN {low} AND {high}", f"is not between {low} and {high}"
+
+
+def _number(name: str, sign: DecimalSign, known: Property) -> Iterator[tuple[str, str]]:
+    digits, decimals = _digits(known)
+    minus = "" if known.minimum is not None and known.minimum >= 0 else "-?"
+    number = _number_of(name, sign)
+    if not sign.is_sure:
+        rule = "may be read with thousands or with decimals; say --decimal-comma or --decimal-point"
+        yield f"regexp_full_match({name}, '{_THOUSANDS}')", rule
+    if not sign.point:
+        yield f"contains({name}, '.')", "has a point, and the decimal sign is a comma"
+    if not sign.comma:
+        yield f"contains({name}, ',')", "has a comma, and the decimal sign is a point"
+    yield f"regexp_matches({number}, '[{SPACES}]')", "is not a number: it has a space in it"
+    rule = "is not a number" + ("" if minus else ", or below 0")
+    yield f"NOT regexp_full_match({number}, '{minus}[0-9]+(\\.[0-9]+)?')", rule
+    rule = f"has more than {digits} digits before the point"
+    yield f"NOT regexp_full_match({number}, '{minus}0*[0-9]{{1,{digits}}}(\\..*)?')", rule
+    rule = f"has more than {decimals} decimals"
+    yield f"NOT regexp_full_match({number}, '[^.]*(\\.[0-9]{{1,{decimals}}}0*)?')", rule
+    # The number of digits does not say every bound.
+    value = f"try_cast({number} AS DECIMAL({digits + decimals}, {decimals}))"
+    most = Decimal(10) ** digits - Decimal(10) ** -decimals
+    if known.maximum is not None and known.maximum < most:
+        unit = " percent" if known.name == "vat_rate" else ""
+        yield f"{value} > {known.maximum}", f"is more than {known.maximum}{unit}"
+    if known.minimum is not None and known.minimum not in {-most, 0}:
+        yield f"{value} < {known.minimum}", f"is less than {known.minimum}"
 
 
 def _typed(name: str, known: Property, sign: DecimalSign) -> str:
@@ -260,53 +285,6 @@ def _digits(known: Property) -> tuple[int, int]:
     bounds = [abs(bound) for bound in (known.minimum, known.maximum) if bound is not None]
     digits = len(str(int(max(bounds)))) if bounds else _MOST_DIGITS
     return digits, known.decimals if known.decimals is not None else _MOST_DIGITS
-
-
-def _number(name: str, sign: DecimalSign, known: Property) -> list[tuple[str, str]]:
-    digits, decimals = _digits(known)
-    minus = "" if known.minimum is not None and known.minimum >= 0 else "-?"
-    number = _number_of(name, sign)
-    checks = []
-    if not sign.is_sure:
-        checks.append(
-            (
-                f"regexp_full_match({name}, '{_THOUSANDS}')",
-                "may be read with thousands or with decimals; say --decimal-comma or --decimal-point",
-            )
-        )
-    if not sign.point:
-        checks.append((f"contains({name}, '.')", "has a point, and the decimal sign is a comma"))
-    if not sign.comma:
-        checks.append((f"contains({name}, ',')", "has a comma, and the decimal sign is a point"))
-    return [
-        *checks,
-        (f"regexp_matches({number}, '[{SPACES}]')", "is not a number: it has a space in it"),
-        (
-            f"NOT regexp_full_match({number}, '{minus}[0-9]+(\\.[0-9]+)?')",
-            "is not a number" + ("" if minus else ", or below 0"),
-        ),
-        (
-            f"NOT regexp_full_match({number}, '{minus}0*[0-9]{{1,{digits}}}(\\..*)?')",
-            f"has more than {digits} digits before the point",
-        ),
-        (
-            f"NOT regexp_full_match({number}, '[^.]*(\\.[0-9]{{1,{decimals}}}0*)?')",
-            f"has more than {decimals} decimals",
-        ),
-        *_bounds(number, known),
-    ]
-
-
-def _bounds(number: str, known: Property) -> Iterator[tuple[str, str]]:
-    """Yield the checks for bounds that the number of digits does not say."""
-    digits, decimals = _digits(known)
-    value = f"try_cast({number} AS DECIMAL({digits + decimals}, {decimals}))"
-    most = Decimal(10) ** digits - Decimal(10) ** -decimals
-    if known.maximum is not None and known.maximum < most:
-        unit = " percent" if known.name == "vat_rate" else ""
-        yield f"{value} > {known.maximum}", f"is more than {known.maximum}{unit}"
-    if known.minimum is not None and known.minimum not in {-most, 0}:
-        yield f"{value} < {known.minimum}", f"is less than {known.minimum}"
 
 
 def _number_of(name: str, sign: DecimalSign) -> str:
