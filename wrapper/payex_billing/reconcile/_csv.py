@@ -10,7 +10,7 @@ from typing import Any
 
 from .._text import counted
 from ._cells import UNREADABLE
-from ._columns import Header, TableError
+from ._columns import TableError
 from ._staging import LONGEST_ROW, TOO_LONG, Staging
 from ._text_files import TextFile
 
@@ -18,7 +18,7 @@ DELIMITERS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r"\ufeff?sep=(.)\s*")  # Excel reads the delimiter from such a first line
 
 
-def stage(file: TextFile, header: Header, staging: Staging, delimiter: str | None) -> str:
+def stage(file: TextFile, staging: Staging, delimiter: str | None) -> str:
     """Read a CSV file; return its delimiter.
 
     Raises:
@@ -37,8 +37,8 @@ def stage(file: TextFile, header: Header, staging: Staging, delimiter: str | Non
             names = next(rows.reader, [])
         except csv.Error as error:
             raise TableError(f"{file.path}: the header cannot be read: {error}") from None
-        header.add_all(name.strip().lstrip("\ufeff").strip() for name in names)
-        staging.add_all(rows.checked(header, staging, file.foreign))
+        staging.header.add_all(name.strip().lstrip("\ufeff").strip() for name in names)
+        staging.add_all(rows.checked(staging, file.foreign))
     return found
 
 
@@ -76,10 +76,10 @@ class _Rows:
             self._lines.append(line)
             yield line
 
-    def checked(self, header: Header, staging: Staging, foreign: frozenset[int]) -> Iterator[Sequence[Any]]:
+    def checked(self, staging: Staging, foreign: frozenset[int]) -> Iterator[Sequence[Any]]:
         """Yield the rows that have a cell for each column; add the other rows to `staging`."""
-        width = len(header.columns)
-        padding = [""] * (header.width - width)
+        width = len(staging.header.columns)
+        padding = [""] * (staging.header.width - width)
         reader, lines = self.reader, self._lines
         end = reader.line_num
         while True:

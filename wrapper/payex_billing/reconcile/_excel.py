@@ -12,7 +12,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 from ._cells import Fault, as_text, decimal_of
-from ._columns import CellKind, Header, TableError
+from ._columns import CellKind, TableError
 from ._staging import Staging
 
 NEVER_CALCULATED = "is a formula without a result: open the workbook in Excel and save it"
@@ -25,7 +25,7 @@ _TO_CALCULATE = re.compile(rb"""<[\w:]*calcPr\s[^>]*fullCalcOnLoad\s*=\s*["'](1|
 _SHOWN = 5  # rows that a note names
 
 
-def stage(path: Path, header: Header, staging: Staging, sheet: str | None, sign: str) -> tuple[str, ...]:
+def stage(path: Path, staging: Staging, sheet: str | None) -> tuple[str, ...]:
     """Read a sheet; return sentences that a user must see.
 
     Raises:
@@ -37,26 +37,26 @@ def stage(path: Path, header: Header, staging: Staging, sheet: str | None, sign:
         with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # openpyxl warns about parts that it ignores, such as conditional formats
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-            chosen = _chosen(book, sheet, header.source)
-            reader = _Reader(chosen, header, staging, sign, trusted=not _asks_to_calculate(book))
+            chosen = _chosen(book, sheet, path)
+            reader = _Reader(chosen, staging, trusted=not _asks_to_calculate(book))
             reader.read()
             return (*_further(book, chosen, sheet), *reader.notes())
     except (BadZipFile, KeyError, ValueError, TypeError, AttributeError, IndexError, SyntaxError, zlib.error) as error:
-        raise TableError(f"{header.source}: is not a workbook that can be read: {error}") from None
+        raise TableError(f"{path}: is not a workbook that can be read: {error}") from None
 
 
-def _chosen(book: Any, name: str | None, source: str) -> Any:
+def _chosen(book: Any, name: str | None, path: Path) -> Any:
     """Return the sheet with this name, or the first visible sheet."""
     sheets = book.worksheets
     if name is not None:
         for sheet in sheets:
             if sheet.title == name:
                 return sheet
-        raise TableError(f"{source}: has no sheet {name!r}; it has {', '.join(repr(each.title) for each in sheets)}")
+        raise TableError(f"{path}: has no sheet {name!r}; it has {', '.join(repr(each.title) for each in sheets)}")
     for sheet in sheets:
         if sheet.sheet_state == "visible":
             return sheet
-    raise TableError(f"{source}: has no visible sheet; name one with --sheet")
+    raise TableError(f"{path}: has no visible sheet; name one with --sheet")
 
 
 def _asks_to_calculate(book: Any) -> bool:
@@ -88,18 +88,15 @@ class _Reader:
 
     Args:
         sheet: the sheet.
-        header: receives the columns of the sheet.
-        staging: receives the rows of the sheet.
-        sign: the decimal sign to write.
+        staging: receives the columns and rows of the sheet.
         trusted: whether the stored results of formulas are correct. A library that cannot calculate writes no result
             or 0, and asks Excel to calculate when Excel opens the workbook.
     """
 
-    def __init__(self, sheet: Any, header: Header, staging: Staging, sign: str, *, trusted: bool) -> None:
+    def __init__(self, sheet: Any, staging: Staging, *, trusted: bool) -> None:
         self._sheet = sheet
-        self._header = header
+        self._header = staging.header
         self._staging = staging
-        self._sign = sign
         self._trusted = trusted
         self._places: dict[int, int] = {}  # the place of each column of the sheet that has a name
         self._header_row = 0
@@ -168,16 +165,16 @@ class _Reader:
             return Fault(str(value), "is a time, which no column holds")
         if isinstance(value, int | float) and not isinstance(value, bool):
             return self._number(value, kind, self._format(cell["style_id"]))
-        return as_text(value, kind, self._sign)
+        return as_text(value, kind, self._staging.sign)
 
     def _number(self, value: float, kind: CellKind, code: str) -> str | Fault:
         """Return a number as Excel shows it, but without a currency and without thousands separators."""
-        text = as_text(value, kind, self._sign)
+        text = as_text(value, kind, self._staging.sign)
         if isinstance(text, Fault) or code.lower() in {"general", "@"}:
             return text if isinstance(text, Fault) else _unmistakable(text)
         bare = _LITERALS.sub("", code)
         if "%" in bare:
-            percent = as_text(decimal_of(value) * 100, CellKind.NUMBER, self._sign)
+            percent = as_text(decimal_of(value) * 100, CellKind.NUMBER, self._staging.sign)
             shown = f"{percent.text if isinstance(percent, Fault) else _unmistakable(percent)}%"
             return Fault(shown, "is shown in percent") if kind is CellKind.TEXT else shown
         if not re.search("[0#?]", bare) or _SCALED.search(bare):

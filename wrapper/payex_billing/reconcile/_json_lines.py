@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from ._columns import Header, TableError
+from ._columns import TableError
 from ._staging import Staging
 from ._text_files import TextFile
 
@@ -15,12 +15,13 @@ class _Twice(ValueError):
     """An object contains a key twice; the text is the key."""
 
 
-def stage(file: TextFile, header: Header, staging: Staging, sign: str) -> None:
+def stage(file: TextFile, staging: Staging) -> None:
     """Read the file.
 
     Raises:
         TableError: the file is not JSON Lines, or a column is rejected.
     """
+    header = staging.header
     broken = ""
     with file.lines() as lines:
         for number, line in enumerate(lines, start=1):
@@ -38,7 +39,7 @@ def stage(file: TextFile, header: Header, staging: Staging, sign: str) -> None:
                 broken = broken or f"line {number} {rule}"
                 staging.add_broken(number, [text], rule)
                 continue
-            staging.add_mapping(number, row, sign)
+            staging.add_mapping(number, row)
     if not header.columns:
         raise TableError(f"{file.path}: {broken or 'is empty'}")
     header.check()

@@ -84,11 +84,8 @@ def load(database: Database, source: Path | Rows, header: Header, options: Optio
 
     name = header.source
     try:
-        with Staging(header, database) as staging:
-            if isinstance(source, Path):
-                found = _stage_file(database, source, header, staging, options)
-            else:
-                found = _stage_rows(database, source, header, staging, options)
+        with Staging(header, database, options.sign) as staging:
+            found = _stage_file(source, staging, options) if isinstance(source, Path) else _stage_rows(source, staging)
             staging.load()
     except duckdb.Error as error:
         raise TableError(f"{name}: cannot be read: {str(error).splitlines()[0]}") from None
@@ -97,7 +94,7 @@ def load(database: Database, source: Path | Rows, header: Header, options: Optio
     return found
 
 
-def _stage_file(database: Database, path: Path, header: Header, staging: Staging, options: Options) -> Source:
+def _stage_file(path: Path, staging: Staging, options: Options) -> Source:
     if not path.is_file():
         raise TableError(f"{path}: there is no such file" if not path.exists() else f"{path}: is not a file")
     before = path.stat()
@@ -106,38 +103,38 @@ def _stage_file(database: Database, path: Path, header: Header, staging: Staging
         # DuckDB takes the name for a pattern, and would read every file that matches it.
         parameters = {"file": re.sub(r"([*?[])", r"[\1]", str(path))}
         relation = "read_parquet($file, hive_partitioning = false)"
-        _typed.stage(database.connection, header, staging, relation, parameters, options.sign)
+        _typed.stage(staging, relation, parameters)
         source = Source()
     elif suffix in OTHER_WORKBOOKS:
         raise TableError(f"{path}: workbooks are read only as .xlsx: open it, and save it as an Excel workbook (.xlsx)")
     elif suffix in EXCEL:
-        notes = _excel.stage(path, header, staging, options.sheet, options.sign)
+        notes = _excel.stage(path, staging, options.sheet)
         source = Source(is_sure=False, delimiter=options.delimiter or ";", notes=notes)
     else:
-        source = _stage_text(path, suffix, header, staging, options)
+        source = _stage_text(path, suffix, staging, options)
     after = path.stat()
     if (before.st_mtime_ns, before.st_size, before.st_ino) != (after.st_mtime_ns, after.st_size, after.st_ino):
         raise TableError(f"{path}: has changed while it was read. Try again when it is complete")
     return attrs.evolve(source, modified=before.st_mtime)
 
 
-def _stage_text(path: Path, suffix: str, header: Header, staging: Staging, options: Options) -> Source:
+def _stage_text(path: Path, suffix: str, staging: Staging, options: Options) -> Source:
     file = open_text(path, options.encoding)
     plain = path.with_suffix("").suffix.lower() if suffix in PACKED else suffix
     if plain in JSON:
-        _json_lines.stage(file, header, staging, options.sign)
+        _json_lines.stage(file, staging)
         return Source(notes=file.notes)
-    delimiter = _csv.stage(file, header, staging, options.delimiter)
+    delimiter = _csv.stage(file, staging, options.delimiter)
     return Source(is_sure=delimiter == ",", delimiter=delimiter, is_text=True, notes=file.notes)
 
 
-def _stage_rows(database: Database, rows: Any, header: Header, staging: Staging, options: Options) -> Source:
+def _stage_rows(rows: Any, staging: Staging) -> Source:
     if type(rows).__module__.partition(".")[0] != "pandas" and hasattr(rows, "__arrow_c_stream__"):
-        database.connection.register("given", _typed.Stream(rows))
+        staging.database.register("given", _typed.Stream(rows))
         try:
-            _typed.stage(database.connection, header, staging, "given", {}, options.sign)
+            _typed.stage(staging, "given", {})
         finally:
-            database.connection.unregister("given")
+            staging.database.unregister("given")
     else:
-        _python_rows.stage(rows, header, staging, options.sign)
+        _python_rows.stage(rows, staging)
     return Source()

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ._columns import CellKind, Header, TableError
 from ._staging import Staging
-
-if TYPE_CHECKING:
-    import duckdb
 
 _WHOLE = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?")
 _INSTEAD = {
@@ -30,32 +27,23 @@ class Stream:
         return self._data.__arrow_c_stream__(requested_schema)
 
 
-def stage(
-    database: duckdb.DuckDBPyConnection,
-    header: Header,
-    staging: Staging,
-    relation: str,
-    parameters: dict[str, str],
-    sign: str,
-) -> None:
+def stage(staging: Staging, relation: str, parameters: dict[str, str]) -> None:
     """Read the rows of a relation; the first is number 1.
 
     Args:
-        database: where the relation is.
-        header: receives the columns of the relation.
-        staging: receives the rows of the relation.
+        staging: receives the rows.
         relation: the relation, as SQL.
         parameters: the parameters of the relation.
-        sign: the decimal sign to write.
 
     Raises:
         TableError: a column is rejected, or its type.
     """
+    database, header = staging.database, staging.header
     described = database.execute(f"DESCRIBE SELECT * FROM {relation}", parameters).fetchall()
     header.add_all(str(name) for name, *_ in described)
     cells = ", ".join(_cell(str(name), str(type_), header, place) for place, (name, type_, *_) in enumerate(described))
     found = database.execute(f"SELECT {cells} FROM {relation}", parameters)
-    staging.add_typed((row for chunk in iter(lambda: found.fetchmany(10_000), []) for row in chunk), sign)
+    staging.add_typed(row for chunk in iter(lambda: found.fetchmany(10_000), []) for row in chunk)
 
 
 def _cell(name: str, type_: str, header: Header, place: int) -> str:
