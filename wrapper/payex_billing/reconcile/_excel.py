@@ -47,16 +47,12 @@ def stage(path: Path, staging: Staging, sheet: str | None) -> tuple[str, ...]:
 
 def _chosen(book: Any, name: str | None, path: Path) -> Any:
     """Return the sheet with this name, or the first visible sheet."""
-    sheets = book.worksheets
-    if name is not None:
-        for sheet in sheets:
-            if sheet.title == name:
-                return sheet
-        raise TableError(f"{path}: has no sheet {name!r}; it has {', '.join(repr(each.title) for each in sheets)}")
-    for sheet in sheets:
-        if sheet.sheet_state == "visible":
+    for sheet in book.worksheets:
+        if sheet.title == name or (name is None and sheet.sheet_state == "visible"):
             return sheet
-    raise TableError(f"{path}: has no visible sheet; name one with --sheet")
+    if name is None:
+        raise TableError(f"{path}: has no visible sheet; name one with --sheet")
+    raise TableError(f"{path}: has no sheet {name!r}; it has {', '.join(repr(each.title) for each in book.worksheets)}")
 
 
 def _asks_to_calculate(book: Any) -> bool:
