@@ -145,25 +145,19 @@ class Planner:
         if isinstance(state, Held) and not state.exists:
             state = _why_not_new(number) or state
         if isinstance(state, BillingError):
-            self.result.failed |= {row.line: said(state) for row in rows}
-            self.result.customer_of |= {row.line: number for row in rows}
-            self.result.unfinished.add(number)
-            self._count(rows)
-            return
-        failed = {
-            row.line: resolved.blocked[row.subscription_no] for row in rows if row.subscription_no in resolved.blocked
-        }
+            failed = {row.line: said(state) for row in rows}
+        else:
+            blocked = resolved.blocked
+            failed = {row.line: blocked[row.subscription_no] for row in rows if row.subscription_no in blocked}
         if failed:
             self.result.failed |= failed
             self.result.customer_of |= dict.fromkeys(failed, number)
             self.result.unfinished.add(number)
-        self.result.add(
-            number, [row for row in rows if row.line not in failed], state,
-            prune=prune, today=self._today, shown=self._shown, written=resolved.written,
-        )  # fmt: skip
-        self._count(rows)
-
-    def _count(self, rows: list[Row]) -> None:
+        if isinstance(state, Held):
+            self.result.add(
+                number, [row for row in rows if row.line not in failed], state,
+                prune=prune, today=self._today, shown=self._shown, written=resolved.written,
+            )  # fmt: skip
         self.result.rows += len(rows)
         if self._on_progress is not None:
             self._on_progress("planning", self.result.rows, self._table.total)
