@@ -20,7 +20,7 @@ from ..models import CONTENT
 from ._columns import REASON
 from ._figures import Figures
 from ._json import Pairs, from_plain
-from ._match import Difference, Held, Kind, Shown, difference, has_ended, nothing_shown
+from ._match import Difference, Held, Kind, Level, Shown, difference, has_ended, nothing_shown
 from ._planned import PlannedCustomer, PlannedCustomers, digests_of
 from ._private import make_private, open_private
 from ._sources import TableError
@@ -149,20 +149,8 @@ class Plan:
         self.applied_before += len(result.unchanged) - len(unchanged)
         after = [*result.wanted, *(() if prune else (charge for _, charge in result.surplus))]
         self.without_price += sum(charge.unit_price is None and not has_ended(charge, today) for charge in after)
-        return self._append(
-            PlannedCustomer(
-                customer_no=customer_no,
-                exists=found.exists,
-                levels=tuple(dict.fromkeys(row.subscription_no for row in rows)),
-                whole=prune,
-                digests=digests_of(found) if result.steps else Pairs(),
-                unchanged=unchanged,
-                steps=result.steps,
-                surplus=len(result.surplus),
-                suspicious=suspicious,
-            ),
-            found,
-        )
+        levels = [row.subscription_no for row in rows]
+        return self._append(customer_no, found, result, levels, whole=prune, unchanged=unchanged, suspicious=suspicious)
 
     def take_back(self, customer_no: str, found: Held, result: Inverse, *, today: date) -> None:
         """Plan what takes the writes to one customer back."""
@@ -170,20 +158,23 @@ class Plan:
         self.rows += len(result.steps)
         steps = Difference(steps=result.steps, unchanged=(), surplus=())
         self.figures.add(customer_no, [], found, steps, today)
-        self._append(
-            PlannedCustomer(
-                customer_no=customer_no,
-                exists=found.exists,
-                levels=tuple(dict.fromkeys((*found.charges, *(step.subscription_no for step in result.steps)))),
-                whole=False,
-                digests=digests_of(found) if result.steps else Pairs(),
-                unchanged=(),
-                steps=result.steps,
-            ),
-            found,
-        )
+        self._append(customer_no, found, steps, [*found.charges, *(step.subscription_no for step in result.steps)])
 
-    def _append(self, planned: PlannedCustomer, found: Held) -> PlannedCustomer:
+    def _append(
+        self, customer_no: str, found: Held, result: Difference, levels: list[Level], *,
+        whole: bool = False, unchanged: tuple[int, ...] = (), suspicious: tuple[int, ...] = (),
+    ) -> PlannedCustomer:  # fmt: skip
+        planned = PlannedCustomer(
+            customer_no=customer_no,
+            exists=found.exists,
+            levels=tuple(dict.fromkeys(levels)),
+            whole=whole,
+            digests=digests_of(found) if result.steps else Pairs(),
+            unchanged=unchanged,
+            steps=result.steps,
+            surplus=len(result.surplus),
+            suspicious=suspicious,
+        )
         self.customers.append(planned)
         self._count(planned)
         self.held += sum(map(len, found.charges.values()))
