@@ -7,6 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -237,18 +238,16 @@ class Plan:
             TableError: the file is not a plan of this version, or is incomplete.
         """
         try:
-            file = path.open("rb")
+            with ExitStack() as stack:
+                plan = cls._read(path, stack.enter_context(path.open("rb")))
+                stack.pop_all()  # the plan reads its customers from the file
+                return plan
+        except BillingError:
+            raise
         except OSError as error:
             raise TableError(f"{path}: cannot be read: {error.strerror}") from None
-        try:
-            return cls._read(path, file)
-        except BaseException as error:
-            file.close()
-            if isinstance(error, OSError):
-                raise TableError(f"{path}: cannot be read: {error.strerror}") from None
-            if isinstance(error, ValueError | KeyError | TypeError) and not isinstance(error, BillingError):
-                raise TableError(f"{path}: is not a plan that can be read: {error}") from None
-            raise
+        except (ValueError, KeyError, TypeError) as error:
+            raise TableError(f"{path}: is not a plan that can be read: {error}") from None
 
     @classmethod
     def _read(cls, path: Path, file: IO[bytes]) -> Self:
