@@ -8,6 +8,8 @@ from typing import Any
 from ._columns import TableError
 from ._staging import Staging
 
+_LOSSY = {"float32", "float16", "float[pyarrow]", "halffloat[pyarrow]"}
+
 
 def stage(rows: Any, staging: Staging) -> None:
     """Read the rows; the first is number 1.
@@ -38,12 +40,7 @@ def _stage_frame(frame: Any, staging: Staging) -> None:
     header = staging.header
     header.add_all(str(column).strip() for column in frame.columns)
     for place, type_ in enumerate(map(str, frame.dtypes)):
-        if header.kinds[place] is not None and type_.lower() in {
-            "float32",
-            "float16",
-            "float[pyarrow]",
-            "halffloat[pyarrow]",
-        }:
+        if header.kinds[place] is not None and type_.lower() in _LOSSY:
             raise TableError(
                 f"{header.source}: the column {header.columns[place]!r} has {type_} numbers, which lose digits. "
                 "Make it float64, Decimal or text"
