@@ -212,12 +212,11 @@ class Table:
         """
         kept = [(place, name) for place, name in enumerate(self._header.columns) if name != REASON]
         cells = "".join(f", c{place}" for place, _ in kept)
-        self.database.execute(
-            "CREATE OR REPLACE TEMP TABLE wanted AS SELECT unnest($lines::BIGINT[]) AS line", {"lines": list(reasons)}
-        )
+        wanted = "line IN (SELECT unnest($lines::BIGINT[]))"
         cursor = self.database.execute(
-            f"SELECT line, NULL AS cells{cells} FROM raw SEMI JOIN wanted USING (line) UNION ALL BY NAME "
-            "SELECT line, cells FROM broken SEMI JOIN wanted USING (line) ORDER BY line"
+            f"SELECT line, NULL AS cells{cells} FROM raw WHERE {wanted} UNION ALL BY NAME "
+            f"SELECT line, cells FROM broken WHERE {wanted} ORDER BY line",
+            {"lines": list(reasons)},
         )
         with open_private(path, newline="") as file:
             file.write("\ufeff")
