@@ -25,9 +25,9 @@ def _text(name: str, place: int) -> str:
     return f"json_extract_string({_json(place)}, '$.{name}')"
 
 
-def is_exact(name: str, place: int | None) -> str:
+def is_exact(name: str, place: int) -> str:
     """Return the condition that a row has the exact text of a cell."""
-    return "false" if place is None else f"({_text(name, place)} IS NOT NULL)"
+    return f"({_text(name, place)} IS NOT NULL)"
 
 
 def is_copy(place: int) -> str:

@@ -53,27 +53,26 @@ def validate(database: duckdb.DuckDBPyConnection, header: Header, sign: DecimalS
     `bad` has the line of a row, our name of the column, or an empty one for the row as a whole, the cell and the rule.
     """
     places = header.places
-    exact = set(places) if header.exact is not None else set()
+    has_exact = header.exact is not None
+    flags = ""
     if header.exact is not None:
         refuse_edited(database, header, header.exact)
+        flags = "".join(f", {is_exact(name, header.exact)} AS exact_{name}" for name in places)
     cells = ", ".join(
         f"{cell_of(name, places[name], header.exact)} AS {name}" if name in places else f"NULL::VARCHAR AS {name}"
         for name in VALUES
     )
-    flags = "".join(f", {is_exact(name, header.exact)} AS exact_{name}" for name in places if name in exact)
     database.execute(f"CREATE VIEW cells AS SELECT line, {cells}{flags} FROM raw")
     if sign.decide and _has_commas(database):
         sign = attrs.evolve(sign, point=False)
-    rules = {name: _rule(name, sign, is_exact=name in exact) for name in places}
+    rules = {name: _rule(name, sign, is_exact=has_exact) for name in places}
     odd = f"regexp_matches(concat({', '.join(places)}), '{INVISIBLE}')"
     wrong = " OR ".join(f"({rule}) IS NOT NULL" for rule in rules.values())
     database.execute(f"CREATE TABLE suspected AS SELECT * FROM cells WHERE {odd} OR {wrong}")
     database.execute("CREATE TABLE bad (line BIGINT, place INTEGER, name VARCHAR, value VARCHAR, rule VARCHAR)")
     # Most tables have no error. DuckDB needs 17 ms to plan the queries below, also for a table of four rows.
     if one(database, "SELECT count(*) FROM suspected"):
-        verdicts = {
-            name: f"coalesce({_invisible(name, is_exact=name in exact)}, {rule})" for name, rule in rules.items()
-        }
+        verdicts = {name: f"coalesce({_invisible(name, is_exact=has_exact)}, {rule})" for name, rule in rules.items()}
         _note_what_is_wrong(database, places, verdicts)
     typed = {name: _typed(name, known, sign) for name, known in PROPERTIES.items()}
     typed["subscription_no"] = "coalesce(subscription_no, '')"
