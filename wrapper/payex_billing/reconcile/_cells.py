@@ -1,4 +1,4 @@
-"""Typed cells as text, in the form that a person would write into a CSV file."""
+"""Typed cells as text, in the form that a person would write into a CSV file, and characters that nobody can see."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ from ._columns import CellKind
 # U+FFFD replaces characters that could not be read. A cell that contains it is always rejected, also when a rejects
 # file is read again, until a person corrects the cell.
 UNREADABLE = "\ufffd"
+# The spaces of Unicode, which look alike. Those around a cell are removed.
+SPACES = "".join(map(chr, (0x20, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000)))
+OTHER_SPACES = rf"[{SPACES[1:]}]"
+# Control characters, characters that show nothing or change the direction of a text, and what could not be read.
+INVISIBLE = (
+    r"[\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}\x{034F}\x{115F}\x{1160}\x{17B4}\x{17B5}\x{180B}-\x{180F}\x{2065}\x{3164}"
+    r"\x{FE00}-\x{FE0F}\x{FFA0}\x{FFF0}-\x{FFF8}\x{FFFD}-\x{FFFF}\x{E0000}-\x{E0FFF}]"
+)
 # The digits that every 64-bit float keeps. More are noise: 0.1 + 0.2 is 0.30000000000000004.
 _DIGITS = 15
 NO_NUMBER = "is not a number"
@@ -102,3 +110,9 @@ def _day(value: date, kind: CellKind) -> str | Fault:
     if value.tzinfo is not None:
         return Fault(str(value), "has a time zone, so it may be another day elsewhere; make it a date")
     return (value.date() if value == datetime.combine(value.date(), datetime.min.time()) else value).isoformat()
+
+
+def visible(expression: str) -> str:
+    """Return the SQL expression of a text as a cell shows it: plain spaces within, and `?` for what cannot be seen."""
+    shown = f"regexp_replace(trim({expression}, '{SPACES}'), '{INVISIBLE}', '?', 'g')"
+    return f"regexp_replace({shown}, '{OTHER_SPACES}', ' ', 'g')"

@@ -11,8 +11,7 @@ import attrs
 from .._text import cut
 from .._values import checks
 from ..errors import InvalidArgument
-from ._cells import UNREADABLE
-from ._characters import SPACES
+from ._cells import SPACES, UNREADABLE
 from ._columns import CellKind, Header
 from ._database import Database
 from ._sources import Options, TableError, load

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._characters import visible
+from ._cells import visible
 from ._columns import EXACT, Header
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ import attrs
 
 from ..errors import BillingError, InvalidArgument
 from ..models import CONTENT
-from ._characters import visible
+from ._cells import visible
 from ._columns import COLUMNS, EXACT
 from ._database import Database, literal, one
 from ._match import Held

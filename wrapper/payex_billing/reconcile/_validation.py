@@ -14,8 +14,7 @@ import attrs
 
 from .._schema import Kind, Property
 from .._values import checks as _checks
-from ._cells import UNREADABLE
-from ._characters import INVISIBLE, OTHER_SPACES, SPACES
+from ._cells import INVISIBLE, OTHER_SPACES, SPACES, UNREADABLE
 from ._columns import COLUMNS, PROPERTIES, REQUIRED, VALUES, Header
 from ._database import literal, one
 from ._exact import cell_of, is_copy, is_exact, refuse_edited
