@@ -25,9 +25,7 @@ INVISIBLE = (
 )
 # The digits that every 64-bit float keeps. More are noise: 0.1 + 0.2 is 0.30000000000000004.
 _DIGITS = 15
-NO_NUMBER = "is not a number"
-DECIMALS_IN_TEXT = "is a number with decimals; write it as a text"
-TOO_MANY_DIGITS = f"has more than {_DIGITS} digits, which a floating-point number does not keep"
+_NO_NUMBER = "is not a number"
 
 
 @attrs.frozen
@@ -82,15 +80,15 @@ def decimal_of(value: float) -> Decimal:
 
 def _float(value: float, kind: CellKind, sign: str) -> str | Fault:
     if not math.isfinite(value):
-        return Fault(str(value), NO_NUMBER)
+        return Fault(str(value), _NO_NUMBER)
     if abs(value) >= 10**_DIGITS:
-        return Fault(repr(value), TOO_MANY_DIGITS)
+        return Fault(repr(value), f"has more than {_DIGITS} digits, which a floating-point number does not keep")
     return _number(decimal_of(value), kind, sign)
 
 
 def _number(value: Decimal, kind: CellKind, sign: str) -> str | Fault:
     if not value.is_finite():
-        return Fault(str(value), NO_NUMBER)
+        return Fault(str(value), _NO_NUMBER)
     if not -40 < value.adjusted() < 40:  # without an exponent the text could fill the memory
         return Fault(str(value), "is not a number that can be billed")
     if not value:
@@ -98,7 +96,7 @@ def _number(value: Decimal, kind: CellKind, sign: str) -> str | Fault:
     if value == value.to_integral_value():
         return format(value.to_integral_value(), "f")
     if kind is CellKind.TEXT:
-        return Fault(str(value), DECIMALS_IN_TEXT)
+        return Fault(str(value), "is a number with decimals; write it as a text")
     return format(value, "f").rstrip("0").replace(".", sign)
 
 

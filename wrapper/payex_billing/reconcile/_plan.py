@@ -18,7 +18,7 @@ import msgspec
 
 from ..errors import BillingError
 from ..models import CONTENT
-from ._columns import REASON
+from ._columns import COLUMNS, REASON
 from ._figures import Figures
 from ._json import Pairs, from_plain
 from ._match import Difference, Held, Kind, Level, Shown, difference, has_ended, nothing_shown
@@ -27,7 +27,6 @@ from ._private import make_private, open_private
 from ._sources import TableError
 from ._tables import Row
 from ._undo import Inverse, LeftAlone
-from ._validation import COLUMNS
 
 FORMAT = "payex-billing plan 6"
 # Fields of a plan that are read from its customers, or written in another way.

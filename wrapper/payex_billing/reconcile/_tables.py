@@ -18,11 +18,11 @@ from .._text import cut
 from ..errors import ConfigurationError
 from ..models import Charge
 from ._cells import UNREADABLE
-from ._columns import REASON, Header
+from ._columns import REASON, VALUES, Header
 from ._database import Database, one
 from ._private import open_private
 from ._sources import Options, Rows, Source, TableError, load
-from ._validation import VALUES, DecimalSign, trim, validate
+from ._validation import DecimalSign, trim, validate
 
 if TYPE_CHECKING:
     import duckdb

@@ -15,14 +15,12 @@ import attrs
 from .._schema import Kind, Property
 from .._values import checks as _checks
 from ._cells import INVISIBLE, OTHER_SPACES, SPACES, UNREADABLE
-from ._columns import COLUMNS, PROPERTIES, REQUIRED, VALUES, Header
+from ._columns import PROPERTIES, REQUIRED, VALUES, Header
 from ._database import literal, one
 from ._exact import cell_of, is_copy, is_exact, refuse_edited
 
 if TYPE_CHECKING:
     import duckdb
-
-__all__ = ["COLUMNS", "REQUIRED", "VALUES", "DecimalSign", "validate"]
 
 _DECIMALS = tuple(name for name, known in PROPERTIES.items() if known.kind is Kind.DECIMAL)
 _MOST_DIGITS = 15  # before and behind the point, where the contract has no limit
