@@ -62,6 +62,7 @@ def _kinds() -> dict[tuple[str, ...], ResourceKind]:
     read = {
         _collections(each.path): each for each in OPERATIONS.values() if each.method == "GET" and each.items is None
     }
+    lists = {_collections(each.path): each for each in OPERATIONS.values() if each.method == "GET" and each.items}
     names = {place: _NAMES.get(each.name, "recurring-product") for place, each in read.items()}
     for place, each in read.items():
         shape = each.result or ()
@@ -70,7 +71,7 @@ def _kinds() -> dict[tuple[str, ...], ResourceKind]:
         found[place] = ResourceKind(
             name=names[place],
             words=tuple(_WORDS[names[place[:end]]] for end in range(1, len(place) + 1)),
-            list_=next((other for other in OPERATIONS.values() if other.items and _is_list(other, place)), None),
+            list_=lists.get(place),
             number=next(known.wire for known in shape if known.kind is Kind.ID),
             uri=next((known.wire for known in shape if known.name == "uri"), "@id"),
             links={
@@ -82,10 +83,6 @@ def _kinds() -> dict[tuple[str, ...], ResourceKind]:
             changed=tuple(known.wire for other in updates for known in other.body or ()),
         )
     return found
-
-
-def _is_list(operation: Operation, place: tuple[str, ...]) -> bool:
-    return operation.method == "GET" and _collections(operation.path) == place
 
 
 KINDS = _kinds()
@@ -263,16 +260,12 @@ class Recorder:
             ]
             links = document if listing.navigation is None else document.get(listing.navigation)
             if not (isinstance(links, dict) and links.get(listing.following)):
-                shown += self._items(route)
+                shown += [made for path, made in self._made.items() if path.rpartition("/")[0] == route.path]
         return reply if shown == items else _json(200, document | {str(listing.items): shown})
 
     def _overlaid(self, path: str, document: Any) -> Any:
         change = self._changed.get(path)
         return document if change is None else document | change
-
-    def _items(self, route: _Route) -> list[dict[str, Any]]:
-        """Return the resources that the dry run created in a collection."""
-        return [made for path, made in self._made.items() if path.rpartition("/")[0] == route.path]
 
     # routes
 
