@@ -27,7 +27,7 @@ REQUIRED = ("customer_no", *(name for name in CONTENT if name in _NEEDED))
 VALUES = tuple(COLUMNS)
 # The column that `write_rejects` adds. `read` ignores this column, so that it can read a rejects file unchanged.
 REASON = "payex_reason"
-# The column of `export` with the exact text of cells that have characters nobody can see; see `_exact`.
+# The column of `export` with the exact text of cells that have characters nobody can see; see `_validation`.
 EXACT = "payex_exact"
 
 

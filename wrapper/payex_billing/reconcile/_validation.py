@@ -14,10 +14,9 @@ import attrs
 
 from .._schema import Kind, Property
 from .._values import checks as _checks
-from ._cells import INVISIBLE, OTHER_SPACES, SPACES, UNREADABLE
-from ._columns import PROPERTIES, REQUIRED, VALUES, Header
+from ._cells import INVISIBLE, OTHER_SPACES, SPACES, UNREADABLE, visible
+from ._columns import EXACT, PROPERTIES, REQUIRED, VALUES, Header
 from ._database import literal, one
-from ._exact import cell_of, is_copy, is_exact, refuse_edited
 
 if TYPE_CHECKING:
     import duckdb
@@ -53,10 +52,10 @@ def validate(database: duckdb.DuckDBPyConnection, header: Header, sign: DecimalS
     has_exact = header.exact is not None
     flags = ""
     if header.exact is not None:
-        refuse_edited(database, header, header.exact)
-        flags = "".join(f", {is_exact(name, header.exact)} AS exact_{name}" for name in places)
+        _refuse_edited(database, header, header.exact)
+        flags = "".join(f", {_is_exact(name, header.exact)} AS exact_{name}" for name in places)
     cells = ", ".join(
-        f"{cell_of(name, places[name], header.exact)} AS {name}" if name in places else f"NULL::VARCHAR AS {name}"
+        f"{_cell_of(name, places[name], header.exact)} AS {name}" if name in places else f"NULL::VARCHAR AS {name}"
         for name in VALUES
     )
     database.execute(f"CREATE VIEW cells AS SELECT line, {cells}{flags} FROM raw")
@@ -80,7 +79,7 @@ def validate(database: duckdb.DuckDBPyConnection, header: Header, sign: DecimalS
     )
     database.execute("INSERT INTO bad SELECT line, NULL, '', NULL, rule FROM broken")
     if not allow_duplicates:
-        _reject_duplicates(database, "" if header.exact is None else f"WHERE NOT {is_copy(header.exact)}")
+        _reject_duplicates(database, "" if header.exact is None else f"WHERE NOT {_is_copy(header.exact)}")
 
 
 def _note_what_is_wrong(
@@ -288,3 +287,52 @@ def _number_of(name: str, sign: DecimalSign) -> str:
     if name == "vat_rate":  # 25 % is 25
         name = f"CASE WHEN ends_with({name}, '%') THEN rtrim({name}[:-2], '{SPACES}') ELSE {name} END"
     return f"replace({name}, ',', '.')" if sign.comma else name
+
+
+# The column `payex_exact`, with which `export` keeps what a cell cannot show. It is empty, or a JSON object:
+# `{"text": " Fibre"}` has the exact text of a cell, here with a space before it, and `{"copy": true}` says that the row
+# is a second charge with the same values. The rules for cells that people write do not hold for such a cell. If
+# somebody has edited the cell since, the row is rejected.
+
+
+def _exact_json(place: int) -> str:
+    """Return the expression of the object; NULL if the cell is empty or not JSON."""
+    return f"try_cast(nullif(c{place}, '') AS JSON)"
+
+
+def _exact_text(name: str, place: int) -> str:
+    return f"json_extract_string({_exact_json(place)}, '$.{name}')"
+
+
+def _is_exact(name: str, place: int) -> str:
+    """Return the condition that a row has the exact text of a cell."""
+    return f"({_exact_text(name, place)} IS NOT NULL)"
+
+
+def _is_copy(place: int) -> str:
+    """Return the condition that a row is meant although another has the same values."""
+    return f"(coalesce(json_extract_string({_exact_json(place)}, '$.copy'), '') = 'true')"
+
+
+def _cell_of(name: str, place: int, exact: int | None) -> str:
+    """Return the expression of a cell: its exact text if the row has it."""
+    shown = f"nullif(c{place}, '')"
+    return shown if exact is None else f"coalesce({_exact_text(name, exact)}, {shown})"
+
+
+def _refuse_edited(database: duckdb.DuckDBPyConnection, header: Header, exact: int) -> None:
+    """Move the rows to `broken` whose exact texts are not what the cells show, or whose column has no such object."""
+    edited = [f"coalesce(json_type({_exact_json(exact)}), '') <> 'OBJECT'"]
+    edited += [
+        f"({_is_exact(name, exact)} AND {visible(_exact_text(name, exact))} <> coalesce(c{place}, ''))"
+        for name, place in header.places.items()
+    ]
+    database.execute(
+        f"CREATE TEMP TABLE edited AS SELECT line FROM raw WHERE c{exact} <> '' AND ({' OR '.join(edited)})"
+    )
+    reason = f"does not fit its column {EXACT}. If the row was edited, empty that cell"
+    cells = ", ".join(f"c{place}" for place in range(len(header.columns)))
+    found = f"line, to_json([{cells}])::VARCHAR, '{reason}'"
+    database.execute(f"INSERT INTO broken SELECT {found} FROM raw SEMI JOIN edited USING (line)")
+    database.execute("DELETE FROM raw WHERE line IN (SELECT line FROM edited)")
+    database.execute("DROP TABLE edited")
