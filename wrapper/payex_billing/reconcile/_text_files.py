@@ -32,6 +32,7 @@ _OTHERS = {
     b"PAR1": ("a Parquet file", ".parquet"),
     b"\xd0\xcf\x11\xe0": ("an old or protected workbook", ".xlsx"),
 }
+_NOT_UTF_8 = re.compile("[\udc80-\udcff]")  # the error handler `surrogateescape` reads such bytes as these
 _NOT_ASCII = re.compile(r"[^\s,;|\"]*[^\x00-\x7f][^\s,;|\"]*")
 _SHOWN = 40  # characters of an example
 
@@ -113,7 +114,7 @@ def _by_lines(path: Path) -> TextFile:
     with _unpacked(path) as file, io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.isascii():
-                (fitting if _encodable(line) else failing).append(number)
+                (failing if _NOT_UTF_8.search(line) else fitting).append(number)
     if not failing:
         return TextFile(path=path, encoding="utf-8")
     if len(fitting) >= len(failing):
@@ -129,14 +130,6 @@ def _by_lines(path: Path) -> TextFile:
             f"But line {fitting[0]} {_and_more(fitting)}is UTF-8. Cells there that are not ASCII are rejected."
         )
     return attrs.evolve(found, notes=tuple(notes))
-
-
-def _encodable(line: str) -> bool:
-    try:
-        line.encode()
-    except UnicodeEncodeError:  # a byte that is not UTF-8 was read as a lone surrogate
-        return False
-    return True
 
 
 def _and_more(lines: Sequence[int]) -> str:
