@@ -142,8 +142,11 @@ class _Reader:
         for cell in filled:
             place = self._places.get(cell["column"])
             if place is None:
+                from openpyxl.utils import get_column_letter  # noqa: PLC0415 - an extra
+
+                column = get_column_letter(cell["column"])
                 raise TableError(
-                    f"{self._header.source}: row {number} has a value in column {_letter(cell['column'])}, which has "
+                    f"{self._header.source}: row {number} has a value in column {column}, which has "
                     f"no name in row {self._header_row}. Give it one, or delete the value"
                 )
             texts[place] = self._text(cell, self._header.kinds[place])
@@ -218,12 +221,6 @@ class _Reader:
 def _unmistakable(text: str) -> str:
     """Return a number whose decimals cannot be mistaken for thousands: 1.125 becomes 1.1250."""
     return f"{text}0" if _THREE_DECIMALS.fullmatch(text) else text
-
-
-def _letter(column: int) -> str:
-    from openpyxl.utils import get_column_letter  # noqa: PLC0415 - an extra
-
-    return str(get_column_letter(column))
 
 
 def _parser(sheet: Any, file: Any) -> Any:
