@@ -12,7 +12,6 @@ import json
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
-from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -161,13 +160,13 @@ class _Part:
             self._line(self._head)
 
     def _line(self, plain: Any) -> None:
-        self._file.write(json.dumps(plain).encode() + b"\n")
+        self._file.write(json.dumps(plain, default=str).encode() + b"\n")  # money and dates are text
         self._file.flush()
 
     def add(self, number: str, found: Held) -> None:
         """Add what a customer holds."""
         charges = [
-            {"subscription_no": level, **{name: _plain(getattr(charge, name)) for name in CONTENT}}
+            {"subscription_no": level, **{name: getattr(charge, name) for name in CONTENT}}
             for level, held_charges in found.charges.items()
             for charge in held_charges
         ]
@@ -183,10 +182,6 @@ class _Part:
     def close(self) -> None:
         """Close the file; it stays until the table is written."""
         self._file.close()
-
-
-def _plain(value: object) -> object:
-    return str(value) if isinstance(value, Decimal | date) else value
 
 
 def _write(part: _Part, target: Path, result: Export) -> None:
