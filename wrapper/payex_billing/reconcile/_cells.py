@@ -41,6 +41,23 @@ class Fault:
     rule: str
 
 
+@attrs.frozen(kw_only=True)
+class DecimalSign:
+    """What may be the decimal sign of a number that is written as text.
+
+    Attributes:
+        point: whether `1.5` is one and a half.
+        comma: whether `1,5` is one and a half.
+        is_sure: whether `1.000` and `1,000` can only be one. Otherwise they are rejected.
+        decide: whether points are rejected if the table has decimal commas.
+    """
+
+    point: bool = True
+    comma: bool = False
+    is_sure: bool = True
+    decide: bool = False
+
+
 def as_text(value: Any, kind: CellKind | None, sign: str = ".", *, nan_is_empty: bool = False) -> str | Fault:
     """Return a typed value as text; an empty text is a cell without a value.
 

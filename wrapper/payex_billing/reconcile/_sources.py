@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import attrs
 
 from . import _csv, _excel, _json_lines, _python_rows, _typed
+from ._cells import DecimalSign
 from ._columns import Header, TableError
 from ._database import Database
 from ._staging import Staging
@@ -60,14 +61,14 @@ class Source:
     """What is known of a table beside its cells.
 
     Attributes:
-        is_sure: whether a text such as 1.000 can only be one: the decimal sign of its format is the point.
+        sign: what may be the decimal sign of a number in its format, if the caller does not say so.
         delimiter: what is between cells, in the table and in a CSV file with a part of its rows.
         is_text: whether all cells are as somebody wrote them, and none is a number that was made a text.
         modified: when the file was last written, in seconds since 1970; None if it is no file.
         notes: sentences that a user must see.
     """
 
-    is_sure: bool = True
+    sign: DecimalSign = attrs.field(factory=DecimalSign)
     delimiter: str = ","
     is_text: bool = False
     modified: float | None = None
@@ -109,7 +110,7 @@ def _stage_file(path: Path, staging: Staging, options: Options) -> Source:
         raise TableError(f"{path}: workbooks are read only as .xlsx: open it, and save it as an Excel workbook (.xlsx)")
     elif suffix in EXCEL:
         notes = _excel.stage(path, staging, options.sheet)
-        source = Source(is_sure=False, delimiter=options.delimiter or ";", notes=notes)
+        source = Source(sign=DecimalSign(comma=True, is_sure=False), delimiter=options.delimiter or ";", notes=notes)
     else:
         source = _stage_text(path, suffix, staging, options)
     after = path.stat()
@@ -125,7 +126,8 @@ def _stage_text(path: Path, suffix: str, staging: Staging, options: Options) -> 
         _json_lines.stage(file, staging)
         return Source(notes=file.notes)
     delimiter = _csv.stage(file, staging, options.delimiter)
-    return Source(is_sure=delimiter == ",", delimiter=delimiter, is_text=True, notes=file.notes)
+    sign = DecimalSign() if delimiter == "," else DecimalSign(comma=True, is_sure=False, decide=True)
+    return Source(sign=sign, delimiter=delimiter, is_text=True, notes=file.notes)
 
 
 def _stage_rows(rows: Any, staging: Staging) -> Source:

@@ -17,12 +17,12 @@ import attrs
 from .._text import cut
 from ..errors import ConfigurationError
 from ..models import Charge
-from ._cells import UNREADABLE
+from ._cells import UNREADABLE, DecimalSign
 from ._columns import REASON, VALUES, Header
 from ._database import Database, one
 from ._private import open_private
 from ._sources import Options, Rows, Source, TableError, load
-from ._validation import DecimalSign, trim, validate
+from ._validation import trim, validate
 
 if TYPE_CHECKING:
     import duckdb
@@ -311,12 +311,7 @@ def read(
         raise ConfigurationError("reading tables needs an extra: pip install 'payex-billing[tables]'") from None
     try:
         found = load(database, source, header, options)
-        if decimal_comma is not None:
-            sign = DecimalSign(point=not decimal_comma, comma=decimal_comma)
-        elif found.is_sure:
-            sign = DecimalSign()
-        else:
-            sign = DecimalSign(comma=True, is_sure=False, decide=found.is_text)
+        sign = found.sign if decimal_comma is None else DecimalSign(point=not decimal_comma, comma=decimal_comma)
         if decimal_comma and found.delimiter == "," and delimiter is None:
             # In a comma-separated file that somebody reads without the option, the sign would be the point.
             found = attrs.evolve(found, delimiter=";")

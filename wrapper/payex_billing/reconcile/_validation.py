@@ -14,7 +14,7 @@ import attrs
 
 from .._schema import Kind, Property
 from .._values import checks as _checks
-from ._cells import INVISIBLE, OTHER_SPACES, SPACES, UNREADABLE, visible
+from ._cells import INVISIBLE, OTHER_SPACES, SPACES, UNREADABLE, DecimalSign, visible
 from ._columns import EXACT, PROPERTIES, REQUIRED, VALUES, Header
 from ._database import literal, one
 
@@ -24,23 +24,6 @@ if TYPE_CHECKING:
 _DECIMALS = tuple(name for name, known in PROPERTIES.items() if known.kind is Kind.DECIMAL)
 _MOST_DIGITS = 15  # before and behind the point, where the contract has no limit
 _THOUSANDS = "[-+]?[0-9]+[.,][0-9]{3}"  # one, or a thousand
-
-
-@attrs.frozen(kw_only=True)
-class DecimalSign:
-    """What may be the decimal sign of a number that is written as text.
-
-    Attributes:
-        point: whether `1.5` is one and a half.
-        comma: whether `1,5` is one and a half.
-        is_sure: whether `1.000` and `1,000` can only be one. Otherwise they are rejected.
-        decide: whether points are rejected if the table has decimal commas.
-    """
-
-    point: bool = True
-    comma: bool = False
-    is_sure: bool = True
-    decide: bool = False
 
 
 def validate(database: duckdb.DuckDBPyConnection, header: Header, sign: DecimalSign, *, allow_duplicates: bool) -> None:
