@@ -536,8 +536,7 @@ def test_two_sketches_show_what_files_have_in_common(common: int, mine: int, the
         one.add(f"m{index}")
     for index in range(theirs):
         other.add(f"t{index}")
-    place = one.both_below(other)
-    ours, others = one.below(place), other.below(place)
+    ours, others = one.compared(other)
     if common + max(mine, theirs) <= SKETCH:
         assert (len(ours & others), len(ours - others), len(others - ours)) == (common, mine, theirs)
     else:

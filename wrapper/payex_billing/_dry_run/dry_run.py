@@ -14,15 +14,78 @@ from urllib.parse import quote, unquote, urlsplit
 
 import attrs
 
+from .._contract import OPERATIONS
 from .._evidence import ABANDONED_STATUSES, Phase
 from .._policy.problems import read_problem
+from .._schema import Kind, Operation
 from .._transport import Failure, Reply, Request, Response
 from .._values.json import parse_json, without_decimals, write_object
-from .._values.resources import KINDS, ResourceKind
 from ..models import RecordedWrite
 from .recorded import describe
 
 _RECORDED = 204
+_NAMES = {"get_customer": "customer", "get_subscription": "subscription"}
+# The names of the kinds of resources: in the problem types, and in text for people.
+_WORDS = {"customer": "customer", "subscription": "subscription", "recurring-product": "charge"}
+
+
+@attrs.frozen
+class ResourceKind:
+    """A kind of resource in the contract.
+
+    Attributes:
+        name: `customer`, `subscription` or `recurring-product`.
+        words: the kinds of resources along the path to this kind, in words for people.
+        list_: the operation that lists the resources of this kind; None if there is none.
+        number: the property that identifies a resource among the resources of the same parent.
+        uri: the property with the resource's own path.
+        links: the properties with the paths of the resource's collections, and the last segments of those paths.
+        changed: the properties that an update replaces; empty if an update keeps the properties that it omits.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    list_: Operation | None
+    number: str
+    uri: str
+    links: Mapping[str, str]
+    changed: tuple[str, ...]
+
+
+def _collections(path: str) -> tuple[str, ...]:
+    return tuple(segment for segment in path.split("/")[2:] if not segment.startswith("{"))
+
+
+def _kinds() -> dict[tuple[str, ...], ResourceKind]:
+    """Return the kinds of resources by the collections in their paths."""
+    found: dict[tuple[str, ...], ResourceKind] = {}
+    read = {
+        _collections(each.path): each for each in OPERATIONS.values() if each.method == "GET" and each.items is None
+    }
+    lists = {_collections(each.path): each for each in OPERATIONS.values() if each.method == "GET" and each.items}
+    names = {place: _NAMES.get(each.name, "recurring-product") for place, each in read.items()}
+    for place, each in read.items():
+        shape = each.result or ()
+        under = {path[-1] for path in read if path[:-1] == place}
+        updates = (other for other in OPERATIONS.values() if other.path == each.path and other.method == "PUT")
+        found[place] = ResourceKind(
+            name=names[place],
+            words=tuple(_WORDS[names[place[:end]]] for end in range(1, len(place) + 1)),
+            list_=lists.get(place),
+            number=next(known.wire for known in shape if known.kind is Kind.ID),
+            uri=next((known.wire for known in shape if known.name == "uri"), "@id"),
+            links={
+                known.wire: segment
+                for known in shape
+                for segment in under
+                if known.kind is Kind.LINK and segment.replace("-", "_") == known.name
+            },
+            changed=tuple(known.wire for other in updates for known in other.body or ()),
+        )
+    return found
+
+
+KINDS = _kinds()
 
 
 @attrs.frozen
@@ -107,10 +170,8 @@ class Recorder:
         """Record a write and return its response. `reply` shows whether the resource that the write needs exists."""
         route = self._route(request)
         exists = 200 <= reply.status < 300
-        creates = request.method == "POST" and subject is not None
-        if (
-            creates and subject is not None and subject.numbers != route.numbers
-        ):  # the request creates a customer or a subscription
+        is_post = request.method == "POST"
+        if is_post and subject is not None and subject.numbers != route.numbers:  # creates a customer or a subscription
             if exists:
                 return _problem(409, f"{_name(route)}-already-exists")
             code = read_problem(reply.status, reply.body).code
@@ -123,7 +184,7 @@ class Recorder:
         path, words = urlsplit(request.url).path, () if route.kind is None else route.kind.words
         description = describe(request.method, path, words, route.numbers, body)
         self._writes.append(RecordedWrite(method=request.method, path=path, body=body, description=description))
-        if creates and route.kind is not None:
+        if is_post and subject is not None and route.kind is not None:
             return self._create(route, route.kind, body)
         if request.method in {"PATCH", "PUT"} and subject is not None and isinstance(body, dict):
             return self._change(route, body, reply)
@@ -199,16 +260,12 @@ class Recorder:
             ]
             links = document if listing.navigation is None else document.get(listing.navigation)
             if not (isinstance(links, dict) and links.get(listing.following)):
-                shown += self._items(route)
+                shown += [made for path, made in self._made.items() if path.rpartition("/")[0] == route.path]
         return reply if shown == items else _json(200, document | {str(listing.items): shown})
 
     def _overlaid(self, path: str, document: Any) -> Any:
         change = self._changed.get(path)
         return document if change is None else document | change
-
-    def _items(self, route: _Route) -> list[dict[str, Any]]:
-        """Return the resources that the dry run created in a collection."""
-        return [made for path, made in self._made.items() if path.rpartition("/")[0] == route.path]
 
     # routes
 

@@ -153,16 +153,6 @@ def to_wire(property_: Property, value: Any) -> Any:
     return value
 
 
-def from_wire(property_: Property, value: Any) -> Any:
-    """Return a value of a response.
-
-    Raises:
-        Unreadable: it is of another type than the contract says.
-    """
-    plain, convert = _conversion(property_)
-    return value if type(value) is plain else convert(property_.wire, value)
-
-
 def _check_kind(value: str, property_: Property, annotation: str) -> None:
     kinds = _KINDS.get(annotation.removesuffix(" | None"))
     if kinds is not None and property_.kind not in kinds:

@@ -1,4 +1,4 @@
-"""Typed cells as text, in the form that a person would write into a CSV file."""
+"""Typed cells as text, in the form that a person would write into a CSV file, and characters that nobody can see."""
 
 from __future__ import annotations
 
@@ -15,11 +15,17 @@ from ._columns import CellKind
 # U+FFFD replaces characters that could not be read. A cell that contains it is always rejected, also when a rejects
 # file is read again, until a person corrects the cell.
 UNREADABLE = "\ufffd"
+# The spaces of Unicode, which look alike. Those around a cell are removed.
+SPACES = "".join(map(chr, (0x20, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000)))
+OTHER_SPACES = rf"[{SPACES[1:]}]"
+# Control characters, characters that show nothing or change the direction of a text, and what could not be read.
+INVISIBLE = (
+    r"[\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}\x{034F}\x{115F}\x{1160}\x{17B4}\x{17B5}\x{180B}-\x{180F}\x{2065}\x{3164}"
+    r"\x{FE00}-\x{FE0F}\x{FFA0}\x{FFF0}-\x{FFF8}\x{FFFD}-\x{FFFF}\x{E0000}-\x{E0FFF}]"
+)
 # The digits that every 64-bit float keeps. More are noise: 0.1 + 0.2 is 0.30000000000000004.
 _DIGITS = 15
-NO_NUMBER = "is not a number"
-DECIMALS_IN_TEXT = "is a number with decimals; write it as a text"
-TOO_MANY_DIGITS = f"has more than {_DIGITS} digits, which a floating-point number does not keep"
+_NO_NUMBER = "is not a number"
 
 
 @attrs.frozen
@@ -33,6 +39,23 @@ class Fault:
 
     text: str
     rule: str
+
+
+@attrs.frozen(kw_only=True)
+class DecimalSign:
+    """What may be the decimal sign of a number that is written as text.
+
+    Attributes:
+        point: whether `1.5` is one and a half.
+        comma: whether `1,5` is one and a half.
+        is_sure: whether `1.000` and `1,000` can only be one. Otherwise they are rejected.
+        decide: whether points are rejected if the table has decimal commas.
+    """
+
+    point: bool = True
+    comma: bool = False
+    is_sure: bool = True
+    decide: bool = False
 
 
 def as_text(value: Any, kind: CellKind | None, sign: str = ".", *, nan_is_empty: bool = False) -> str | Fault:
@@ -74,15 +97,15 @@ def decimal_of(value: float) -> Decimal:
 
 def _float(value: float, kind: CellKind, sign: str) -> str | Fault:
     if not math.isfinite(value):
-        return Fault(str(value), NO_NUMBER)
+        return Fault(str(value), _NO_NUMBER)
     if abs(value) >= 10**_DIGITS:
-        return Fault(repr(value), TOO_MANY_DIGITS)
+        return Fault(repr(value), f"has more than {_DIGITS} digits, which a floating-point number does not keep")
     return _number(decimal_of(value), kind, sign)
 
 
 def _number(value: Decimal, kind: CellKind, sign: str) -> str | Fault:
     if not value.is_finite():
-        return Fault(str(value), NO_NUMBER)
+        return Fault(str(value), _NO_NUMBER)
     if not -40 < value.adjusted() < 40:  # without an exponent the text could fill the memory
         return Fault(str(value), "is not a number that can be billed")
     if not value:
@@ -90,7 +113,7 @@ def _number(value: Decimal, kind: CellKind, sign: str) -> str | Fault:
     if value == value.to_integral_value():
         return format(value.to_integral_value(), "f")
     if kind is CellKind.TEXT:
-        return Fault(str(value), DECIMALS_IN_TEXT)
+        return Fault(str(value), "is a number with decimals; write it as a text")
     return format(value, "f").rstrip("0").replace(".", sign)
 
 
@@ -102,3 +125,9 @@ def _day(value: date, kind: CellKind) -> str | Fault:
     if value.tzinfo is not None:
         return Fault(str(value), "has a time zone, so it may be another day elsewhere; make it a date")
     return (value.date() if value == datetime.combine(value.date(), datetime.min.time()) else value).isoformat()
+
+
+def visible(expression: str) -> str:
+    """Return the SQL expression of a text as a cell shows it: plain spaces within, and `?` for what cannot be seen."""
+    shown = f"regexp_replace(trim({expression}, '{SPACES}'), '{INVISIBLE}', '?', 'g')"
+    return f"regexp_replace({shown}, '{OTHER_SPACES}', ' ', 'g')"

@@ -10,24 +10,19 @@ from enum import Enum
 import attrs
 
 from .._contract import NEW_RECURRING_PRODUCT, PARAMETERS
-from .._schema import Kind, Property
+from .._schema import Kind
 from ..errors import BillingError
 from ..models import CONTENT, Charge
 
-_NUMBERS = {known.name: known for known in PARAMETERS.values() if known.name in {"customer_no", "subscription_no"}}
-_CONTENT = {known.name: known for known in NEW_RECURRING_PRODUCT if known.name in CONTENT}
-PROPERTIES: Mapping[str, Property] = {
-    **_NUMBERS,
-    **{name: _CONTENT[name] for name in CONTENT if name in _CONTENT},
-}
+_KNOWN = {known.name: known for known in (*NEW_RECURRING_PRODUCT, *PARAMETERS.values())}
+PROPERTIES = {name: _KNOWN[name] for name in ("customer_no", "subscription_no", *CONTENT) if name in _KNOWN}
 """What the contract says of each column."""
 COLUMNS = {name: known.wire for name, known in PROPERTIES.items()}
-_NEEDED = {field.name for field in attrs.fields(Charge) if field.default is attrs.NOTHING}
-REQUIRED = ("customer_no", *(name for name in CONTENT if name in _NEEDED))
+REQUIRED = ("customer_no", *(field.name for field in attrs.fields(Charge) if field.default is attrs.NOTHING))
 VALUES = tuple(COLUMNS)
 # The column that `write_rejects` adds. `read` ignores this column, so that it can read a rejects file unchanged.
 REASON = "payex_reason"
-# The column of `export` with the exact text of cells that have characters nobody can see; see `_exact`.
+# The column of `export` with the exact text of cells that have characters nobody can see; see `_validation`.
 EXACT = "payex_exact"
 
 

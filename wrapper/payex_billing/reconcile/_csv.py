@@ -10,7 +10,7 @@ from typing import Any
 
 from .._text import counted
 from ._cells import UNREADABLE
-from ._columns import Header, TableError
+from ._columns import TableError
 from ._staging import LONGEST_ROW, TOO_LONG, Staging
 from ._text_files import TextFile
 
@@ -18,7 +18,7 @@ DELIMITERS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r"\ufeff?sep=(.)\s*")  # Excel reads the delimiter from such a first line
 
 
-def stage(file: TextFile, header: Header, staging: Staging, delimiter: str | None) -> str:
+def stage(file: TextFile, staging: Staging, delimiter: str | None) -> str:
     """Read a CSV file; return its delimiter.
 
     Raises:
@@ -30,15 +30,15 @@ def stage(file: TextFile, header: Header, staging: Staging, delimiter: str | Non
             delimiter = delimiter or separator[1]
             skipped, first = skipped + 1, next(text, "")
         if not first.strip():
-            raise TableError(f"{file.name}: is empty: a header with the names of the columns is needed")
+            raise TableError(f"{file.path}: is empty: a header with the names of the columns is needed")
         found = delimiter or max(DELIMITERS, key=_outside_quotes(first).count)
         rows = _Rows(chain([first], text), found, skipped)
         try:
             names = next(rows.reader, [])
         except csv.Error as error:
-            raise TableError(f"{file.name}: the header cannot be read: {error}") from None
-        header.add_all(name.strip().lstrip("\ufeff").strip() for name in names)
-        staging.add_all(rows.checked(header, staging, file.foreign))
+            raise TableError(f"{file.path}: the header cannot be read: {error}") from None
+        staging.header.add_all(name.strip().lstrip("\ufeff").strip() for name in names)
+        staging.add_all(rows.checked(staging, file.foreign))
     return found
 
 
@@ -76,10 +76,10 @@ class _Rows:
             self._lines.append(line)
             yield line
 
-    def checked(self, header: Header, staging: Staging, foreign: frozenset[int]) -> Iterator[Sequence[Any]]:
+    def checked(self, staging: Staging, foreign: frozenset[int]) -> Iterator[Sequence[Any]]:
         """Yield the rows that have a cell for each column; add the other rows to `staging`."""
-        width = len(header.columns)
-        padding = [""] * (header.width - width)
+        width = len(staging.header.columns)
+        padding = [""] * (staging.header.width - width)
         reader, lines = self.reader, self._lines
         end = reader.line_num
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
 import attrs
@@ -10,8 +11,7 @@ import attrs
 from .._text import cut
 from .._values import checks
 from ..errors import InvalidArgument
-from ._cells import UNREADABLE
-from ._characters import SPACES
+from ._cells import SPACES, UNREADABLE
 from ._columns import CellKind, Header
 from ._database import Database
 from ._sources import Options, TableError, load
@@ -66,16 +66,13 @@ def read_customers(source: Path, column: str = "customer_no") -> list[str]:
         except (OSError, UnicodeDecodeError) as error:
             raise TableError(f"{source}: cannot be read: {error}") from None
         return _checked(source, enumerate((text.strip(SPACES) for text in lines), start=1))
-    database = Database()
-    try:
+    with closing(Database()) as database:
         header = _OneColumn(source=str(source), theirs={}, ignore=frozenset(), column=column)
         load(database, source, header, Options(delimiter=None, encoding=None, sheet=None, sign="."))
         cell = f"trim(c{header.places['customer_no']}, '{SPACES}')"
         found = database.connection.execute(
             f"SELECT min(line), {cell} FROM raw WHERE {cell} <> '' GROUP BY 2 ORDER BY 1"
         ).fetchall()
-    finally:
-        database.close()
     return _checked(source, ((line, str(number).lstrip(UNREADABLE)) for line, number in found))
 
 

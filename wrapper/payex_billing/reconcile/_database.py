@@ -6,8 +6,23 @@ import shutil
 import tempfile
 import weakref
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import duckdb
 
 MEMORY = "400MB"  # DuckDB's limit; a table of 5,000,000 rows needs more, and DuckDB puts the rest in the folder
+
+
+def one(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
+    """Return the one value that a query gives."""
+    found = connection.execute(query).fetchone()
+    return found[0] if found else 0
+
+
+def literal(text: object) -> str:
+    """Return a text as a literal of SQL."""
+    return "'" + str(text).replace("'", "''") + "'"
 
 
 class Database:
@@ -27,7 +42,7 @@ class Database:
         self.connection = duckdb.connect()
         self.connection.execute(f"SET memory_limit = '{MEMORY}'")
         self.connection.execute("SET preserve_insertion_order = true")
-        self.connection.execute("SET temp_directory = '" + str(self.folder / "spill").replace("'", "''") + "'")
+        self.connection.execute(f"SET temp_directory = {literal(self.folder / 'spill')}")
 
     def close(self) -> None:
         """Free the memory and delete the folder."""

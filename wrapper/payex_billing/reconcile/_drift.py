@@ -165,18 +165,15 @@ def _is_own(writes: Iterable[Intent], last: Intent, now: RecurringProduct | None
 
 def drifted(writes: Sequence[Intent], last: Mapping[tuple[Level, str], Intent], state: Held) -> Iterator[Drift]:
     """Yield each charge of a customer that is not as the last write left it."""
-    known: dict[Level, set[str]] = {}
-    customer_no = ""
-    for intent in writes:
-        customer_no = intent.step.customer_no
-        known.setdefault(intent.step.subscription_no, set()).update(intent.known)
-    present = {(level, charge.id): charge for level, charges in state.charges.items() for charge in charges}
-    for (level, charge_id), intent in last.items():
-        known.setdefault(level, set()).add(charge_id)
-        charge = present.get((level, charge_id))
+    known = {(intent.step.subscription_no, charge_id) for intent in writes for charge_id in intent.known}
+    present = state.by_id()
+    for key in {**last, **present}:
+        intent, charge = last.get(key), present.get(key)
+        if intent is None and key in known:
+            continue
+        is_gone = intent is None or intent.step.kind is Kind.REMOVE
+        left = None if intent is None or is_gone else intent.after or intent.step.charge
         now = None if charge is None else Content.of(charge)
-        is_gone = intent.step.kind is Kind.REMOVE
-        left = None if is_gone else intent.after or intent.step.charge
         kind = None
         if is_gone and now is not None:
             kind = ADDED
@@ -184,17 +181,13 @@ def drifted(writes: Sequence[Intent], last: Mapping[tuple[Level, str], Intent], 
             kind = REMOVED
         elif left is not None and now is not None and _differing(left, now):
             kind = CHANGED
-        if kind is not None and not _is_own(writes, intent, charge):
-            yield Drift(
-                kind=kind, customer_no=customer_no, subscription_no=level, charge_id=charge_id, run=intent.run,
-                left=left, now=now,
-            )  # fmt: skip
-    for (level, charge_id), charge in present.items():
-        if charge_id not in known.get(level, ()):
-            yield Drift(
-                kind=ADDED, customer_no=customer_no, subscription_no=level, charge_id=charge_id, run=None, left=None,
-                now=Content.of(charge),
-            )  # fmt: skip
+        if kind is None or (intent is not None and _is_own(writes, intent, charge)):
+            continue
+        level, charge_id = key
+        yield Drift(
+            kind=kind, customer_no=writes[0].step.customer_no, subscription_no=level, charge_id=charge_id,
+            run=None if intent is None else intent.run, left=left, now=now,
+        )  # fmt: skip
 
 
 def _differing(left: Content, now: Content) -> tuple[str, ...]:

@@ -12,11 +12,12 @@ from typing import Any
 from zipfile import BadZipFile
 
 from ._cells import Fault, as_text, decimal_of
-from ._columns import CellKind, Header, TableError
+from ._columns import CellKind, TableError
 from ._staging import Staging
 
 NEVER_CALCULATED = "is a formula without a result: open the workbook in Excel and save it"
 _LITERALS = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')  # literal parts of a number format
+_SECTION = re.compile(r'(?:"[^"]*"|\\.|[^;])*')  # a semicolon in quotes does not end a section
 _SCALED = re.compile(r"[0#?],+(?![0#?])")
 _PLAIN = re.compile(r"[#0,. ]+")
 _THREE_DECIMALS = re.compile(r".*[.,][0-9]{3}")
@@ -24,7 +25,7 @@ _TO_CALCULATE = re.compile(rb"""<[\w:]*calcPr\s[^>]*fullCalcOnLoad\s*=\s*["'](1|
 _SHOWN = 5  # rows that a note names
 
 
-def stage(path: Path, header: Header, staging: Staging, sheet: str | None, sign: str) -> tuple[str, ...]:
+def stage(path: Path, staging: Staging, sheet: str | None) -> tuple[str, ...]:
     """Read a sheet; return sentences that a user must see.
 
     Raises:
@@ -36,26 +37,22 @@ def stage(path: Path, header: Header, staging: Staging, sheet: str | None, sign:
         with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # openpyxl warns about parts that it ignores, such as conditional formats
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-            chosen = _chosen(book, sheet, header.source)
-            reader = _Reader(chosen, header, staging, sign, trusted=not _asks_to_calculate(book))
+            chosen = _chosen(book, sheet, path)
+            reader = _Reader(chosen, staging, trusted=not _asks_to_calculate(book))
             reader.read()
             return (*_further(book, chosen, sheet), *reader.notes())
     except (BadZipFile, KeyError, ValueError, TypeError, AttributeError, IndexError, SyntaxError, zlib.error) as error:
-        raise TableError(f"{header.source}: is not a workbook that can be read: {error}") from None
+        raise TableError(f"{path}: is not a workbook that can be read: {error}") from None
 
 
-def _chosen(book: Any, name: str | None, source: str) -> Any:
+def _chosen(book: Any, name: str | None, path: Path) -> Any:
     """Return the sheet with this name, or the first visible sheet."""
-    sheets = book.worksheets
-    if name is not None:
-        for sheet in sheets:
-            if sheet.title == name:
-                return sheet
-        raise TableError(f"{source}: has no sheet {name!r}; it has {', '.join(repr(each.title) for each in sheets)}")
-    for sheet in sheets:
-        if sheet.sheet_state == "visible":
+    for sheet in book.worksheets:
+        if sheet.title == name or (name is None and sheet.sheet_state == "visible"):
             return sheet
-    raise TableError(f"{source}: has no visible sheet; name one with --sheet")
+    if name is None:
+        raise TableError(f"{path}: has no visible sheet; name one with --sheet")
+    raise TableError(f"{path}: has no sheet {name!r}; it has {', '.join(repr(each.title) for each in book.worksheets)}")
 
 
 def _asks_to_calculate(book: Any) -> bool:
@@ -87,18 +84,15 @@ class _Reader:
 
     Args:
         sheet: the sheet.
-        header: receives the columns of the sheet.
-        staging: receives the rows of the sheet.
-        sign: the decimal sign to write.
+        staging: receives the columns and rows of the sheet.
         trusted: whether the stored results of formulas are correct. A library that cannot calculate writes no result
             or 0, and asks Excel to calculate when Excel opens the workbook.
     """
 
-    def __init__(self, sheet: Any, header: Header, staging: Staging, sign: str, *, trusted: bool) -> None:
+    def __init__(self, sheet: Any, staging: Staging, *, trusted: bool) -> None:
         self._sheet = sheet
-        self._header = header
+        self._header = staging.header
         self._staging = staging
-        self._sign = sign
         self._trusted = trusted
         self._places: dict[int, int] = {}  # the place of each column of the sheet that has a name
         self._header_row = 0
@@ -148,8 +142,11 @@ class _Reader:
         for cell in filled:
             place = self._places.get(cell["column"])
             if place is None:
+                from openpyxl.utils import get_column_letter  # noqa: PLC0415 - an extra
+
+                column = get_column_letter(cell["column"])
                 raise TableError(
-                    f"{self._header.source}: row {number} has a value in column {_letter(cell['column'])}, which has "
+                    f"{self._header.source}: row {number} has a value in column {column}, which has "
                     f"no name in row {self._header_row}. Give it one, or delete the value"
                 )
             texts[place] = self._text(cell, self._header.kinds[place])
@@ -167,16 +164,16 @@ class _Reader:
             return Fault(str(value), "is a time, which no column holds")
         if isinstance(value, int | float) and not isinstance(value, bool):
             return self._number(value, kind, self._format(cell["style_id"]))
-        return as_text(value, kind, self._sign)
+        return as_text(value, kind, self._staging.sign)
 
     def _number(self, value: float, kind: CellKind, code: str) -> str | Fault:
         """Return a number as Excel shows it, but without a currency and without thousands separators."""
-        text = as_text(value, kind, self._sign)
+        text = as_text(value, kind, self._staging.sign)
         if isinstance(text, Fault) or code.lower() in {"general", "@"}:
             return text if isinstance(text, Fault) else _unmistakable(text)
         bare = _LITERALS.sub("", code)
         if "%" in bare:
-            percent = as_text(decimal_of(value) * 100, CellKind.NUMBER, self._sign)
+            percent = as_text(decimal_of(value) * 100, CellKind.NUMBER, self._staging.sign)
             shown = f"{percent.text if isinstance(percent, Fault) else _unmistakable(percent)}%"
             return Fault(shown, "is shown in percent") if kind is CellKind.TEXT else shown
         if not re.search("[0#?]", bare) or _SCALED.search(bare):
@@ -196,13 +193,7 @@ class _Reader:
             from openpyxl.cell.read_only import ReadOnlyCell  # noqa: PLC0415 - an extra
 
             code = str(ReadOnlyCell(self._sheet, 1, 1, None, "n", style).number_format)
-            quoted = re.split(r'("[^"]*"|\\.)', code)  # a semicolon in quotes does not end a section
-            section = ""
-            for part in quoted:
-                section += part if part.startswith(('"', "\\")) else part.partition(";")[0]
-                if ";" in part and not part.startswith(('"', "\\")):
-                    break
-            self._formats[style] = section
+            self._formats[style] = _SECTION.findall(code)[0]
         return self._formats[style]
 
     def _note_hidden_columns(self, dimensions: Any) -> None:
@@ -230,12 +221,6 @@ class _Reader:
 def _unmistakable(text: str) -> str:
     """Return a number whose decimals cannot be mistaken for thousands: 1.125 becomes 1.1250."""
     return f"{text}0" if _THREE_DECIMALS.fullmatch(text) else text
-
-
-def _letter(column: int) -> str:
-    from openpyxl.utils import get_column_letter  # noqa: PLC0415 - an extra
-
-    return str(get_column_letter(column))
 
 
 def _parser(sheet: Any, file: Any) -> Any:

@@ -11,8 +11,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from datetime import date
+from contextlib import closing, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -21,9 +20,9 @@ import attrs
 
 from ..errors import BillingError, InvalidArgument
 from ..models import CONTENT
-from ._characters import visible
+from ._cells import visible
 from ._columns import COLUMNS, EXACT
-from ._database import Database
+from ._database import Database, literal, one
 from ._match import Held
 from ._planning import Notice, Progress, said
 from ._pool import PATIENCE, Brake, Pool
@@ -161,13 +160,13 @@ class _Part:
             self._line(self._head)
 
     def _line(self, plain: Any) -> None:
-        self._file.write(json.dumps(plain).encode() + b"\n")
+        self._file.write(json.dumps(plain, default=str).encode() + b"\n")  # money and dates are text
         self._file.flush()
 
     def add(self, number: str, found: Held) -> None:
         """Add what a customer holds."""
         charges = [
-            {"subscription_no": level, **{name: _plain(getattr(charge, name)) for name in CONTENT}}
+            {"subscription_no": level, **{name: getattr(charge, name) for name in CONTENT}}
             for level, held_charges in found.charges.items()
             for charge in held_charges
         ]
@@ -185,33 +184,27 @@ class _Part:
         self._file.close()
 
 
-def _plain(value: object) -> object:
-    return str(value) if isinstance(value, Decimal | date) else value
-
-
 def _write(part: _Part, target: Path, result: Export) -> None:
     """Write the table: first beside the target, then in its place."""
-    database = Database()
     try:
-        rows = database.folder / "rows.jsonl"
-        with open_private(rows) as file:
-            for customer in part.customers():
-                if not customer["exists"]:
-                    result.missing.append(customer["customer_no"])
-                elif not customer["charges"]:
-                    result.without_charge += 1
-                for charge in customer["charges"]:
-                    file.write(json.dumps({"customer_no": customer["customer_no"], **charge}) + "\n")
-                    result.charges += 1
-        _stage(database.connection, rows)
-        beside = target.with_name(f"{target.name}.new")
-        make_private(beside)
-        {".parquet": _parquet, ".csv": _csv, ".xlsx": _excel}[target.suffix.lower()](database.connection, beside)
-        beside.replace(target)
+        with closing(Database()) as database:
+            rows = database.folder / "rows.jsonl"
+            with open_private(rows) as file:
+                for customer in part.customers():
+                    if not customer["exists"]:
+                        result.missing.append(customer["customer_no"])
+                    elif not customer["charges"]:
+                        result.without_charge += 1
+                    for charge in customer["charges"]:
+                        file.write(json.dumps({"customer_no": customer["customer_no"], **charge}) + "\n")
+                        result.charges += 1
+            _stage(database.connection, rows)
+            beside = target.with_name(f"{target.name}.new")
+            make_private(beside)
+            {".parquet": _parquet, ".csv": _csv, ".xlsx": _excel}[target.suffix.lower()](database.connection, beside)
+            beside.replace(target)
     except OSError as error:
         raise TableError(f"{target}: cannot be written: {error.strerror or error}") from None
-    finally:
-        database.close()
 
 
 def _stage(database: duckdb.DuckDBPyConnection, rows: Path) -> None:
@@ -246,13 +239,13 @@ def _parquet(database: duckdb.DuckDBPyConnection, target: Path) -> None:
     for name in COLUMNS:
         kind = "DATE" if name in _DATES else _TYPES.get(name)
         # A held value may be beyond the limits of the contract; the column is text then.
-        fits = kind is not None and not _one(
+        fits = kind is not None and not one(
             database, f"SELECT count(*) FROM exported WHERE {name} IS NOT NULL AND try_cast({name} AS {kind}) IS NULL"
         )
         cells.append(f"CAST({name} AS {kind}) AS {name}" if fits else name)
     database.execute(
         f"COPY (SELECT {', '.join([*cells, EXACT])} FROM exported ORDER BY number) "
-        f"TO '{str(target).replace(chr(39), chr(39) * 2)}' (FORMAT parquet)"
+        f"TO {literal(target)} (FORMAT parquet)"
     )
 
 
@@ -269,7 +262,7 @@ def _excel(database: duckdb.DuckDBPyConnection, target: Path) -> None:
     from openpyxl import Workbook  # noqa: PLC0415 - only for this
     from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
 
-    if _one(database, "SELECT count(*) FROM exported") > MOST_ROWS:
+    if one(database, "SELECT count(*) FROM exported") > MOST_ROWS:
         raise TableError(f"{target}: a sheet has at most {MOST_ROWS:,} rows. Export to .parquet or .csv")
     book = Workbook(write_only=True)
     sheet = book.create_sheet("charges")
@@ -290,8 +283,3 @@ def _excel(database: duckdb.DuckDBPyConnection, target: Path) -> None:
 def _rows(database: duckdb.DuckDBPyConnection) -> Iterator[tuple[str | None, ...]]:
     found = database.execute(f"SELECT {', '.join([*COLUMNS, EXACT])} FROM exported ORDER BY number")
     yield from (row for chunk in iter(lambda: found.fetchmany(10_000), []) for row in chunk)
-
-
-def _one(database: duckdb.DuckDBPyConnection, query: str) -> int:
-    found = database.execute(query).fetchone()
-    return 0 if found is None else int(found[0])

@@ -130,17 +130,13 @@ class Figures:
         self.customers += 1
         self.rows += len(rows)
         self._number(customer_no)
-        products = self.products
         before = ZERO
         for charges in held.charges.values():
             for charge in charges:
-                end = charge.end_date
-                if end is not None and end < today:
+                if has_ended(charge, today):
                     continue
                 self.held += 1
-                code = charge.product_code
-                product = products[code] if code in products else self.product(code)
-                product.hold(charge.unit_price, charge.vat_rate, charge.quantity or 1)
+                self.product(charge.product_code).hold(charge.unit_price, charge.vat_rate, charge.quantity or 1)
                 before += monthly(charge)
         self.before += before
         if result.steps:
@@ -164,12 +160,8 @@ class Figures:
     def _number(self, number: str) -> None:
         self.numbers.add(number)
         series, place = series_of(number)
-        highest = self.highest.get(series)
-        if highest is None:
-            if len(self.highest) < MOST_SERIES:
-                self.highest[series] = place
-        elif place > highest:
-            self.highest[series] = place
+        if series in self.highest or len(self.highest) < MOST_SERIES:
+            self.highest[series] = max(place, self.highest.get(series, 0))
 
     def _steps(self, number: str, rows: list[Row], held: Held, result: Difference, today: date) -> None:
         self.touched += 1
@@ -200,11 +192,10 @@ class Figures:
             listed = None
         if listed:
             tally(self.groups, frozenset(listed), MOST_GROUPS)
-        self._customer(number, rows[0].line if rows else None, len(result.steps), delta, new=new)
+        self._customer(number, rows, len(result.steps), delta, new=new)
 
-    def _customer(self, number: str, line: int | None, writes: int, delta: Decimal, *, new: bool) -> None:
+    def _customer(self, number: str, rows: list[Row], writes: int, delta: Decimal, *, new: bool) -> None:
         """Count the effect of a customer's writes."""
-        where = f"line {line}, customer {number}" if line is not None else f"customer {number}"
         kinds = ["customers_touched"]
         if new:
             self.new_customers += 1
@@ -219,12 +210,10 @@ class Figures:
             self.down -= delta
             self.customers_down += 1
             kinds.append("down")
-        score = abs(float(delta))
+        customer = Step(kind=Kind.CREATE_CUSTOMER, customer_no=number, line=rows[0].line if rows else None)
+        told = f"{'is new, ' if new else ''}{counted(writes, 'write')}, {delta:+,.2f} a month"
         for kind in kinds:
-            worst = self.samples.wanted(kind, score)
-            if worst is not None:
-                told = "is new, " if new else ""
-                worst.put(score, f"{where}: {told}{counted(writes, 'write')}, {delta:+,.2f} a month")
+            self.samples.add(kind, customer, abs(delta), told)
 
     def _created(self, step: Step, charge: AnyCharge, surplus: list[AnyCharge], today: date, *, existing: bool) -> None:
         if existing:

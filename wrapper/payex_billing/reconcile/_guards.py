@@ -11,6 +11,7 @@ There are three kinds of guards.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -24,7 +25,7 @@ from ._limits import FLOORS, Limits
 from ._price_lists import listed, main_moves, one_rate_is_left, risen_again, taken_back
 from ._product_figures import ProductFigures
 from ._samples import WORST, Sketch, Worst, neighbours, plain
-from ._stops import Stop, stop_of_rows, stops_of_rows
+from ._stops import Stop, stops_of_rows
 
 KNOWN: Final = 5  # charges of a product that are enough to know its usual price
 SURE: Final = 20  # charges of a product that are enough to say that something never happens to it
@@ -120,16 +121,16 @@ def _prices(run: _Run) -> Iterator[Stop]:
     for product in run.figures.products.values():
         of = product.samples.of
         most = float(max(product.most, 1))
-        _take(price, of("ratio"), _from(factor))
+        _take(price, of("ratio"), factor)
         _take(sign, of("sign"))
         _take(zero, of("zero"))
-        _take(quantity, of("quantity_down"), _from(times))
-        _take(quantity, of("quantity_up"), _higher(times, most))
+        _take(quantity, of("quantity_down"), times)
+        _take(quantity, of("quantity_up"), times, above=most)
         if product.priced >= KNOWN:
             middle = float(product.median)
-            _take(price, of("new_high"), _from(max(factor * middle, float(product.high) * 1.001)))
-            _take(price, of("new_low"), _from(max(-middle / factor, float(-product.low) * 0.999)))
-            _take(quantity, of("created_quantity"), _from(times * most))
+            _take(price, of("new_high"), max(factor * middle, float(product.high) * 1.001))
+            _take(price, of("new_low"), max(-middle / factor, float(-product.low) * 0.999))
+            _take(quantity, of("created_quantity"), times * most)
         if product.priced >= KNOWN and not product.unpriced:
             _take(empty, of("emptied"))
         if product.priced >= SURE:
@@ -159,8 +160,8 @@ def _price_ranges(run: _Run) -> Iterator[Stop]:
         if product.priced < SURE or high > TIGHT * low or f"price {code}" in run.lists:
             continue
         for kind in ("new", "to"):
-            _take(found, product.samples.of(f"{kind}_high"), _from(ABOVE * high))
-            _take(found, product.samples.of(f"{kind}_low"), _from(-BELOW * low))
+            _take(found, product.samples.of(f"{kind}_high"), ABOVE * high)
+            _take(found, product.samples.of(f"{kind}_low"), -BELOW * low)
     yield from stops_of_rows("price_range", found)
 
 
@@ -202,7 +203,8 @@ def _files(run: _Run) -> Iterator[Stop]:
         yield Stop(guard="old_file", reason=f"The file has exactly the rows of the run {ago} runs ago.")
     if last.ledger and figures.ledger and last.ledger != figures.ledger:
         yield Stop(guard="ledger", reason=f"The last run was of {last.ledger}, this one is of {figures.ledger}.")
-    gone, new, common = _overlap(figures.numbers, last.numbers)
+    now, before = figures.numbers.compared(last.numbers)
+    gone, new, common = len(before - now), len(now - before), len(now & before)
     if new > SAME_LEDGER * (common + new) and gone > SAME_LEDGER * (common + gone):
         yield Stop(
             guard="other_customers",
@@ -230,13 +232,6 @@ def _singly(run: _Run) -> int:
     """
     figures = run.figures
     return figures.touched - sum(count for group, count in figures.groups.items() if group <= run.lists)
-
-
-def _overlap(ours: Sketch, theirs: Sketch) -> tuple[int, int, int]:
-    """Return how many customers are gone, new, and in both, as far as the sketches are complete."""
-    place = ours.both_below(theirs)
-    now, before = ours.below(place), theirs.below(place)
-    return len(before - now), len(now - before), len(now & before)
 
 
 def _shares(run: _Run) -> Iterator[Stop]:
@@ -290,8 +285,8 @@ def _customers(run: _Run) -> Iterator[Stop]:
     """Find mistyped customers: a new number that resembles a number that has just gone."""
     figures, last = run.figures, run.last
     assert last is not None  # noqa: S101 - `check` makes sure
-    place = figures.numbers.both_below(last.numbers)
-    gone = last.numbers.below(place) - figures.numbers.below(place)
+    now, before = figures.numbers.compared(last.numbers)
+    gone = before - now
     if not gone:
         return
     mistyped = []
@@ -332,30 +327,23 @@ def _rows_of_nights(run: _Run) -> Iterator[Stop]:
         )
 
 
-def _beyond(run: _Run, guard: str, limit: float, told: str) -> Iterator[Stop]:
-    """Yield a stop if one of the worst rows of a kind exceeds a limit."""
+def _beyond(run: _Run, guard: str, limit: int, told: str) -> Iterator[Stop]:
+    """Yield a stop if one of the worst rows of a kind exceeds a limit in days."""
     found = Worst()
-    _take(found, run.figures.samples.of(guard), lambda score, _: score > limit)
-    if found.count:
-        yield stop_of_rows(guard, found, limit, told)
+    _take(found, run.figures.samples.of(guard), limit + 1)
+    yield from stops_of_rows(guard, found, told=told)
 
 
-def _take(target: Worst, source: Worst, allowed: Callable[[float, float], bool] | None = None) -> None:
-    """Copy the items that meet a condition. If not all items meet it, only the five stored items are checked."""
-    items = [item for item in source.items if allowed is None or allowed(item[0], item[2])]
-    whole = allowed is None or len(items) == len(source.items) == source.count
+def _take(target: Worst, source: Worst, least: float | None = None, *, above: float = -math.inf) -> None:
+    """Copy the items with at least a score, and a number above another; all items if no score is given.
+
+    If not all items are copied, only the five stored items are checked.
+    """
+    items = [item for item in source.items if (least is None or item[0] >= least) and item[2] > above]
+    whole = least is None or len(items) == len(source.items) == source.count
     target.count += source.count if whole else len(items)
     for item in items:
         target.put(*item)
-
-
-def _from(least: float) -> Callable[[float, float], bool]:
-    return lambda score, _: score >= least
-
-
-def _higher(times: float, most: float) -> Callable[[float, float], bool]:
-    """Return the condition for a quantity that grows by a factor to above the product's highest."""
-    return lambda ratio, quantity: ratio >= times and quantity > most
 
 
 def _percent(share: float) -> str:

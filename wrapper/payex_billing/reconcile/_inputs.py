@@ -2,53 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from .._text import counted
 from ._before import refuse_changed, refuse_uncertain
-from ._history import History, UnappliedRow
+from ._history import UnappliedRow
 from ._journal import Journal
 from ._plan import Plan
 from ._planning import Planner
 from ._report import Report
-from ._selection import Shard, selection
+from ._selection import Shard
 from ._sources import TableError
 from ._state import State
 from ._tables import Table
-from ._validation import COLUMNS
 from ._writing import Run
 
 if TYPE_CHECKING:
     from .._async.client import AsyncBilling
-
-
-async def planned_by(
-    planner: Planner, table: Table, cache: State | None, history: History | None, *, refresh: bool,
-    verify: float, shard: Shard | None, concurrency: int, stop: asyncio.Event, chosen_only: bool = False,
-) -> Plan:  # fmt: skip
-    changed_only = cache is not None and not (refresh or chosen_only)
-    verified: list[str] = []
-    if cache is not None and changed_only:
-        written = [] if history is None else cache.written(history)
-        verified = cache.mark_changed(prune=planner.result.prune, written=written, verify=verify)
-        for number, rows in cache.unchanged(shard):
-            planner.result.skip(number, rows)
-    result = await planner.run(selection(shard, changed_only=changed_only, chosen_only=chosen_only), concurrency, stop)
-    if verified:
-        result.verified = len(verified)
-        touched = {planned.customer_no for planned in result.customers.with_steps()}
-        result.stale = tuple(sorted(touched.intersection(verified)))
-    result.rejected = table.reasons(shard.condition if shard else None)
-    result.rows += len(result.rejected)
-    result.figures.rejected = len(result.rejected)
-    result.figures.source_modified = table.source_modified
-    result.figures.ledger = result.ledger
-    result.figures.digest = table.digest
-    result.columns = tuple(name for name in COLUMNS if name in table.managed)
-    result.is_part = table.is_rejects_file or chosen_only
-    return result
 
 
 class ApplyPlan:
@@ -122,9 +93,8 @@ class ApplyTable:
                 self._billing, self._source, prune=self._prune, brake=run.brake, shown=run.memory.shown,
                 resolve=run.applier.resolve, on_progress=run.on_progress, telemetry=run.telemetry,
             )  # fmt: skip
-            self._made = await planned_by(
-                planner, self._source, self._cache, run.notes.history,
-                refresh=self._refresh, verify=self._verify, shard=self._shard,
+            self._made = await planner.run(
+                self._cache, run.notes.history, refresh=self._refresh, verify=self._verify, shard=self._shard,
                 concurrency=run.concurrency, stop=run.stopping, chosen_only=self._only,
             )  # fmt: skip
         return self._made

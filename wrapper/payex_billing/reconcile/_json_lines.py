@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from ._columns import Header, TableError
+from ._columns import TableError
 from ._staging import Staging
 from ._text_files import TextFile
 
@@ -15,21 +15,21 @@ class _Twice(ValueError):
     """An object contains a key twice; the text is the key."""
 
 
-def stage(file: TextFile, header: Header, staging: Staging, sign: str) -> None:
+def stage(file: TextFile, staging: Staging) -> None:
     """Read the file.
 
     Raises:
         TableError: the file is not JSON Lines, or a column is rejected.
     """
-    known: dict[str, int] = {}
+    header = staging.header
     broken = ""
     with file.lines() as lines:
         for number, line in enumerate(lines, start=1):
             if not (text := line.strip()):
                 continue
-            if not known and not broken and text.startswith("["):
+            if not header.columns and not broken and text.startswith("["):
                 raise TableError(
-                    f"{file.name}: is a JSON array, not JSON Lines: write each object on a line of its own, without "
+                    f"{file.path}: is a JSON array, not JSON Lines: write each object on a line of its own, without "
                     "brackets and commas around them"
                 )
             try:
@@ -39,11 +39,9 @@ def stage(file: TextFile, header: Header, staging: Staging, sign: str) -> None:
                 broken = broken or f"line {number} {rule}"
                 staging.add_broken(number, [text], rule)
                 continue
-            staging.add_mapping(number, row, known, sign)
-    if broken and not known:
-        raise TableError(f"{file.name}: {broken}")
-    if not known:
-        raise TableError(f"{file.name}: is empty")
+            staging.add_mapping(number, row)
+    if not header.columns:
+        raise TableError(f"{file.path}: {broken or 'is empty'}")
     header.check()
 
 

@@ -106,6 +106,10 @@ class Held:
     exists: bool
     charges: Mapping[Level, Sequence[RecurringProduct]] = attrs.field(factory=dict)
 
+    def by_id(self) -> dict[tuple[Level, str], RecurringProduct]:
+        """Return the charges by level and id."""
+        return {(level, charge.id): charge for level, charges in self.charges.items() for charge in charges}
+
     def charge(self, charge_id: str | None) -> RecurringProduct | None:
         """Return the charge with an id; None if there is none."""
         return next((each for charges in self.charges.values() for each in charges if each.id == charge_id), None)
@@ -172,9 +176,9 @@ def difference(
         left = list(held.charges.get(level, ()))
         for row, charge in _pairs(wanted[level], left, day, shown):
             if charge is None:
-                step = _step(Kind.CREATE, row, Content.of(row.charge))
+                step = _step(Kind.CREATE, customer_no, level, row.line, Content.of(row.charge))
             else:
-                step = _step(Kind.UPDATE, row, _completed(row, charge, shown), charge)
+                step = _step(Kind.UPDATE, customer_no, level, row.line, _completed(row, charge, shown), charge)
                 if not step.changes:
                     unchanged.append(row.line)
                     meant.append(charge)
@@ -185,16 +189,7 @@ def difference(
             meant.append(cast("Content", step.charge))
         surplus += [(level, charge) for charge in left]
     if prune:
-        steps += [
-            Step(
-                kind=Kind.REMOVE,
-                customer_no=customer_no,
-                subscription_no=level,
-                charge_id=charge.id,
-                before=Content.of(charge),
-            )
-            for level, charge in surplus
-        ]
+        steps += [_step(Kind.REMOVE, customer_no, level, charge=charge) for level, charge in surplus]
     return Difference(steps=tuple(steps), unchanged=tuple(unchanged), surplus=tuple(surplus), wanted=tuple(meant))
 
 
@@ -248,9 +243,7 @@ def _differing(charge: RecurringProduct, row: Row, shown: Shown) -> list[str]:
     for name in CHANGEABLE:
         if name not in row.managed:
             continue
-        wanted, value = getattr(row.charge, name), getattr(charge, name)
-        if name == "text":
-            wanted, value = wanted or None, value or None
+        wanted, value = value_of(row.charge, name), value_of(charge, name)
         if wanted == value or (
             wanted is None and name in OF_MASTER and text_of(value) == shown(charge.id, name) is not None
         ):
@@ -266,21 +259,28 @@ def _completed(row: Row, charge: RecurringProduct, shown: Shown) -> Content:
     )
 
 
-def _step(kind: Kind, row: Row, content: Content, charge: RecurringProduct | None = None) -> Step:
+def _step(
+    kind: Kind,
+    customer_no: str,
+    level: Level,
+    line: int | None = None,
+    content: Content | None = None,
+    charge: RecurringProduct | None = None,
+) -> Step:
     return Step(
         kind=kind,
-        customer_no=row.customer_no,
-        subscription_no=row.subscription_no,
+        customer_no=customer_no,
+        subscription_no=level,
         charge=content,
         charge_id=charge.id if charge else None,
         before=Content.of(charge) if charge else None,
-        line=row.line,
+        line=line,
     )
 
 
 def content_of(charge: AnyCharge) -> tuple[Any, ...]:
     """Return the values of the fields that a table can have; an empty text becomes None."""
-    return tuple(getattr(charge, name) or None if name == "text" else getattr(charge, name) for name in CONTENT)
+    return tuple(value_of(charge, name) for name in CONTENT)
 
 
 def has_values(charge: RecurringProduct, content: Content) -> bool:

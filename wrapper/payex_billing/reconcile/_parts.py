@@ -33,7 +33,7 @@ class Parts:
             The number of each part, so that the caller can do something else meanwhile. Workers get no part before
             the last one.
         """
-        self._store.run([("DELETE FROM part WHERE run = ?", (self._key[0],))])
+        self.remove()
         lines = iter(customers)
         for number, part in enumerate(iter(lambda: list(islice(lines, _CUSTOMERS)), [])):
             values = (*self._key, number, zlib.compress(b"".join(part), 1))
@@ -66,13 +66,8 @@ class Parts:
 
     def give_back(self) -> None:
         """Let other processes take the parts that are not done."""
-        statements: list[Statement] = [
-            (
-                "UPDATE part SET holder = NULL WHERE run = ? AND epoch = ? AND number = ? AND NOT done",
-                (*self._key, number),
-            )
-            for number in self._left
-        ]
+        query = f"UPDATE part SET holder = NULL {_ONE} AND NOT done"
+        statements: list[Statement] = [(query, (*self._key, number)) for number in self._left]
         if statements:
             self._store.run(statements)
         self._left.clear()

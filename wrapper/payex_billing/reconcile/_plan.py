@@ -7,6 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -17,16 +18,15 @@ import msgspec
 
 from ..errors import BillingError
 from ..models import CONTENT
-from ._columns import REASON
+from ._columns import COLUMNS, REASON
 from ._figures import Figures
 from ._json import Pairs, from_plain
-from ._match import Difference, Held, Kind, Shown, difference, has_ended, nothing_shown
+from ._match import Difference, Held, Kind, Level, Shown, difference, has_ended, nothing_shown
 from ._planned import PlannedCustomer, PlannedCustomers, digests_of
 from ._private import make_private, open_private
 from ._sources import TableError
 from ._tables import Row
 from ._undo import Inverse, LeftAlone
-from ._validation import COLUMNS
 
 FORMAT = "payex-billing plan 6"
 # Fields of a plan that are read from its customers, or written in another way.
@@ -149,20 +149,8 @@ class Plan:
         self.applied_before += len(result.unchanged) - len(unchanged)
         after = [*result.wanted, *(() if prune else (charge for _, charge in result.surplus))]
         self.without_price += sum(charge.unit_price is None and not has_ended(charge, today) for charge in after)
-        return self._append(
-            PlannedCustomer(
-                customer_no=customer_no,
-                exists=found.exists,
-                levels=tuple(dict.fromkeys(row.subscription_no for row in rows)),
-                whole=prune,
-                digests=digests_of(found) if result.steps else Pairs(),
-                unchanged=unchanged,
-                steps=result.steps,
-                surplus=len(result.surplus),
-                suspicious=suspicious,
-            ),
-            found,
-        )
+        levels = [row.subscription_no for row in rows]
+        return self._append(customer_no, found, result, levels, whole=prune, unchanged=unchanged, suspicious=suspicious)
 
     def take_back(self, customer_no: str, found: Held, result: Inverse, *, today: date) -> None:
         """Plan what takes the writes to one customer back."""
@@ -170,29 +158,32 @@ class Plan:
         self.rows += len(result.steps)
         steps = Difference(steps=result.steps, unchanged=(), surplus=())
         self.figures.add(customer_no, [], found, steps, today)
-        self._append(
-            PlannedCustomer(
-                customer_no=customer_no,
-                exists=found.exists,
-                levels=tuple(dict.fromkeys((*found.charges, *(step.subscription_no for step in result.steps)))),
-                whole=False,
-                digests=digests_of(found) if result.steps else Pairs(),
-                unchanged=(),
-                steps=result.steps,
-            ),
-            found,
-        )
+        self._append(customer_no, found, steps, [*found.charges, *(step.subscription_no for step in result.steps)])
 
-    def _append(self, planned: PlannedCustomer, found: Held) -> PlannedCustomer:
+    def _append(
+        self, customer_no: str, found: Held, result: Difference, levels: list[Level], *,
+        whole: bool = False, unchanged: tuple[int, ...] = (), suspicious: tuple[int, ...] = (),
+    ) -> PlannedCustomer:  # fmt: skip
+        planned = PlannedCustomer(
+            customer_no=customer_no,
+            exists=found.exists,
+            levels=tuple(dict.fromkeys(levels)),
+            whole=whole,
+            digests=digests_of(found) if result.steps else Pairs(),
+            unchanged=unchanged,
+            steps=result.steps,
+            surplus=len(result.surplus),
+            suspicious=suspicious,
+        )
         self.customers.append(planned)
         self._count(planned)
         self.held += sum(map(len, found.charges.values()))
-        return planned
-
-    def _count(self, planned: PlannedCustomer) -> None:
         self.unchanged += len(planned.unchanged)
         if not planned.steps:
             self.at_rest += len(planned.unchanged)
+        return planned
+
+    def _count(self, planned: PlannedCustomer) -> None:
         self.surplus += planned.surplus
         self.counts.update(step.kind.value for step in planned.steps)
 
@@ -246,18 +237,16 @@ class Plan:
             TableError: the file is not a plan of this version, or is incomplete.
         """
         try:
-            file = path.open("rb")
+            with ExitStack() as stack:
+                plan = cls._read(path, stack.enter_context(path.open("rb")))
+                stack.pop_all()  # the plan reads its customers from the file
+                return plan
+        except BillingError:
+            raise
         except OSError as error:
             raise TableError(f"{path}: cannot be read: {error.strerror}") from None
-        try:
-            return cls._read(path, file)
-        except BaseException as error:
-            file.close()
-            if isinstance(error, OSError):
-                raise TableError(f"{path}: cannot be read: {error.strerror}") from None
-            if isinstance(error, ValueError | KeyError | TypeError) and not isinstance(error, BillingError):
-                raise TableError(f"{path}: is not a plan that can be read: {error}") from None
-            raise
+        except (ValueError, KeyError, TypeError) as error:
+            raise TableError(f"{path}: is not a plan that can be read: {error}") from None
 
     @classmethod
     def _read(cls, path: Path, file: IO[bytes]) -> Self:
@@ -266,7 +255,6 @@ class Plan:
             raise TableError(f"{path}: is not a plan of this version")
         plan = from_plain(cls, head["plan"])
         plan.file = str(path)
-        unchanged, at_rest = plan.unchanged, plan.at_rest  # they include customers that the plan does not have
         plan.customers = PlannedCustomers(file, file.tell())
         for planned in plan.customers.read_to_end():
             plan._count(planned)
@@ -275,7 +263,6 @@ class Plan:
                 f"{path}: is not a whole plan: it has {len(plan.customers)} of {head['customers']} customers, "
                 "or was changed. Make a new plan"
             )
-        plan.unchanged, plan.at_rest = unchanged, at_rest
         return plan
 
     def close(self) -> None:

@@ -137,14 +137,10 @@ class PlannedCustomers:
 
     def read_to_end(self) -> Iterator[PlannedCustomer]:
         """Read the customers in the file, and use them as the customers of this plan."""
-        while True:
-            self._file.seek(self._end)
-            lines = self._file.readlines(_CHUNK)
-            if not lines:
-                return
-            for line in lines:
-                self._note(line)
-                yield from_line(line)
+        self._file.seek(self._end)
+        for line in self._file:
+            self._note(line)
+            yield from_line(line)
 
     def close(self) -> None:
         """Close the file; a temporary file is removed."""

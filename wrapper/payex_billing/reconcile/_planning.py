@@ -11,11 +11,15 @@ import attrs
 
 from .._values import checks
 from ..errors import BillingError, InvalidArgument
+from ._columns import COLUMNS
+from ._history import History
 from ._match import Held, Level, Shown, nothing_shown
 from ._plan import Plan
 from ._pool import Brake, Pool
 from ._reading import held
 from ._records import Intent
+from ._selection import Shard, selection
+from ._state import State
 from ._tables import Row, Table
 from ._telemetry import RunTelemetry
 
@@ -88,15 +92,49 @@ class Planner:
         self._prune = self._prune and not self._table.rejected_without_customer
         self._unsure = self._table.with_rejected_rows()
 
-    async def run(self, where: str, concurrency: int, stop: asyncio.Event) -> Plan:
-        """Plan the rows that meet an SQL condition.
+    async def run(
+        self, cache: State | None, history: History | None, *, refresh: bool, verify: float, shard: Shard | None,
+        concurrency: int, stop: asyncio.Event, chosen_only: bool = False,
+    ) -> Plan:  # fmt: skip
+        """Plan the rows of a shard.
+
+        Args:
+            cache: the cache of what was last applied; None without one.
+            history: the journal, which knows what was written since; None without one.
+            refresh: whether to read also the customers that the cache knows.
+            verify: a share of these customers, 0 to 1, that is read anyway.
+            shard: the part of the customers; None for all.
+            concurrency: customers read at once.
+            stop: when set, no more customers are read.
+            chosen_only: whether to plan only the customers that were chosen with `Table.choose`.
 
         Raises:
             Stopped: the customers cannot be read.
         """
+        result, table = self.result, self._table
+        changed_only = cache is not None and not (refresh or chosen_only)
+        verified: list[str] = []
+        if cache is not None and changed_only:
+            written = [] if history is None else cache.written(history)
+            verified = cache.mark_changed(prune=result.prune, written=written, verify=verify)
+            for number, rows in cache.unchanged(shard):
+                result.skip(number, rows)
+        where = selection(shard, changed_only=changed_only, chosen_only=chosen_only)
         work = self._telemetry.each("plan customer", self._one, lambda customer: customer[1][0].line)
-        await Pool[Customer](concurrency, stop, self._brake).run(self._table.rows(where), work)
-        return self.result
+        await Pool[Customer](concurrency, stop, self._brake).run(table.rows(where), work)
+        if verified:
+            result.verified = len(verified)
+            touched = {planned.customer_no for planned in result.customers.with_steps()}
+            result.stale = tuple(sorted(touched.intersection(verified)))
+        result.rejected = table.reasons(shard.condition if shard else None)
+        result.rows += len(result.rejected)
+        result.figures.rejected = len(result.rejected)
+        result.figures.source_modified = table.source_modified
+        result.figures.ledger = result.ledger
+        result.figures.digest = table.digest
+        result.columns = tuple(name for name in COLUMNS if name in table.managed)
+        result.is_part = table.is_rejects_file or chosen_only
+        return result
 
     async def _one(self, customer: Customer) -> None:
         number, rows = customer
@@ -107,25 +145,19 @@ class Planner:
         if isinstance(state, Held) and not state.exists:
             state = _why_not_new(number) or state
         if isinstance(state, BillingError):
-            self.result.failed |= {row.line: said(state) for row in rows}
-            self.result.customer_of |= {row.line: number for row in rows}
-            self.result.unfinished.add(number)
-            self._count(rows)
-            return
-        failed = {
-            row.line: resolved.blocked[row.subscription_no] for row in rows if row.subscription_no in resolved.blocked
-        }
+            failed = {row.line: said(state) for row in rows}
+        else:
+            blocked = resolved.blocked
+            failed = {row.line: blocked[row.subscription_no] for row in rows if row.subscription_no in blocked}
         if failed:
             self.result.failed |= failed
             self.result.customer_of |= dict.fromkeys(failed, number)
             self.result.unfinished.add(number)
-        self.result.add(
-            number, [row for row in rows if row.line not in failed], state,
-            prune=prune, today=self._today, shown=self._shown, written=resolved.written,
-        )  # fmt: skip
-        self._count(rows)
-
-    def _count(self, rows: list[Row]) -> None:
+        if isinstance(state, Held):
+            self.result.add(
+                number, [row for row in rows if row.line not in failed], state,
+                prune=prune, today=self._today, shown=self._shown, written=resolved.written,
+            )  # fmt: skip
         self.result.rows += len(rows)
         if self._on_progress is not None:
             self._on_progress("planning", self.result.rows, self._table.total)

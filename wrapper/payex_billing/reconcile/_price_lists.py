@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
@@ -28,13 +27,12 @@ def listed(figures: Figures, limits: Limits) -> set[str]:
     another way. Only one product may change its VAT rate, unless all products then have the same rate. A product has a
     new name if the same part of the text changes in the same way in all its texts.
     """
-    rises = {code for code, product in figures.products.items() if _rises(figures, product, limits)}
-    moved = {
-        code for code, product in figures.products.items() if code not in rises and _moves(figures, product, limits)
-    }
-    rates = {code for code, product in figures.products.items() if _one_new_rate(figures, product)}
+    products = figures.products.items()
+    rises = {code for code, product in products if _rises(product, limits)}
+    moved = {code for code, product in products if code not in rises and _moves(product, limits)}
+    rates = {code for code, product in products if _one_new_rate(product)}
     found = {f"price {code}" for code in (*rises, *(moved if len(moved) == 1 else ()))}
-    found |= {f"text {code}" for code, product in figures.products.items() if _has_new_name(product)}
+    found |= {f"text {code}" for code, product in products if _has_new_name(product)}
     return found | {f"vat {code}" for code in (rates if len(rates) == 1 and not one_rate_is_left(figures) else ())}
 
 
@@ -66,7 +64,7 @@ def _others(rates: Counter[Decimal | None]) -> int:
     return rates.total() - max(rates.values(), default=0)
 
 
-def _rises(figures: Figures, product: ProductFigures, limits: Limits) -> bool:
+def _rises(product: ProductFigures, limits: Limits) -> bool:
     if product.changed < FEWEST or product.changed < COVERED * product.priced:
         return False
     most = round(limits.price_rise * 100)
@@ -74,20 +72,20 @@ def _rises(figures: Figures, product: ProductFigures, limits: Limits) -> bool:
     return alike >= ALIKE * product.changed
 
 
-def _moves(figures: Figures, product: ProductFigures, limits: Limits) -> bool:
+def _moves(product: ProductFigures, limits: Limits) -> bool:
     """Return whether each old price becomes one new price, all in one direction."""
     pairs = _main_pairs(product.moves)
     factor = limits.price_list_factor
-    if not _are_a_list(pairs, product.changed, lambda old: product.prices[old]):
+    if not _are_a_list(pairs, product.changed, product.prices):
         return False
     ratios = [float(new / old) for old, new in pairs]
     return all(1 < ratio <= factor for ratio in ratios) or all(1 / factor <= ratio < 1 for ratio in ratios)
 
 
-def _one_new_rate(figures: Figures, product: ProductFigures) -> bool:
+def _one_new_rate(product: ProductFigures) -> bool:
     pairs = _main_pairs(product.rate_moves)
     changed = sum(product.rate_moves.values())
-    return _are_a_list(pairs, changed, lambda rate: product.rates[rate]) and all(new for _, new in pairs)
+    return _are_a_list(pairs, changed, product.rates) and all(new for _, new in pairs)
 
 
 def _main_pairs(moves: Counter[Any]) -> dict[tuple[Any, Any], int]:
@@ -99,12 +97,12 @@ def _main_pairs(moves: Counter[Any]) -> dict[tuple[Any, Any], int]:
     return {(old, new): count for old, (new, count) in found.items()}
 
 
-def _are_a_list(pairs: dict[tuple[Any, Any], int], changed: int, held: Callable[[Any], int]) -> bool:
+def _are_a_list(pairs: dict[tuple[Any, Any], int], changed: int, held: Counter[Any]) -> bool:
     main = sum(pairs.values())
     return (
         changed >= FEWEST
         and main >= ALIKE * changed
-        and main >= MOST_COVERED * sum(held(old) for old, _ in pairs)
+        and main >= MOST_COVERED * sum(held[old] for old, _ in pairs)
         and len({new for _, new in pairs}) >= len(pairs) / 2
     )
 

@@ -12,7 +12,7 @@ import attrs
 from .._contract import Quantity
 from ._json import Pairs
 from ._match import Step
-from ._samples import Samples, Worst, plain, sentence, tally
+from ._samples import Samples, Worst, plain, tally
 
 MOST_VALUES: Final = 256  # distinct prices that are counted by themselves
 STORED_VALUES: Final = 8
@@ -166,9 +166,7 @@ class ProductFigures:
 
     def _new_rate(self, step: Step, rate: Decimal | None, *told: object) -> None:
         if rate in self.new_rates or len(self.new_rates) < MOST_VALUES // 8:
-            worst = self.new_rates.setdefault(rate, Worst())
-            if worst.wants(1):
-                worst.put(1, sentence(step, *told))
+            self.new_rates.setdefault(rate, Worst()).add(step, 1, *told)
 
     def settled(self) -> ProductFigures:
         """The figures after the run: what it creates and changes is held, and nothing is about to change."""

@@ -52,19 +52,18 @@ def progress(
     done: dict[int, str | None] = {intent.position: intent.charge_id for intent in noted if intent.is_written}
     left: list[int] = []
     changed = False
-    expected = {level: dict(digests) for level, digests in planned.digests.items() if level not in blocked}
-    present = {
-        level: {charge.id: charge for charge in charges}
-        for level, charges in held.charges.items()
-        if level not in blocked
-    }
+    present = {key: charge for key, charge in held.by_id().items() if key[0] not in blocked}
+    expected: dict[tuple[Level, str | None], str] = {}
+    for level, digests in planned.digests.items():
+        if level not in blocked:
+            expected |= {(level, charge_id): digest for charge_id, digest in digests.items()}
     for position, step in enumerate(planned.steps):
         level = step.subscription_no
         if level in blocked:
             left.append(position)
             continue
-        charge = None if step.charge_id is None else present.get(level, {}).get(step.charge_id)
-        digest = None if step.charge_id is None else expected.get(level, {}).pop(step.charge_id, None)
+        charge = None if step.charge_id is None else present.get((level, step.charge_id))
+        digest = expected.pop((level, step.charge_id), None)
         untouched = charge is not None and digest_of(charge) == digest
         match step.kind:
             case Kind.CREATE_CUSTOMER:
@@ -95,8 +94,8 @@ def progress(
 
 def _others(
     planned: PlannedCustomer,
-    expected: Mapping[Level, dict[str, str]],
-    present: Mapping[Level, Mapping[str, RecurringProduct]],
+    expected: dict[tuple[Level, str | None], str],
+    present: Mapping[tuple[Level, str], RecurringProduct],
     done: Mapping[int, str | None],
 ) -> tuple[list[tuple[Level, RecurringProduct]], bool]:
     """Look at the charges that no step is about.
@@ -107,16 +106,13 @@ def _others(
     own = {charge_id for charge_id in done.values() if charge_id is not None}
     stepped = {(step.subscription_no, step.charge_id) for step in planned.steps}
     foreign: list[tuple[Level, RecurringProduct]] = []
-    changed = any(digests and level not in present for level, digests in expected.items())
-    for level, charges in present.items():
-        digests = expected.get(level, {})
-        for charge_id, charge in charges.items():
-            if charge_id in digests:
-                changed |= digest_of(charge) != digests.pop(charge_id)
-            elif (level, charge_id) not in stepped and charge_id not in own:
-                foreign.append((level, charge))
-        changed |= bool(digests)
-    return foreign, changed
+    changed = False
+    for key, charge in present.items():
+        if key in expected:
+            changed |= digest_of(charge) != expected.pop(key)
+        elif key not in stepped and charge.id not in own:
+            foreign.append((key[0], charge))
+    return foreign, changed or bool(expected)
 
 
 def _adopted(
@@ -179,11 +175,11 @@ def _is_updated(charge: RecurringProduct, step: Step, *, tried: bool, confirmed:
 def unwritten(planned: PlannedCustomer, held: Held, intents: Iterable[Intent]) -> tuple[Step, ...]:
     """The steps that the server confirmed, and that cannot be seen when the customer is read again."""
     result = progress(planned, held, intents)
-    present = {level: {charge.id: charge for charge in charges} for level, charges in held.charges.items()}
+    present = held.by_id()
     missing = [planned.steps[position] for position in result.left]
     for position, charge_id in result.done.items():
         step = planned.steps[position]
-        charge = present.get(step.subscription_no, {}).get(charge_id or step.charge_id or "")
+        charge = present.get((step.subscription_no, charge_id or step.charge_id or ""))
         if step.kind is Kind.CREATE and step.charge is not None:
             if charge is None or not has_values(charge, step.charge):
                 missing.append(step)

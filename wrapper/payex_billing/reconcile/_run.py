@@ -11,7 +11,7 @@ from ._apply import SETTLE, Applier
 from ._before import guard, refuse_removals
 from ._dask import Options, helpers_on
 from ._history import is_there, reading
-from ._inputs import ApplyPlan, ApplyTable, planned_by
+from ._inputs import ApplyPlan, ApplyTable
 from ._journal import Journal
 from ._ledger import Refused, lock
 from ._limits import Limits
@@ -85,10 +85,9 @@ async def plan(
         )
         path = journal or default_journal(ledger)
         history = stack.enter_context(reading(path, ledger)) if cache is not None and is_there(path) else None
-        return await planned_by(
-            planner, table, cache, history, refresh=refresh, verify=verify, shard=shard, concurrency=concurrency,
-            stop=asyncio.Event(),
-        )  # fmt: skip
+        return await planner.run(
+            cache, history, refresh=refresh, verify=verify, shard=shard, concurrency=concurrency, stop=asyncio.Event()
+        )
 
 
 async def apply(

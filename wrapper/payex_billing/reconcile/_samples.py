@@ -55,13 +55,17 @@ class Worst:
     count: int = 0
     items: list[tuple[float, str, float]] = attrs.field(factory=list)
 
-    def wants(self, score: float) -> bool:
-        """Count an item. Return whether it is among the worst, so that the caller must `put` its sentence."""
-        self.count += 1
-        return len(self.items) < WORST or score > self.items[0][0]
+    def add(self, step: Step, score: float, *told: object, number: float = 0.0) -> None:
+        """Count a row, and keep what is told of it if it is among the worst.
 
-    def put(self, score: float, sentence: str, number: float = 0.0) -> None:
-        """Keep an item that is wanted."""
+        A sentence is made only for a row that is kept: it costs more than all else.
+        """
+        self.count += 1
+        if len(self.items) < WORST or score > self.items[0][0]:
+            self.put(score, sentence(step, *told), number)
+
+    def put(self, score: float, sentence: str, number: float) -> None:
+        """Keep an item if it is among the worst."""
         insort(self.items, (score, sentence, number))
         del self.items[:-WORST]
 
@@ -72,22 +76,15 @@ class Worst:
 
 @attrs.define
 class Samples:
-    """The worst items by kind. A sentence is made only for an item that is kept: it costs more than all else."""
+    """The worst items by kind."""
 
     kinds: dict[str, Worst] = attrs.field(factory=dict)
 
-    def wanted(self, kind: str, score: float = 1.0) -> Worst | None:
-        """Count an item. Return where to put it, or None if five items are worse."""
-        worst = self.kinds.get(kind)
-        if worst is None:
-            worst = self.kinds.setdefault(kind, Worst())
-        return worst if worst.wants(score) else None
-
     def add(self, kind: str, step: Step, score: float | Decimal, *told: object, number: float = 0.0) -> None:
         """Count a row, and keep what is told of it if it is among the worst."""
-        worst = self.wanted(kind, float(score))
-        if worst is not None:
-            worst.put(float(score), sentence(step, *told), number)
+        if kind not in self.kinds:
+            self.kinds[kind] = Worst()
+        self.kinds[kind].add(step, float(score), *told, number=number)
 
     def of(self, kind: str) -> Worst:
         """The worst items of a kind, which may be none."""
@@ -128,15 +125,13 @@ class Sketch:
             self.end = self.digests[SKETCH]
             del self.digests[SKETCH:]
 
-    def both_below(self, other: Sketch) -> float:
-        """The place in the order up to which both sketches are complete."""
+    def compared(self, other: Sketch) -> tuple[set[int], set[int]]:
+        """Return the digests of this sketch and of another, up to where both are complete."""
         self.cut()
         other.cut()
-        return min(self.end, other.end)
-
-    def below(self, place: float) -> set[int]:
-        """The digests before a place in the order."""
-        return {digest for digest in self.digests if digest < place}
+        end = min(self.end, other.end)
+        ours, theirs = ({digest for digest in each.digests if digest < end} for each in (self, other))
+        return ours, theirs
 
 
 def neighbours(number: str) -> Iterator[str]:

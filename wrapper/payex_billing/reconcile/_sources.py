@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import attrs
 
 from . import _csv, _excel, _json_lines, _python_rows, _typed
+from ._cells import DecimalSign
 from ._columns import Header, TableError
 from ._database import Database
 from ._staging import Staging
@@ -60,14 +61,14 @@ class Source:
     """What is known of a table beside its cells.
 
     Attributes:
-        is_sure: whether a text such as 1.000 can only be one: the decimal sign of its format is the point.
+        sign: what may be the decimal sign of a number in its format, if the caller does not say so.
         delimiter: what is between cells, in the table and in a CSV file with a part of its rows.
         is_text: whether all cells are as somebody wrote them, and none is a number that was made a text.
         modified: when the file was last written, in seconds since 1970; None if it is no file.
         notes: sentences that a user must see.
     """
 
-    is_sure: bool = True
+    sign: DecimalSign = attrs.field(factory=DecimalSign)
     delimiter: str = ","
     is_text: bool = False
     modified: float | None = None
@@ -84,62 +85,58 @@ def load(database: Database, source: Path | Rows, header: Header, options: Optio
 
     name = header.source
     try:
-        return (
-            _load_file(database, source, header, options)
-            if isinstance(source, Path)
-            else _load_rows(database, source, header, options)
-        )
+        with Staging(header, database, options.sign) as staging:
+            found = _stage_file(source, staging, options) if isinstance(source, Path) else _stage_rows(source, staging)
+            staging.load()
     except duckdb.Error as error:
         raise TableError(f"{name}: cannot be read: {str(error).splitlines()[0]}") from None
     except (OSError, EOFError, zlib.error) as error:
         raise TableError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    return found
 
 
-def _load_file(database: Database, path: Path, header: Header, options: Options) -> Source:
+def _stage_file(path: Path, staging: Staging, options: Options) -> Source:
     if not path.is_file():
         raise TableError(f"{path}: there is no such file" if not path.exists() else f"{path}: is not a file")
     before = path.stat()
     suffix = path.suffix.lower()
     if suffix == ".parquet":
         # DuckDB takes the name for a pattern, and would read every file that matches it.
-        name = re.sub(r"([*?[])", r"[\1]", str(path))
-        relation = "read_parquet($file, hive_partitioning = false, file_row_number = true)"
-        _typed.load(database.connection, header, relation, {"file": name}, "file_row_number + 1", options.sign)
+        parameters = {"file": re.sub(r"([*?[])", r"[\1]", str(path))}
+        relation = "read_parquet($file, hive_partitioning = false)"
+        _typed.stage(staging, relation, parameters)
         source = Source()
     elif suffix in OTHER_WORKBOOKS:
         raise TableError(f"{path}: workbooks are read only as .xlsx: open it, and save it as an Excel workbook (.xlsx)")
+    elif suffix in EXCEL:
+        notes = _excel.stage(path, staging, options.sheet)
+        source = Source(sign=DecimalSign(comma=True, is_sure=False), delimiter=options.delimiter or ";", notes=notes)
     else:
-        with Staging(header, database) as staging:
-            source = _stage(path, suffix, header, staging, options)
-            staging.load()
+        source = _stage_text(path, suffix, staging, options)
     after = path.stat()
     if (before.st_mtime_ns, before.st_size, before.st_ino) != (after.st_mtime_ns, after.st_size, after.st_ino):
         raise TableError(f"{path}: has changed while it was read. Try again when it is complete")
     return attrs.evolve(source, modified=before.st_mtime)
 
 
-def _stage(path: Path, suffix: str, header: Header, staging: Staging, options: Options) -> Source:
-    if suffix in EXCEL:
-        notes = _excel.stage(path, header, staging, options.sheet, options.sign)
-        return Source(is_sure=False, delimiter=options.delimiter or ";", notes=notes)
-    file = open_text(path, str(path), options.encoding)
+def _stage_text(path: Path, suffix: str, staging: Staging, options: Options) -> Source:
+    file = open_text(path, options.encoding)
     plain = path.with_suffix("").suffix.lower() if suffix in PACKED else suffix
     if plain in JSON:
-        _json_lines.stage(file, header, staging, options.sign)
+        _json_lines.stage(file, staging)
         return Source(notes=file.notes)
-    delimiter = _csv.stage(file, header, staging, options.delimiter)
-    return Source(is_sure=delimiter == ",", delimiter=delimiter, is_text=True, notes=file.notes)
+    delimiter = _csv.stage(file, staging, options.delimiter)
+    sign = DecimalSign() if delimiter == "," else DecimalSign(comma=True, is_sure=False, decide=True)
+    return Source(sign=sign, delimiter=delimiter, is_text=True, notes=file.notes)
 
 
-def _load_rows(database: Database, rows: Any, header: Header, options: Options) -> Source:
+def _stage_rows(rows: Any, staging: Staging) -> Source:
     if type(rows).__module__.partition(".")[0] != "pandas" and hasattr(rows, "__arrow_c_stream__"):
-        database.connection.register("given", _typed.Stream(rows))
+        staging.database.register("given", _typed.Stream(rows))
         try:
-            _typed.load(database.connection, header, "given", {}, "row_number() OVER ()", options.sign)
+            _typed.stage(staging, "given", {})
         finally:
-            database.connection.unregister("given")
-        return Source()
-    with Staging(header, database) as staging:
-        _python_rows.stage(rows, header, staging, options.sign)
-        staging.load()
+            staging.database.unregister("given")
+    else:
+        _python_rows.stage(rows, staging)
     return Source()

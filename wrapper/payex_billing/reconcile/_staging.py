@@ -28,14 +28,21 @@ class Staging:
 
     `raw` has the line of each row and its cells as text, c0, c1 and so on. `broken` has what could not be split into
     cells. `faults` says of single cells why they have no meaning.
+
+    Args:
+        header: receives the columns of the rows.
+        database: receives the tables.
+        sign: the decimal sign to write.
     """
 
-    def __init__(self, header: Header, database: Database) -> None:
-        self._header = header
-        self._database = database.connection
+    def __init__(self, header: Header, database: Database, sign: str) -> None:
+        self.header = header
+        self.database = database.connection
+        self.sign = sign
         self._folder = database.folder
         options = {"mode": "w", "encoding": "utf-8", "errors": "payex_billing.unreadable", "newline": ""}
         self._files = [(self._folder / name).open(**options) for name in ("raw", "broken", "faults")]  # type: ignore[call-overload]
+        self._places: dict[Any, int] = {}  # the place of each column of the mappings
         self._to_mark: set[int] = set()  # columns with cells that must be marked
         self._raw, self._broken, self._faults = map(csv.writer, self._files)
 
@@ -61,27 +68,31 @@ class Staging:
         if sum(map(len, texts)) > LONGEST_ROW:
             self.add_broken(line, texts, TOO_LONG)
             return
-        self._raw.writerow((line, *texts, *("" for _ in range(self._header.width - len(texts)))))
+        self._raw.writerow((line, *texts, *("" for _ in range(self.header.width - len(texts)))))
         for place, cell in enumerate(cells):
             if not isinstance(cell, str):
                 self.add_fault(line, place, cell.rule)
 
-    def add_mapping(self, line: int, row: Mapping[Any, object], places: dict[Any, int], sign: str) -> None:
-        """Add a row of columns and their values. A column that no row had before becomes a column of the header.
-
-        Args:
-            line: the number of the row.
-            row: the values by column.
-            places: the place of each column so far.
-            sign: the decimal sign to write.
-        """
+    def add_mapping(self, line: int, row: Mapping[Any, object]) -> None:
+        """Add a row of columns and their values. A column that no row had before becomes a column of the header."""
+        places = self._places
         for column in row:
             if column not in places:
-                places[column] = self._header.add(str(column))
+                places[column] = self.header.add(str(column))
         cells: list[str | Fault] = [""] * len(places)
         for column, value in row.items():
-            cells[places[column]] = as_text(value, self._header.kinds[places[column]], sign)
+            cells[places[column]] = as_text(value, self.header.kinds[places[column]], self.sign)
         self.add(line, cells)
+
+    def add_typed(self, rows: Iterable[Sequence[object]], *, nan_is_empty: bool = False) -> None:
+        """Add rows of typed values; the first is number 1. `nan_is_empty` is that of `as_text`."""
+        kinds = self.header.kinds
+        for number, row in enumerate(rows, start=1):
+            cells = [
+                as_text(value, kind, self.sign, nan_is_empty=nan_is_empty)
+                for value, kind in zip(row, kinds, strict=True)
+            ]
+            self.add(number, cells)
 
     def add_broken(self, line: int, cells: Sequence[str], rule: str) -> None:
         """Add a row that cannot be read, with whatever cells it has."""
@@ -98,12 +109,12 @@ class Staging:
         """Make the tables."""
         for file in self._files:
             file.close()
-        cells = {f"c{place}": "VARCHAR" for place in range(self._header.width)}
+        cells = {f"c{place}": "VARCHAR" for place in range(self.header.width)}
         self._load("raw", {"line": "BIGINT", **cells})
         self._load("broken", {"line": "BIGINT", "cells": "VARCHAR", "rule": "VARCHAR"})
         self._load("faults", {"line": "BIGINT", "place": "INTEGER", "rule": "VARCHAR"})
         for place in self._to_mark:
-            self._database.execute(
+            self.database.execute(
                 f"UPDATE raw SET c{place} = '{UNREADABLE}' || coalesce(c{place}, '') "
                 f"WHERE line IN (SELECT line FROM faults WHERE place = {place}) "
                 f"AND NOT starts_with(coalesce(c{place}, ''), '{UNREADABLE}')"
@@ -112,7 +123,7 @@ class Staging:
     def _load(self, name: str, columns: dict[str, str]) -> None:
         file = self._folder / name
         described = ", ".join(f"'{column}': '{kind}'" for column, kind in columns.items())
-        self._database.execute(
+        self.database.execute(
             f"CREATE TABLE {name} AS SELECT * FROM read_csv($file, delim = ',', quote = '\"', escape = '\"', "
             f"header = false, auto_detect = false, hive_partitioning = false, max_line_size = {_LONGEST_LINE}, "
             f"columns = {{{described}}})",

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from ._database import literal
 from ._history import History
 from ._private import make_private
 from ._selection import Shard, selection
@@ -39,7 +40,7 @@ class State:
 
         self._database: duckdb.DuckDBPyConnection = table.database
         try:
-            self._database.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS state (TYPE duckdb)")
+            self._database.execute(f"ATTACH {literal(path)} AS state (TYPE duckdb)")
         except duckdb.Error as error:
             text = str(error).splitlines()[0]
             damaged = f"{text} If it is a damaged cache, remove it: the next run makes a new one"

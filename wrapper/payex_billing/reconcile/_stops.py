@@ -43,17 +43,17 @@ class Stop:
     worst: tuple[str, ...] = ()
 
 
-def stops_of_rows(guard: str, worst: Worst, limit: float = 0) -> Iterator[Stop]:
-    """Yield a stop if there are rows that the guard does not allow."""
-    if worst.count > FLOORS.get(guard, 0):
-        yield stop_of_rows(guard, worst, limit, ROWS[guard])
+def stops_of_rows(guard: str, worst: Worst, limit: float = 0, told: str = "") -> Iterator[Stop]:
+    """Yield a stop if there are rows that the guard does not allow.
 
-
-def stop_of_rows(guard: str, worst: Worst, limit: float, told: str) -> Stop:
-    """Return the stop of a guard that names rows; `told` says what is wrong with several rows, {} is the limit."""
+    `told` says what is wrong with several rows; if it is empty, `ROWS` says so.
+    """
+    if worst.count <= FLOORS.get(guard, 0):
+        return
+    told = told or ROWS[guard]
     number = counted(worst.count, "row") if worst.count < WORST else f"{worst.count:,} or more rows"
     if worst.count == 1:
         verb, space, rest = told.partition(" ")
         told = f"{ {'have': 'has', 'go': 'goes', 'are': 'is'}.get(verb, verb + 's') }{space}{rest}"
     reason = f"{number} {told.format(f'{limit:g}')}" if "{}" in told else f"{number} {told}"
-    return Stop(guard=guard, reason=reason, worst=worst.sentences())
+    yield Stop(guard=guard, reason=reason, worst=worst.sentences())

@@ -17,12 +17,12 @@ import attrs
 from .._text import cut
 from ..errors import ConfigurationError
 from ..models import Charge
-from ._cells import UNREADABLE
-from ._columns import REASON, Header
-from ._database import Database
+from ._cells import UNREADABLE, DecimalSign
+from ._columns import REASON, VALUES, Header
+from ._database import Database, one
 from ._private import open_private
 from ._sources import Options, Rows, Source, TableError, load
-from ._validation import VALUES, DecimalSign, one, trim, validate
+from ._validation import trim, validate
 
 if TYPE_CHECKING:
     import duckdb
@@ -212,12 +212,11 @@ class Table:
         """
         kept = [(place, name) for place, name in enumerate(self._header.columns) if name != REASON]
         cells = "".join(f", c{place}" for place, _ in kept)
-        self.database.execute(
-            "CREATE OR REPLACE TEMP TABLE wanted AS SELECT unnest($lines::BIGINT[]) AS line", {"lines": list(reasons)}
-        )
+        wanted = "line IN (SELECT unnest($lines::BIGINT[]))"
         cursor = self.database.execute(
-            f"SELECT line, NULL AS cells{cells} FROM raw SEMI JOIN wanted USING (line) UNION ALL BY NAME "
-            "SELECT line, cells FROM broken SEMI JOIN wanted USING (line) ORDER BY line"
+            f"SELECT line, NULL AS cells{cells} FROM raw WHERE {wanted} UNION ALL BY NAME "
+            f"SELECT line, cells FROM broken WHERE {wanted} ORDER BY line",
+            {"lines": list(reasons)},
         )
         with open_private(path, newline="") as file:
             file.write("\ufeff")
@@ -312,12 +311,7 @@ def read(
         raise ConfigurationError("reading tables needs an extra: pip install 'payex-billing[tables]'") from None
     try:
         found = load(database, source, header, options)
-        if decimal_comma is not None:
-            sign = DecimalSign(point=not decimal_comma, comma=decimal_comma)
-        elif found.is_sure:
-            sign = DecimalSign()
-        else:
-            sign = DecimalSign(comma=True, is_sure=False, decide=found.is_text)
+        sign = found.sign if decimal_comma is None else DecimalSign(point=not decimal_comma, comma=decimal_comma)
         if decimal_comma and found.delimiter == "," and delimiter is None:
             # In a comma-separated file that somebody reads without the option, the sign would be the point.
             found = attrs.evolve(found, delimiter=";")

@@ -95,18 +95,17 @@ class _Traced(RunTelemetry):
         token = counting.set(self.sent)
         labels = {"payex_billing.ledger": self.owner_no, "payex_billing.shard": self.shard}
         with _span(self.command, labels) as span:
-            error: BaseException | None = None
+            outcome = RunOutcome.FAILED
             try:
                 yield
-            except BaseException as caught:
-                error = caught
+                if self.report is not None:
+                    outcome = self.report.outcome
+            except BaseException as error:
+                outcome = outcome_of(error)
+                span.set_attribute("error.type", type(error).__name__)
                 raise
             finally:
                 counting.reset(token)
-                outcome = self.report.outcome if self.report is not None and error is None else RunOutcome.FAILED
-                if error is not None:
-                    outcome = outcome_of(error)
-                    span.set_attribute("error.type", type(error).__name__)
                 span.set_attribute("payex_billing.outcome", outcome.value)
                 if outcome in _FAILED:
                     span.set_status(trace.StatusCode.ERROR)

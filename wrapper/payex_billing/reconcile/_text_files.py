@@ -26,13 +26,13 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstandard"}
+_GZIP, _ZSTANDARD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _OTHERS = {
     b"PK\x03\x04": ("a workbook or another zip file", ".xlsx"),
     b"PAR1": ("a Parquet file", ".parquet"),
     b"\xd0\xcf\x11\xe0": ("an old or protected workbook", ".xlsx"),
 }
-_CHUNK = 1 << 20
+_NOT_UTF_8 = re.compile("[\udc80-\udcff]")  # the error handler `surrogateescape` reads such bytes as these
 _NOT_ASCII = re.compile(r"[^\s,;|\"]*[^\x00-\x7f][^\s,;|\"]*")
 _SHOWN = 40  # characters of an example
 
@@ -43,14 +43,12 @@ class TextFile:
 
     Attributes:
         path: the file.
-        name: what messages call it.
         encoding: its encoding; what cannot be decoded is read as U+FFFD.
         notes: sentences that a user must see.
         foreign: the lines of a cp1252 file that are UTF-8, so that nobody can know what they say.
     """
 
     path: Path
-    name: str
     encoding: str
     notes: tuple[str, ...] = ()
     foreign: frozenset[int] = frozenset()
@@ -65,7 +63,7 @@ class TextFile:
             yield text
 
 
-def open_text(path: Path, name: str, encoding: str | None) -> TextFile:
+def open_text(path: Path, encoding: str | None) -> TextFile:
     """Find out the encoding of a file.
 
     A mark at the start of the file decides. Without one it is the encoding that the caller names. Else it is UTF-8 if
@@ -78,27 +76,27 @@ def open_text(path: Path, name: str, encoding: str | None) -> TextFile:
         head = file.read(64)
     for magic, (what, ending) in _OTHERS.items():
         if head.startswith(magic):
-            raise TableError(f"{name}: is {what}, and not text as its name says. Give it a name that ends in {ending}")
+            raise TableError(f"{path}: is {what}, and not text as its name says. Give it a name that ends in {ending}")
     if not head:
-        raise TableError(f"{name}: is empty: a header with the names of the columns is needed")
+        raise TableError(f"{path}: is empty: a header with the names of the columns is needed")
     for mark, marked in _MARKS.items():
         if head.startswith(mark):
             notes = () if marked == "utf-8-sig" else (f"The file is read as {marked.upper()}, as its first bytes say.",)
-            return TextFile(path=path, name=name, encoding=marked, notes=notes)
+            return TextFile(path=path, encoding=marked, notes=notes)
     if encoding is not None:
-        return TextFile(path=path, name=name, encoding=_known(encoding, name))
+        return TextFile(path=path, encoding=_known(encoding, path))
     if (without_mark := _utf_16(head)) is not None:
         note = f"The file is read as {without_mark.upper()}: every second byte of it is 0."
-        return TextFile(path=path, name=name, encoding=without_mark, notes=(note,))
-    return TextFile(path=path, name=name, encoding="utf-8") if _is_utf_8(path) else _by_lines(path, name)
+        return TextFile(path=path, encoding=without_mark, notes=(note,))
+    return _by_lines(path)
 
 
-def _known(encoding: str, name: str) -> str:
+def _known(encoding: str, path: Path) -> str:
     try:
         codecs.lookup(encoding)
         "".encode(encoding)  # refuses codecs that are no encodings of text, such as hex
     except LookupError:
-        raise TableError(f"{name}: there is no encoding {encoding!r}") from None
+        raise TableError(f"{path}: there is no encoding {encoding!r}") from None
     return encoding
 
 
@@ -110,29 +108,19 @@ def _utf_16(head: bytes) -> str | None:
     return "utf-16-le" if any(first) else "utf-16-be"
 
 
-def _is_utf_8(path: Path) -> bool:
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    with _unpacked(path) as file:
-        try:
-            while chunk := file.read(_CHUNK):
-                decoder.decode(chunk)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return False
-    return True
-
-
-def _by_lines(path: Path, name: str) -> TextFile:
-    """Choose between UTF-8 and cp1252 for a file that is not UTF-8 as a whole."""
+def _by_lines(path: Path) -> TextFile:
+    """Choose between UTF-8 and cp1252."""
     fitting, failing = array("q"), array("q")  # a list of millions of numbers would take 5 times the memory
     with _unpacked(path) as file, io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.isascii():
-                (fitting if _encodable(line) else failing).append(number)
+                (failing if _NOT_UTF_8.search(line) else fitting).append(number)
+    if not failing:
+        return TextFile(path=path, encoding="utf-8")
     if len(fitting) >= len(failing):
         told = f"The file is read as UTF-8, but line {failing[0]} {_and_more(failing)}has bytes that are not UTF-8."
-        return TextFile(path=path, name=name, encoding="utf-8", notes=(f"{told} Cells with such bytes are rejected.",))
-    found = TextFile(path=path, name=name, encoding="cp1252", foreign=frozenset(fitting))
+        return TextFile(path=path, encoding="utf-8", notes=(f"{told} Cells with such bytes are rejected.",))
+    found = TextFile(path=path, encoding="cp1252", foreign=frozenset(fitting))
     told = (
         f"The file is read as cp1252 (Windows, Western Europe), because it is not UTF-8{_example(found, failing[0])}."
     )
@@ -142,14 +130,6 @@ def _by_lines(path: Path, name: str) -> TextFile:
             f"But line {fitting[0]} {_and_more(fitting)}is UTF-8. Cells there that are not ASCII are rejected."
         )
     return attrs.evolve(found, notes=tuple(notes))
-
-
-def _encodable(line: str) -> bool:
-    try:
-        line.encode()
-    except UnicodeEncodeError:  # a byte that is not UTF-8 was read as a lone surrogate
-        return False
-    return True
 
 
 def _and_more(lines: Sequence[int]) -> str:
@@ -171,12 +151,11 @@ def _unpacked(path: Path) -> Iterator[BinaryIO]:
     with path.open("rb") as file:
         head = file.read(4)
         file.seek(0)
-        packing = next((packing for magic, packing in _PACKED.items() if head.startswith(magic)), None)
-        if packing is None:
-            yield file
-        elif packing == "gzip":
+        if head.startswith(_GZIP):
             with gzip.open(file) as unpacked:
                 yield cast("BinaryIO", unpacked)
+        elif head != _ZSTANDARD:
+            yield file
         else:
             if sys.version_info >= (3, 14):
                 from compression import zstd  # noqa: PLC0415 - rarely needed

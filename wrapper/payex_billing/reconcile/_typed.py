@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ._cells import DECIMALS_IN_TEXT, NO_NUMBER, TOO_MANY_DIGITS, UNREADABLE
 from ._columns import CellKind, Header, TableError
-
-if TYPE_CHECKING:
-    import duckdb
+from ._staging import Staging
 
 _WHOLE = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?")
 _INSTEAD = {
@@ -17,10 +14,6 @@ _INSTEAD = {
     CellKind.DATE: "a date or a text",
     CellKind.TEXT: "a text or a whole number",
 }
-NO_LINES = """
-CREATE TABLE broken (line BIGINT, cells VARCHAR, rule VARCHAR);
-CREATE TABLE faults (line BIGINT, place INTEGER, rule VARCHAR);
-"""
 
 
 class Stream:
@@ -34,58 +27,31 @@ class Stream:
         return self._data.__arrow_c_stream__(requested_schema)
 
 
-def load(
-    database: duckdb.DuckDBPyConnection,
-    header: Header,
-    relation: str,
-    parameters: dict[str, str],
-    number: str,
-    sign: str,
-) -> None:
-    """Make the tables `raw`, `broken` and `faults` of a relation.
+def stage(staging: Staging, relation: str, parameters: dict[str, str]) -> None:
+    """Read the rows of a relation; the first is number 1.
 
     Args:
-        database: where.
-        header: filled with its columns.
+        staging: receives the rows.
         relation: the relation, as SQL.
-        parameters: those of the relation.
-        number: the number of a row, counted from 1, as SQL.
-        sign: the decimal sign to write.
+        parameters: the parameters of the relation.
 
     Raises:
-        TableError: a column is refused, or its type.
+        TableError: a column is rejected, or its type.
     """
+    database, header = staging.database, staging.header
     described = database.execute(f"DESCRIBE SELECT * FROM {relation}", parameters).fetchall()
-    columns = [(str(name), str(kind)) for name, kind, *_ in described if name != "file_row_number"]
-    header.add_all(name for name, _ in columns)
-    cells = [
-        f"{_text(_quoted(name), kind, header, place, sign)} AS c{place}" for place, (name, kind) in enumerate(columns)
-    ]
-    filled = " OR ".join(f"c{place} <> ''" for place in range(len(columns)))
-    database.execute(
-        f"CREATE TABLE raw AS SELECT * FROM (SELECT {number} AS line, {', '.join(cells)} FROM {relation}) "
-        f"WHERE {filled}",
-        parameters,
-    )
-    database.execute(NO_LINES)
-    for place, (_, kind) in enumerate(columns):
-        if header.kinds[place] is not None and kind.startswith(("DOUBLE", "DECIMAL")):
-            database.execute(
-                f"INSERT INTO faults SELECT line, {place}, CASE "
-                f"WHEN regexp_matches(c{place}, 'nan|inf') THEN '{NO_NUMBER}' "
-                f"WHEN regexp_matches(c{place}, 'e') THEN '{TOO_MANY_DIGITS}' "
-                f"ELSE '{DECIMALS_IN_TEXT}' END "
-                f"FROM raw WHERE starts_with(c{place}, '{UNREADABLE}')"
-            )
+    header.add_all(str(name) for name, *_ in described)
+    cells = ", ".join(_cell(str(name), str(type_), header, place) for place, (name, type_, *_) in enumerate(described))
+    found = database.execute(f"SELECT {cells} FROM {relation}", parameters)
+    staging.add_typed(row for chunk in iter(lambda: found.fetchmany(10_000), []) for row in chunk)
 
 
-def _text(cell: str, type_: str, header: Header, place: int, sign: str) -> str:
-    """An expression that is a cell as somebody would have written it."""
+def _cell(name: str, type_: str, header: Header, place: int) -> str:
+    """Return the expression of a cell: its text, or the number of a floating-point or decimal column."""
     kind = header.kinds[place]
+    cell = '"' + name.replace('"', '""') + '"'
     text = f"{cell}::VARCHAR"
-    if kind is None or type_ in {'"NULL"', "VARCHAR"} or type_.startswith("ENUM"):
-        return text
-    if _WHOLE.fullmatch(type_):
+    if kind is None or type_ in {'"NULL"', "VARCHAR"} or type_.startswith("ENUM") or _WHOLE.fullmatch(type_):
         return text
     if type_ == "FLOAT":
         raise TableError(
@@ -93,7 +59,7 @@ def _text(cell: str, type_: str, header: Header, place: int, sign: str) -> str:
             "Make it decimal, 64-bit or text"
         )
     if kind is not CellKind.DATE and (type_ == "DOUBLE" or type_.startswith("DECIMAL")):
-        return _number(cell, type_, kind, sign)
+        return cell
     if kind is CellKind.DATE and type_ == "DATE":
         return text
     if kind is CellKind.DATE and re.fullmatch("TIMESTAMP(_[A-Z]+)?", type_):
@@ -102,23 +68,3 @@ def _text(cell: str, type_: str, header: Header, place: int, sign: str) -> str:
     raise TableError(
         f"{header.source}: the column {header.columns[place]!r} is of the type {type_}{zone}. Make it {_INSTEAD[kind]}"
     )
-
-
-def _number(cell: str, type_: str, kind: CellKind, sign: str) -> str:
-    """A number as text, as `_cells.as_text` has it; with U+FFFD in front if it has no meaning for a charge."""
-    digits, faults = f"{cell}::VARCHAR", []
-    if type_ == "DOUBLE":
-        short = f"format('{{:.15g}}', {cell})"
-        digits = f"CASE WHEN contains({short}, 'e') THEN {short}::DECIMAL(38, 30)::VARCHAR ELSE {short} END"
-        faults.append(
-            f"WHEN NOT isfinite({cell}) OR abs({cell}) >= 1e15 THEN '{UNREADABLE}' || format('{{:e}}', {cell})"
-        )
-    plain = f"CASE WHEN contains({digits}, '.') THEN rtrim(rtrim({digits}, '0'), '.') ELSE {digits} END"
-    if kind is CellKind.TEXT:
-        faults.append(f"WHEN {cell} <> trunc({cell}) THEN '{UNREADABLE}' || {plain}")
-    number = f"CASE WHEN {cell} = 0 THEN '0' {' '.join(faults)} ELSE {plain} END"
-    return number if sign == "." else f"replace({number}, '.', '{sign}')"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

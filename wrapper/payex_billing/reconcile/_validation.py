@@ -8,42 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
 from .._schema import Kind, Property
 from .._values import checks as _checks
-from ._cells import UNREADABLE
-from ._characters import INVISIBLE, OTHER_SPACES, SPACES
-from ._columns import COLUMNS, PROPERTIES, REQUIRED, VALUES, Header
-from ._exact import cell_of, is_copy, is_exact, refuse_edited
+from ._cells import INVISIBLE, OTHER_SPACES, SPACES, UNREADABLE, DecimalSign, visible
+from ._columns import EXACT, PROPERTIES, REQUIRED, VALUES, Header
+from ._database import literal, one
 
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["COLUMNS", "REQUIRED", "VALUES", "DecimalSign", "one", "validate"]
-
 _DECIMALS = tuple(name for name, known in PROPERTIES.items() if known.kind is Kind.DECIMAL)
 _MOST_DIGITS = 15  # before and behind the point, where the contract has no limit
 _THOUSANDS = "[-+]?[0-9]+[.,][0-9]{3}"  # one, or a thousand
-
-
-@attrs.frozen(kw_only=True)
-class DecimalSign:
-    """What may be the decimal sign of a number that is written as text.
-
-    Attributes:
-        point: whether `1.5` is one and a half.
-        comma: whether `1,5` is one and a half.
-        is_sure: whether `1.000` and `1,000` can only be one. Otherwise they are rejected.
-        decide: whether points are rejected if the table has decimal commas.
-    """
-
-    point: bool = True
-    comma: bool = False
-    is_sure: bool = True
-    decide: bool = False
 
 
 def validate(database: duckdb.DuckDBPyConnection, header: Header, sign: DecimalSign, *, allow_duplicates: bool) -> None:
@@ -52,27 +32,26 @@ def validate(database: duckdb.DuckDBPyConnection, header: Header, sign: DecimalS
     `bad` has the line of a row, our name of the column, or an empty one for the row as a whole, the cell and the rule.
     """
     places = header.places
-    exact = set(places) if header.exact is not None else set()
+    has_exact = header.exact is not None
+    flags = ""
     if header.exact is not None:
-        refuse_edited(database, header, header.exact)
+        _refuse_edited(database, header, header.exact)
+        flags = "".join(f", {_is_exact(name, header.exact)} AS exact_{name}" for name in places)
     cells = ", ".join(
-        f"{cell_of(name, places[name], header.exact)} AS {name}" if name in places else f"NULL::VARCHAR AS {name}"
+        f"{_cell_of(name, places[name], header.exact)} AS {name}" if name in places else f"NULL::VARCHAR AS {name}"
         for name in VALUES
     )
-    flags = "".join(f", {is_exact(name, header.exact)} AS exact_{name}" for name in places if name in exact)
     database.execute(f"CREATE VIEW cells AS SELECT line, {cells}{flags} FROM raw")
     if sign.decide and _has_commas(database):
         sign = attrs.evolve(sign, point=False)
-    rules = {name: _rule(name, sign, is_exact=name in exact) for name in places}
+    rules = {name: _rule(name, sign, is_exact=has_exact) for name in places}
     odd = f"regexp_matches(concat({', '.join(places)}), '{INVISIBLE}')"
     wrong = " OR ".join(f"({rule}) IS NOT NULL" for rule in rules.values())
     database.execute(f"CREATE TABLE suspected AS SELECT * FROM cells WHERE {odd} OR {wrong}")
     database.execute("CREATE TABLE bad (line BIGINT, place INTEGER, name VARCHAR, value VARCHAR, rule VARCHAR)")
     # Most tables have no error. DuckDB needs 17 ms to plan the queries below, also for a table of four rows.
     if one(database, "SELECT count(*) FROM suspected"):
-        verdicts = {
-            name: f"coalesce({_invisible(name, is_exact=name in exact)}, {rule})" for name, rule in rules.items()
-        }
+        verdicts = {name: f"coalesce({_invisible(name, is_exact=has_exact)}, {rule})" for name, rule in rules.items()}
         _note_what_is_wrong(database, places, verdicts)
     typed = {name: _typed(name, known, sign) for name, known in PROPERTIES.items()}
     typed["subscription_no"] = "coalesce(subscription_no, '')"
@@ -83,7 +62,7 @@ def validate(database: duckdb.DuckDBPyConnection, header: Header, sign: DecimalS
     )
     database.execute("INSERT INTO bad SELECT line, NULL, '', NULL, rule FROM broken")
     if not allow_duplicates:
-        _reject_duplicates(database, "" if header.exact is None else f"WHERE NOT {is_copy(header.exact)}")
+        _reject_duplicates(database, "" if header.exact is None else f"WHERE NOT {_is_copy(header.exact)}")
 
 
 def _note_what_is_wrong(
@@ -122,9 +101,8 @@ def trim(database: duckdb.DuckDBPyConnection, header: Header, *, is_csv: bool) -
     is_padded = "line IN (SELECT line FROM padded)"
     every = ", ".join(f"c{place}" for place in range(len(header.columns)))
     database.execute(f"DELETE FROM raw WHERE {is_padded} AND trim(concat({every}), '{SPACES}') = ''")
-    for place in (
-        header.places.values() if is_csv else ()
-    ):  # `, "P"` is no quoted cell, and was not meant as P with quotes
+    # `, "P"` is no quoted cell, and was not meant as P with quotes
+    for place in header.places.values() if is_csv else ():
         quoted = f"{is_padded} AND regexp_matches(c{place}, '^[{SPACES}]+\"')"
         database.execute(
             f"INSERT INTO faults SELECT line, {place}, 'has a space before its quotes' FROM raw WHERE {quoted}"
@@ -177,8 +155,6 @@ def _invisible(name: str, *, is_exact: bool) -> str:
 
 def _rule(name: str, sign: DecimalSign, *, is_exact: bool) -> str:
     """An expression that is the rule a cell breaks, or NULL."""
-    checks: list[tuple[str, str]] = []
-    optional = name not in REQUIRED
     known = PROPERTIES[name]
     match known.kind:
         case Kind.WHOLE:
@@ -186,59 +162,85 @@ def _rule(name: str, sign: DecimalSign, *, is_exact: bool) -> str:
         case Kind.DECIMAL:
             checks = _number(name, sign, known)
         case Kind.DATE:
-            checks = [
-                (f"NOT regexp_full_match({name}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')", "is not a date as yyyy-MM-dd"),
-                (f"try_cast({name} AS DATE) IS NULL OR {name} < '0001'", "is not a day of the calendar"),
-            ]
-            if name == "end_date":
-                checks.append(("try_cast(end_date AS DATE) < try_cast(start_date AS DATE)", "is before the start"))
+            checks = _date(name)
         case _:
             checks = _text(name, known, is_exact=is_exact)
     whens = " ".join(f"WHEN {condition} THEN '{rule}'" for condition, rule in checks)
-    return f"CASE {f'WHEN {name} IS NULL THEN NULL ' if optional else ''}{whens} END"
+    return f"CASE {'' if name in REQUIRED else f'WHEN {name} IS NULL THEN NULL '}{whens} END"
 
 
-def _text(name: str, known: Property, *, is_exact: bool) -> list[tuple[str, str]]:
-    checks = []
+# The checks of a cell: a condition, and the rule that the cell breaks if it is true.
+
+
+def _text(name: str, known: Property, *, is_exact: bool) -> Iterator[tuple[str, str]]:
     if name in REQUIRED:
-        checks.append((f"{name} IS NULL", "is missing"))
+        yield f"{name} IS NULL", "is missing"
     if known.min_length > 1:
-        checks.append((f"length({name}) < {known.min_length}", f"has fewer than {known.min_length} characters"))
+        yield f"length({name}) < {known.min_length}", f"has fewer than {known.min_length} characters"
     if known.max_length is not None:
-        checks.append((f"length({name}) > {known.max_length}", f"has more than {known.max_length} characters"))
+        yield f"length({name}) > {known.max_length}", f"has more than {known.max_length} characters"
     if known.kind is Kind.ID:
-        checks.append((_dots(name), "means another place in a URL"))
+        dots = rf"regexp_matches({name}, '(^|[/\\])\.{{1,2}}([/\\]|$)')"  # a dot segment, also between slashes
+        yield dots, "means another place in a URL"
     if known.whole:
-        checks.append((f"NOT regexp_full_match({name}, '0|[1-9][0-9]*')", "is not a whole number"))
+        yield f"NOT regexp_full_match({name}, '0|[1-9][0-9]*')", "is not a whole number"
     if known.choices:
-        choices = ", ".join(map(_quoted, known.choices))
-        checks.append((f"{name} NOT IN ({choices})", f"is none of {', '.join(known.choices)}"))
+        choices = ", ".join(map(literal, known.choices))
+        yield f"{name} NOT IN ({choices})", f"is none of {', '.join(known.choices)}"
     if known.pattern is not None:
-        pattern = _quoted(known.pattern.pattern)
+        pattern = literal(known.pattern.pattern)
         what = name.replace("_no", " number").replace("_", " ")
         rule = f"cannot be a {what}: only the characters {_checks.characters(known)} may be in one"
-        checks.append((f"NOT regexp_full_match({name}, {pattern})", rule.replace("'", "''")))
+        yield f"NOT regexp_full_match({name}, {pattern})", rule.replace("'", "''")
     elif known.kind is Kind.ID or known.required:
-        condition, rule = _other_space(name)
-        checks.append((f"NOT exact_{name} AND {condition}" if is_exact else condition, rule))
-    return checks
+        # Spaces that look like a plain one would make another id. Most ids are ASCII.
+        condition = f"strlen({name}) > length({name}) AND regexp_matches({name}, '{OTHER_SPACES}')"
+        rule = "has a space that is not the plain one, such as a no-break space"
+        yield f"NOT exact_{name} AND {condition}" if is_exact else condition, rule
 
 
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def _date(name: str) -> Iterator[tuple[str, str]]:
+    yield f"NOT regexp_full_match({name}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')", "is not a date as yyyy-MM-dd"
+    yield f"try_cast({name} AS DATE) IS NULL OR {name} < '0001'", "is not a day of the calendar"
+    if name == "end_date":
+        yield "try_cast(end_date AS DATE) < try_cast(start_date AS DATE)", "is before the start"
 
 
-def _whole(name: str, known: Property) -> list[tuple[str, str]]:
+def _whole(name: str, known: Property) -> Iterator[tuple[str, str]]:
     low = int(known.minimum) if known.minimum is not None else -(10**15)
     high = int(known.maximum) if known.maximum is not None else 10**15
     minus = "-?" if low < 0 else ""
-    return [
-        (f"NOT regexp_full_match({name}, '{minus}[0-9]+')", "is not a whole number"),
-        (
-            f"coalesce(try_cast({name} AS HUGEINT), {high + 1}) NOT BETWEEN {low} AND {high}",
-            f"is not between {low} and {high}",
-        ),
-    ]
+    yield f"NOT regexp_full_match({name}, '{minus}[0-9]+')", "is not a whole number"
+    number = f"coalesce(try_cast({name} AS HUGEINT), {high + 1})"
+    yield f"{number} NOT BETWEEN {low} AND {high}", f"is not between {low} and {high}"
+
+
+def _number(name: str, sign: DecimalSign, known: Property) -> Iterator[tuple[str, str]]:
+    digits, decimals = _digits(known)
+    minus = "" if known.minimum is not None and known.minimum >= 0 else "-?"
+    number = _number_of(name, sign)
+    if not sign.is_sure:
+        rule = "may be read with thousands or with decimals; say --decimal-comma or --decimal-point"
+        yield f"regexp_full_match({name}, '{_THOUSANDS}')", rule
+    if not sign.point:
+        yield f"contains({name}, '.')", "has a point, and the decimal sign is a comma"
+    if not sign.comma:
+        yield f"contains({name}, ',')", "has a comma, and the decimal sign is a point"
+    yield f"regexp_matches({number}, '[{SPACES}]')", "is not a number: it has a space in it"
+    rule = "is not a number" + ("" if minus else ", or below 0")
+    yield f"NOT regexp_full_match({number}, '{minus}[0-9]+(\\.[0-9]+)?')", rule
+    rule = f"has more than {digits} digits before the point"
+    yield f"NOT regexp_full_match({number}, '{minus}0*[0-9]{{1,{digits}}}(\\..*)?')", rule
+    rule = f"has more than {decimals} decimals"
+    yield f"NOT regexp_full_match({number}, '[^.]*(\\.[0-9]{{1,{decimals}}}0*)?')", rule
+    # The number of digits does not say every bound.
+    value = f"try_cast({number} AS DECIMAL({digits + decimals}, {decimals}))"
+    most = Decimal(10) ** digits - Decimal(10) ** -decimals
+    if known.maximum is not None and known.maximum < most:
+        unit = " percent" if known.name == "vat_rate" else ""
+        yield f"{value} > {known.maximum}", f"is more than {known.maximum}{unit}"
+    if known.minimum is not None and known.minimum not in {-most, 0}:
+        yield f"{value} < {known.minimum}", f"is less than {known.minimum}"
 
 
 def _typed(name: str, known: Property, sign: DecimalSign) -> str:
@@ -263,53 +265,6 @@ def _digits(known: Property) -> tuple[int, int]:
     return digits, known.decimals if known.decimals is not None else _MOST_DIGITS
 
 
-def _number(name: str, sign: DecimalSign, known: Property) -> list[tuple[str, str]]:
-    digits, decimals = _digits(known)
-    minus = "" if known.minimum is not None and known.minimum >= 0 else "-?"
-    number = _number_of(name, sign)
-    checks = []
-    if not sign.is_sure:
-        checks.append(
-            (
-                f"regexp_full_match({name}, '{_THOUSANDS}')",
-                "may be read with thousands or with decimals; say --decimal-comma or --decimal-point",
-            )
-        )
-    if not sign.point:
-        checks.append((f"contains({name}, '.')", "has a point, and the decimal sign is a comma"))
-    if not sign.comma:
-        checks.append((f"contains({name}, ',')", "has a comma, and the decimal sign is a point"))
-    return [
-        *checks,
-        (f"regexp_matches({number}, '[{SPACES}]')", "is not a number: it has a space in it"),
-        (
-            f"NOT regexp_full_match({number}, '{minus}[0-9]+(\\.[0-9]+)?')",
-            "is not a number" + ("" if minus else ", or below 0"),
-        ),
-        (
-            f"NOT regexp_full_match({number}, '{minus}0*[0-9]{{1,{digits}}}(\\..*)?')",
-            f"has more than {digits} digits before the point",
-        ),
-        (
-            f"NOT regexp_full_match({number}, '[^.]*(\\.[0-9]{{1,{decimals}}}0*)?')",
-            f"has more than {decimals} decimals",
-        ),
-        *_bounds(number, known),
-    ]
-
-
-def _bounds(number: str, known: Property) -> Iterator[tuple[str, str]]:
-    """Yield the checks for bounds that the number of digits does not say."""
-    digits, decimals = _digits(known)
-    value = f"try_cast({number} AS DECIMAL({digits + decimals}, {decimals}))"
-    most = Decimal(10) ** digits - Decimal(10) ** -decimals
-    if known.maximum is not None and known.maximum < most:
-        unit = " percent" if known.name == "vat_rate" else ""
-        yield f"{value} > {known.maximum}", f"is more than {known.maximum}{unit}"
-    if known.minimum is not None and known.minimum not in {-most, 0}:
-        yield f"{value} < {known.minimum}", f"is less than {known.minimum}"
-
-
 def _number_of(name: str, sign: DecimalSign) -> str:
     """A number with a decimal point."""
     if name == "vat_rate":  # 25 % is 25
@@ -317,18 +272,50 @@ def _number_of(name: str, sign: DecimalSign) -> str:
     return f"replace({name}, ',', '.')" if sign.comma else name
 
 
-def _other_space(name: str) -> tuple[str, str]:
-    """The check for spaces that look like a plain one, which would make another id. Most ids are ASCII."""
-    condition = f"strlen({name}) > length({name}) AND regexp_matches({name}, '{OTHER_SPACES}')"
-    return condition, "has a space that is not the plain one, such as a no-break space"
+# The column `payex_exact`, with which `export` keeps what a cell cannot show. It is empty, or a JSON object:
+# `{"text": " Fibre"}` has the exact text of a cell, here with a space before it, and `{"copy": true}` says that the row
+# is a second charge with the same values. The rules for cells that people write do not hold for such a cell. If
+# somebody has edited the cell since, the row is rejected.
 
 
-def one(database: duckdb.DuckDBPyConnection, query: str) -> Any:
-    """The one value that a query gives."""
-    found = database.execute(query).fetchone()
-    return found[0] if found else 0
+def _exact_json(place: int) -> str:
+    """Return the expression of the object; NULL if the cell is empty or not JSON."""
+    return f"try_cast(nullif(c{place}, '') AS JSON)"
 
 
-def _dots(name: str) -> str:
-    """The condition that a number holds a dot segment, also between slashes."""
-    return rf"regexp_matches({name}, '(^|[/\\])\.{{1,2}}([/\\]|$)')"
+def _exact_text(name: str, place: int) -> str:
+    return f"json_extract_string({_exact_json(place)}, '$.{name}')"
+
+
+def _is_exact(name: str, place: int) -> str:
+    """Return the condition that a row has the exact text of a cell."""
+    return f"({_exact_text(name, place)} IS NOT NULL)"
+
+
+def _is_copy(place: int) -> str:
+    """Return the condition that a row is meant although another has the same values."""
+    return f"(coalesce(json_extract_string({_exact_json(place)}, '$.copy'), '') = 'true')"
+
+
+def _cell_of(name: str, place: int, exact: int | None) -> str:
+    """Return the expression of a cell: its exact text if the row has it."""
+    shown = f"nullif(c{place}, '')"
+    return shown if exact is None else f"coalesce({_exact_text(name, exact)}, {shown})"
+
+
+def _refuse_edited(database: duckdb.DuckDBPyConnection, header: Header, exact: int) -> None:
+    """Move the rows to `broken` whose exact texts are not what the cells show, or whose column has no such object."""
+    edited = [f"coalesce(json_type({_exact_json(exact)}), '') <> 'OBJECT'"]
+    edited += [
+        f"({_is_exact(name, exact)} AND {visible(_exact_text(name, exact))} <> coalesce(c{place}, ''))"
+        for name, place in header.places.items()
+    ]
+    database.execute(
+        f"CREATE TEMP TABLE edited AS SELECT line FROM raw WHERE c{exact} <> '' AND ({' OR '.join(edited)})"
+    )
+    reason = f"does not fit its column {EXACT}. If the row was edited, empty that cell"
+    cells = ", ".join(f"c{place}" for place in range(len(header.columns)))
+    found = f"line, to_json([{cells}])::VARCHAR, '{reason}'"
+    database.execute(f"INSERT INTO broken SELECT {found} FROM raw SEMI JOIN edited USING (line)")
+    database.execute("DELETE FROM raw WHERE line IN (SELECT line FROM edited)")
+    database.execute("DROP TABLE edited")

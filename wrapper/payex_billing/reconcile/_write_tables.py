@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from ..errors import InvalidArgument
 from ..models import CONTENT
-from ._database import Database
+from ._database import Database, literal
 from ._history import History
 from ._private import make_private, open_private
 from ._records import Intent
@@ -48,50 +48,42 @@ def export_writes(history: History, target: Path, run: int | None = None) -> int
     Raises:
         InvalidArgument: the name of the file has another ending.
     """
-    writes = history.writes() if run is None else history.of_run(run)
+    rows = map(_row, history.writes() if run is None else history.of_run(run))
     match target.suffix.lower():
         case ".jsonl":
-            return _json_lines(writes, target)
+            return _json_lines(rows, target)
         case ".csv":
-            return _csv(writes, target)
+            return _csv(rows, target)
         case ".parquet":
-            with TemporaryDirectory() as folder:
-                lines = Path(folder) / "writes.jsonl"
-                count = _json_lines(writes, lines)
+            with closing(Database()) as database:
+                lines = database.folder / "writes.jsonl"
+                count = _json_lines(rows, lines)
                 make_private(target)
-                database = Database()
-                try:
-                    database.connection.execute(
-                        f"COPY (SELECT * FROM read_json({_quoted(lines)}, columns = {_COLUMNS!r}, "
-                        f"format = 'newline_delimited')) TO {_quoted(target)} (FORMAT parquet)"
-                    )
-                finally:
-                    database.close()
+                database.connection.execute(
+                    f"COPY (SELECT * FROM read_json({literal(lines)}, columns = {_COLUMNS!r}, "
+                    f"format = 'newline_delimited')) TO {literal(target)} (FORMAT parquet)"
+                )
                 return count
         case _:
             raise InvalidArgument("to", "is the name of a .parquet, .csv or .jsonl file")
 
 
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
-
-
-def _json_lines(writes: Iterable[Intent], target: Path) -> int:
+def _json_lines(rows: Iterable[dict[str, Any]], target: Path) -> int:
     count = 0
     with open_private(target) as file:
-        for intent in writes:
-            file.write(json.dumps(_row(intent), ensure_ascii=False) + "\n")
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
             count += 1
     return count
 
 
-def _csv(writes: Iterable[Intent], target: Path) -> int:
+def _csv(rows: Iterable[dict[str, Any]], target: Path) -> int:
     count = 0
     with open_private(target, newline="") as file:
         writer = csv.DictWriter(file, _COLUMNS)
         writer.writeheader()
-        for intent in writes:
-            writer.writerow(_row(intent))
+        for row in rows:
+            writer.writerow(row)
             count += 1
     return count
 

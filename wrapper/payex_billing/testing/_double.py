@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from decimal import Decimal
 from os import PathLike
 from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
@@ -15,20 +16,23 @@ from payex_billing_mock.app import Request as Received
 from payex_billing_mock.traffic import Traffic
 
 from .._async.client import AsyncBilling
+from .._contract import RECURRING_PRODUCT
 from .._requests import operations
 from .._requests.calls import Call
+from .._requests.wire import Reader
 from .._session.responses import ResponseHook
 from .._session.telemetry import AttemptHook
 from .._sync.client import Billing
 from .._transport import _choice
-from ..models import Charge
-from ._charges import charge_of
+from ..models import CONTENT, Charge
 from ._transport import AsyncInProcess, InProcess
 
 LEDGER, TOKEN = "1234", "token-of-1234"
 ORIGIN = "https://payex-billing.invalid"
 """Where `PayexMock` is, for programs that are told an address. No network knows it."""
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_CHARGES = Reader(Charge, RECURRING_PRODUCT)
+_ADDED_BY_SERVER = {known.wire for known in RECURRING_PRODUCT if known.name not in CONTENT}
 
 
 class ClientOptions(TypedDict, total=False):
@@ -139,7 +143,7 @@ class PayexMock:
             owner = owner.subscriptions.get(subscription_no)
         if owner is None:
             raise AssertionError(f"there is no subscription {subscription_no} of customer {customer_no}")
-        return [charge_of(each.document) for each in owner.charges.values()]
+        return [_charge_of(each.document) for each in owner.charges.values()]
 
     def _customer(self, customer_no: str) -> Any:
         for each in self._app.store.customers(self.ledger):
@@ -286,6 +290,15 @@ class PayexServer(PayexMock):
     def __enter__(self) -> Self:
         self._stack.enter_context(self._server)
         return self
+
+
+def _charge_of(document: Mapping[str, Any]) -> Charge:
+    """Return the content of a charge as the mock holds it, without what the server adds."""
+    content = {name: value for name, value in document.items() if name not in _ADDED_BY_SERVER}
+    charge = _CHARGES.read(
+        {name: Decimal(str(each)) if isinstance(each, float) else each for name, each in content.items()}
+    )
+    return attrs.evolve(charge, extra={name: content[name] for name in charge.extra})  # with all digits
 
 
 @contextmanager
