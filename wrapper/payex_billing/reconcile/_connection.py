@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 
 from ._address import check, name_of
 from ._locks import Locked
-from ._store import JOURNAL, LEASE, MEMORY, NOT_THERE, ORIGIN, VERSION, JournalError, LeaseLost, Row, Statement
+from ._store import JOURNAL, LEASE, MEMORY, NOT_THERE, ORIGIN, VERSION, JournalError, LeaseLost, Row, Statement, Store
 
 try:
     import psycopg
@@ -48,7 +48,7 @@ CREATE TABLE part (
 NOW: Final = "extract(epoch FROM clock_timestamp())::double precision"
 
 
-class Connection:
+class Connection(Store):
     """A connection to the journal of one ledger in a PostgreSQL database. A lost one is made anew.
 
     Args:
@@ -224,16 +224,12 @@ class Connection:
         except psycopg.Error as error:
             raise JournalError(f"{self.name}: cannot be read: {_text(error)}") from None
 
-    def run(self, statements: Iterable[Statement], *, again: bool = True) -> list[Row]:
-        """Run statements in one message, all or nothing; return the rows of the last one.
+    def run_each(self, statements: Iterable[Statement], *, again: bool = True) -> list[list[Row]]:
+        """Run statements in one message, all or nothing; return the rows of each.
 
         Raises:
             LeaseLost: the connection was lost, and they may not run twice.
         """
-        return self.run_each(statements, again=again)[-1]
-
-    def run_each(self, statements: Iterable[Statement], *, again: bool = True) -> list[list[Row]]:
-        """Run statements as `run` does; return the rows of each."""
         kept = list(statements)
 
         def work() -> list[list[Row]]:
