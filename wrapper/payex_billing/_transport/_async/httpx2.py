@@ -11,8 +11,7 @@ from itertools import count
 import httpcore2
 
 from ...config import Settings
-from .._httpx2 import ERRORS, AnyLine, Route, body_for, reply, unacceptable
-from .._idle import Idle
+from .._httpx2 import ERRORS, AnyLine, Idle, Route, body_for, reply, unacceptable
 from .._interface import LISTEN, Reply, Request
 from .._network import AsyncNetwork, AsyncStream, AsyncTimeLimit
 
