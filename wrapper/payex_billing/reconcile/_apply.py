@@ -6,7 +6,6 @@ import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
@@ -163,12 +162,10 @@ class Applier:
         if result.outcome is Outcome.UNKNOWN:
             raise self._undecided(intent, step, lost, result)
         self._lost.pop(intent, None)
-        charge = result.resource if isinstance(result.resource, RecurringProduct) else None
-        charge_id = None if charge is None else charge.id
-        self._journal.settle(intent, Result(result.outcome.value), charge_id, after=charge)
+        charge = self._journal.decide(intent, result)
         if charge is not None and step.charge is not None:
             self._learn(charge, step.charge)
-        return charge_id
+        return None if charge is None else charge.id
 
     def _until_settled(self, left: float) -> Later:
         seconds = min(left, self._settle) + 0.01
@@ -278,16 +275,14 @@ class Applier:
         status, instance = (error.status, error.instance) if isinstance(error, ProblemError) else (None, None)
         # Whether a creation took effect is looked up.
         is_late = step.kind is not Kind.CREATE and sending.may_be_late(has_failed=True)
-        note = partial(self._journal.settle, intent, status=status, instance=instance, may_be_late=is_late)
-        if not (may_pass(error) or isinstance(error, FOR_ALL)):
+        is_for_row = not (may_pass(error) or isinstance(error, FOR_ALL))
+        if is_for_row:
             self._brake.release()
-            note(Result.FAILED)
-            work.failed(step, said(error))
-            return
-        result = Result.REFUSED if step.kind is Kind.CREATE else Result.REPEATED
-        note(result)
-        later = self._brake.failed(step.customer_no, error)
-        if later is not None:
+            result = Result.FAILED
+        else:
+            result = Result.REFUSED if step.kind is Kind.CREATE else Result.REPEATED
+        self._journal.settle(intent, result, status=status, instance=instance, may_be_late=is_late)
+        if not is_for_row and (later := self._brake.failed(step.customer_no, error)) is not None:
             raise later from error
         work.failed(step, said(error))
 

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from ..models import LostCreation, NaturalKey, RecurringProduct
+from ..models import LookUpResult, LostCreation, NaturalKey, RecurringProduct
 from ._journaled_run import JournaledRun
 from ._match import Content, Step
 from ._records import FIELDS, Done, Intent, Result
@@ -174,6 +174,12 @@ class Journal(JournaledRun):
         shown = None if after is None else _json(Content.of(after))
         lost = self._now() if may_be_late else None
         self._settled.append((result.value, charge_id, shown, status, instance, lost, intent))
+
+    def decide(self, intent: int, result: LookUpResult) -> RecurringProduct | None:
+        """Note what a look-up of a creation found; return the charge that the creation added, if it is one."""
+        charge = result.resource if isinstance(result.resource, RecurringProduct) else None
+        self.settle(intent, Result(result.outcome.value), None if charge is None else charge.id, after=charge)
+        return charge
 
     def repeat(self, intent: Intent) -> None:
         """Settle a write that another process left open, and that is harmless to repeat."""
