@@ -56,7 +56,6 @@ BUSY_STATUSES = frozenset({429, 503})
 REFUSING_PROBLEMS = {501: "not-implemented", 503: "service-unavailable"}
 
 
-_GET_TOKEN = GetToken()
 _DOUBTFUL = Failure(Phase.ANSWER_LOST, "unexpected bytes followed the response: it may belong to another request")
 _OF_ANOTHER = Failure(Phase.ANSWER_LOST, "the response is that of another request")
 _NOT_REFUSED = Failure(
@@ -91,8 +90,7 @@ def run(
 
     `lost` describes a creation whose response is lost, given when it was sent. `token` is the token, if it is at hand.
     """
-    steps = _Run(call, options, budget, environment, lost)
-    return steps.begin() if token is None else steps.attempt(token)
+    return _Run(call, options, budget, environment, lost).attempt(token)
 
 
 def succeeded(reply: Response) -> bool:
@@ -120,12 +118,10 @@ class _Run(Generic[T]):
         self.request = self.call.request
         self.deadline = self.environment.now() + self.options.deadline
 
-    def begin(self) -> Generator[Step, object, T]:
-        """Get the token first."""
-        return (yield from self.attempt(_token((yield _GET_TOKEN))))
-
-    def attempt(self, token: Secret) -> Generator[Step, object, T]:
-        """Attempt until there is a result or an error."""
+    def attempt(self, token: Secret | None) -> Generator[Step, object, T]:
+        """Attempt until there is a result or an error. Without a token, get it first."""
+        if token is None:
+            token = _token((yield GetToken()))
         refreshed = False
         while True:
             pace, may_wait = self.environment.pace, self.request.method == "GET" or self.options.wait_on_writes
