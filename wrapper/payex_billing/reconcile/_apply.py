@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 import time
 from collections.abc import Callable, Iterator
@@ -10,13 +11,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ..errors import (
-    BillingError,
-    OutcomeUnknown,
-    ProblemError,
-)
+from ..errors import BillingError, OutcomeUnknown, ProblemError
 from ..models import LookUpResult, LostCreation, Outcome, RecurringProduct
-from ._journal import Journal
+from ._journal import Journal, Note
 from ._match import OF_MASTER, Content, Kind, Level, Step
 from ._memory import Memory
 from ._planned import PlannedCustomer
@@ -27,7 +24,6 @@ from ._reading import held
 from ._records import Result
 from ._sending import Sending
 from ._store import Leased, LeaseLost
-from ._together import Together
 from ._work import CustomerWork
 
 if TYPE_CHECKING:
@@ -53,6 +49,49 @@ class _Unknown(Exception):
 
 
 @attrs.define(eq=False)
+class _Together:
+    """Saver of the notes of many tasks: one transaction for what they note at one moment, because each takes time.
+
+    Args:
+        journal: where they are saved.
+    """
+
+    _journal: Journal
+    _waiting: list[tuple[Note, asyncio.Future[int]]] = attrs.field(factory=list, init=False)
+
+    async def save(self, note: Note) -> int:
+        """Save a note together with those of the other tasks that are ready; return its number.
+
+        Raises:
+            LeaseLost: another process may write to the customer now.
+            JournalError: the journal cannot be written.
+        """
+        loop = asyncio.get_running_loop()
+        saved: asyncio.Future[int] = loop.create_future()
+        self._waiting.append((note, saved))
+        if len(self._waiting) == 1:
+            loop.call_soon(self._save)  # after the tasks that are ready now
+        return await saved
+
+    def _save(self) -> None:
+        waiting = [(note, saved) for note, saved in self._waiting if not saved.done()]  # a task may be cancelled
+        self._waiting.clear()
+        if not waiting:
+            return
+        try:
+            numbers = self._journal.save_notes([note for note, _ in waiting])
+        except Exception as error:  # noqa: BLE001 - each task raises it
+            for _, saved in waiting:
+                saved.set_exception(type(error)(*error.args))
+            return
+        for (note, saved), number in zip(waiting, numbers, strict=True):
+            if number is None:
+                saved.set_exception(self._journal.lost_lease(note))
+            else:
+                saved.set_result(number)
+
+
+@attrs.define(eq=False)
 class Applier:
     """Writer of customers that notes each write in a journal.
 
@@ -74,7 +113,7 @@ class Applier:
     _settle: float = attrs.field(default=SETTLE, alias="settle", kw_only=True)
     _now: Callable[[], float] = attrs.field(default=time.time, alias="now", kw_only=True)
     _creating: AsyncBilling = attrs.field(init=False)
-    _together: Together = attrs.field(init=False)
+    _together: _Together = attrs.field(init=False)
     _touched: set[str] = attrs.field(init=False)
     _lost: dict[int, LostCreation] = attrs.field(factory=dict, init=False)  # with what the client had seen
     _failed_look_ups: dict[int, int] = attrs.field(factory=dict, init=False)
@@ -87,7 +126,7 @@ class Applier:
         """
         self._billing = self._billing.with_options(wait_on_writes=True)
         self._creating = self._billing._with(repeat_refused=False)
-        self._together = Together(self._journal)
+        self._together = _Together(self._journal)
         self._touched = self._journal.touched(self._settle)
 
     # earlier writes
@@ -195,8 +234,7 @@ class Applier:
             Stopped: no further customer can be written.
         """
         number = planned.customer_no
-        shared = self._journal.is_shared
-        if not planned.steps or (not shared and self._journal.is_finished(number)):
+        if not planned.steps or (not self._journal.is_shared and self._journal.is_finished(number)):
             return
         self._touched.add(number)
         with self._leased(number):
