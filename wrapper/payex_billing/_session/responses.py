@@ -13,8 +13,6 @@ from .._secret import MASK, Secret
 from .._transport import Request, Response
 from .telemetry import call_hook
 
-__all__ = ["ResponseHook", "ResponseInfo"]
-
 T = TypeVar("T")
 _SCHEME = "Bearer "
 

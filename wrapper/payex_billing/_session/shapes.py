@@ -16,8 +16,6 @@ from .._requests.calls import PreparedRequest
 from .._transport import Request, Response
 from ..errors import ConfigurationError
 
-__all__ = ["ShapeRecorder"]
-
 T = TypeVar("T")
 Shape: TypeAlias = "str | list[Shape] | dict[str, Shape]"
 _LOG = logging.getLogger("payex_billing")
