@@ -267,8 +267,7 @@ class JournaledRun:
 
     def renew(self) -> None:
         """Keep the leases of this process."""
-        if self.is_shared:
-            self._store.renew(self._leases.values())
+        self._store.renew(self._leases.values())
 
     # saving
 
