@@ -103,15 +103,14 @@ class History:
 
     Args:
         store: the open journal.
+
+    Attributes:
+        identity: what no other journal has.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-
-    @property
-    def identity(self) -> str:
-        """What no other journal has."""
-        return self._store.identity
+        self.identity = store.identity
 
     def runs(self) -> Iterator[Run]:
         """Yield the runs, the last one first."""
