@@ -78,8 +78,8 @@ class SqliteStore(Store):
         return int(self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
 
     def _create(self, ledger: str) -> None:
-        self._db.execute("BEGIN IMMEDIATE")  # all or nothing on a full disk
-        try:
+        with self._db:  # all or nothing on a full disk
+            self._db.execute("BEGIN IMMEDIATE")
             if not self._count():
                 for statement in self._tables.split(";"):
                     self._db.execute(statement)
@@ -88,14 +88,6 @@ class SqliteStore(Store):
                     (secrets.token_hex(16), ledger, VERSION),
                 )
                 self._db.execute(f"PRAGMA user_version = {VERSION}")
-            self._db.execute("COMMIT")
-        except BaseException:
-            self._roll_back()
-            raise
-
-    def _roll_back(self) -> None:
-        if self._db.in_transaction:
-            self._db.execute("ROLLBACK")
 
     def now(self) -> float:
         """Return the seconds since 1970."""
@@ -115,19 +107,14 @@ class SqliteStore(Store):
     def run_each(self, statements: Iterable[Statement], *, again: bool = True) -> list[list[Row]]:
         """Run statements, all or nothing; return the rows of each."""
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                rows = [self._db.execute(query, values).fetchall() for query, values in statements]
-                self._db.execute("COMMIT")
-            except BaseException:
-                self._roll_back()
-                raise
+            with self._db:  # commits, or rolls back after an error, also of the commit itself
+                self._db.execute("BEGIN IMMEDIATE")
+                return [self._db.execute(query, values).fetchall() for query, values in statements]
         except sqlite3.Error as error:
             raise JournalError(
                 f"{self.name}: cannot be written: {error}. Nothing more is sent. Make room, and run the same command "
                 "again"
             ) from None
-        return rows
 
     def change(self, query: str, decide: Callable[[list[Row]], Statement]) -> None:
         """Run a query and then the statement that follows from its rows. Nobody else changes the rows meanwhile."""
