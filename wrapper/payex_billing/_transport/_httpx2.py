@@ -252,12 +252,9 @@ def reply(response: httpcore2.Response, body: Body, *, followed: bool) -> Reply:
     content = body.end()
     if isinstance(content, Failure):
         return content
-    return Response(response.status, headers_of(response), content, followed)
-
-
-def headers_of(response: httpcore2.Response) -> dict[str, str]:
-    """The header fields; the first of a name counts."""
-    return {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in reversed(response.headers)}
+    # The first field of a name counts.
+    headers = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in reversed(response.headers)}
+    return Response(response.status, headers, content, followed)
 
 
 def _proxy_options(proxy: str, context: ssl.SSLContext | None) -> dict[str, Any]:
