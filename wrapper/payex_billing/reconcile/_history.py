@@ -172,11 +172,6 @@ class History:
             if is_of_level and is_of_charge:
                 yield intent
 
-    def customers_of_run(self, number: int) -> list[str]:
-        """Return the customers that a run has written to."""
-        query = f"SELECT DISTINCT customer FROM write WHERE run = ? {_OF_RUN} ORDER BY customer"
-        return [str(customer) for (customer,) in self._store.query(query, (number, number, number))]
-
     def customers(self, since: int = 0) -> Iterator[str]:
         """Yield the customers that a run, or a later one, has written to."""
         query = "SELECT DISTINCT customer FROM write WHERE run >= ?"
