@@ -185,12 +185,8 @@ class JournaledRun:
         if not resumed:
             self.run = self._new_run(source, plan, started or Started())
         else:
-            statements: list[Statement] = [
-                (
-                    "UPDATE run SET finished = NULL, outcome = NULL, last = NULL, plan = ? WHERE id = ?",
-                    (plan, self.run),
-                )
-            ]
+            query = "UPDATE run SET finished = NULL, outcome = NULL, last = NULL, plan = ? WHERE id = ?"
+            statements: list[Statement] = [(query, (plan, self.run))]
             if plan != self._plan:  # the new plan counts the rows of these customers
                 statements.append(("DELETE FROM customer WHERE run = ?", (self.run,)))
             self._save(statements)
@@ -203,9 +199,8 @@ class JournaledRun:
             "first": self._history.last_write() + 1,
         }  # fmt: skip
         names, marks = ", ".join(values), ", ".join("?" * len(values))
-        return int(
-            self._save([(f"INSERT INTO run ({names}) VALUES ({marks}) RETURNING id", (*values.values(),))])[0][0]
-        )
+        query = f"INSERT INTO run ({names}) VALUES ({marks}) RETURNING id"
+        return int(self._save([(query, (*values.values(),))])[0][0])
 
     def end(self, ending: Ending, report: Mapping[str, Any], rows: Iterable[Row] = ()) -> None:
         """Note how the run ended. Only a run that is done is finished: any other is continued by the next one.
@@ -217,12 +212,12 @@ class JournaledRun:
         """
         now = self._now()
         finished = now if ending is Ending.DONE else None
+        query = (
+            "UPDATE run SET outcome = ?, report = ?, seen = ?, finished = ?, last = (SELECT max(id) FROM write) "
+            "WHERE id = ?"
+        )
         statements: list[Statement] = [
-            (
-                "UPDATE run SET outcome = ?, report = ?, seen = ?, finished = ?, "
-                "last = (SELECT max(id) FROM write) WHERE id = ?",
-                (ending.value, json.dumps(report, default=str), now, finished, self.run),
-            ),
+            (query, (ending.value, json.dumps(report, default=str), now, finished, self.run)),
             ("DELETE FROM row WHERE run = ?", (self.run,)),  # of the same run, before it was continued
         ]
         statements += (("INSERT INTO row VALUES (?, ?, ?, ?, ?)", (self.run, *row)) for row in rows)
