@@ -18,7 +18,6 @@ from .._creation.ensure import ChargeEnsurer
 from .._creation.look_up import Steps
 from .._creation.memory import Memory
 from .._dry_run.dry_run import Recorder
-from .._policy import options as _options
 from .._policy import policy as _policy
 from .._policy.limits import AnyPace, Pace, RetryBudget
 from .._policy.options import Options
@@ -27,7 +26,7 @@ from .._requests.calls import Call, PlainKey, Unreadable
 from .._requests.operations import Parent
 from .._secret import Secret
 from .._transport import Response
-from ..config import AsyncTokenProvider, Settings
+from ..config import AsyncTokenProvider, Settings, number_of
 from ..errors import BillingError, ConfigurationError, InvalidArgument, OutcomeUnknown
 from ..models import Charge, LookUpResult, LostCreation, NaturalKey, RecurringProduct
 from . import headers as _headers
@@ -192,7 +191,7 @@ class Session:
 
 
 def _settle(seconds: float) -> float:
-    number = _options.number(seconds)
+    number = number_of(seconds)
     if not number >= 0:
         raise InvalidArgument("settle", "must be a number of seconds, 0 or more")
     return number
