@@ -23,7 +23,7 @@ from .._evidence import Phase
 from ..config import Settings
 from ..errors import ConfigurationError
 from ._decoding import Body, body_of
-from ._interface import KEEP_ALIVE, MAX_HEADERS, TOO_LARGE, TOO_MANY_HEADERS, Failure, Reply, Request, Response
+from ._interface import KEEP_ALIVE, TOO_LARGE, Failure, Reply, Request, Response
 from ._network import Progress, TooMuch
 
 # What an attempt that fails raises.
@@ -232,11 +232,6 @@ def left_over(connection: Any) -> bool:
     except AttributeError:
         return True
     return bool(data)
-
-
-def unacceptable(response: httpcore2.Response) -> Failure | None:
-    """Why a response is not even read to its end."""
-    return TOO_MANY_HEADERS if len(response.headers) > MAX_HEADERS else None
 
 
 def body_for(response: httpcore2.Response) -> Body:
