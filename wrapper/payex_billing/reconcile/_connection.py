@@ -70,7 +70,7 @@ class Connection(Store):
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._schema = ""
         self._patience = PATIENCE
-        self._offset = self._doubt = 0.0
+        self._offset = 0.0
         self.name = name_of(address)
         check(address)
         try:
@@ -194,7 +194,7 @@ class Connection(Store):
         least = now - time.monotonic()
         if not least <= self._offset <= now - before:
             self._offset = now - before
-        self._doubt = self._offset - least
+        self.doubt = self._offset - least
 
     def now(self) -> float:
         """Return the seconds since 1970 by the clock of the database, or a little more."""
@@ -203,10 +203,6 @@ class Connection(Store):
     def ahead(self) -> float:
         """Return the seconds by which that clock is ahead of the clock of this machine, at most."""
         return self.now() - time.time()
-
-    def doubt(self) -> float:
-        """Return the seconds by which it may be less ahead."""
-        return self._doubt
 
     # queries
 

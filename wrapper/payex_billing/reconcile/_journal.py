@@ -195,7 +195,7 @@ class Journal(JournaledRun):
         # If the clock was ahead when a loss was noted, this run must not wait until that time.
         latest = math.inf if self.is_shared else self._opened_at
         lost = [min(each.lost, latest) for each in intents if each.lost is not None and not self.is_planned(each)]
-        now = self._now() - self._store.doubt()  # never too early
+        now = self._now() - self._store.doubt  # never too early
         return max(lost) + settle - now if lost else 0.0
 
     def open(self) -> list[Intent]:
@@ -257,7 +257,7 @@ class Journal(JournaledRun):
         if not self.is_shared:
             # If the clock was ahead at a crash, the next run must not wait until that time.
             sent_at = min(sent_at, self._opened_at + self._limit)
-        sent_at -= self._store.ahead() - self._store.doubt()  # never too early
+        sent_at -= self._store.ahead() - self._store.doubt  # never too early
         return LostCreation(key=key, sent_at=sent_at, known=sorted(intent.known), ledger=self._store.ledger)
 
     def touched(self, settle: float) -> set[str]:

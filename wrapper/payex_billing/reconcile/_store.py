@@ -91,6 +91,7 @@ class Store(ABC):
         ledger: the address of the ledger.
         identity: what no other journal has.
         is_shared: whether processes on several machines may use it.
+        doubt: the seconds by which its clock may be less ahead of the clock of this machine than `ahead` says.
         in_order: statements to run before the number of the last write is read, so that no write with a lower number
             appears later.
     """
@@ -99,6 +100,7 @@ class Store(ABC):
     ledger: str
     identity: str
     is_shared = False
+    doubt = 0.0
     in_order: Sequence[Statement] = ()
 
     @abstractmethod
@@ -107,10 +109,6 @@ class Store(ABC):
 
     def ahead(self) -> float:
         """Return the seconds by which that clock is ahead of the clock of this machine, at most."""
-        return 0.0
-
-    def doubt(self) -> float:
-        """Return the seconds by which it may be less ahead."""
         return 0.0
 
     @abstractmethod
