@@ -124,11 +124,9 @@ class Session:
             lost = partial(self._lost, call.creates, mark, call.known)
             checked = Call(call.request, partial(self._parse_new, call.parse, mark, call.known), call.creates)
             steps = _policy.run(checked, options, self.budget, self.environment, lost, token)
-        if self.shapes is not None:
-            steps = self.shapes.observed(steps, call.request)
-        if self.on_response is None:
+        if self.on_response is None and self.shapes is None:
             return steps
-        return observed(steps, call.request, self.on_response, self.environment.now)
+        return observed(steps, call.request, self.on_response, self.environment.now, self.shapes)
 
     def _parse_new(
         self, parse: Callable[[Response], T], mark: int, known: frozenset[str] | None, response: Response
