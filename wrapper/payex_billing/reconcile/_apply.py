@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from ._planning import Resolved, said
 from ._pool import FOR_ALL, Brake, Later, Stopped, may_pass
 from ._progress import CHANGED, progress, took_effect, unwritten
 from ._reading import held
-from ._records import Result
+from ._records import Intent, Result
 from ._sending import Sending
 from ._store import Leased, LeaseLost
 from ._work import CustomerWork
@@ -247,10 +247,10 @@ class Applier:
             return
         reading = held(self._billing, number, planned.levels, everything=planned.whole)
         state = await self._brake.judged(number, reading)
-        if isinstance(state, BillingError):
-            self._fail(planned, said(state))
-            return
         noted = resolved.noted
+        if isinstance(state, BillingError):
+            self._fail(planned, noted, said(state))
+            return
         is_refused = any(intent.result is Result.REFUSED for intent in noted)
         claimed = self._journal.claimed(number) if is_refused else ()
         result = progress(planned, state, noted, resolved.blocked, claimed)
@@ -352,8 +352,7 @@ class Applier:
         values = {name: getattr(content, name) for name in OF_MASTER}
         self._memory.learn(charge.id, values, charge, is_new=is_new)
 
-    def _fail(self, planned: PlannedCustomer, reason: str) -> None:
-        noted = self._journal.of_plan(planned.customer_no)
+    def _fail(self, planned: PlannedCustomer, noted: Iterable[Intent], reason: str) -> None:
         done = {intent.position for intent in noted if intent.is_written}
         work = CustomerWork(planned, done, {})
         for position, step in enumerate(planned.steps):
