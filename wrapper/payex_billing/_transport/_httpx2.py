@@ -140,8 +140,26 @@ class AnyLine(Generic[C]):
         self.used = False
 
     def failure(self, error: Exception) -> Failure:
-        """Return what an error means for the attempt that uses the connection."""
-        return classify(error, written=self.progress.written, used=self.used)
+        """Return what an error means for the attempt that uses the connection.
+
+        The phase depends on whether a byte of the request was given to the system, and not on the class of the error.
+        """
+        phase = Phase.ANSWER_LOST if self.progress.written else Phase.NEVER_SENT
+        if isinstance(error, _TIMED_OUT):
+            return Failure(phase, "timed out", timed_out=True)
+        causes = list(tls.causes(error))
+        reason = next((words for kind, words in _WORDS for cause in causes if isinstance(cause, kind)), "it failed")
+        if str(error).startswith(_ENDED):
+            reason = "the server closed the connection before the response was complete"
+        advice = tls.certificate_advice(error)
+        if advice is None:
+            return Failure(phase, reason)
+        if self.used:
+            # The handshake succeeded before. The server may have read the request before it refused the certificate.
+            return Failure(phase, f"{reason}; {advice}")
+        # The first use of the connection. In TLS 1.3 the client sends the request before the server checks the
+        # certificate. A server that refuses the certificate has not read the request.
+        return Failure(Phase.NEVER_SENT, advice, certificate=True)
 
     def is_clean(self) -> bool:
         """Return whether the connection is open, and no byte has arrived since its last response."""
@@ -189,35 +207,6 @@ class Idle(Generic[L]):
         """Keep none."""
         self.spent.extend(self._waiting)
         self._waiting.clear()
-
-
-def classify(error: Exception, *, written: bool, used: bool) -> Failure:
-    """Return the failure for an error.
-
-    The phase depends on whether a byte of the request was given to the system, and not on the class of the error.
-
-    Args:
-        error: the exception of httpcore2.
-        written: whether a byte of the request was given to the system.
-        used: whether a response has come over this connection before.
-    """
-    phase = Phase.ANSWER_LOST if written else Phase.NEVER_SENT
-    if isinstance(error, _TIMED_OUT):
-        return Failure(phase, "timed out", timed_out=True)
-    reason = next(
-        (words for kind, words in _WORDS for cause in tls.causes(error) if isinstance(cause, kind)), "it failed"
-    )
-    if str(error).startswith(_ENDED):
-        reason = "the server closed the connection before the response was complete"
-    advice = tls.certificate_advice(error)
-    if advice is None:
-        return Failure(phase, reason)
-    if used:
-        # The handshake succeeded before. The server may have read the request before it refused the certificate.
-        return Failure(phase, f"{reason}; {advice}")
-    # The first use of the connection. In TLS 1.3 the client sends the request before the server checks the certificate.
-    # A server that refuses the certificate has not read the request.
-    return Failure(Phase.NEVER_SENT, advice, certificate=True)
 
 
 def left_over(connection: Any) -> bool:
