@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Generator
 from functools import partial
 from os import PathLike
-from pathlib import Path
 from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -26,7 +25,7 @@ from .._requests.calls import Call, PlainKey, Unreadable
 from .._requests.operations import Parent
 from .._secret import Secret
 from .._transport import Response
-from ..config import AsyncTokenProvider, Settings, number_of
+from ..config import Settings, number_of
 from ..errors import BillingError, ConfigurationError, InvalidArgument, OutcomeUnknown
 from ..models import Charge, LookUpResult, LostCreation, NaturalKey, RecurringProduct
 from . import headers as _headers
@@ -110,11 +109,6 @@ class Session:
     def with_pace(self, pace: AnyPace) -> Self:
         """Return the same session with another pace."""
         return attrs.evolve(self, environment=attrs.evolve(self.environment, pace=pace))
-
-    @property
-    def token_source(self) -> str | Path | AsyncTokenProvider:
-        """Return the source of the token: the token itself, the path of a file, or a function."""
-        return self.settings.token or Path(self.settings.token_file or "")
 
     def policy(self, call: Call[T], options: Options, mark: int, token: Secret | None) -> Generator[Step, object, T]:
         """Return the steps of a call. If `token` is None, the steps fetch the token."""
