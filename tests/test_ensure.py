@@ -473,10 +473,9 @@ def test_a_cancelled_ensure_is_looked_up_by_the_next_one(monkeypatch: pytest.Mon
 
 def test_who_waits_for_a_turn_too_long_has_sent_nothing(billing: Billing, faulty: MockServer) -> None:
     facade = getattr(billing, "_target", billing)
-    turn = facade._runner.turns.of((LEDGER, "1"))
-    acquired = turn.acquire()
-    if asyncio.iscoroutine(acquired):
-        billing._runner.run(acquired)  # type: ignore[attr-defined]
+    turn = facade._runner.turns.take((LEDGER, "1"), 1.0)
+    if asyncio.iscoroutine(turn):
+        turn = billing._runner.run(turn)  # type: ignore[attr-defined]
     try:
         with pytest.raises(pb.DeadlineExceeded, match=r"another ensure\(\)"):
             billing.with_options(deadline=0.05).customer("1").recurring_products.ensure(CHARGE)

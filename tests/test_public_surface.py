@@ -265,7 +265,6 @@ def test_the_client_needs_nothing_but_attrs_httpx2_and_msgspec() -> None:
                 else []
             )
             extra = {
-                "_causes.py": {"httpcore2"},
                 "_httpx2.py": {"httpcore2"},
                 "httpx2.py": {"httpcore2"},
                 "_network.py": {"httpcore2"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 from urllib.parse import quote, urlsplit
@@ -164,11 +164,7 @@ def _base_url(values: dict[str, Any], origins: dict[str, str]) -> tuple[str, str
     # The environment's name may come from a variable while an argument gives the URL: the nearer one wins.
     named, url = values.get("environment"), values.get("base_url")
     if named is not None and (url is None or (origins["environment"] == "argument" != origins["base_url"])):
-        if not isinstance(named, str) or named not in ENVIRONMENTS:
-            raise ConfigurationError(
-                f"{_said('environment', origins)} must be one of {', '.join(ENVIRONMENTS)}, not {_shown(named)}"
-            )
-        return ENVIRONMENTS[named], origins["environment"]
+        return ENVIRONMENTS[_one_of(named, _said("environment", origins), ENVIRONMENTS)], origins["environment"]
     if url is None:
         return ENVIRONMENTS["production"], "default"
     return _check_url(url, _said("base_url", origins)), origins["base_url"]
@@ -282,11 +278,16 @@ def _check_segment(value: object, said: str) -> str:
     return value
 
 
-def _above_zero(value: object, said: str, unit: str = "seconds") -> float:
+def number_of(value: object) -> float:
+    """Return a value as a number; not-a-number if it is none."""
     try:
-        number = float(value)  # type: ignore[arg-type]
+        return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
-        number = math.nan
+        return math.nan
+
+
+def _above_zero(value: object, said: str, unit: str = "seconds") -> float:
+    number = number_of(value)
     if not 0 < number < math.inf:
         raise ConfigurationError(f"{said} must be a number of {unit} above 0, not {_shown(value)}")
     return number
@@ -316,9 +317,9 @@ def _switch(value: object, said: str) -> bool:
     return words[value.lower()]
 
 
-def _engine(value: object, said: str) -> object:
-    if value not in ENGINES:
-        raise ConfigurationError(f"{said} must be one of {', '.join(ENGINES)}, not {_shown(value)}")
+def _one_of(value: object, said: str, choices: Collection[str]) -> str:
+    if not isinstance(value, str) or value not in choices:
+        raise ConfigurationError(f"{said} must be one of {', '.join(choices)}, not {_shown(value)}")
     return value
 
 
@@ -332,7 +333,7 @@ _CHECKS: Mapping[str, Callable[[Any, str], object]] = {
     "max_concurrency": _count,
     "max_rate": partial(_above_zero, unit="requests a second"),
     "tracing": _switch,
-    "engine": _engine,
+    "engine": partial(_one_of, choices=ENGINES),
 }
 
 

@@ -6,6 +6,7 @@ import copy
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 from typing import Self, TypeVar
 
 import attrs
@@ -55,7 +56,7 @@ class AsyncRunner:
         self.options = Options(timeout=session.settings.timeout, deadline=session.settings.deadline)
         self.owner_no = session.settings.owner_no
         self.own_transport = transport is not None
-        self._tokens = AsyncTokenSource(session.token_source)
+        self._tokens = AsyncTokenSource(session.settings.token or Path(session.settings.token_file or ""))
         if session.recorder is None:
             self.sender = AsyncSender(session.settings, owner, transport)
         else:

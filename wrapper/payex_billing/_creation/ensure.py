@@ -38,26 +38,19 @@ def ensure(create: Call[T], read: Call[T]) -> Steps[T]:
     """
     rounds = 0
     while True:
+        rounds += 1
         try:
             created: T = yield create
-        except AlreadyExists:
-            existing: T = yield read
-            return existing
-        except (ValidationFailed, Unprocessable) as refused:
+        except (AlreadyExists, ValidationFailed, Unprocessable, OutcomeUnknown) as error:
             try:
-                held: T = yield read
+                existing: T = yield read
             except NotFound:
-                raise refused from None
-            return held
-        except OutcomeUnknown as lost:
-            rounds += 1
-            try:
-                found: T = yield read
-            except NotFound:
-                if rounds == ROUNDS:
-                    raise lost from None
+                if isinstance(error, AlreadyExists):
+                    raise
+                if not isinstance(error, OutcomeUnknown) or rounds == ROUNDS:
+                    raise error from None
             else:
-                return found
+                return existing
         else:
             return created
 

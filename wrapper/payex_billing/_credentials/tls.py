@@ -8,6 +8,7 @@ import secrets
 import socket
 import ssl
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..config import Settings
@@ -60,18 +61,24 @@ def prepare(context: ssl.SSLContext, settings: Settings) -> ssl.SSLContext:
     return context
 
 
-def certificate_advice(error: BaseException) -> str | None:
-    """What to do about a refused certificate, if that is what is behind an error."""
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what caused it, from the outside in."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return _verification(error)
-        if isinstance(error, ssl.SSLError):
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def certificate_advice(error: BaseException) -> str | None:
+    """What to do about a refused certificate, if that is what is behind an error."""
+    for cause in causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return _verification(cause)
+        if isinstance(cause, ssl.SSLError):
             for alert, advice in _ALERTS.items():
-                if alert in (error.reason or "").upper():
-                    return f"{advice} ({error.reason})"
-        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+                if alert in (cause.reason or "").upper():
+                    return f"{advice} ({cause.reason})"
     return None
 
 

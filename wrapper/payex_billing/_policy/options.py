@@ -9,6 +9,7 @@ import attrs
 
 from .. import errors
 from .._evidence import Attempt
+from ..config import number_of
 
 
 @attrs.frozen(kw_only=True)
@@ -48,17 +49,9 @@ def changed(options: Options, **changes: float | bool | None) -> Options:
     """
     given = {name: value for name, value in changes.items() if value is not None}
     for name, value in given.items():
-        if name != "wait_on_writes" and not 0 < number(value) < math.inf:
+        if name != "wait_on_writes" and not 0 < number_of(value) < math.inf:
             raise errors.InvalidArgument(name, "must be a finite number above 0")
     return attrs.evolve(options, **given)  # type: ignore[arg-type]
-
-
-def number(value: object) -> float:
-    """The value as a number; not-a-number if it is none."""
-    try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
 
 
 def with_less_time(options: Options, spent: float) -> Options:

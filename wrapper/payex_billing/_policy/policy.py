@@ -56,7 +56,6 @@ BUSY_STATUSES = frozenset({429, 503})
 REFUSING_PROBLEMS = {501: "not-implemented", 503: "service-unavailable"}
 
 
-_GET_TOKEN = GetToken()
 _DOUBTFUL = Failure(Phase.ANSWER_LOST, "unexpected bytes followed the response: it may belong to another request")
 _OF_ANOTHER = Failure(Phase.ANSWER_LOST, "the response is that of another request")
 _NOT_REFUSED = Failure(
@@ -91,8 +90,7 @@ def run(
 
     `lost` describes a creation whose response is lost, given when it was sent. `token` is the token, if it is at hand.
     """
-    steps = _Run(call, options, budget, environment, lost)
-    return steps.begin() if token is None else steps.attempt(token)
+    return _Run(call, options, budget, environment, lost).attempt(token)
 
 
 def succeeded(reply: Response) -> bool:
@@ -120,12 +118,10 @@ class _Run(Generic[T]):
         self.request = self.call.request
         self.deadline = self.environment.now() + self.options.deadline
 
-    def begin(self) -> Generator[Step, object, T]:
-        """Get the token first."""
-        return (yield from self.attempt(_token((yield _GET_TOKEN))))
-
-    def attempt(self, token: Secret) -> Generator[Step, object, T]:
-        """Attempt until there is a result or an error."""
+    def attempt(self, token: Secret | None) -> Generator[Step, object, T]:
+        """Attempt until there is a result or an error. Without a token, get it first."""
+        if token is None:
+            token = _token((yield GetToken()))
         refreshed = False
         while True:
             pace, may_wait = self.environment.pace, self.request.method == "GET" or self.options.wait_on_writes
@@ -299,12 +295,7 @@ class _Run(Generic[T]):
             problem = read_problem(reply.status, reply.body)
             if self.request.creates and (self.may_have_happened or not self.did_nothing(reply)):
                 return self.unknown(f"the server answered {reply.status}", problem)
-            return error_class(problem)(
-                problem,
-                operation=self.request.operation,
-                attempts=tuple(self.attempts),
-                retry_after=self.retry_after(reply),
-            )
+            return self.failure(error_class(problem), problem, retry_after=self.retry_after(reply))
         if reply.phase is Phase.NEVER_SENT and not self.may_have_happened:
             kind = errors.CertificateRejected if reply.certificate else errors.NeverSent
             return self.failure(kind, reply.reason)
@@ -332,9 +323,7 @@ class _Run(Generic[T]):
         reason = f"the server answered {reply.status}, but {error.reason}"
         if self.request.creates:
             return self.unknown(reason, None)
-        return errors.MalformedResponse(
-            reason, operation=self.request.operation, attempts=tuple(self.attempts), status=reply.status
-        )
+        return self.failure(errors.MalformedResponse, reason, status=reply.status)
 
     def out_of_time(self) -> errors.BillingError:
         if self.request.creates and self.may_have_happened:
@@ -342,14 +331,16 @@ class _Run(Generic[T]):
         kind = errors.AnswerLost if self.may_have_happened else errors.DeadlineExceeded
         return self.failure(kind, f"the deadline of {self.options.deadline:g} s has passed")
 
-    def failure(self, kind: type[errors.TransportError], reason: str) -> errors.BillingError:
-        return kind(reason, operation=self.request.operation, attempts=tuple(self.attempts))
+    def failure(
+        self, kind: Callable[..., errors.BillingError], what: str | Problem, **more: object
+    ) -> errors.BillingError:
+        """Return an error with the operation and its attempts."""
+        return kind(what, operation=self.request.operation, attempts=tuple(self.attempts), **more)
 
     def unknown(self, reason: str, problem: Problem | None) -> errors.BillingError:
-        return errors.OutcomeUnknown(
+        return self.failure(
+            errors.OutcomeUnknown,
             f"{reason}; it is not known whether the request took effect, and sending it again could bill twice",
-            operation=self.request.operation,
-            attempts=tuple(self.attempts),
             problem=problem,
             lost=self.lost(self.sent_at),
             look_up=self.environment.look_up,

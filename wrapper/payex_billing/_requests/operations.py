@@ -226,20 +226,16 @@ def follow(operation: Operation, body: JsonValue, settings: Settings) -> Call[Js
     if operation.method.upper() not in {"GET", "POST", "PUT", "PATCH", "DELETE"}:
         method = printable(operation.method[:20])
         raise InvalidArgument("operation", f"has the method {method}, which cannot be followed")
-    headers: dict[str, str] = {}
-    content = None
-    if body is not None:
-        headers["Content-Type"] = "application/json"
-        content = write_json("body", body)
+    content = None if body is None else write_json("body", body)
     request = PreparedRequest(
         operation="follow",
         method=operation.method.upper(),
         path=_followable(operation.href, settings),
         template="{href}",
-        headers=headers,
+        headers={} if body is None else {"Content-Type": "application/json"},
         body=content,
     )
-    return Call(request, lambda response: _plain(response) if response.body else None)
+    return Call(request, lambda response: _read(without_decimals, response) if response.body else None)
 
 
 def _followable(link: str, settings: Settings) -> str:
@@ -364,11 +360,6 @@ def _following(found: Definition, links: Mapping[str, Any]) -> str | None:
         # Without the link the list would be cut.
         raise Unreadable(f"{found.following} is not a link but {type(link).__name__}")
     return link or None
-
-
-def _plain(response: Response) -> JsonValue:
-    value: JsonValue = _read(without_decimals, response)
-    return value
 
 
 def _json_value(response: Response) -> Any:

@@ -61,17 +61,11 @@ def all_headers(own: object, app_info: object) -> Mapping[str, str]:
     Raises:
         ConfigurationError: a header field or `app_info` cannot be sent. The message shows no header value.
     """
-    return {"Accept": ACCEPT, "User-Agent": user_agent(app_info), **_checked(own)}
-
-
-def user_agent(app_info: object = None) -> str:
-    """Return the User-Agent, the most significant product first (RFC 9110, section 10.1.5).
-
-    Raises:
-        ConfigurationError: `app_info` is not `name`, `name/version` or `(name, version)`.
-    """
-    own = f"payex-billing/{__version__} Python/{platform.python_version()}"
-    return own if app_info is None else f"{_app(app_info)} {own}"
+    # The most significant product comes first (RFC 9110, section 10.1.5).
+    user_agent = f"payex-billing/{__version__} Python/{platform.python_version()}"
+    if app_info is not None:
+        user_agent = f"{_app(app_info)} {user_agent}"
+    return {"Accept": ACCEPT, "User-Agent": user_agent, **_checked(own)}
 
 
 def _app(app_info: object) -> str:

@@ -11,9 +11,8 @@ from .._policy.steps import Send, Step
 from .._requests.calls import PreparedRequest
 from .._secret import MASK, Secret
 from .._transport import Request, Response
+from .shapes import ShapeRecorder
 from .telemetry import call_hook
-
-__all__ = ["ResponseHook", "ResponseInfo"]
 
 T = TypeVar("T")
 _SCHEME = "Bearer "
@@ -50,15 +49,20 @@ ResponseHook: TypeAlias = Callable[[ResponseInfo], None]
 
 
 def observed(
-    policy: Generator[Step, object, T], request: PreparedRequest, hook: ResponseHook, now: Callable[[], float]
+    policy: Generator[Step, object, T],
+    request: PreparedRequest,
+    hook: ResponseHook | None,
+    now: Callable[[], float],
+    shapes: ShapeRecorder | None = None,
 ) -> Generator[Step, object, T]:
-    """Yield the same steps, and call the hook for each response.
+    """Yield the same steps; call the hook for each response, and record its shape.
 
     Args:
         policy: the steps of a call.
         request: the request of the call.
-        hook: the caller's function.
+        hook: the caller's function; None without one.
         now: a monotonic clock in seconds.
+        shapes: records what exchanges look like; None without `record_shapes`.
     """
     reply: object = None
     attempts = 0
@@ -75,7 +79,9 @@ def observed(
         attempts += not is_check
         began = now()
         reply = yield step
-        if isinstance(reply, Response):
+        if not isinstance(reply, Response):
+            continue
+        if hook is not None:
             info = ResponseInfo(
                 operation="check_token" if is_check else request.operation,
                 method=step.request.method,
@@ -86,6 +92,8 @@ def observed(
                 attempt=attempts,
             )
             call_hook("on_response", hook, info)
+        if shapes is not None and not is_check:
+            shapes.record(request.template, step.request, reply)
 
 
 def _without_token(headers: Mapping[str, str], request: Request) -> dict[str, str]:

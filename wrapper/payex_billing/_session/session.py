@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Generator
 from functools import partial
 from os import PathLike
-from pathlib import Path
 from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -18,7 +17,6 @@ from .._creation.ensure import ChargeEnsurer
 from .._creation.look_up import Steps
 from .._creation.memory import Memory
 from .._dry_run.dry_run import Recorder
-from .._policy import options as _options
 from .._policy import policy as _policy
 from .._policy.limits import AnyPace, Pace, RetryBudget
 from .._policy.options import Options
@@ -27,7 +25,7 @@ from .._requests.calls import Call, PlainKey, Unreadable
 from .._requests.operations import Parent
 from .._secret import Secret
 from .._transport import Response
-from ..config import AsyncTokenProvider, Settings
+from ..config import Settings, number_of
 from ..errors import BillingError, ConfigurationError, InvalidArgument, OutcomeUnknown
 from ..models import Charge, LookUpResult, LostCreation, NaturalKey, RecurringProduct
 from . import headers as _headers
@@ -112,11 +110,6 @@ class Session:
         """Return the same session with another pace."""
         return attrs.evolve(self, environment=attrs.evolve(self.environment, pace=pace))
 
-    @property
-    def token_source(self) -> str | Path | AsyncTokenProvider:
-        """Return the source of the token: the token itself, the path of a file, or a function."""
-        return self.settings.token or Path(self.settings.token_file or "")
-
     def policy(self, call: Call[T], options: Options, mark: int, token: Secret | None) -> Generator[Step, object, T]:
         """Return the steps of a call. If `token` is None, the steps fetch the token."""
         if call.creates is None:
@@ -125,11 +118,9 @@ class Session:
             lost = partial(self._lost, call.creates, mark, call.known)
             checked = Call(call.request, partial(self._parse_new, call.parse, mark, call.known), call.creates)
             steps = _policy.run(checked, options, self.budget, self.environment, lost, token)
-        if self.shapes is not None:
-            steps = self.shapes.observed(steps, call.request)
-        if self.on_response is None:
+        if self.on_response is None and self.shapes is None:
             return steps
-        return observed(steps, call.request, self.on_response, self.environment.now)
+        return observed(steps, call.request, self.on_response, self.environment.now, self.shapes)
 
     def _parse_new(
         self, parse: Callable[[Response], T], mark: int, known: frozenset[str] | None, response: Response
@@ -192,7 +183,7 @@ class Session:
 
 
 def _settle(seconds: float) -> float:
-    number = _options.number(seconds)
+    number = number_of(seconds)
     if not number >= 0:
         raise InvalidArgument("settle", "must be a number of seconds, 0 or more")
     return number

@@ -7,18 +7,13 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
-from .._policy.steps import Send, Step
-from .._requests.calls import PreparedRequest
 from .._transport import Request, Response
 from ..errors import ConfigurationError
 
-__all__ = ["ShapeRecorder"]
-
-T = TypeVar("T")
 Shape: TypeAlias = "str | list[Shape] | dict[str, Shape]"
 _LOG = logging.getLogger("payex_billing")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
@@ -52,19 +47,6 @@ class ShapeRecorder:
                 pass
         except OSError as error:
             raise ConfigurationError(f"record_shapes: {error}") from None
-
-    def observed(self, policy: Generator[Step, object, T], request: PreparedRequest) -> Generator[Step, object, T]:
-        """Yield the same steps, and record each response."""
-        reply: object = None
-        while True:
-            try:
-                step = policy.send(reply)
-            except StopIteration as stop:
-                result: T = stop.value
-                return result
-            reply = yield step
-            if isinstance(step, Send) and isinstance(reply, Response) and step.request.method == request.method:
-                self.record(request.template, step.request, reply)
 
     def record(self, route: str, request: Request, response: Response) -> None:
         """Record one exchange. A file that cannot be written is logged once, and stops nothing."""

@@ -88,9 +88,6 @@ class Telemetry:
     def __init__(self, hook: AttemptHook | None, *, tracing: bool, host: str) -> None:
         self._hook = hook
         self._host = host
-        self._trace: Any = None
-        self._tracer: Any = None
-        self._propagator: Any = None
         self.tracing = tracing
         if tracing:
             try:
@@ -99,9 +96,9 @@ class Telemetry:
             except ModuleNotFoundError:
                 message = "tracing needs an extra: pip install 'payex-billing[otel]'"
                 raise ConfigurationError(message) from None
-            self._trace = trace
-            self._tracer = trace.get_tracer("payex_billing")
-            self._propagator = tracecontext.TraceContextTextMapPropagator()
+            self._trace: Any = trace
+            self._tracer: Any = trace.get_tracer("payex_billing")
+            self._propagator: Any = tracecontext.TraceContextTextMapPropagator()
 
     def attempt(self, request: PreparedRequest, attempt: Attempt, response: Response | None) -> None:
         """An attempt has ended."""
@@ -109,7 +106,7 @@ class Telemetry:
             _log(request, attempt, response)
         if self._hook is not None:
             call_hook("on_attempt", self._hook, request.operation, attempt)
-        if self._tracer is not None:
+        if self.tracing:
             if (sent := counting.get()) is not None:
                 sent.requests += 1
                 sent.retries += attempt.wait is not None

@@ -7,6 +7,7 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 from typing import Self, TypeVar
 
 import attrs
@@ -56,7 +57,7 @@ class Runner:
         self.options = Options(timeout=session.settings.timeout, deadline=session.settings.deadline)
         self.owner_no = session.settings.owner_no
         self.own_transport = transport is not None
-        self._tokens = TokenSource(session.token_source)
+        self._tokens = TokenSource(session.settings.token or Path(session.settings.token_file or ""))
         if session.recorder is None:
             self.sender = Sender(session.settings, owner, transport)
         else:

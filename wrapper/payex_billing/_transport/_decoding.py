@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from typing import Protocol
 
 from .._evidence import Phase
 from ._interface import MAX_RESPONSE_BYTES, TOO_LARGE, Failure
@@ -12,57 +11,38 @@ _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": zlib.MAX_WBITS}
 _BROKEN = Failure(Phase.ANSWER_LOST, "the body of the response cannot be decompressed")
 
 
-class Body(Protocol):
-    """The body of one response, piece by piece."""
+class Body:
+    """The body of one response, piece by piece: plain, or one layer of gzip or deflate.
 
-    def add(self, piece: bytes) -> Failure | None:
-        """Take a piece; a failure if the body is too large or broken."""
-        ...
-
-    def end(self) -> bytes | Failure:
-        """The whole body."""
-        ...
-
-
-class _Plain:
-    """A body without an encoding."""
-
-    def __init__(self) -> None:
-        self._content = bytearray()
-
-    def add(self, piece: bytes) -> Failure | None:
-        self._content += piece
-        return TOO_LARGE if len(self._content) > MAX_RESPONSE_BYTES else None
-
-    def end(self) -> bytes | Failure:
-        return bytes(self._content)
-
-
-class _Compressed:
-    """A body in gzip or deflate. One layer: more are a way to fill the memory, and no server needs them.
+    More layers are a way to fill the memory, and no server needs them.
 
     Args:
-        window: what zlib is told of the format: 31 for gzip, 15 for deflate.
+        window: what zlib is told of the format: 31 for gzip, 15 for deflate; None for a body without an encoding.
     """
 
-    def __init__(self, window: int) -> None:
+    def __init__(self, window: int | None) -> None:
         self._content = bytearray()
-        self._decoder = zlib.decompressobj(window)
+        self._decoder = None if window is None else zlib.decompressobj(window)
         self._empty = True
 
     def add(self, piece: bytes) -> Failure | None:
+        """Take a piece; a failure if the body is too large or broken."""
         self._empty = self._empty and not piece
-        if self._decoder.eof:  # bytes behind the end are no part of the body
-            return None
-        try:
-            self._content += self._decoder.decompress(piece, MAX_RESPONSE_BYTES + 1 - len(self._content))
-        except zlib.error:
-            return _BROKEN
-        # What the decoder did not take because of the limit is too much.
-        return TOO_LARGE if len(self._content) > MAX_RESPONSE_BYTES or self._decoder.unconsumed_tail else None
+        if self._decoder is None:
+            self._content += piece
+        elif not self._decoder.eof:  # bytes behind the end are no part of the body
+            try:
+                self._content += self._decoder.decompress(piece, MAX_RESPONSE_BYTES + 1 - len(self._content))
+            except zlib.error:
+                return _BROKEN
+            if self._decoder.unconsumed_tail:  # what the decoder did not take because of the limit is too much
+                return TOO_LARGE
+        return TOO_LARGE if len(self._content) > MAX_RESPONSE_BYTES else None
 
     def end(self) -> bytes | Failure:
-        return bytes(self._content) if self._decoder.eof or self._empty else _BROKEN
+        """Return the whole body."""
+        is_whole = self._decoder is None or self._decoder.eof or self._empty
+        return bytes(self._content) if is_whole else _BROKEN
 
 
 def body_of(encoding: str | None) -> Body:
@@ -70,5 +50,4 @@ def body_of(encoding: str | None) -> Body:
 
     An encoding that was not asked for, or several layers, stay undone: the status still counts.
     """
-    window = None if encoding is None else _WINDOWS.get(encoding.strip().lower())
-    return _Plain() if window is None else _Compressed(window)
+    return Body(None if encoding is None else _WINDOWS.get(encoding.strip().lower()))

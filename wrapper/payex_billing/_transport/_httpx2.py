@@ -6,8 +6,11 @@ pooled connection) has no use here and costs more than the rest of the call.
 
 from __future__ import annotations
 
+import socket
 import ssl
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import Any, Generic, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -15,20 +18,13 @@ from urllib.parse import unquote, urlsplit
 import httpcore2
 import httpx2
 
+from .._credentials import tls
+from .._evidence import Phase
 from ..config import Settings
 from ..errors import ConfigurationError
-from ._causes import classify
 from ._decoding import Body, body_of
-from ._interface import (
-    KEEP_ALIVE,
-    MAX_HEADERS,
-    TOO_MANY_HEADERS,
-    Failure,
-    Reply,
-    Request,
-    Response,
-)
-from ._network import Progress
+from ._interface import KEEP_ALIVE, TOO_LARGE, Failure, Reply, Request, Response
+from ._network import Progress, TooMuch
 
 # What an attempt that fails raises.
 ERRORS = (
@@ -40,6 +36,26 @@ ERRORS = (
     OSError,
     UnicodeError,
 )
+
+_TIMED_OUT = (TimeoutError, httpcore2.TimeoutException)
+# The sentence for each class of error. The text of the error itself can contain bytes of the server, such as a token.
+_WORDS: tuple[tuple[type[BaseException], str], ...] = (
+    (TooMuch, TOO_LARGE.reason),
+    (socket.gaierror, "the host name could not be resolved"),
+    (ConnectionRefusedError, "the connection was refused"),
+    (ConnectionResetError, "the connection was reset"),
+    (BrokenPipeError, "the server closed the connection while the request was being sent"),
+    (httpcore2.ProxyError, "the proxy refused to connect"),
+    (httpcore2.LocalProtocolError, "the request cannot be written as HTTP/1.1"),
+    (httpcore2.RemoteProtocolError, "the response is not HTTP/1.1"),
+    (ssl.SSLError, "TLS failed"),
+    (httpcore2.ConnectError, "the connection could not be opened"),
+    (httpcore2.WriteError, "the connection broke while the request was being sent"),
+    (OSError, "the connection broke before the response was complete"),
+    (httpcore2.NetworkError, "the connection broke before the response was complete"),
+)
+# How the texts of httpcore2 and h11 for an early end begin. They hold no bytes of the server.
+_ENDED = ("Server disconnected", "peer closed connection", "peer unexpectedly closed connection")
 
 
 @cache
@@ -124,8 +140,26 @@ class AnyLine(Generic[C]):
         self.used = False
 
     def failure(self, error: Exception) -> Failure:
-        """Return what an error means for the attempt that uses the connection."""
-        return classify(error, written=self.progress.written, used=self.used)
+        """Return what an error means for the attempt that uses the connection.
+
+        The phase depends on whether a byte of the request was given to the system, and not on the class of the error.
+        """
+        phase = Phase.ANSWER_LOST if self.progress.written else Phase.NEVER_SENT
+        if isinstance(error, _TIMED_OUT):
+            return Failure(phase, "timed out", timed_out=True)
+        causes = list(tls.causes(error))
+        reason = next((words for kind, words in _WORDS for cause in causes if isinstance(cause, kind)), "it failed")
+        if str(error).startswith(_ENDED):
+            reason = "the server closed the connection before the response was complete"
+        advice = tls.certificate_advice(error)
+        if advice is None:
+            return Failure(phase, reason)
+        if self.used:
+            # The handshake succeeded before. The server may have read the request before it refused the certificate.
+            return Failure(phase, f"{reason}; {advice}")
+        # The first use of the connection. In TLS 1.3 the client sends the request before the server checks the
+        # certificate. A server that refuses the certificate has not read the request.
+        return Failure(Phase.NEVER_SENT, advice, certificate=True)
 
     def is_clean(self) -> bool:
         """Return whether the connection is open, and no byte has arrived since its last response."""
@@ -135,6 +169,44 @@ class AnyLine(Generic[C]):
         """Return whether bytes have arrived behind the response that was just read."""
         stream = self.progress.stream
         return left_over(self.connection) or (stream is not None and stream.has_unread)
+
+
+L = TypeVar("L", bound=AnyLine[Any])
+
+
+class Idle(Generic[L]):
+    """Connections that wait for a request; the last one that was used is taken first. Safe between threads.
+
+    What is in `spent` must be closed by the transport.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[L] = deque()
+        self.spent: deque[L] = deque()
+
+    def take(self, now: float) -> L | None:
+        """A connection that can be used at once, if there is one."""
+        # Another thread may empty the deque at any moment.
+        with suppress(IndexError):
+            while now - self._waiting[0].idle_since > KEEP_ALIVE:
+                self.spent.append(self._waiting.popleft())
+        with suppress(IndexError):
+            while True:
+                connection = self._waiting.pop()
+                if connection.is_clean():
+                    return connection
+                self.spent.append(connection)
+        return None
+
+    def put(self, connection: L, now: float) -> None:
+        """Keep a connection whose response was read to its end."""
+        connection.idle_since = now
+        (self._waiting if connection.is_clean() else self.spent).append(connection)
+
+    def clear(self) -> None:
+        """Keep none."""
+        self.spent.extend(self._waiting)
+        self._waiting.clear()
 
 
 def left_over(connection: Any) -> bool:
@@ -151,11 +223,6 @@ def left_over(connection: Any) -> bool:
     return bool(data)
 
 
-def unacceptable(response: httpcore2.Response) -> Failure | None:
-    """Why a response is not even read to its end."""
-    return TOO_MANY_HEADERS if len(response.headers) > MAX_HEADERS else None
-
-
 def body_for(response: httpcore2.Response) -> Body:
     """The body of a response, decoded by its Content-Encoding."""
     for name, value in response.headers:
@@ -169,12 +236,9 @@ def reply(response: httpcore2.Response, body: Body, *, followed: bool) -> Reply:
     content = body.end()
     if isinstance(content, Failure):
         return content
-    return Response(response.status, headers_of(response), content, followed)
-
-
-def headers_of(response: httpcore2.Response) -> dict[str, str]:
-    """The header fields; the first of a name counts."""
-    return {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in reversed(response.headers)}
+    # The first field of a name counts.
+    headers = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in reversed(response.headers)}
+    return Response(response.status, headers, content, followed)
 
 
 def _proxy_options(proxy: str, context: ssl.SSLContext | None) -> dict[str, Any]:

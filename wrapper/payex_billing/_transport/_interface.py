@@ -9,8 +9,6 @@ import attrs
 
 from .._evidence import Phase
 
-__all__ = ["AsyncTransport", "Failure", "Reply", "Request", "Response", "Transport"]
-
 # Limits of every built-in transport.
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024  # after decoding; a page of 10,000 charges has about this size
 MAX_HEADERS = 100

@@ -169,7 +169,7 @@ class Wire(asyncio.Protocol):
     """Keeps what has arrived until it is read. asyncio gives it the plain bytes, also over TLS."""
 
     def __init__(self) -> None:
-        self.transport: asyncio.Transport | None = None
+        self.transport: asyncio.Transport  # asyncio sets it before anything else happens
         self.arrived = bytearray()
         self.ended = False
         self.error: Exception | None = None
@@ -187,7 +187,7 @@ class Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Called by asyncio, also when nobody reads: then it belongs to no request."""
         self.arrived += data
-        if len(self.arrived) > _HIGH_WATER and self.transport is not None and not self._paused:
+        if len(self.arrived) > _HIGH_WATER and not self._paused:
             self._paused = self.was_paused = True
             self.transport.pause_reading()
         self._wake()
@@ -228,14 +228,14 @@ class Wire(asyncio.Protocol):
             raise httpcore2.ReadError from self.error
         data = bytes(self.arrived[:most])
         del self.arrived[:most]
-        if self._paused and self.transport is not None:
+        if self._paused:
             self._paused = False
             self.transport.resume_reading()
         return data
 
     async def write(self, data: bytes) -> None:
         """Give it to the system, and wait while it has too much already."""
-        if self.transport is None or self.transport.is_closing():
+        if self.transport.is_closing():
             raise httpcore2.WriteError
         self.transport.write(data)
         if not self._writable.is_set():
@@ -243,8 +243,7 @@ class Wire(asyncio.Protocol):
 
     def close(self) -> None:
         """Close the connection at once."""
-        if self.transport is not None:
-            self.transport.abort()
+        self.transport.abort()
 
 
 class AsyncStream(httpcore2.AsyncNetworkStream):
@@ -283,9 +282,8 @@ class AsyncStream(httpcore2.AsyncNetworkStream):
     ) -> httpcore2.AsyncNetworkStream:
         """Shake hands."""
         plain = self._wire.transport
-        if plain is None or self._wire.ended:
-            raise httpcore2.ConnectError
-        if self._wire.arrived:  # a proxy has no reason to speak between its response to CONNECT and the handshake
+        # A proxy has no reason to speak between its response to CONNECT and the handshake.
+        if self._wire.ended or self._wire.arrived:
             raise httpcore2.ConnectError
         try:
             secured = await asyncio.get_running_loop().start_tls(
@@ -302,10 +300,8 @@ class AsyncStream(httpcore2.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         """What httpcore2 asks; `is_readable` is whether anything, the end included, has arrived."""
-        if self._wire.transport is None:
-            return None
-        if info != "is_readable":
-            return self._wire.transport.get_extra_info(info)
         wire = self._wire
+        if info != "is_readable":
+            return wire.transport.get_extra_info(info)
         # The event loop may not have had a turn since the last response: what waits in the system counts, too.
         return bool(wire.arrived) or wire.ended or wire.was_paused or _is_readable(self.get_extra_info("socket"))

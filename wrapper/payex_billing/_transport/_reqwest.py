@@ -144,7 +144,20 @@ class Clients:
         return Response(response.status, headers, content)
 
     def _failure(self, error: Exception) -> Failure:
-        return classify(error, answered=self._answered)
+        """The failure that an error stands for. What is not provably before sending may have been processed."""
+        causes = _causes(error)
+        phase = Phase.NEVER_SENT if CONNECTING in causes else Phase.ANSWER_LOST
+        if isinstance(error, RequestTimeoutError):
+            return Failure(phase, "timed out", timed_out=True)
+        reason = next((words for cause in reversed(causes) for known, words in _WORDS if known in cause), "it failed")
+        advice = tls.rustls_advice(causes[-1])
+        if advice is None:
+            return Failure(phase, reason)
+        # In TLS 1.3 the server judges our certificate when the request is already on its way, and has not read it when
+        # it refuses. On a connection that has been used it may have read it.
+        if phase is Phase.NEVER_SENT or not self._answered:
+            return Failure(Phase.NEVER_SENT, advice, certificate=True)
+        return Failure(phase, f"{reason}; {advice}")
 
 
 def _finish() -> None:
@@ -195,32 +208,6 @@ def filled(builder: AnyRequest, request: Request, seconds: float, limit: float) 
     if seconds < limit * 0.999:
         builder = builder.timeout(timedelta(seconds=max(seconds, 0.001)))
     return builder if request.body is None else builder.body_bytes(request.body)
-
-
-def classify(error: Exception, *, answered: bool) -> Failure:
-    """The failure that an error stands for. What is not provably before sending may have been processed.
-
-    Args:
-        error: what pyreqwest raised.
-        answered: whether the transport has ever had a response, so that the connection may not be new.
-    """
-    causes = _causes(error)
-    if isinstance(error, RequestTimeoutError):
-        return Failure(_phase(causes), "timed out", timed_out=True)
-    reason = next((words for cause in reversed(causes) for known, words in _WORDS if known in cause), "it failed")
-    advice = tls.rustls_advice(causes[-1])
-    phase = _phase(causes)
-    if advice is None:
-        return Failure(phase, reason)
-    # In TLS 1.3 the server judges our certificate when the request is already on its way, and has not read it when it
-    # refuses. On a connection that has been used it may have read it.
-    if phase is Phase.NEVER_SENT or not answered:
-        return Failure(Phase.NEVER_SENT, advice, certificate=True)
-    return Failure(phase, f"{reason}; {advice}")
-
-
-def _phase(causes: list[str]) -> Phase:
-    return Phase.NEVER_SENT if CONNECTING in causes else Phase.ANSWER_LOST
 
 
 def _causes(error: Exception) -> list[str]:

@@ -182,7 +182,7 @@ class AsyncSender(_Guard):
         else:
             await self._places.acquire()
         if self._shielded:
-            reply = await self._unstoppable(request, deadline)
+            reply = await Unstoppable(self.transport.send(request, deadline), self._places.release, self._under_way)
         else:
             try:
                 reply = await self.transport.send(request, deadline)
@@ -194,9 +194,6 @@ class AsyncSender(_Guard):
             elif not (reply.certificate or reply.timed_out):
                 return await asyncio.to_thread(self._explained, reply)
         return reply
-
-    def _unstoppable(self, request: Request, deadline: float) -> Unstoppable[Reply]:
-        return Unstoppable(self.transport.send(request, deadline), self._places.release, self._under_way)
 
     def _take_loop(self) -> None:
         if self._loop is not None:

@@ -19,7 +19,7 @@ from .._version import __version__
 from ..errors import BillingError
 from ..reconcile import GuardStopped, RunOutcome
 from ..reconcile._address import name_of
-from ..reconcile._outcomes import outcome_of
+from ..reconcile._before import outcome_of
 from ..reconcile._store import Place
 from ._common import DONE, ERROR, GUARDED, INTERRUPTED, PATH, ROWS_FAILED, USAGE, say_json, when
 from ._log import log

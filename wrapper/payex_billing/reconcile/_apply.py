@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
 
-from ..errors import (
-    BillingError,
-    OutcomeUnknown,
-    ProblemError,
-)
+from ..errors import BillingError, OutcomeUnknown, ProblemError
 from ..models import LookUpResult, LostCreation, Outcome, RecurringProduct
-from ._journal import Journal
+from ._journal import Journal, Note
 from ._match import OF_MASTER, Content, Kind, Level, Step
 from ._memory import Memory
 from ._planned import PlannedCustomer
@@ -25,10 +21,9 @@ from ._planning import Resolved, said
 from ._pool import FOR_ALL, Brake, Later, Stopped, may_pass
 from ._progress import CHANGED, progress, took_effect, unwritten
 from ._reading import held
-from ._records import Result
+from ._records import Intent, Result
 from ._sending import Sending
 from ._store import Leased, LeaseLost
-from ._together import Together
 from ._work import CustomerWork
 
 if TYPE_CHECKING:
@@ -54,6 +49,49 @@ class _Unknown(Exception):
 
 
 @attrs.define(eq=False)
+class _Together:
+    """Saver of the notes of many tasks: one transaction for what they note at one moment, because each takes time.
+
+    Args:
+        journal: where they are saved.
+    """
+
+    _journal: Journal
+    _waiting: list[tuple[Note, asyncio.Future[int]]] = attrs.field(factory=list, init=False)
+
+    async def save(self, note: Note) -> int:
+        """Save a note together with those of the other tasks that are ready; return its number.
+
+        Raises:
+            LeaseLost: another process may write to the customer now.
+            JournalError: the journal cannot be written.
+        """
+        loop = asyncio.get_running_loop()
+        saved: asyncio.Future[int] = loop.create_future()
+        self._waiting.append((note, saved))
+        if len(self._waiting) == 1:
+            loop.call_soon(self._save)  # after the tasks that are ready now
+        return await saved
+
+    def _save(self) -> None:
+        waiting = [(note, saved) for note, saved in self._waiting if not saved.done()]  # a task may be cancelled
+        self._waiting.clear()
+        if not waiting:
+            return
+        try:
+            numbers = self._journal.save_notes([note for note, _ in waiting])
+        except Exception as error:  # noqa: BLE001 - each task raises it
+            for _, saved in waiting:
+                saved.set_exception(type(error)(*error.args))
+            return
+        for (note, saved), number in zip(waiting, numbers, strict=True):
+            if number is None:
+                saved.set_exception(self._journal.lost_lease(note))
+            else:
+                saved.set_result(number)
+
+
+@attrs.define(eq=False)
 class Applier:
     """Writer of customers that notes each write in a journal.
 
@@ -75,7 +113,7 @@ class Applier:
     _settle: float = attrs.field(default=SETTLE, alias="settle", kw_only=True)
     _now: Callable[[], float] = attrs.field(default=time.time, alias="now", kw_only=True)
     _creating: AsyncBilling = attrs.field(init=False)
-    _together: Together = attrs.field(init=False)
+    _together: _Together = attrs.field(init=False)
     _touched: set[str] = attrs.field(init=False)
     _lost: dict[int, LostCreation] = attrs.field(factory=dict, init=False)  # with what the client had seen
     _failed_look_ups: dict[int, int] = attrs.field(factory=dict, init=False)
@@ -88,7 +126,7 @@ class Applier:
         """
         self._billing = self._billing.with_options(wait_on_writes=True)
         self._creating = self._billing._with(repeat_refused=False)
-        self._together = Together(self._journal)
+        self._together = _Together(self._journal)
         self._touched = self._journal.touched(self._settle)
 
     # earlier writes
@@ -163,12 +201,10 @@ class Applier:
         if result.outcome is Outcome.UNKNOWN:
             raise self._undecided(intent, step, lost, result)
         self._lost.pop(intent, None)
-        charge = result.resource if isinstance(result.resource, RecurringProduct) else None
-        charge_id = None if charge is None else charge.id
-        self._journal.settle(intent, Result(result.outcome.value), charge_id, after=charge)
+        charge = self._journal.decide(intent, result)
         if charge is not None and step.charge is not None:
             self._learn(charge, step.charge)
-        return charge_id
+        return None if charge is None else charge.id
 
     def _until_settled(self, left: float) -> Later:
         seconds = min(left, self._settle) + 0.01
@@ -198,8 +234,7 @@ class Applier:
             Stopped: no further customer can be written.
         """
         number = planned.customer_no
-        shared = self._journal.is_shared
-        if not planned.steps or (not shared and self._journal.is_finished(number)):
+        if not planned.steps or (not self._journal.is_shared and self._journal.is_finished(number)):
             return
         self._touched.add(number)
         with self._leased(number):
@@ -212,10 +247,10 @@ class Applier:
             return
         reading = held(self._billing, number, planned.levels, everything=planned.whole)
         state = await self._brake.judged(number, reading)
-        if isinstance(state, BillingError):
-            self._fail(planned, said(state))
-            return
         noted = resolved.noted
+        if isinstance(state, BillingError):
+            self._fail(planned, noted, said(state))
+            return
         is_refused = any(intent.result is Result.REFUSED for intent in noted)
         claimed = self._journal.claimed(number) if is_refused else ()
         result = progress(planned, state, noted, resolved.blocked, claimed)
@@ -278,16 +313,14 @@ class Applier:
         status, instance = (error.status, error.instance) if isinstance(error, ProblemError) else (None, None)
         # Whether a creation took effect is looked up.
         is_late = step.kind is not Kind.CREATE and sending.may_be_late(has_failed=True)
-        note = partial(self._journal.settle, intent, status=status, instance=instance, may_be_late=is_late)
-        if not (may_pass(error) or isinstance(error, FOR_ALL)):
+        is_for_row = not (may_pass(error) or isinstance(error, FOR_ALL))
+        if is_for_row:
             self._brake.release()
-            note(Result.FAILED)
-            work.failed(step, said(error))
-            return
-        result = Result.REFUSED if step.kind is Kind.CREATE else Result.REPEATED
-        note(result)
-        later = self._brake.failed(step.customer_no, error)
-        if later is not None:
+            result = Result.FAILED
+        else:
+            result = Result.REFUSED if step.kind is Kind.CREATE else Result.REPEATED
+        self._journal.settle(intent, result, status=status, instance=instance, may_be_late=is_late)
+        if not is_for_row and (later := self._brake.failed(step.customer_no, error)) is not None:
             raise later from error
         work.failed(step, said(error))
 
@@ -319,8 +352,7 @@ class Applier:
         values = {name: getattr(content, name) for name in OF_MASTER}
         self._memory.learn(charge.id, values, charge, is_new=is_new)
 
-    def _fail(self, planned: PlannedCustomer, reason: str) -> None:
-        noted = self._journal.of_plan(planned.customer_no)
+    def _fail(self, planned: PlannedCustomer, noted: Iterable[Intent], reason: str) -> None:
         done = {intent.position for intent in noted if intent.is_written}
         work = CustomerWork(planned, done, {})
         for position, step in enumerate(planned.steps):

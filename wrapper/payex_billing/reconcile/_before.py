@@ -1,7 +1,8 @@
-"""Checks before the first write: whether a plan may be written."""
+"""Checks before the first write: whether a plan may be written, and how a run ended that raised an error."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -16,6 +17,7 @@ from ._plan import Plan
 from ._planned import PlannedCustomer, digests_of
 from ._pool import Pool
 from ._reading import held
+from ._report import RunOutcome
 from ._stops import Stop
 from ._writing import Run
 
@@ -127,3 +129,13 @@ def refuse_uncertain(made: Plan, uncertain: Collection[str]) -> None:
 
 def _names(customers: Collection[str]) -> str:
     return ", ".join(sorted(customers)[:10]) + (" and more" if len(customers) > 10 else "")
+
+
+def outcome_of(error: BaseException) -> RunOutcome:
+    """Return how a run ended that raised this error."""
+    if isinstance(error, GuardStopped):
+        return RunOutcome.GUARD_STOPPED
+    if isinstance(error, Refused):
+        return RunOutcome.REFUSED
+    is_interrupted = isinstance(error, KeyboardInterrupt | asyncio.CancelledError)
+    return RunOutcome.INTERRUPTED if is_interrupted else RunOutcome.FAILED

@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 
 from ._address import check, name_of
 from ._locks import Locked
-from ._store import JOURNAL, LEASE, MEMORY, NOT_THERE, ORIGIN, VERSION, JournalError, LeaseLost, Row, Statement
+from ._store import JOURNAL, LEASE, MEMORY, NOT_THERE, ORIGIN, VERSION, JournalError, LeaseLost, Row, Statement, Store
 
 try:
     import psycopg
@@ -48,7 +48,7 @@ CREATE TABLE part (
 NOW: Final = "extract(epoch FROM clock_timestamp())::double precision"
 
 
-class Connection:
+class Connection(Store):
     """A connection to the journal of one ledger in a PostgreSQL database. A lost one is made anew.
 
     Args:
@@ -70,7 +70,7 @@ class Connection:
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._schema = ""
         self._patience = PATIENCE
-        self._offset = self._doubt = 0.0
+        self._offset = 0.0
         self.name = name_of(address)
         check(address)
         try:
@@ -194,7 +194,7 @@ class Connection:
         least = now - time.monotonic()
         if not least <= self._offset <= now - before:
             self._offset = now - before
-        self._doubt = self._offset - least
+        self.doubt = self._offset - least
 
     def now(self) -> float:
         """Return the seconds since 1970 by the clock of the database, or a little more."""
@@ -203,10 +203,6 @@ class Connection:
     def ahead(self) -> float:
         """Return the seconds by which that clock is ahead of the clock of this machine, at most."""
         return self.now() - time.time()
-
-    def doubt(self) -> float:
-        """Return the seconds by which it may be less ahead."""
-        return self._doubt
 
     # queries
 
@@ -224,16 +220,12 @@ class Connection:
         except psycopg.Error as error:
             raise JournalError(f"{self.name}: cannot be read: {_text(error)}") from None
 
-    def run(self, statements: Iterable[Statement], *, again: bool = True) -> list[Row]:
-        """Run statements in one message, all or nothing; return the rows of the last one.
+    def run_each(self, statements: Iterable[Statement], *, again: bool = True) -> list[list[Row]]:
+        """Run statements in one message, all or nothing; return the rows of each.
 
         Raises:
             LeaseLost: the connection was lost, and they may not run twice.
         """
-        return self.run_each(statements, again=again)[-1]
-
-    def run_each(self, statements: Iterable[Statement], *, again: bool = True) -> list[list[Row]]:
-        """Run statements as `run` does; return the rows of each."""
         kept = list(statements)
 
         def work() -> list[list[Row]]:

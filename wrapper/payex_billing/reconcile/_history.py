@@ -103,15 +103,14 @@ class History:
 
     Args:
         store: the open journal.
+
+    Attributes:
+        identity: what no other journal has.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-
-    @property
-    def identity(self) -> str:
-        """What no other journal has."""
-        return self._store.identity
+        self.identity = store.identity
 
     def runs(self) -> Iterator[Run]:
         """Yield the runs, the last one first."""
@@ -168,17 +167,10 @@ class History:
         condition, values = ("", ()) if run is None else (" AND run = ?", (run,))
         query = f"SELECT {FIELDS} FROM write WHERE customer = ?{condition} ORDER BY id"
         for intent in map(Intent.from_row, self._store.query(query, (customer_no, *values))):
-            if level in {None, intent.step.subscription_no} and charge_id in {
-                None,
-                intent.charge_id,
-                intent.step.charge_id,
-            }:
+            is_of_level = level is None or level == intent.step.subscription_no
+            is_of_charge = charge_id is None or charge_id in {intent.charge_id, intent.step.charge_id}
+            if is_of_level and is_of_charge:
                 yield intent
-
-    def customers_of_run(self, number: int) -> list[str]:
-        """Return the customers that a run has written to."""
-        query = f"SELECT DISTINCT customer FROM write WHERE run = ? {_OF_RUN} ORDER BY customer"
-        return [str(customer) for (customer,) in self._store.query(query, (number, number, number))]
 
     def customers(self, since: int = 0) -> Iterator[str]:
         """Yield the customers that a run, or a later one, has written to."""
@@ -265,8 +257,7 @@ def reading(place: Place, ledger: str | None = None) -> Iterator[History]:
         JournalError: there is none, or it is of another ledger or version.
     """
     must_be_there(place)
-    store = open_store(place, ledger)
-    with closing(store):
+    with closing(open_store(place, ledger)) as store:
         yield History(store)
 
 
@@ -346,20 +337,13 @@ def forget(place: Place, ledger: str | None, customer_no: str) -> int:
                 "decide it: payex-billing runs resolve"
             )
         empty = {"charge": None, "before": None, "subscription_no": None}
-        steps = store.query("SELECT id, step FROM write WHERE customer = ?", (customer_no,))
-        store.erase(
-            [
-                *(
-                    (
-                        "UPDATE write SET step = ?, after = NULL WHERE id = ?",
-                        (json.dumps(json.loads(step) | empty), id_),
-                    )
-                    for id_, step in steps
-                ),
-                ("UPDATE row SET reason = '' WHERE customer = ?", (customer_no,)),
-                ("UPDATE customer SET failed = NULL, not_removed = NULL WHERE customer = ?", (customer_no,)),
-            ]
-        )
+        statements: list[Statement] = [
+            ("UPDATE write SET step = ?, after = NULL WHERE id = ?", (json.dumps(json.loads(step) | empty), number))
+            for number, step in store.query("SELECT id, step FROM write WHERE customer = ?", (customer_no,))
+        ]
+        statements.append(("UPDATE row SET reason = '' WHERE customer = ?", (customer_no,)))
+        query = "UPDATE customer SET failed = NULL, not_removed = NULL WHERE customer = ?"
+        store.erase([*statements, (query, (customer_no,))])
         charges = {intent.charge_id or intent.step.charge_id for intent in writes}
         with Memory(store.ledger, place) as memory:
             memory.forget(charge for charge in charges if charge is not None)

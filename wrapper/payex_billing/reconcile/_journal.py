@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from ..models import LostCreation, NaturalKey, RecurringProduct
+from ..models import LookUpResult, LostCreation, NaturalKey, RecurringProduct
 from ._journaled_run import JournaledRun
 from ._match import Content, Step
 from ._records import FIELDS, Done, Intent, Result
@@ -71,7 +71,7 @@ class Journal(JournaledRun):
         now = self._now()
         lease = self._leases.get(step.customer_no)
         values = (
-            self._run, self._plan, step.customer_no, position, step.kind.value, step.line, _json(step),
+            self.run, self._plan, step.customer_no, position, step.kind.value, step.line, _json(step),
             _json(sorted(known)), now, now + self._fresh + self._limit, None if lease is None else lease.token,
         )  # fmt: skip
         return Note(customer_no=step.customer_no, query=_INTENT, values=values, lease=lease, noted=now)
@@ -94,12 +94,12 @@ class Journal(JournaledRun):
             LeaseLost: the connection was lost, and it is not known whether they were saved.
         """
         statements = [
-            self._store.fenced((note.query, note.values), note.lease, self._run, self._epoch, ends=note.ends)
+            self._store.fenced((note.query, note.values), note.lease, self.run, self._epoch, ends=note.ends)
             for note in notes
         ]
         seen: list[Statement] = []
         if any(note.ends for note in notes):
-            seen.append(("UPDATE run SET seen = ? WHERE id = ?", (self._now(), self._run)))
+            seen.append(("UPDATE run SET seen = ? WHERE id = ?", (self._now(), self.run)))
         try:
             found = self._save_each([*seen, *statements], again=all(note.ends for note in notes))
         except LeaseLost:
@@ -143,7 +143,7 @@ class Journal(JournaledRun):
 
     def _fenced(self, customer_no: str, statement: Statement) -> None:
         lease = self._leases.get(customer_no)
-        if not self._save([self._store.fenced(statement, lease, self._run, self._epoch)]):
+        if not self._save([self._store.fenced(statement, lease, self.run, self._epoch)]):
             raise LeaseLost(f"{self.name}: the lease of customer {customer_no} was lost")
 
     def settle(
@@ -175,6 +175,12 @@ class Journal(JournaledRun):
         lost = self._now() if may_be_late else None
         self._settled.append((result.value, charge_id, shown, status, instance, lost, intent))
 
+    def decide(self, intent: int, result: LookUpResult) -> RecurringProduct | None:
+        """Note what a look-up of a creation found; return the charge that the creation added, if it is one."""
+        charge = result.resource if isinstance(result.resource, RecurringProduct) else None
+        self.settle(intent, Result(result.outcome.value), None if charge is None else charge.id, after=charge)
+        return charge
+
     def repeat(self, intent: Intent) -> None:
         """Settle a write that another process left open, and that is harmless to repeat."""
         # The lock of a file shows that the process has ended, so nothing can have left since.
@@ -189,7 +195,7 @@ class Journal(JournaledRun):
         # If the clock was ahead when a loss was noted, this run must not wait until that time.
         latest = math.inf if self.is_shared else self._opened_at
         lost = [min(each.lost, latest) for each in intents if each.lost is not None and not self.is_planned(each)]
-        now = self._now() - self._store.doubt()  # never too early
+        now = self._now() - self._store.doubt  # never too early
         return max(lost) + settle - now if lost else 0.0
 
     def open(self) -> list[Intent]:
@@ -213,7 +219,7 @@ class Journal(JournaledRun):
         if (lease := self._unsure.pop(customer_no, None)) is not None:
             self._refuse_unsent(lease)
         return self._intents(
-            "customer = ? AND (run = ? OR result IS NULL OR lost IS NOT NULL)", (customer_no, self._run)
+            "customer = ? AND (run = ? OR result IS NULL OR lost IS NOT NULL)", (customer_no, self.run)
         )
 
     def adopt(self, customer_no: str, intent: int, charge_id: str) -> None:
@@ -232,7 +238,7 @@ class Journal(JournaledRun):
 
     def is_planned(self, intent: Intent) -> bool:
         """Return whether a write belongs to the present plan."""
-        return (intent.run, intent.plan) == (self._run, self._plan)
+        return (intent.run, intent.plan) == (self.run, self._plan)
 
     def _intents(self, condition: str, values: tuple[Any, ...]) -> list[Intent]:
         self._save_for(values[0] if values else None)
@@ -251,7 +257,7 @@ class Journal(JournaledRun):
         if not self.is_shared:
             # If the clock was ahead at a crash, the next run must not wait until that time.
             sent_at = min(sent_at, self._opened_at + self._limit)
-        sent_at -= self._store.ahead() - self._store.doubt()  # never too early
+        sent_at -= self._store.ahead() - self._store.doubt  # never too early
         return LostCreation(key=key, sent_at=sent_at, known=sorted(intent.known), ledger=self._store.ledger)
 
     def touched(self, settle: float) -> set[str]:
@@ -265,7 +271,7 @@ class Journal(JournaledRun):
             "SELECT customer FROM write WHERE id >= (SELECT first FROM run WHERE id = ?) AND run = ? "
             "UNION SELECT customer FROM write WHERE result IS NULL UNION SELECT customer FROM write WHERE lost > ?"
         )
-        return {customer for (customer,) in self._store.query(query, (self._run, self._run, self._now() - settle))}
+        return {customer for (customer,) in self._store.query(query, (self.run, self.run, self._now() - settle))}
 
     def uncertain(self, since: float, settle: float) -> set[str]:
         """Return the customers with a write that has no response, and that may have taken effect after a time.
@@ -293,11 +299,11 @@ class Journal(JournaledRun):
         """Return the note that the run has finished a customer. Saving it gives the lease back."""
         failed = _json(done.failed) if done.failed else None
         not_removed = _json(done.not_removed) if done.not_removed else None
-        values = (self._run, customer_no, done.unchanged, done.applied, failed, not_removed)
+        values = (self.run, customer_no, done.unchanged, done.applied, failed, not_removed)
         lease = self._leases.get(customer_no)
         return Note(customer_no=customer_no, query=_FINISH, values=values, lease=lease, ends=True)
 
     def is_finished(self, customer_no: str) -> bool:
         """Return whether this run has finished a customer and nothing failed."""
         query = "SELECT 1 FROM customer WHERE run = ? AND customer = ? AND failed IS NULL AND not_removed IS NULL"
-        return bool(self._store.query(query, (self._run, customer_no)))
+        return bool(self._store.query(query, (self.run, customer_no)))

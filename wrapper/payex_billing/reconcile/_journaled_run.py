@@ -33,6 +33,11 @@ class JournaledRun:
         alone: whether to keep other runs away. A worker and a single write share the journal with the runs.
         now: seconds since 1970, for a file. A database has a clock of its own.
 
+    Attributes:
+        run: the number of the run; 0 before it begins.
+        name: what messages call the journal.
+        is_shared: whether processes on several machines may use the journal.
+
     Raises:
         JournalError: another run uses it, or it is of another ledger or version, or is not a journal.
     """
@@ -53,7 +58,7 @@ class JournaledRun:
         self.lease_seconds = lease
         self._shard = shard
         self.reads_again = False  # whether the run continues one that ended long ago
-        self._run = 0
+        self.run = 0
         self._plan = ""
         self._epoch = 1  # how many times the run was begun
         # Results that are not saved yet, and the customers of writes without a saved result.
@@ -66,6 +71,7 @@ class JournaledRun:
         with ExitStack() as stack:
             self._store = open_store(place, ledger, clock=now, lease=lease)
             stack.callback(self._store.close)
+            self.name, self.is_shared = self._store.name, self._store.is_shared
             if alone:
                 self._hold(stack)
             self._history = History(self._store)
@@ -82,21 +88,6 @@ class JournaledRun:
             ) from None
         except (NoLock, OSError) as error:
             raise JournalError(str(error)) from None
-
-    @property
-    def name(self) -> str:
-        """What messages call the journal."""
-        return self._store.name
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether processes on several machines may use the journal."""
-        return self._store.is_shared
-
-    @property
-    def run(self) -> int:
-        """The number of the run; 0 before it begins."""
-        return self._run
 
     @property
     def history(self) -> History:
@@ -137,16 +128,16 @@ class JournaledRun:
         """Continue the last run; no other process writes its plan then. With `read_again`, no customer is finished."""
         last = self._last()
         assert last is not None  # noqa: S101 - `run_for` has found it
-        self._run, self._plan = last[0], last[2]
+        self.run, self._plan = last[0], last[2]
         self.reads_again = read_again
         if read_again:
-            self._save([("DELETE FROM customer WHERE run = ?", (self._run,))])
+            self._save([("DELETE FROM customer WHERE run = ?", (self.run,))])
         self.withdraw()
 
     def withdraw(self) -> None:
         """Let no other process write the plan of the run any more."""
         query = "UPDATE run SET epoch = epoch + 1, parts = 0 WHERE id = ? RETURNING epoch"
-        self._epoch = self._save([(query, (self._run,))])[0][0]
+        self._epoch = self._save([(query, (self.run,))])[0][0]
 
     def withdraw_earlier(self) -> None:
         """Let no other process write the plan of an earlier run any more: a new run is about to begin.
@@ -161,7 +152,7 @@ class JournaledRun:
 
     def are_others_at_work(self) -> bool:
         """Return whether other processes still write to customers for this run."""
-        return self._store.has_leases(self._run)
+        return self._store.has_leases(self.run)
 
     def join(self, run: int | None) -> bool:
         """Take part in a run that hands out parts: in this one, or in the latest. Return False if there is none."""
@@ -171,16 +162,16 @@ class JournaledRun:
             values,
         )
         if found:
-            self._run, self._plan, self._epoch = found[0]
+            self.run, self._plan, self._epoch = found[0]
         return bool(found)
 
     def is_current(self) -> bool:
         """Return whether the run still writes the plan that this process writes."""
-        return bool(self._store.query("SELECT 1 FROM run WHERE id = ? AND epoch = ?", (self._run, self._epoch)))
+        return bool(self._store.query("SELECT 1 FROM run WHERE id = ? AND epoch = ?", (self.run, self._epoch)))
 
     def parts(self) -> Parts:
         """Return the parts of the plan, in which several processes write it."""
-        return Parts(self._store, self._run, self._epoch)
+        return Parts(self._store, self.run, self._epoch)
 
     def is_of_plan(self, digest: str) -> bool:
         """Return whether the interrupted run writes the plan with this digest."""
@@ -192,16 +183,12 @@ class JournaledRun:
         Call it only after every check that can stop the run: a run that was begun counts as allowed.
         """
         if not resumed:
-            self._run = self._new_run(source, plan, started or Started())
+            self.run = self._new_run(source, plan, started or Started())
         else:
-            statements: list[Statement] = [
-                (
-                    "UPDATE run SET finished = NULL, outcome = NULL, last = NULL, plan = ? WHERE id = ?",
-                    (plan, self._run),
-                )
-            ]
+            query = "UPDATE run SET finished = NULL, outcome = NULL, last = NULL, plan = ? WHERE id = ?"
+            statements: list[Statement] = [(query, (plan, self.run))]
             if plan != self._plan:  # the new plan counts the rows of these customers
-                statements.append(("DELETE FROM customer WHERE run = ?", (self._run,)))
+                statements.append(("DELETE FROM customer WHERE run = ?", (self.run,)))
             self._save(statements)
         self._plan = plan
 
@@ -212,9 +199,8 @@ class JournaledRun:
             "first": self._history.last_write() + 1,
         }  # fmt: skip
         names, marks = ", ".join(values), ", ".join("?" * len(values))
-        return int(
-            self._save([(f"INSERT INTO run ({names}) VALUES ({marks}) RETURNING id", (*values.values(),))])[0][0]
-        )
+        query = f"INSERT INTO run ({names}) VALUES ({marks}) RETURNING id"
+        return int(self._save([(query, (*values.values(),))])[0][0])
 
     def end(self, ending: Ending, report: Mapping[str, Any], rows: Iterable[Row] = ()) -> None:
         """Note how the run ended. Only a run that is done is finished: any other is continued by the next one.
@@ -226,15 +212,15 @@ class JournaledRun:
         """
         now = self._now()
         finished = now if ending is Ending.DONE else None
+        query = (
+            "UPDATE run SET outcome = ?, report = ?, seen = ?, finished = ?, last = (SELECT max(id) FROM write) "
+            "WHERE id = ?"
+        )
         statements: list[Statement] = [
-            (
-                "UPDATE run SET outcome = ?, report = ?, seen = ?, finished = ?, "
-                "last = (SELECT max(id) FROM write) WHERE id = ?",
-                (ending.value, json.dumps(report, default=str), now, finished, self._run),
-            ),
-            ("DELETE FROM row WHERE run = ?", (self._run,)),  # of the same run, before it was continued
+            (query, (ending.value, json.dumps(report, default=str), now, finished, self.run)),
+            ("DELETE FROM row WHERE run = ?", (self.run,)),  # of the same run, before it was continued
         ]
-        statements += (("INSERT INTO row VALUES (?, ?, ?, ?, ?)", (self._run, *row)) for row in rows)
+        statements += (("INSERT INTO row VALUES (?, ?, ?, ?, ?)", (self.run, *row)) for row in rows)
         self._save(statements)
 
     def was_allowed(self, source: str) -> bool:
@@ -254,7 +240,7 @@ class JournaledRun:
         Raises:
             Leased: another process has it.
         """
-        lease = None if customer_no in self._leases else self._store.take(customer_no, self._run)
+        lease = None if customer_no in self._leases else self._store.take(customer_no, self.run)
         if lease is None:
             raise Leased(customer_no)
         self._leases[customer_no] = lease
@@ -276,8 +262,7 @@ class JournaledRun:
 
     def renew(self) -> None:
         """Keep the leases of this process."""
-        if self.is_shared:
-            self._store.renew(self._leases.values())
+        self._store.renew(self._leases.values())
 
     # saving
 

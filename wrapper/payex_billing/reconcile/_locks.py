@@ -55,9 +55,7 @@ def _take(stack: ExitStack, path: Path, *, shared: bool = False) -> None:
         connection = stack.enter_context(closing(sqlite3.connect(path, timeout=0, isolation_level=None)))
         connection.execute("BEGIN" if shared else "BEGIN EXCLUSIVE")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError as error:
-        if "locked" in str(error):
-            raise Locked from None
-        raise NoLock(f"{path}: cannot be used as a lock: {error}") from None
     except (sqlite3.Error, OSError) as error:
+        if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+            raise Locked from None
         raise NoLock(f"{path}: cannot be used as a lock: {error}") from None

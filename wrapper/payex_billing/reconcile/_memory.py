@@ -101,13 +101,9 @@ class Memory:
         Raises:
             Refused: the figures cannot be written.
         """
-        name = str(shard or "")
-        statements: list[Statement] = [
-            ("DELETE FROM last_run WHERE shard = ?", (name,)),
-            ("INSERT INTO last_run VALUES (?, ?)", (name, json.dumps(figures))),
-        ]
+        query = "INSERT INTO last_run VALUES (?, ?) ON CONFLICT (shard) DO UPDATE SET figures = excluded.figures"
         try:
-            self._store.run(statements)
+            self._store.run([(query, (str(shard or ""), json.dumps(figures)))])
         except JournalError as error:
             raise Refused(f"the figures of the run cannot be kept: {error}") from None
 

@@ -260,21 +260,14 @@ class Pool(Generic[T]):
 
     async def _one(self, source: Iterator[T], work: Callable[[T], Awaitable[object]]) -> bool:
         """Process one item; return whether there was one."""
-        if self._brake.is_on:
-            async with self._brake.turn:
-                if self._is_ended:
-                    return False
-                if await self._still_waits():
-                    return await self._next(source, work)
-        return await self._next(source, work)
-
-    async def _still_waits(self) -> bool:
-        """Pause, then return whether all work still waits."""
         if not self._brake.is_on:
-            return False
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), self._brake.pause())
-        return True
+            return await self._next(source, work)
+        async with self._brake.turn:
+            if self._brake.is_on and not self._is_ended:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), self._brake.pause())
+                return await self._next(source, work)
+        return await self._next(source, work)
 
     async def _next(self, source: Iterator[T], work: Callable[[T], Awaitable[object]]) -> bool:
         if self._is_ended:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ._apply import SETTLE, Applier
-from ._before import guard, refuse_removals
+from ._before import guard, outcome_of, refuse_removals
 from ._dask import Options, helpers_on
 from ._history import is_there, reading
 from ._inputs import ApplyPlan, ApplyTable
@@ -18,7 +18,6 @@ from ._limits import Limits
 from ._match import Shown, nothing_shown
 from ._memory import Memory, paced
 from ._opening import default_journal
-from ._outcomes import outcome_of
 from ._plan import Plan
 from ._planning import Notice, Planner, Progress
 from ._pool import PATIENCE, Brake

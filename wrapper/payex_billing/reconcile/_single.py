@@ -14,7 +14,7 @@ from ..models import LookUpResult, LostCreation, RecurringProduct
 from ._journal import Journal
 from ._match import Content, Kind, Step
 from ._memory import Memory
-from ._records import Ending, Intent, Result, Started
+from ._records import Ending, Result, Started
 from ._store import LEASE, JournalError, Leased
 
 if TYPE_CHECKING:
@@ -103,24 +103,19 @@ class _Hold:
         found: list[tuple[int, LostCreation]] = []
         with self._lock:
             for intent in self._notes.of_customer(self._customer_no):
-                if intent.result is None:
-                    self._add(intent, found)
+                if intent.result is not None:
+                    continue
+                lost = self._notes.lost(intent)
+                if lost is None:  # harmless to repeat
+                    self._notes.repeat(intent)
+                else:
+                    found.append((intent.id, lost))
         return found
-
-    def _add(self, intent: Intent, found: list[tuple[int, LostCreation]]) -> None:
-        lost = self._notes.lost(intent)
-        if lost is None:  # harmless to repeat
-            self._notes.repeat(intent)
-        else:
-            found.append((intent.id, lost))
 
     def decide(self, number: int, result: LookUpResult) -> None:
         """Note what a look-up found."""
-        charge = result.resource if isinstance(result.resource, RecurringProduct) else None
         with self._lock:
-            self._notes.settle(
-                number, Result(result.outcome.value), None if charge is None else charge.id, after=charge
-            )
+            self._notes.decide(number, result)
             self._notes.save()
 
     def before_write(self, key: PlainKey, known: frozenset[str] | None) -> None:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from ._locks import hold
 from ._private import make_private
 from ._selection import Shard
-from ._store import JOURNAL, ORIGIN, VERSION, JournalError, Lease, Row, Statement
+from ._store import JOURNAL, ORIGIN, VERSION, JournalError, Row, Statement, Store
 
 _WAIT = 60.0  # seconds for which a process waits for the write of another one
 
 
-class SqliteStore:
+class SqliteStore(Store):
     """A journal in a file. Several processes may have it open. A symbolic link names the same journal as its target.
 
     Args:
@@ -30,14 +30,11 @@ class SqliteStore:
         JournalError: the file is of another ledger or version, or is not a journal, or cannot be opened.
     """
 
-    is_shared = False
-    in_order: Sequence[Statement] = ()
-
     def __init__(
         self, path: Path, ledger: str | None, *, clock: Callable[[], float] = time.time, tables: str = JOURNAL
     ) -> None:
         self.name = str(path)
-        self.now = clock
+        self._clock = clock
         self._tables = ORIGIN + tables.format(id="INTEGER PRIMARY KEY AUTOINCREMENT", real="REAL")
         try:
             self._target = path.resolve()  # SQLite would name its other files after a link
@@ -81,8 +78,8 @@ class SqliteStore:
         return int(self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
 
     def _create(self, ledger: str) -> None:
-        self._db.execute("BEGIN IMMEDIATE")  # all or nothing on a full disk
-        try:
+        with self._db:  # all or nothing on a full disk
+            self._db.execute("BEGIN IMMEDIATE")
             if not self._count():
                 for statement in self._tables.split(";"):
                     self._db.execute(statement)
@@ -91,22 +88,10 @@ class SqliteStore:
                     (secrets.token_hex(16), ledger, VERSION),
                 )
                 self._db.execute(f"PRAGMA user_version = {VERSION}")
-            self._db.execute("COMMIT")
-        except BaseException:
-            self._roll_back()
-            raise
 
-    def _roll_back(self) -> None:
-        if self._db.in_transaction:
-            self._db.execute("ROLLBACK")
-
-    def ahead(self) -> float:
-        """Return 0: the clock is that of this machine."""
-        return 0.0
-
-    def doubt(self) -> float:
-        """Return 0: the clock is that of this machine."""
-        return 0.0
+    def now(self) -> float:
+        """Return the seconds since 1970."""
+        return self._clock()
 
     def query(self, query: str, values: Sequence[object] = ()) -> list[Row]:
         """Return the rows of a query."""
@@ -119,40 +104,30 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise JournalError(f"{self.name}: cannot be read: {error}") from None
 
-    def run(self, statements: Iterable[Statement], *, again: bool = True) -> list[Row]:
-        """Run statements, all or nothing; return the rows of the last one."""
-        rows = self.run_each(statements, again=again)
-        return rows[-1] if rows else []
-
     def run_each(self, statements: Iterable[Statement], *, again: bool = True) -> list[list[Row]]:
         """Run statements, all or nothing; return the rows of each."""
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                rows = [self._db.execute(query, values).fetchall() for query, values in statements]
-                self._db.execute("COMMIT")
-            except BaseException:
-                self._roll_back()
-                raise
+            with self._db:  # commits, or rolls back after an error, also of the commit itself
+                self._db.execute("BEGIN IMMEDIATE")
+                return [self._db.execute(query, values).fetchall() for query, values in statements]
         except sqlite3.Error as error:
             raise JournalError(
                 f"{self.name}: cannot be written: {error}. Nothing more is sent. Make room, and run the same command "
                 "again"
             ) from None
-        return rows
 
     def change(self, query: str, decide: Callable[[list[Row]], Statement]) -> None:
         """Run a query and then the statement that follows from its rows. Nobody else changes the rows meanwhile."""
 
-        def statements() -> Iterator[Statement]:  # `run` begins the transaction before it asks for the statement
+        def statements() -> Iterator[Statement]:  # `run_each` begins the transaction before it asks for the statement
             yield decide(self._db.execute(query).fetchall())
 
-        self.run(statements())
+        self.run_each(statements())
 
     def erase(self, statements: Iterable[Statement]) -> None:
         """Run statements that take values out for ever: SQLite writes zeros over them."""
         self.query("PRAGMA secure_delete = ON")
-        self.run(statements)
+        self.run_each(statements)
         self.query("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def hold(self, stack: ExitStack, shard: Shard | None) -> None:
@@ -163,32 +138,6 @@ class SqliteStore:
             NoLock: the lock files cannot be used.
         """
         hold(stack, self._target, shard)
-
-    def take(self, customer_no: str, run: int) -> Lease | None:
-        """Return the lease of a customer. The lock of the run keeps every other process away."""
-        return Lease(customer_no)
-
-    def has_leases(self, run: int) -> bool:
-        """Return False: the lock of the run keeps every other process away."""
-        return False
-
-    def give_back(self, lease: Lease) -> Statement | None:
-        """Return None: there is nothing to do."""
-        return None
-
-    def renew(self, leases: Iterable[Lease]) -> None:
-        """Do nothing: the leases do not end."""
-
-    def take_part(self, run: int, epoch: int, has: Collection[int]) -> tuple[int, bytes] | None:
-        """Return None: one process writes the whole plan."""
-        return None
-
-    def fenced(
-        self, statement: Statement, lease: Lease | None, run: int, epoch: int, *, ends: bool = False
-    ) -> Statement:
-        """Return the statement: no lease can be lost."""
-        query, values = statement
-        return query.format(held=""), values
 
     def close(self) -> None:
         """Close the file."""

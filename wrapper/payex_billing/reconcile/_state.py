@@ -131,16 +131,11 @@ class State:
         Raises:
             TableError: the cache cannot be written.
         """
-        import duckdb  # noqa: PLC0415 - an extra
-
-        try:
-            self._database.execute(
-                "INSERT OR REPLACE INTO state.customers SELECT customer_no, rows, digest, $pruned FROM digests "
-                "SEMI JOIN (SELECT unnest($numbers::VARCHAR[]) AS customer_no) USING (customer_no)",
-                {"pruned": prune, "numbers": customers},
-            )
-        except duckdb.Error as error:
-            raise TableError(f"the state cache cannot be written: {str(error).splitlines()[0]}") from None
+        self._write(
+            "state.customers SELECT customer_no, rows, digest, $pruned FROM digests "
+            "SEMI JOIN (SELECT unnest($numbers::VARCHAR[]) AS customer_no) USING (customer_no)",
+            {"pruned": prune, "numbers": customers},
+        )
 
     def note(self, journal: str, writes: Mapping[str, int] | int) -> None:
         """Remember that customers are as the cache says, up to a write in the journal.
@@ -153,19 +148,19 @@ class State:
         Raises:
             TableError: the cache cannot be written.
         """
-        import duckdb  # noqa: PLC0415 - an extra
-
         if isinstance(writes, int):
             source = "SELECT customer_no, $write AS write FROM digests ANTI JOIN changed USING (customer_no)"
             values: dict[str, object] = {"write": writes}
         else:
             source = "SELECT unnest($customers::VARCHAR[]) AS customer_no, unnest($writes::BIGINT[]) AS write"
             values = {"customers": list(writes), "writes": list(writes.values())}
+        self._write(f"state.seen SELECT customer_no, $journal, write FROM ({source})", values | {"journal": journal})
+
+    def _write(self, rows: str, values: dict[str, object]) -> None:
+        import duckdb  # noqa: PLC0415 - an extra
+
         try:
-            self._database.execute(
-                f"INSERT OR REPLACE INTO state.seen SELECT customer_no, $journal, write FROM ({source})",
-                values | {"journal": journal},
-            )
+            self._database.execute(f"INSERT OR REPLACE INTO {rows}", values)
         except duckdb.Error as error:
             raise TableError(f"the state cache cannot be written: {str(error).splitlines()[0]}") from None
 

@@ -5,10 +5,11 @@ The runs, their writes and their rejected rows stay in it. Only `runs prune` and
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import attrs
 
@@ -79,14 +80,18 @@ class Lease:
     token: int = 0
 
 
-class Store(Protocol):
+class Store(ABC):
     """The database of the journal of one ledger.
+
+    The methods that are not abstract are those of a database for the processes of one machine: the lock of the run
+    keeps every other process away, so a lease is always free and is never lost.
 
     Attributes:
         name: what messages call it; without a password.
         ledger: the address of the ledger.
         identity: what no other journal has.
         is_shared: whether processes on several machines may use it.
+        doubt: the seconds by which its clock may be less ahead of the clock of this machine than `ahead` says.
         in_order: statements to run before the number of the last write is read, so that no write with a lower number
             appears later.
     """
@@ -94,31 +99,33 @@ class Store(Protocol):
     name: str
     ledger: str
     identity: str
-    is_shared: bool
-    in_order: Sequence[Statement]
+    is_shared = False
+    doubt = 0.0
+    in_order: Sequence[Statement] = ()
 
+    @abstractmethod
     def now(self) -> float:
         """Return the seconds since 1970 by the clock that all users of the journal share."""
-        ...
 
     def ahead(self) -> float:
         """Return the seconds by which that clock is ahead of the clock of this machine, at most."""
-        ...
+        return 0.0
 
-    def doubt(self) -> float:
-        """Return the seconds by which it may be less ahead."""
-        ...
-
+    @abstractmethod
     def query(self, query: str, values: Sequence[object] = ()) -> list[Row]:
         """Return the rows of a query."""
-        ...
 
+    @abstractmethod
     def stream(self, query: str, values: Sequence[object] = ()) -> Iterator[Row]:
         """Yield the rows of a query that may have millions of them."""
-        ...
 
     def run(self, statements: Iterable[Statement], *, again: bool = True) -> list[Row]:
-        """Run statements, all or nothing; return the rows of the last one.
+        """Run statements as `run_each` does; return the rows of the last one."""
+        return self.run_each(statements, again=again)[-1]
+
+    @abstractmethod
+    def run_each(self, statements: Iterable[Statement], *, again: bool = True) -> list[list[Row]]:
+        """Run statements, all or nothing; return the rows of each.
 
         Args:
             statements: the statements.
@@ -127,20 +134,16 @@ class Store(Protocol):
         Raises:
             LeaseLost: the connection was lost, and they may not run twice.
         """
-        ...
 
-    def run_each(self, statements: Iterable[Statement], *, again: bool = True) -> list[list[Row]]:
-        """Run statements as `run` does; return the rows of each."""
-        ...
-
+    @abstractmethod
     def change(self, query: str, decide: Callable[[list[Row]], Statement]) -> None:
         """Run a query and then the statement that follows from its rows. Nobody else changes the rows meanwhile."""
-        ...
 
+    @abstractmethod
     def erase(self, statements: Iterable[Statement]) -> None:
         """Run statements that take values out for ever."""
-        ...
 
+    @abstractmethod
     def hold(self, stack: ExitStack, shard: Shard | None) -> None:
         """Keep other runs away until the stack is closed.
 
@@ -148,23 +151,21 @@ class Store(Protocol):
             Locked: another run has the journal.
             NoLock: the lock cannot be used.
         """
-        ...
 
     def take(self, customer_no: str, run: int) -> Lease | None:
         """Take the lease of a customer for a run; None if another process has it."""
-        ...
+        return Lease(customer_no)
 
     def has_leases(self, run: int) -> bool:
         """Return whether other processes hold leases for a run."""
-        ...
+        return False
 
     def give_back(self, lease: Lease) -> Statement | None:
-        """Return the statement that ends a lease."""
-        ...
+        """Return the statement that ends a lease; None if there is nothing to do."""
+        return None
 
-    def renew(self, leases: Iterable[Lease]) -> None:
+    def renew(self, leases: Iterable[Lease]) -> None:  # noqa: B027 - the leases of one machine do not end
         """Keep leases."""
-        ...
 
     def take_part(self, run: int, epoch: int, has: Collection[int]) -> tuple[int, bytes] | None:
         """Take a part of a run that no living process has; None if there is none now.
@@ -174,7 +175,7 @@ class Store(Protocol):
             epoch: how many times the run was begun.
             has: the parts that this process has taken and not finished.
         """
-        ...
+        return None
 
     def fenced(
         self, statement: Statement, lease: Lease | None, run: int, epoch: int, *, ends: bool = False
@@ -188,8 +189,9 @@ class Store(Protocol):
             epoch: how many times the run was begun.
             ends: whether the statement is the last one under the lease, and gives it back.
         """
-        ...
+        query, values = statement
+        return query.format(held=""), values
 
+    @abstractmethod
     def close(self) -> None:
         """Close the connection."""
-        ...

@@ -145,7 +145,6 @@ class _Undoing:
     def __init__(self, held: Held, later: Fates) -> None:
         self._held = held
         self._later = later
-        self._undone = later.undone
         self._left: list[LeftAlone] = []
         self._created: dict[Level, set[str]] = defaultdict(set)  # charges that the run created
 
@@ -171,7 +170,7 @@ class _Undoing:
         steps = [
             self._step(Kind.CREATE_SUBSCRIPTION, one)
             for level, one in gone.items()
-            if level not in self._held.charges and one.id not in self._undone and self._held.exists
+            if level not in self._held.charges and one.id not in self._later.undone and self._held.exists
         ]
         parentless = {step.subscription_no for step in steps}
         found: list[Step] = []
@@ -197,7 +196,7 @@ class _Undoing:
 
     def _subscription(self, level: Level, made: Intent, removed: Collection[str | None]) -> _Found:
         charges = self._held.charges.get(level)
-        if charges is None or made.id in self._undone:
+        if charges is None or made.id in self._later.undone:
             return None
         staying = [charge.id for charge in charges if charge.id not in removed]
         if staying:
@@ -205,7 +204,7 @@ class _Undoing:
         return self._step(Kind.REMOVE_SUBSCRIPTION, made)
 
     def _charge(self, chain: _Chain, parentless: Collection[Level]) -> _Found:
-        if chain.last.id in self._undone:
+        if chain.last.id in self._later.undone:
             return None
         was_there, is_left = chain.first.step.kind is not Kind.CREATE, chain.last.step.kind is not Kind.REMOVE
         if (was_there and chain.before is None) or (is_left and chain.after is None):

@@ -79,7 +79,7 @@ async def plan_undo(
             stack.enter_context(lock(ledger, None))
         notes = stack.enter_context(Journal(path, ledger, limit=billing._runner.options.timeout))
         notes.history.run(run)
-        if only and (missing := set(only).difference(notes.history.customers_of_run(run))):
+        if only and (missing := set(only).difference(notes.history.last_of_run(run))):
             raise JournalError(f"run {run} wrote nothing to customer {', '.join(sorted(missing))}")
         kept = _kept(notes, run, only)
         if kept is not None:
@@ -99,7 +99,7 @@ async def plan_undo(
 
 def _customers(notes: Journal, run: int, only: tuple[str, ...]) -> Iterator[str]:
     """Yield the customers that a run has written to."""
-    return (number for number in notes.history.customers_of_run(run) if not only or number in only)
+    return (number for number in sorted(notes.history.last_of_run(run)) if not only or number in only)
 
 
 def _kept(notes: Journal, run: int, only: tuple[str, ...]) -> Plan | None:

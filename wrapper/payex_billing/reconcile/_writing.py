@@ -55,14 +55,10 @@ class Writer:
 
     def __init__(self, made: Plan, run: Run) -> None:
         self._made = made
-        self._applier = run.applier
+        self._run = run
         self._notes = run.notes
-        self._brake = run.brake
-        self._concurrency = run.concurrency
-        self._pool = Pool[PlannedCustomer](run.concurrency, run.stopping, run.brake)
         self._stopping = run.stopping
-        self._on_progress = run.on_progress
-        self._helpers: Helpers = run.helpers or (lambda _: nullcontext())
+        self._pool = Pool[PlannedCustomer](run.concurrency, run.stopping, run.brake)
         self._write = run.telemetry.each("write customer", run.applier.customer, _first_line)
         self._rows_done = 0
         self._rows = made.rows - made.at_rest - len(made.rejected) - len(made.failed)
@@ -93,8 +89,9 @@ class Writer:
             await asyncio.sleep(0)  # 10 million customers take minutes
             if self._stopping.is_set():
                 break
-        pool = PartsPool(self._concurrency, self._stopping, self._brake)
-        async with self._counting(parts), self._helpers(self._notes.run):
+        pool = PartsPool(self._run.concurrency, self._stopping, self._run.brake)
+        helpers = self._run.helpers or (lambda _: nullcontext())
+        async with self._counting(parts), helpers(self._notes.run):
             try:
                 await write_parts(self._write, parts, pool, self._stopping)
             finally:
@@ -105,10 +102,10 @@ class Writer:
     @asynccontextmanager
     async def _counting(self, parts: Parts) -> AsyncIterator[None]:
         """Show what all processes have done while a block runs. A part counts when it is done."""
-        if self._on_progress is None:
+        if self._run.on_progress is None:
             yield
             return
-        show, before, left = self._on_progress, self._rows_done, self._rows - self._rows_done
+        show, before, left = self._run.on_progress, self._rows_done, self._rows - self._rows_done
 
         async def count() -> None:
             while True:
@@ -128,9 +125,9 @@ class Writer:
 
     async def _one(self, planned: PlannedCustomer) -> None:
         await self._write(planned)
-        if self._on_progress is not None:
+        if self._run.on_progress is not None:
             self._rows_done += len(planned.lines) + len(planned.unchanged)
-            self._on_progress("writing", self._rows_done, self._rows)
+            self._run.on_progress("writing", self._rows_done, self._rows)
 
     async def _read_back(self, first: list[PlannedCustomer]) -> None:
         finished = [planned for planned in first if self._notes.is_finished(planned.customer_no)]
@@ -141,7 +138,7 @@ class Writer:
         missing: dict[str, list[Step]] = {}
 
         async def one(planned: PlannedCustomer) -> None:
-            found = await self._brake.judged(planned.customer_no, self._applier.is_as_written(planned))
+            found = await self._run.brake.judged(planned.customer_no, self._run.applier.is_as_written(planned))
             if isinstance(found, BillingError):
                 raise Stopped(f"the first {len(first)} customers could not be read back: {said(found)}") from found
             missing[planned.customer_no] = found

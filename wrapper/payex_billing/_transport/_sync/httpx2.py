@@ -11,9 +11,8 @@ from itertools import count
 import httpcore2
 
 from ...config import Settings
-from .._httpx2 import ERRORS, AnyLine, Route, body_for, reply, unacceptable
-from .._idle import Idle
-from .._interface import LISTEN, Reply, Request
+from .._httpx2 import ERRORS, AnyLine, Idle, Route, body_for, reply
+from .._interface import LISTEN, MAX_HEADERS, TOO_MANY_HEADERS, Reply, Request
 from .._network import Network, Stream, TimeLimit
 
 # Others get a turn after this many pieces of a body.
@@ -71,9 +70,9 @@ class Transport:
         try:
             with TimeLimit(deadline - now):
                 response = line.connection.handle_request(self._route.request(request))
-                if failure := unacceptable(response):
+                if len(response.headers) > MAX_HEADERS:
                     line.connection.close()
-                    return failure
+                    return TOO_MANY_HEADERS
                 body = body_for(response)
                 pieces = count(1)
                 for piece in response.iter_stream():
