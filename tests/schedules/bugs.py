@@ -166,7 +166,7 @@ BUGS: Final = (
     Bug("a lost response counts as never sent", "workers", policy._Run, "did_nothing",
         _refuses(lambda reply: getattr(reply, "phase", None) is Phase.ANSWER_LOST)),
     Bug("open creations of other runs are not looked up", "event", Journal, "of_customer",
-        lambda right: lambda self, number: [each for each in right(self, number) if each.run == self._run]),
+        lambda right: lambda self, number: [each for each in right(self, number) if each.run == self.run]),
     Bug("a single write does not look up open creations", "event", Runner, "_undecided",
         lambda _: lambda *_: ""),
     Bug("a single write does not take the lease", "event", RecurringProductsHandle, "ensure",
