@@ -212,6 +212,8 @@ def test_rejected_rows_are_retried_when_the_file_is_corrected(run: Run, tmp_path
     assert retried.returncode == 0, retried.stderr
     assert prices(mock) == {"1": [10.5], "2": [20.0], "3": [1.0]}
     assert "There is nothing to retry" in run("retry", "2").stdout
+    listed = json.loads(run("runs", "list", "--json").stdout)["runs"]
+    assert [each["command"] for each in listed] == ["retry", "apply"]
 
 
 @pytest.mark.parametrize("ending", [None, "stopped", "interrupted"])

@@ -34,7 +34,7 @@ class Run:
 
     Attributes:
         id: its number.
-        command: `apply` or `undo`.
+        command: `apply`, `retry`, `undo` or `write`.
         file: the table or the plan, as it was named; empty for rows of Python.
         options: how the table was read, and how it was applied.
         shard: the part of the customers, such as `3/8`; empty for all.

@@ -50,7 +50,7 @@ class Started:
     """What a journal notes of a run when it begins.
 
     Attributes:
-        command: `apply`, `undo` or `write`.
+        command: `apply`, `retry`, `undo` or `write`.
         file: the table or the plan, as it was named.
         options: the options of the command.
         approved: the digest that was approved in spite of a guard; empty without one.

@@ -158,9 +158,9 @@ async def apply(
         TableError: the state cache cannot be used.
     """
     ledger = billing.settings.ledger
-    telemetry = telemetry_of(
-        billing, undoes=source.undoes if isinstance(source, Plan) else None, retry=retry, shard=shard, journal=journal
-    )
+    is_undo = isinstance(source, Plan) and source.undoes is not None
+    command = "undo" if is_undo else "apply" if retry is None else "retry"
+    telemetry = telemetry_of(billing, command, shard=shard, journal=journal)
     async with AsyncExitStack() as stack:
         stack.enter_context(telemetry.run(outcome_of))
         if isinstance(source, Plan) and source.ledger != ledger:
@@ -207,8 +207,7 @@ async def apply(
         )
         applying.keep(made, notes)
         started = Started(
-            command="apply" if made.undoes is None else "undo", file=source.file, undoes=made.undoes,
-            approved=approve or "",
+            command=command, file=source.file, undoes=made.undoes, approved=approve or "",
             options={"reading": source.reading, "prune": made.prune, "state": state, "retry": retry,
                      "part": applying.is_part, "max_removals": max_removals},
         )  # fmt: skip

@@ -56,13 +56,10 @@ class RunTelemetry:
         return report
 
 
-def telemetry_of(
-    billing: AsyncBilling, *, undoes: int | None, retry: int | None, shard: Shard | None, journal: Place | None
-) -> RunTelemetry:
-    """Return the telemetry of a run; that of a client without tracing does nothing."""
+def telemetry_of(billing: AsyncBilling, command: str, *, shard: Shard | None, journal: Place | None) -> RunTelemetry:
+    """Return the telemetry of an `apply`, `retry` or `undo`; that of a client without tracing does nothing."""
     if not billing.settings.tracing:
         return RunTelemetry()
-    command = "undo" if undoes is not None else "retry" if retry is not None else "apply"
     return _Traced(billing.settings.ledger, billing.settings.owner_no, command, str(shard or ""), journal)
 
 
