@@ -21,14 +21,16 @@ from .process import Query, current
 LEDGER: Final = "https://billing.invalid/billing/customer/v1/1234"
 LOST: Final = "the connection is lost"  # the reply to a query
 _END = "\x1e"
-_TABLES = ("run", "write", "customer", "row", "lease", "part", "sqlite_sequence")
+_TABLES = ("run", "write", "customer", "row", "lease", "part", "holder", "sqlite_sequence")
 _HELD = re.compile(r"WITH held AS \(((?:UPDATE|DELETE) .*? RETURNING 1)\) (.*)", re.DOTALL)
 # What no statement reads again: the times of a decided write, and the token under which it was noted.
 _SETTLED = (
     "UPDATE write SET noted = 0.0, sent = 0.0, token = NULL WHERE result IS NOT NULL",
     "UPDATE run SET started = 0.0, seen = 0.0",
 )
-_LAST_TOKEN = "SELECT max(coalesce((SELECT max(token) FROM lease), 0), coalesce((SELECT max(token) FROM write), 0))"
+_LAST_TOKEN = (
+    "SELECT max(token) FROM (SELECT token FROM lease UNION SELECT token FROM write UNION SELECT token FROM holder)"
+)
 
 State = tuple[tuple[tuple[Any, ...], ...], ...]
 Rows = tuple[tuple[Any, ...], ...]
@@ -126,7 +128,7 @@ class Database:
             statement = held[2].replace(" FROM held", "")
         if "nextval('token')" in statement:  # a number that nobody has any more may be given again
             (last,) = self._db.execute(_LAST_TOKEN).fetchone()
-            statement = statement.replace("nextval('token')", str(max(last, token) + 1))
+            statement = statement.replace("nextval('token')", str(max(last or 0, token) + 1))
         return tuple(self._db.execute(statement).fetchall())
 
 
