@@ -58,9 +58,8 @@ check: $(DEV_STAMP) ## In a minute, while you work: lint, types, the fast tests
 
 # The tests that make test leaves out. make contract also runs the contract suite.
 MORE := $(addprefix tests/test_,$(addsuffix .py,change_cost clean_up console_page contract_command contract_diff \
-	contract_diff_pairs corrected_contract docs examples explain generate guard_score guarded_writes packaging release site)) \
-	$(filter-out $(addprefix contract_tests/test_,$(addsuffix .py,consumer endpoint examples_and_models)), \
-	$(wildcard contract_tests/test_*.py))
+	contract_diff_pairs corrected_contract docs examples explain generate guard_score guarded_writes packaging release site))
+MOST := tests $(addprefix --ignore=,$(MORE))
 PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --quiet --durations=10 --hypothesis-seed=$(SEED)
 
 test: $(DEV_STAMP) ## Lint, types, generated drift, the tests of client, mock, tables and command line (ARGS="-k plan": only these tests)
@@ -68,18 +67,18 @@ ifdef ARGS
 	@$(BIN)/pytest --quiet $(ARGS)
 else
 	@$(MAKE) --no-print-directory --jobs 2 $(COMPILED_STAMP) lint types check-generated
-	@$(PYTEST) $(addprefix --ignore=,$(MORE))
+	@$(PYTEST) $(MOST)
 endif
 
 # In a new clone each process would compile every test module and the package for itself.
 $(COMPILED_STAMP): $(DEV_STAMP)
-	@$(BIN)/pytest --collect-only --quiet $(addprefix --ignore=,$(MORE)) >/dev/null
+	@$(BIN)/pytest --collect-only --quiet $(MOST) >/dev/null
 	@touch $@
 
 test-more: $(DEV_STAMP) ## What make test leaves out: the contract suite on the mock and its own tests, tools, documentation, pages in a browser, the built wheel
 	@$(MAKE) --no-print-directory wheel-test
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || echo "No chromium here: the tests in a browser are left out."
-	@$(PYTEST) $(MORE)
+	@$(PYTEST) $(MORE) contract_tests
 
 coverage: $(DEV_STAMP) ## Branch coverage, also of the processes that tests start: fail under 95 % of the wrapper, 90 % of the mock
 	@rm -rf build/coverage

@@ -45,7 +45,7 @@ from payex_billing_mock import Faults, MockServer, Tls
 
 from tests.support import LEDGER, NIGHTLY, TOKEN, Blocking, open_client, wait_until_all_is_read
 
-SCHEDULES = 1_000 if NIGHTLY else 20
+SCHEDULES = 1_000 if NIGHTLY else 15
 NUMBERS = itertools.count(1)
 # Two contents only, so that equal charges are the rule.
 CHARGES = [Charge(product_code="P01", quantity=1), Charge(product_code="P01", quantity=2, text="x")]
