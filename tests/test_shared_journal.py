@@ -450,6 +450,24 @@ def test_the_holder_of_a_lease_that_ended_can_note_nothing(mock: MockServer, dat
         assert [intent.run for intent in new.history.writes()] == [old.run, new.run]
 
 
+def test_a_worker_finds_its_next_customers_without_reading_all_that_are_done(
+    mock: MockServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Journal(database, _ledger(mock)) as notes, tables_of(database) as db:
+        notes.begin("", "", resumed=False, started=Started())
+        db.execute(
+            "INSERT INTO part (run, epoch, number, customers, done) "
+            "SELECT run.id, run.epoch, number, '', number < 20000 FROM run, generate_series(0, 20001) AS number"
+        )
+        asked: list[tuple[str, Any]] = []
+        monkeypatch.setattr(notes._store, "query", lambda query, values: asked.append((query, values)) or [])
+        notes._store.take_part(notes.run, 1, ())
+        ((query, values),) = asked
+        how = "\n".join(line for (line,) in db.execute(f"EXPLAIN ANALYZE {query.replace('?', '%s')}".encode(), values))
+    assert "actual" in how
+    assert "Removed by Filter" not in how, how
+
+
 def test_a_lease_that_ended_cannot_be_used_before_another_process_has_taken_it(mock: MockServer, database: str) -> None:
     with Journal(database, _ledger(mock), alone=False) as notes:
         notes.begin("", "", resumed=False, started=Started(command="write"))

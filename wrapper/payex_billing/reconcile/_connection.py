@@ -43,6 +43,7 @@ CREATE TABLE part (
     run BIGINT, epoch BIGINT, number INTEGER, customers BYTEA, done BOOLEAN NOT NULL DEFAULT false, holder TEXT,
     expires DOUBLE PRECISION, PRIMARY KEY (run, epoch, number)
 );
+CREATE INDEX open_part ON part (run, epoch, number) WHERE NOT done;
 """
 )
 NOW: Final = "extract(epoch FROM clock_timestamp())::double precision"
