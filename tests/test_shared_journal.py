@@ -671,13 +671,16 @@ def test_the_last_run_and_the_values_shown_are_known_with_a_new_state_directory(
 
 
 class Clock:
+    """The clock of the processes, and that of the database, of which a float has six decimals only."""
+
     def __init__(self) -> None:
         self.now = 1000.0
         self.state = PaceState()
 
     def change(self, step: PaceStep) -> tuple[PaceState, Slice | None, float]:
-        self.state, taken = step(self.state, self.now)
-        return self.state, taken, self.now
+        shared = 1.8e9 + self.now
+        self.state, taken = step(self.state, shared)
+        return self.state, taken, shared
 
 
 @given(
@@ -700,7 +703,7 @@ def test_processes_with_one_pace_never_send_more_than_it_allows_by_more_than_a_s
         assert within <= limit + max(1.0, limit * 0.25) + 1
 
 
-@pytest.mark.parametrize("limit", [20.0, 60.0, 400.0])
+@pytest.mark.parametrize("limit", [20.0, 60.0, 100.0, 400.0])
 @pytest.mark.parametrize("processes", [2, 4, 8])
 def test_processes_with_few_requests_at_once_use_the_whole_pace_together(processes: int, limit: float) -> None:
     clock = Clock()

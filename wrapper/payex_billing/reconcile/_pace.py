@@ -131,7 +131,8 @@ class SharedPace:
         """Take the next place and return the seconds until then."""
         with self._lock:
             place = max(self._next, now)
-            if place + self._gap > self._ends + 1e-9:
+            # Seconds since 1970 are rounded, so the last place may seem to reach over the end.
+            if place + self._gap / 2 > self._ends:
                 place = max(self._take(now), now)
             self._next = place + self._gap
             self._used += 1
