@@ -12,8 +12,7 @@ from .._text import printable
 from ..config import Settings
 from ..errors import BillingError, MalformedResponse, ProblemError, TransportError
 from ..reconcile import Stopped
-from ._common import CLIENT_OPTIONS
-from ._profiles import with_profile
+from ._profiles import CLIENT_OPTIONS, with_profile
 
 if TYPE_CHECKING:
     from ..reconcile._history import Run

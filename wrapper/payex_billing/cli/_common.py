@@ -29,7 +29,6 @@ EXIT_CODES = (
 
 
 PATH = click.Path(path_type=Path)
-CLIENT_OPTIONS = ("owner_no", "environment", "base_url")
 T = TypeVar("T")
 
 
@@ -47,7 +46,7 @@ def client_options(command: Callable[..., T]) -> Callable[..., T]:
     @click.option("--base-url", help="Origin in place of an environment, such as a mock's [PAYEX_BASE_URL].")
     @functools.wraps(command)
     def run(*, profile: str | None, **options: Any) -> T:
-        from ._profiles import with_profile  # noqa: PLC0415 - most commands run without
+        from ._profiles import CLIENT_OPTIONS, with_profile  # noqa: PLC0415 - most commands run without
 
         given = {name: options.pop(name) for name in CLIENT_OPTIONS}
         try:

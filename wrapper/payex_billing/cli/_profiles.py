@@ -14,6 +14,7 @@ import click
 from ..config import SECRETS, VARIABLES
 from ._lazy_group import suggestion
 
+CLIENT_OPTIONS = ("owner_no", "environment", "base_url")
 _ADDRESS = ("environment", "base_url")
 _NAMES = frozenset(VARIABLES) - set(SECRETS) | {"token_command"}
 _SECONDS = 30.0  # for a command that prints a token
