@@ -78,7 +78,7 @@ def try_removal(api: Api, sleep: Callable[[float], None] = time.sleep) -> Result
     """Create one resource of each kind, and remove it. Return what could not be removed.
 
     A run creates more than a thousand resources. This shows beforehand whether they would stay. The responses are not
-    judged. Use another `Api` for the run, because the clean-up takes the limit of requests away from this one.
+    judged. Use another `Api` for the run, because the clean-up removes the limit of requests of this one.
     """
     customer, subscription = api.number(), "46701234567"
     try:

@@ -102,7 +102,7 @@ class _Forking:
                 return None
 
     def end(self) -> None:
-        """End the process. All commands must have ended before."""
+        """End the process. Call this only when all commands have ended."""
         self._orders.close()
         self._process.wait()
 

@@ -671,7 +671,7 @@ def test_the_last_run_and_the_values_shown_are_known_with_a_new_state_directory(
 
 
 class Clock:
-    """The clock of the processes, and that of the database, of which a float has six decimals only."""
+    """The clock of the processes, and the clock of the database, whose times have only six decimals in a float."""
 
     def __init__(self) -> None:
         self.now = 1000.0

@@ -62,7 +62,7 @@ def prepare(context: ssl.SSLContext, settings: Settings) -> ssl.SSLContext:
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what caused it, from the outside in."""
+    """Yield an error, then the error that caused it, and so on."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

@@ -17,7 +17,7 @@ class Body:
     More layers are a way to fill the memory, and no server needs them.
 
     Args:
-        window: what zlib is told of the format: 31 for gzip, 15 for deflate; None for a body without an encoding.
+        window: the `wbits` of zlib: 31 for gzip, 15 for deflate; None for a body without an encoding.
     """
 
     def __init__(self, window: int | None) -> None:

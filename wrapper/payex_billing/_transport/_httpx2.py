@@ -54,7 +54,7 @@ _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (OSError, "the connection broke before the response was complete"),
     (httpcore2.NetworkError, "the connection broke before the response was complete"),
 )
-# How the texts of httpcore2 and h11 for an early end begin. They hold no bytes of the server.
+# How httpcore2 and h11 begin the text of an error when a connection ended early. The texts hold no bytes of the server.
 _ENDED = ("Server disconnected", "peer closed connection", "peer unexpectedly closed connection")
 
 
@@ -185,7 +185,7 @@ class Idle(Generic[L]):
         self.spent: deque[L] = deque()
 
     def take(self, now: float) -> L | None:
-        """A connection that can be used at once, if there is one."""
+        """Return a connection that can be used at once; None if there is none."""
         # Another thread may empty the deque at any moment.
         with suppress(IndexError):
             while now - self._waiting[0].idle_since > KEEP_ALIVE:
@@ -204,7 +204,7 @@ class Idle(Generic[L]):
         (self._waiting if connection.is_clean() else self.spent).append(connection)
 
     def clear(self) -> None:
-        """Keep none."""
+        """Move all waiting connections to `spent`."""
         self.spent.extend(self._waiting)
         self._waiting.clear()
 
@@ -236,7 +236,7 @@ def reply(response: httpcore2.Response, body: Body, *, followed: bool) -> Reply:
     content = body.end()
     if isinstance(content, Failure):
         return content
-    # The first field of a name counts.
+    # If a header field occurs more than once, the first one counts.
     headers = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in reversed(response.headers)}
     return Response(response.status, headers, content, followed)
 

@@ -169,7 +169,7 @@ class Wire(asyncio.Protocol):
     """Keeps what has arrived until it is read. asyncio gives it the plain bytes, also over TLS."""
 
     def __init__(self) -> None:
-        self.transport: asyncio.Transport  # asyncio sets it before anything else happens
+        self.transport: asyncio.Transport  # asyncio sets it before it calls any other method
         self.arrived = bytearray()
         self.ended = False
         self.error: Exception | None = None
@@ -282,7 +282,7 @@ class AsyncStream(httpcore2.AsyncNetworkStream):
     ) -> httpcore2.AsyncNetworkStream:
         """Shake hands."""
         plain = self._wire.transport
-        # A proxy has no reason to speak between its response to CONNECT and the handshake.
+        # A proxy must send nothing between its response to CONNECT and the handshake.
         if self._wire.ended or self._wire.arrived:
             raise httpcore2.ConnectError
         try:

@@ -144,7 +144,7 @@ class Clients:
         return Response(response.status, headers, content)
 
     def _failure(self, error: Exception) -> Failure:
-        """The failure that an error stands for. What is not provably before sending may have been processed."""
+        """Return what an error means. The request counts as sent unless it is proved that it was not."""
         causes = _causes(error)
         phase = Phase.NEVER_SENT if CONNECTING in causes else Phase.ANSWER_LOST
         if isinstance(error, RequestTimeoutError):
@@ -153,8 +153,8 @@ class Clients:
         advice = tls.rustls_advice(causes[-1])
         if advice is None:
             return Failure(phase, reason)
-        # In TLS 1.3 the server judges our certificate when the request is already on its way, and has not read it when
-        # it refuses. On a connection that has been used it may have read it.
+        # In TLS 1.3 the client sends the request before the server checks the certificate. A server that refuses the
+        # certificate on the first use of a connection has not read the request. Later it may have read it.
         if phase is Phase.NEVER_SENT or not self._answered:
             return Failure(Phase.NEVER_SENT, advice, certificate=True)
         return Failure(phase, f"{reason}; {advice}")

@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 def client_options(command: Callable[..., T]) -> Callable[..., T]:
-    """The options that say which Billing, as the argument `client`; all others come from the environment.
+    """Add the options that select the API and the ledger. The command gets them as the argument `client`.
 
     `--rate`, if the command has it, is in `client`, too.
     """

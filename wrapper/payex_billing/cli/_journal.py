@@ -1,4 +1,4 @@
-"""The options that name a journal or a run, and the journal that they mean."""
+"""Options that name a journal or a run, and functions that find the journal."""
 
 from __future__ import annotations
 

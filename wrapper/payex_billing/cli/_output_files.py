@@ -59,7 +59,7 @@ def writing(option: str, path: Path, problems: list[click.ClickException] | None
 
 
 class ReportFile:
-    """A file that is replaced as a whole, so that a reader never sees half of one, or the one of yesterday.
+    """A file that is replaced as a whole. A reader never sees half a file, or the file of an earlier run.
 
     A pipe or a device is written once.
 

@@ -1,4 +1,4 @@
-"""`payex-billing runs` and `history`: what a journal holds of runs, and of the writes to a customer."""
+"""`payex-billing runs` and `payex-billing history` show the runs of a journal, and the writes to a customer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ._output_files import check_outputs
 from ._show import plain_content, said
 from ._table import table
 
-_COUNTS = ("rows", "applied", "rejected", "failed")  # of a report, shown for each run
+_COUNTS = ("rows", "applied", "rejected", "failed")  # the values of a report that are shown for each run
 _SHOWN = 20  # runs in the list, and rows of a run
 # Attributes of a run that its JSON has under the same name and with the same value.
 _AS_THEY_ARE = ("command", "file", "input", "options", "shard", "plan", "approved", "undoes", "user", "host", "version")
@@ -342,7 +342,7 @@ def _plain_write(intent: Intent) -> dict[str, Any]:
 
 
 def _local(seconds: float) -> str:
-    """Return a time in seconds since 1970 for people, in the time of this machine."""
+    """Return a time in seconds since 1970 as text, in the time zone of this machine."""
     return f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M:%S}"
 
 

@@ -164,7 +164,7 @@ _READING = ("columns", "ignore", "sheet", "delimiter", "encoding", "decimal_comm
 
 
 def reading_of(options: dict[str, Any]) -> dict[str, Any]:
-    """Take the arguments of `read` out of the options of `plan` or `apply`, and return them."""
+    """Remove the arguments of `read` from the options of `plan` or `apply`, and return them."""
     return {name: options.pop(name) for name in _READING}
 
 

@@ -50,7 +50,7 @@ class _Unknown(Exception):
 
 @attrs.define(eq=False)
 class _Together:
-    """Saver of the notes of many tasks: one transaction for what they note at one moment, because each takes time.
+    """Saver of the notes of many tasks. Notes of one moment share a transaction, because each transaction takes time.
 
     Args:
         journal: where they are saved.

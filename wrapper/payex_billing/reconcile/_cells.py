@@ -43,12 +43,12 @@ class Fault:
 
 @attrs.frozen(kw_only=True)
 class DecimalSign:
-    """What may be the decimal sign of a number that is written as text.
+    """Which decimal signs are possible in numbers that are written as text.
 
     Attributes:
         point: whether `1.5` is one and a half.
         comma: whether `1,5` is one and a half.
-        is_sure: whether `1.000` and `1,000` can only be one. Otherwise they are rejected.
+        is_sure: whether `1.000` and `1,000` have only one possible meaning. Otherwise they are rejected.
         decide: whether points are rejected if the table has decimal commas.
     """
 

@@ -15,13 +15,13 @@ MEMORY = "400MB"  # DuckDB's limit; a table of 5,000,000 rows needs more, and Du
 
 
 def one(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
-    """Return the one value that a query gives."""
+    """Return the value of a query that has one row with one column."""
     found = connection.execute(query).fetchone()
     return found[0] if found else 0
 
 
 def literal(text: object) -> str:
-    """Return a text as a literal of SQL."""
+    """Return a text as an SQL literal."""
     return "'" + str(text).replace("'", "''") + "'"
 
 

@@ -335,7 +335,7 @@ def _beyond(run: _Run, guard: str, limit: int, told: str) -> Iterator[Stop]:
 
 
 def _take(target: Worst, source: Worst, least: float | None = None, *, above: float = -math.inf) -> None:
-    """Copy the items with at least a score, and a number above another; all items if no score is given.
+    """Copy the items with a score of at least `least`, if given, and a number above `above`.
 
     If not all items are copied, only the five stored items are checked.
     """

@@ -176,7 +176,7 @@ class Journal(JournaledRun):
         self._settled.append((result.value, charge_id, shown, status, instance, lost, intent))
 
     def decide(self, intent: int, result: LookUpResult) -> RecurringProduct | None:
-        """Note what a look-up of a creation found; return the charge that the creation added, if it is one."""
+        """Note what a look-up of a creation found; return the charge that the creation added; None without one."""
         charge = result.resource if isinstance(result.resource, RecurringProduct) else None
         self.settle(intent, Result(result.outcome.value), None if charge is None else charge.id, after=charge)
         return charge

@@ -96,7 +96,7 @@ class Planner:
         self, cache: State | None, history: History | None, *, refresh: bool, verify: float, shard: Shard | None,
         concurrency: int, stop: asyncio.Event, chosen_only: bool = False,
     ) -> Plan:  # fmt: skip
-        """Plan the rows of a shard.
+        """Plan the rows of all customers, or of one shard.
 
         Args:
             cache: the cache of what was last applied; None without one.

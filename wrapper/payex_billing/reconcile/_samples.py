@@ -56,9 +56,9 @@ class Worst:
     items: list[tuple[float, str, float]] = attrs.field(factory=list)
 
     def add(self, step: Step, score: float, *told: object, number: float = 0.0) -> None:
-        """Count a row, and keep what is told of it if it is among the worst.
+        """Count a row. Keep its sentence if it is one of the worst rows.
 
-        A sentence is made only for a row that is kept: it costs more than all else.
+        The sentence is made only for a row that is kept, because it takes more time than everything else.
         """
         self.count += 1
         if len(self.items) < WORST or score > self.items[0][0]:
@@ -81,7 +81,7 @@ class Samples:
     kinds: dict[str, Worst] = attrs.field(factory=dict)
 
     def add(self, kind: str, step: Step, score: float | Decimal, *told: object, number: float = 0.0) -> None:
-        """Count a row, and keep what is told of it if it is among the worst."""
+        """Count a row. Keep its sentence if it is one of the worst rows."""
         if kind not in self.kinds:
             self.kinds[kind] = Worst()
         self.kinds[kind].add(step, float(score), *told, number=number)
@@ -126,7 +126,7 @@ class Sketch:
             del self.digests[SKETCH:]
 
     def compared(self, other: Sketch) -> tuple[set[int], set[int]]:
-        """Return the digests of this sketch and of another, up to where both are complete."""
+        """Return the digests of this sketch and of another, up to the digest to which both are complete."""
         self.cut()
         other.cut()
         end = min(self.end, other.end)

@@ -71,7 +71,7 @@ class Staging:
                 self.add_fault(line, place, cell.rule)
 
     def add_mapping(self, line: int, row: Mapping[Any, object]) -> None:
-        """Add a row of columns and their values. A column that no row had before becomes a column of the header."""
+        """Add a row, as names of columns and values. A column that no earlier row had is added to the header."""
         places = self._places
         for column in row:
             if column not in places:
@@ -82,7 +82,7 @@ class Staging:
         self.add(line, cells)
 
     def add_typed(self, rows: Iterable[Sequence[object]], *, nan_is_empty: bool = False) -> None:
-        """Add rows of typed values; the first is number 1. `nan_is_empty` is that of `as_text`."""
+        """Add rows of typed values; the first is number 1. For `nan_is_empty` see `as_text`."""
         kinds = self.header.kinds
         for number, row in enumerate(rows, start=1):
             cells = [

@@ -46,7 +46,7 @@ class Stop:
 def stops_of_rows(guard: str, worst: Worst, limit: float = 0, told: str = "") -> Iterator[Stop]:
     """Yield a stop if there are rows that the guard does not allow.
 
-    `told` says what is wrong with several rows; if it is empty, `ROWS` says so.
+    `told` says what is wrong with several rows; if it is empty, the text is that of `ROWS`.
     """
     if worst.count <= FLOORS.get(guard, 0):
         return

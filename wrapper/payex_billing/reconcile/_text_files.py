@@ -32,7 +32,7 @@ _OTHERS = {
     b"PAR1": ("a Parquet file", ".parquet"),
     b"\xd0\xcf\x11\xe0": ("an old or protected workbook", ".xlsx"),
 }
-_NOT_UTF_8 = re.compile("[\udc80-\udcff]")  # the error handler `surrogateescape` reads such bytes as these
+_NOT_UTF_8 = re.compile("[\udc80-\udcff]")  # what `surrogateescape` decodes bytes to that are not UTF-8
 _NOT_ASCII = re.compile(r"[^\s,;|\"]*[^\x00-\x7f][^\s,;|\"]*")
 _SHOWN = 40  # characters of an example
 

@@ -47,7 +47,7 @@ def stage(staging: Staging, relation: str, parameters: dict[str, str]) -> None:
 
 
 def _cell(name: str, type_: str, header: Header, place: int) -> str:
-    """Return the expression of a cell: its text, or the number of a floating-point or decimal column."""
+    """Return an SQL expression for a cell: the number in a floating-point or decimal column, else a text."""
     kind = header.kinds[place]
     cell = '"' + name.replace('"', '""') + '"'
     text = f"{cell}::VARCHAR"

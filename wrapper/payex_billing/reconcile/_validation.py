@@ -101,7 +101,7 @@ def trim(database: duckdb.DuckDBPyConnection, header: Header, *, is_csv: bool) -
     is_padded = "line IN (SELECT line FROM padded)"
     every = ", ".join(f"c{place}" for place in range(len(header.columns)))
     database.execute(f"DELETE FROM raw WHERE {is_padded} AND trim(concat({every}), '{SPACES}') = ''")
-    # `, "P"` is no quoted cell, and was not meant as P with quotes
+    # in `, "P"` the quotes belong to the cell, but the writer meant P
     for place in header.places.values() if is_csv else ():
         quoted = f"{is_padded} AND regexp_matches(c{place}, '^[{SPACES}]+\"')"
         database.execute(
@@ -193,7 +193,7 @@ def _text(name: str, known: Property, *, is_exact: bool) -> Iterator[tuple[str, 
         rule = f"cannot be a {what}: only the characters {_checks.characters(known)} may be in one"
         yield f"NOT regexp_full_match({name}, {pattern})", rule.replace("'", "''")
     elif known.kind is Kind.ID or known.required:
-        # Spaces that look like a plain one would make another id. Most ids are ASCII.
+        # A space of another kind looks the same, but makes a different id. Most ids are ASCII.
         condition = f"strlen({name}) > length({name}) AND regexp_matches({name}, '{OTHER_SPACES}')"
         rule = "has a space that is not the plain one, such as a no-break space"
         yield f"NOT exact_{name} AND {condition}" if is_exact else condition, rule
@@ -233,7 +233,7 @@ def _number(name: str, sign: DecimalSign, known: Property) -> Iterator[tuple[str
     yield f"NOT regexp_full_match({number}, '{minus}0*[0-9]{{1,{digits}}}(\\..*)?')", rule
     rule = f"has more than {decimals} decimals"
     yield f"NOT regexp_full_match({number}, '[^.]*(\\.[0-9]{{1,{decimals}}}0*)?')", rule
-    # The number of digits does not say every bound.
+    # The contract may set a limit that the number of digits does not express.
     value = f"try_cast({number} AS DECIMAL({digits + decimals}, {decimals}))"
     most = Decimal(10) ** digits - Decimal(10) ** -decimals
     if known.maximum is not None and known.maximum < most:
@@ -279,7 +279,7 @@ def _number_of(name: str, sign: DecimalSign) -> str:
 
 
 def _exact_json(place: int) -> str:
-    """Return the expression of the object; NULL if the cell is empty or not JSON."""
+    """Return an SQL expression for the object in `payex_exact`; NULL if the cell is empty or is not JSON."""
     return f"try_cast(nullif(c{place}, '') AS JSON)"
 
 
@@ -288,23 +288,23 @@ def _exact_text(name: str, place: int) -> str:
 
 
 def _is_exact(name: str, place: int) -> str:
-    """Return the condition that a row has the exact text of a cell."""
+    """Return an SQL condition: the row has an exact text for this column."""
     return f"({_exact_text(name, place)} IS NOT NULL)"
 
 
 def _is_copy(place: int) -> str:
-    """Return the condition that a row is meant although another has the same values."""
+    """Return an SQL condition: the row is meant as a second charge with the same values."""
     return f"(coalesce(json_extract_string({_exact_json(place)}, '$.copy'), '') = 'true')"
 
 
 def _cell_of(name: str, place: int, exact: int | None) -> str:
-    """Return the expression of a cell: its exact text if the row has it."""
+    """Return an SQL expression for the value of a cell: its exact text, if the row has one."""
     shown = f"nullif(c{place}, '')"
     return shown if exact is None else f"coalesce({_exact_text(name, exact)}, {shown})"
 
 
 def _refuse_edited(database: duckdb.DuckDBPyConnection, header: Header, exact: int) -> None:
-    """Move the rows to `broken` whose exact texts are not what the cells show, or whose column has no such object."""
+    """Move a row to `broken` if its exact texts do not agree with its cells, or if `payex_exact` has no object."""
     edited = [f"coalesce(json_type({_exact_json(exact)}), '') <> 'OBJECT'"]
     edited += [
         f"({_is_exact(name, exact)} AND {visible(_exact_text(name, exact))} <> coalesce(c{place}, ''))"
