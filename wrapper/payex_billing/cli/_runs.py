@@ -324,21 +324,8 @@ def _forget(name: Place, ledger: str | None, customer_no: str, *, yes: bool, as_
 def _plain_write(intent: Intent) -> dict[str, Any]:
     """Return a write as plain JSON."""
     step = intent.step
-    return {
-        "write": intent.id,
-        "run": intent.run,
-        "customer_no": step.customer_no,
-        "subscription_no": step.subscription_no,
-        "charge_id": intent.charge_id or step.charge_id,
-        "kind": step.kind.value,
-        "line": step.line,
-        "before": plain_content(step.before),
-        "after": plain_content(intent.after or step.charge),
-        "noted_at": when(intent.noted),
-        "result": None if intent.result is None else intent.result.value,
-        "status": intent.status,
-        "instance": intent.instance,
-    }
+    contents = {"before": plain_content(step.before), "after": plain_content(intent.after or step.charge)}
+    return intent.to_plain(contents, when(intent.noted))
 
 
 def _local(seconds: float) -> str:

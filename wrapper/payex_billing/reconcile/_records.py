@@ -142,6 +142,28 @@ class Intent:
         """Whether it is known that the write took effect."""
         return self.result in {Result.DONE, Result.CREATED}
 
+    def to_plain(self, contents: Mapping[str, object], noted_at: str) -> dict[str, Any]:
+        """Return the write under the names that JSON and tables have for its values.
+
+        Args:
+            contents: what the charge billed before and after, in the form of the target.
+            noted_at: when the write was noted, in the form of the target.
+        """
+        return {
+            "write": self.id,
+            "run": self.run,
+            "customer_no": self.step.customer_no,
+            "subscription_no": self.step.subscription_no,
+            "charge_id": self.charge_id or self.step.charge_id,
+            "kind": self.step.kind.value,
+            "line": self.step.line,
+            **contents,
+            "noted_at": noted_at,
+            "result": None if self.result is None else self.result.value,
+            "status": self.status,
+            "instance": self.instance,
+        }
+
 
 @attrs.frozen(kw_only=True)
 class RemovalFailed:

@@ -89,23 +89,9 @@ def _csv(rows: Iterable[dict[str, Any]], target: Path) -> int:
 
 
 def _row(intent: Intent) -> dict[str, Any]:
-    step = intent.step
-    row: dict[str, Any] = {
-        "write": intent.id,
-        "run": intent.run,
-        "customer_no": step.customer_no,
-        "subscription_no": step.subscription_no,
-        "charge_id": intent.charge_id or step.charge_id,
-        "kind": step.kind.value,
-        "line": step.line,
-    }
-    for side, content in (("before", step.before), ("after", intent.after or step.charge)):
+    contents: dict[str, str | None] = {}
+    for side, content in (("before", intent.step.before), ("after", intent.after or intent.step.charge)):
         for name in CONTENT:
             value = getattr(content, name, None)
-            row[f"{side}_{name}"] = None if value is None else str(value)
-    return row | {
-        "noted_at": datetime.fromtimestamp(intent.noted, UTC).isoformat(),
-        "result": None if intent.result is None else intent.result.value,
-        "status": intent.status,
-        "instance": intent.instance,
-    }
+            contents[f"{side}_{name}"] = None if value is None else str(value)
+    return intent.to_plain(contents, datetime.fromtimestamp(intent.noted, UTC).isoformat())
