@@ -95,23 +95,23 @@ def _stop_before_the_first_creation(moment: str) -> None:
     from payex_billing._transport._sender import AsyncSender
     from payex_billing.reconcile._journal import Journal
 
-    send, save_notes, moments = AsyncSender.send, Journal.save_notes, iter([True])
+    send, exchange, moments = AsyncSender.send, Journal.exchange, iter([True])
 
     async def stopping_send(self: AsyncSender, request: Any, seconds: float) -> Any:
         if request.method == "POST" and request.url.endswith("/recurring-products") and next(moments, False):
             os.kill(os.getpid(), signal.SIGSTOP)
         return await send(self, request, seconds)
 
-    def stopping_save(self: Journal, notes: Any) -> Any:
+    def stopping_exchange(self: Journal, notes: Any, customers: Any) -> Any:
         if any("create" in note.values for note in notes) and next(moments, False):
             os.kill(os.getpid(), signal.SIGSTOP)
-        return save_notes(self, notes)
+        return exchange(self, notes, customers)
 
     # A type checker forbids the assignments.
     if moment == "send":
         setattr(AsyncSender, "send", stopping_send)  # noqa: B010
     else:
-        setattr(Journal, "save_notes", stopping_save)  # noqa: B010
+        setattr(Journal, "exchange", stopping_exchange)  # noqa: B010
 
 
 # a webhook

@@ -6,7 +6,6 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 from payex_billing import AsyncBilling, Charge
-from payex_billing.reconcile import JournalError, Shard, SharedJournal, _connection, _postgres
+from payex_billing.reconcile import JournalError, Shard, SharedJournal, _connection, _journal
 from payex_billing.reconcile import work as take_part
 from payex_billing.reconcile._journal import Journal
 from payex_billing.reconcile._json import Pairs
@@ -146,22 +145,22 @@ def test_parts_are_handed_out_once_although_the_connection_was_lost(
 def test_a_process_that_was_stopped_while_it_took_a_lease_does_not_think_that_it_is_early(
     database: str, ledger: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = PostgresStore(database, ledger)
-    assert store.take("0", 1) is not None
-    before = store.now()
-    clock = Clock(monkeypatch, _postgres)
-    monkeypatch.setattr(_connection, "time", clock)
-    query = store.query
+    with Journal(database, ledger) as notes:
+        store = notes._store
+        with notes.lease("0"):
+            before = store.now()
+        clock = Clock(monkeypatch, _journal)
+        monkeypatch.setattr(_connection, "time", clock)
+        run_each = store.run_each
 
-    def stopped(*values: Any) -> Any:
-        rows = query(*values)
-        clock.stopped += 20.0
-        return rows
+        def stopped(*values: Any, **options: Any) -> Any:
+            rows = run_each(*values, **options)
+            clock.stopped += 20.0
+            return rows
 
-    monkeypatch.setattr(store, "query", stopped)
-    with closing(store):
-        assert store.take("1", 1) is not None
-        assert store.now() >= before + 19.9
+        monkeypatch.setattr(store, "run_each", stopped)
+        with notes.lease("1"):
+            assert store.now() >= before + 19.9
 
 
 # results

@@ -139,15 +139,15 @@ def _statements(change: Callable[[str], str]) -> Callable[[Any], Any]:
     return make
 
 
-def _queries(change: Callable[[str], str]) -> Callable[[Any], Any]:
-    return lambda right: lambda self, query, values=(): right(self, change(query), values)
+def _of_this_run(query: str, values: tuple[object, ...]) -> tuple[str, tuple[object, ...]]:
+    return query.replace("(run = ? OR result IS NULL OR lost IS NOT NULL)", "run = ?"), values
 
 
 BUGS: Final = (
     Bug("the fence does not look at the number of the lease", "event", PostgresStore, "fenced", _fenced(_without_token)),
     Bug("nothing is fenced", "event", PostgresStore, "fenced", _without_fence),
-    Bug("the number of a lease does not grow", "event", PostgresStore, "query",
-        _queries(lambda query: query.replace("nextval('token')", "7"))),
+    Bug("the number of a lease does not grow", "event", PostgresStore, "run_each",
+        _statements(lambda query: query.replace("nextval('token')", "7"))),
     Bug("a lost lease does not stop an attempt", "long", Journal, "stamp", _swallows_lost_lease),
     Bug("settle is ignored", "workers", look_up, "_absence",
         lambda _: lambda *_: LookUpResult(outcome=Outcome.ABSENT, reason="")),
@@ -165,8 +165,8 @@ BUGS: Final = (
         _refuses(lambda reply: isinstance(reply, Response) and reply.status == 502)),
     Bug("a lost response counts as never sent", "workers", policy._Run, "did_nothing",
         _refuses(lambda reply: getattr(reply, "phase", None) is Phase.ANSWER_LOST)),
-    Bug("open creations of other runs are not looked up", "event", Journal, "of_customer",
-        lambda right: lambda self, number: [each for each in right(self, number) if each.run == self.run]),
+    Bug("open creations of other runs are not looked up", "event", Journal, "_of_customers",
+        lambda right: lambda self, customers: _of_this_run(*right(self, customers))),
     Bug("a single write does not look up open creations", "event", Runner, "_undecided",
         lambda _: lambda *_: ""),
     Bug("a single write does not take the lease", "event", RecurringProductsHandle, "ensure",

@@ -53,7 +53,7 @@ class Database:
         self._states: list[State] = []
         self._until: dict[int, float] = {}  # when the first lease ends
         self._numbers: dict[State, int] = {}
-        self._known: dict[tuple[int, tuple[str, ...], float], tuple[Rows, int]] = {}
+        self._known: dict[tuple[int, tuple[str, ...], float], tuple[tuple[Rows, ...], int]] = {}
         self._loaded = self.empty = self._kept()
 
     def _kept(self) -> int:
@@ -73,7 +73,7 @@ class Database:
             self._db.executemany(insert, rows)  # the last table is that of the numbers that the others have given
         self._loaded = number
 
-    def run(self, number: int, statements: tuple[str, ...], now: float, token: int = 0) -> tuple[Rows, int]:
+    def run(self, number: int, statements: tuple[str, ...], now: float, token: int = 0) -> tuple[tuple[Rows, ...], int]:
         """Run statements in one transaction.
 
         Args:
@@ -83,16 +83,14 @@ class Database:
             token: the highest number of a lease that a process may still have.
 
         Returns:
-            The rows of the last one, and the state after it.
+            The rows of each, and the state after them.
         """
         key = number, statements, now if any(_connection.NOW in each for each in statements) else 0.0, token
         found = self._known.get(key)
         if found is None:
             self._load(number)
             self._loaded = -1  # if a statement fails
-            rows: Rows = ()
-            for statement in statements:
-                rows = self._one(statement, now, token)
+            rows = tuple(self._one(statement, now, token) for statement in statements)
             for statement in _SETTLED:
                 self._db.execute(statement)
             self._loaded = self._kept()
@@ -111,7 +109,7 @@ class Database:
 
     def rows(self, number: int, query: str) -> Rows:
         """Return the rows of a query on a state."""
-        return self.run(number, (query,), 0.0)[0]
+        return self.run(number, (query,), 0.0)[0][0]
 
     def aged(self, number: int) -> int:
         """Return the state long afterwards: all leases have ended, and no time matters any more."""
@@ -162,6 +160,7 @@ class Connection:
 
     def __init__(self) -> None:
         self.closed = False
+        self._prepared: dict[str, str] = {}
 
     def execute(self, query: object, values: Sequence[object] = ()) -> Connection:
         text = query.decode() if isinstance(query, bytes) else str(query)
@@ -173,22 +172,30 @@ class Connection:
             self._rows = ((_schema(),),)
         elif text.startswith("SELECT id, ledger, version FROM origin"):
             self._rows = (("journal", LEDGER, _connection.VERSION),)
+        elif text.startswith("PREPARE"):
+            _, name, _, prepared = text.split(" ", 3)
+            self._prepared[name] = prepared
+            self._rows = ()
         elif text.startswith("SELECT pg_"):  # locks: only one scheduler runs at a time in these schedules
             self._rows = ((True,),)
         elif text.startswith("SELECT max(token) FROM holder"):
-            self._rows = self.send(("SELECT max(token) FROM holder",))
+            (self._rows,) = self.send(("SELECT max(token) FROM holder",))
         else:
-            self._rows = self.send((literal(text, values),))
+            (self._rows,) = self.send((literal(text, values),))
         return self
 
-    def send(self, statements: tuple[str, ...]) -> Rows:
+    def send(self, statements: tuple[str, ...]) -> tuple[Rows, ...]:
         process = current()
         reply = process.ask(Query(statements, process.is_quiet))
         if reply == LOST:
             self.closed = True
             raise psycopg.OperationalError(LOST)
-        rows: Rows = reply
+        rows: tuple[Rows, ...] = reply
         return rows
+
+    def prepared(self, call: str) -> str:
+        """Return the query behind an EXECUTE."""
+        return re.sub(r"\$\d+", "%s", self._prepared[call.split(" ")[1]])
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         return iter(self._rows)
@@ -208,20 +215,22 @@ class Cursor:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._rows: Rows = ()
+        self._rows: tuple[Rows, ...] = ()
         self.description = True
 
     def mogrify(self, query: str | bytes, values: Sequence[object] = ()) -> str:
-        return literal(query, values) + _END
+        query = query.decode() if isinstance(query, bytes) else query
+        return literal(self._connection.prepared(query) if query.startswith("EXECUTE") else query, values) + _END
 
     def execute(self, text: bytes) -> None:
         self._rows = self._connection.send(tuple(text.decode().removesuffix(_END).split(f"{_END};")))
 
     def nextset(self) -> bool:
-        return False
+        self._rows = self._rows[1:]
+        return bool(self._rows)
 
     def fetchall(self) -> list[tuple[Any, ...]]:
-        return list(self._rows)
+        return list(self._rows[0])
 
     def __enter__(self) -> Self:
         return self

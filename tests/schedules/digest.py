@@ -45,7 +45,7 @@ _LEFT_OUT: Final = frozenset(
     }
 )  # fmt: skip
 # Attributes that nothing reads with a journal in a database, or that only say how often something was done.
-_UNREAD: Final = frozenset({"_opened_at", "_touched", "_rows"})
+_UNREAD: Final = frozenset({"_opened_at", "_touched", "_rows", "_seen", "_prepared"})
 
 
 class Walk:

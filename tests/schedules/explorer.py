@@ -486,7 +486,10 @@ def _takes_token(operation: Operation) -> bool:
 
 def _token(operation: Operation, reply: Any) -> int:
     """Return the number of the lease in a reply; 0 if there is none."""
-    return int(reply[0][0]) if reply and reply != LOST and _takes_token(operation) else 0
+    if not isinstance(operation, Query) or reply == LOST:
+        return 0
+    taken = [rows for statement, rows in zip(operation.statements, reply, strict=True) if "nextval(" in statement]
+    return max((int(rows[0][0]) for rows in taken if rows), default=0)
 
 
 def _told(step: Step) -> str:

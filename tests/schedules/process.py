@@ -128,6 +128,17 @@ class Process:
     def call_soon(self, callback: Callable[[], object]) -> None:
         callback()
 
+    def create_task(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
+        return self.run_in_executor(None, lambda: finished(coroutine))
+
+    def run_in_executor(self, _: None, work: Callable[[], T]) -> asyncio.Future[T]:
+        done = self.create_future()
+        try:
+            done.set_result(work())
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
     def get_debug(self) -> bool:
         return False
 

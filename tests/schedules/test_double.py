@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from typing import Any
 
 import pytest
@@ -44,7 +45,9 @@ def one_step(stores: list[PostgresStore], leases: dict[tuple[int, str], Lease], 
     )
     match chance.randrange(7):
         case 0 | 1:
-            taken = store.take(customer, number)
+            taking = store.take(customer, number)
+            assert taking is not None
+            taken = store.taken(customer, store.run([taking]), time.monotonic())
             if taken is not None:
                 assert taken.token > max((each.token for each in leases.values()), default=0)
                 leases[number, customer] = taken

@@ -205,6 +205,7 @@ def _applier(process: Process, billing: AsyncBilling, notes: Journal) -> Applier
             _NoMemory(),
             brake,
             is_stopping=lambda: False,
+            at_once=1,
             settle=SETTLE,
             now=time.time,  # type: ignore[arg-type]
         )

@@ -65,7 +65,7 @@ lease_option = seconds_option(
     least=1,
 )
 concurrency_option = click.option(
-    "--concurrency", type=click.IntRange(1, 256), default=16, show_default=True, help="Customers at once."
+    "--concurrency", type=click.IntRange(1, 256), default=16, show_default=True, help="Requests at once."
 )
 rate_option = click.option("--rate", type=_Range(min=0, min_open=True), help="Requests a second at most.")
 

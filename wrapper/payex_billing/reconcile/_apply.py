@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import shlex
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import attrs
 
 from ..errors import BillingError, OutcomeUnknown, ProblemError
 from ..models import LookUpResult, LostCreation, Outcome, RecurringProduct
-from ._journal import Journal, Note
+from ._journal import Journal
 from ._match import OF_MASTER, Content, Kind, Level, Step
 from ._memory import Memory
 from ._planned import PlannedCustomer
@@ -24,6 +24,7 @@ from ._reading import held
 from ._records import Intent, Result
 from ._sending import Sending
 from ._store import Leased, LeaseLost
+from ._together import Together
 from ._work import CustomerWork
 
 if TYPE_CHECKING:
@@ -49,49 +50,6 @@ class _Unknown(Exception):
 
 
 @attrs.define(eq=False)
-class _Together:
-    """Saver of the notes of many tasks. Notes of one moment share a transaction, because each transaction takes time.
-
-    Args:
-        journal: where they are saved.
-    """
-
-    _journal: Journal
-    _waiting: list[tuple[Note, asyncio.Future[int]]] = attrs.field(factory=list, init=False)
-
-    async def save(self, note: Note) -> int:
-        """Save a note together with those of the other tasks that are ready; return its number.
-
-        Raises:
-            LeaseLost: another process may write to the customer now.
-            JournalError: the journal cannot be written.
-        """
-        loop = asyncio.get_running_loop()
-        saved: asyncio.Future[int] = loop.create_future()
-        self._waiting.append((note, saved))
-        if len(self._waiting) == 1:
-            loop.call_soon(self._save)  # after the tasks that are ready now
-        return await saved
-
-    def _save(self) -> None:
-        waiting = [(note, saved) for note, saved in self._waiting if not saved.done()]  # a task may be cancelled
-        self._waiting.clear()
-        if not waiting:
-            return
-        try:
-            numbers = self._journal.save_notes([note for note, _ in waiting])
-        except Exception as error:  # noqa: BLE001 - each task raises it
-            for _, saved in waiting:
-                saved.set_exception(type(error)(*error.args))
-            return
-        for (note, saved), number in zip(waiting, numbers, strict=True):
-            if number is None:
-                saved.set_exception(self._journal.lost_lease(note))
-            else:
-                saved.set_result(number)
-
-
-@attrs.define(eq=False)
 class Applier:
     """Writer of customers that notes each write in a journal.
 
@@ -101,6 +59,7 @@ class Applier:
         memory: what earlier runs have stored about the ledger.
         brake: decides what happens after a call that does not reach the server.
         is_stopping: returns whether the run may start no more writes.
+        at_once: requests at once. While a write is noted, its customer has none.
         settle: treat an unanswered request as finished after this many seconds.
         now: seconds since 1970.
     """
@@ -110,10 +69,11 @@ class Applier:
     _memory: Memory
     _brake: Brake
     _is_stopping: Callable[[], bool] = attrs.field(alias="is_stopping", kw_only=True)
+    _requests: asyncio.Semaphore = attrs.field(converter=asyncio.Semaphore, alias="at_once", kw_only=True)
     _settle: float = attrs.field(default=SETTLE, alias="settle", kw_only=True)
     _now: Callable[[], float] = attrs.field(default=time.time, alias="now", kw_only=True)
     _creating: AsyncBilling = attrs.field(init=False)
-    _together: _Together = attrs.field(init=False)
+    _together: Together = attrs.field(init=False)
     _touched: set[str] = attrs.field(init=False)
     _lost: dict[int, LostCreation] = attrs.field(factory=dict, init=False)  # with what the client had seen
     _failed_look_ups: dict[int, int] = attrs.field(factory=dict, init=False)
@@ -126,7 +86,7 @@ class Applier:
         """
         self._billing = self._billing.with_options(wait_on_writes=True)
         self._creating = self._billing._with(repeat_refused=False)
-        self._together = _Together(self._journal)
+        self._together = Together(self._journal)
         self._touched = self._journal.touched(self._settle)
 
     # earlier writes
@@ -143,12 +103,11 @@ class Applier:
         """
         if customer_no not in self._touched:
             return Resolved()
-        with self._leased(customer_no):
-            return await self._resolve(customer_no)
+        async with self._leased(customer_no) as writes:
+            return await self._resolve(customer_no, writes)
 
-    async def _resolve(self, customer_no: str) -> Resolved:
+    async def _resolve(self, customer_no: str, writes: Sequence[Intent]) -> Resolved:
         blocked: dict[Level, str] = {}
-        writes = self._journal.of_customer(customer_no)
         open_writes = [intent for intent in writes if intent.result is None]
         for intent in open_writes:
             lost = self._lost.get(intent.id) or self._journal.lost(intent)
@@ -173,16 +132,19 @@ class Applier:
             noted=tuple(intent for intent in writes if self._journal.is_planned(intent)),
         )
 
-    @contextmanager
-    def _leased(self, customer_no: str) -> Iterator[None]:
-        """Let nobody else write to a customer.
+    @asynccontextmanager
+    async def _leased(self, customer_no: str) -> AsyncIterator[list[Intent]]:
+        """Let nobody else write to a customer; yield the earlier writes to it.
 
         Raises:
             Later: another process writes to it.
         """
         try:
-            with self._journal.lease(customer_no):
-                yield
+            writes = await self._together.take(customer_no)
+            try:
+                yield writes
+            finally:
+                self._journal.give_back(customer_no)
         except Leased:
             raise Later(_LEASED) from None
         except LeaseLost:
@@ -197,7 +159,8 @@ class Applier:
             Later: the server may still be working on it.
             _Unknown: the look-up cannot decide.
         """
-        result = await self._billing.look_up(lost, settle=self._settle)
+        async with self._requests:
+            result = await self._billing.look_up(lost, settle=self._settle)
         if result.outcome is Outcome.UNKNOWN:
             raise self._undecided(intent, step, lost, result)
         self._lost.pop(intent, None)
@@ -237,16 +200,17 @@ class Applier:
         if not planned.steps or (not self._journal.is_shared and self._journal.is_finished(number)):
             return
         self._touched.add(number)
-        with self._leased(number):
-            await self._write(planned)
+        async with self._leased(number) as writes:
+            await self._write(planned, writes)
 
-    async def _write(self, planned: PlannedCustomer) -> None:
+    async def _write(self, planned: PlannedCustomer, writes: Sequence[Intent]) -> None:
         number = planned.customer_no
-        resolved = await self._resolve(number)
+        resolved = await self._resolve(number, writes)
         if self._journal.is_shared and resolved.noted and self._journal.is_finished(number):  # by another process
             return
         reading = held(self._billing, number, planned.levels, everything=planned.whole)
-        state = await self._brake.judged(number, reading)
+        async with self._requests:
+            state = await self._brake.judged(number, reading)
         noted = resolved.noted
         if isinstance(state, BillingError):
             self._fail(planned, noted, said(state))
@@ -286,7 +250,8 @@ class Applier:
             raise _Stop
         intent = await self._together.save(self._journal.intent(position, step, known))
         try:
-            charge = await sending.send(intent, step, known)
+            async with self._requests:
+                charge = await sending.send(intent, step, known)
         except LeaseLost:
             self._journal.settle(intent, Result.REFUSED)  # the client asks for the lease right before it sends
             raise

@@ -6,9 +6,12 @@ Each ledger has a schema of its own. All times are those of the database, so tha
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
+import re
 import secrets
 import socket
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,6 +31,7 @@ except ModuleNotFoundError:
 T = TypeVar("T")
 Error = psycopg.Error
 PATIENCE: Final = 60.0  # seconds for which a process waits for a database that cannot be reached
+_PREPARED: Final = 100  # queries that a connection prepares at most
 _PREFIX: Final = "payex_billing_"
 _TABLES: Final = (
     (ORIGIN + JOURNAL + MEMORY).format(id="BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", real="DOUBLE PRECISION")
@@ -72,6 +76,10 @@ class Connection(Store):
         self._schema = ""
         self._patience = PATIENCE
         self._offset = 0.0
+        self._turn = threading.RLock()  # transactions run in a thread of their own, while the tasks go on
+        self._is_closed = False
+        self._seen: set[str] = set()  # queries that this connection has run
+        self._prepared: dict[str, str] = {}  # their names, if they are prepared
         self.name = name_of(address)
         check(address)
         try:
@@ -95,6 +103,8 @@ class Connection(Store):
             application_name="payex-billing", keepalives_idle=10, keepalives_interval=5, keepalives_count=3,
             tcp_user_timeout=30_000,
         )  # fmt: skip
+        self._seen.clear()
+        self._prepared.clear()
         try:
             if self._schema:
                 db.execute(_use(self._schema))
@@ -108,15 +118,16 @@ class Connection(Store):
 
     def _attempt(self, work: Callable[[], T], *, again: bool = True) -> T:
         """Do work on the connection; after a lost connection, connect anew and do it again."""
-        try:
-            return work()
-        except psycopg.Error as error:
-            if not self._db.closed:
-                raise JournalError(f"{self.name}: {_text(error)}") from None
-            self._reconnect(error)
-        if not again:
-            raise LeaseLost(f"{self.name}: the connection was lost")
-        return self._attempt(work)
+        with self._turn:
+            try:
+                return work()
+            except psycopg.Error as error:
+                if self._is_closed or not self._db.closed:
+                    raise JournalError(f"{self.name}: {_text(error)}") from None
+                self._reconnect(error)
+            if not again:
+                raise LeaseLost(f"{self.name}: the connection was lost")
+            return self._attempt(work)
 
     def _reconnect(self, reason: Exception) -> None:
         until, pause = time.monotonic() + self._patience, 0.1
@@ -231,7 +242,7 @@ class Connection(Store):
 
         def work() -> list[list[Row]]:
             with psycopg.ClientCursor(self._db) as cursor:
-                text = ";".join(cursor.mogrify(marks(query), _plain(values)) for query, values in kept)
+                text = ";".join(cursor.mogrify(self._call(query), _plain(values)) for query, values in kept)
                 cursor.execute(text.encode())  # PostgreSQL runs the statements of one message in one transaction
                 rows = [cursor.fetchall() if cursor.description else []]
                 while cursor.nextset():
@@ -239,6 +250,19 @@ class Connection(Store):
                 return rows
 
         return self._attempt(work, again=again)
+
+    def _call(self, query: str) -> bytes:
+        """Return a statement that runs a query. From its second time on, the database has its plan ready."""
+        count = query.count("?")
+        name = self._prepared.get(query)
+        if name is None:
+            if query not in self._seen or len(self._prepared) == _PREPARED or not count:
+                self._seen.add(query)
+                return marks(query)
+            name, numbers = f"call_{len(self._prepared)}", itertools.count(1)
+            self._db.execute(f"PREPARE {name} AS {re.sub(r'[?]', lambda _: f'${next(numbers)}', query)}".encode())
+            self._prepared[query] = name
+        return f"EXECUTE {name} ({', '.join(['%s'] * count)})".encode()
 
     def change(self, query: str, decide: Callable[[list[Row]], Statement]) -> None:
         """Run a query and then the statement that follows from its rows. Nobody else changes the rows meanwhile."""
@@ -258,7 +282,8 @@ class Connection(Store):
 
     def close(self) -> None:
         """Close the connection. That gives back the locks of the run."""
-        with suppress(psycopg.Error):
+        with self._turn, suppress(psycopg.Error):
+            self._is_closed = True
             self._db.close()
 
 

@@ -6,17 +6,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import attrs
 import msgspec
 
 from ..models import LookUpResult, LostCreation, NaturalKey, RecurringProduct
-from ._journaled_run import JournaledRun
+from ._journaled_run import JournaledRun, Work
 from ._match import Content, Step
 from ._records import FIELDS, Done, Intent, Result
-from ._store import Lease, LeaseLost, Statement
+from ._store import Lease, Leased, LeaseLost, Row, Statement
 
 _COLUMNS = "run, plan, customer, position, kind, line, step, known, noted, sent, token"
 _INTENT = f"INSERT INTO write ({_COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?{{held}} RETURNING id"
@@ -25,6 +26,7 @@ _FINISH = (
     "WHERE true ON CONFLICT (run, customer) DO UPDATE SET unchanged = excluded.unchanged, applied = excluded.applied, "
     "failed = excluded.failed, not_removed = excluded.not_removed RETURNING run"
 )
+Exchanged = tuple[list[int | None], dict[str, list[Intent]]]
 _NOTES = 5  # notes of one attempt, if each of them takes so long that it no longer covers the attempt
 
 
@@ -56,6 +58,23 @@ class Note:
 class Journal(JournaledRun):
     """The writes of one run, and the results of its customers."""
 
+    # leases
+
+    @contextmanager
+    def lease(self, customer_no: str) -> Iterator[list[Intent]]:
+        """Take the lease of a customer for a block: nobody else writes to the customer. Yields the writes to it.
+
+        Raises:
+            Leased: another process has it.
+        """
+        _, found = self.do(self.exchange([], [customer_no]))
+        if customer_no not in found:
+            raise Leased(customer_no)
+        try:
+            yield found[customer_no]
+        finally:
+            self.give_back(customer_no)
+
     # writes
 
     def intend(self, position: int, step: Step, known: Iterable[str]) -> int:
@@ -82,40 +101,72 @@ class Journal(JournaledRun):
         Raises:
             LeaseLost: another process may write to the customer now.
         """
-        (number,) = self.save_notes([note])
+        ((number,), _) = self.do(self.exchange([note], []))
         if number is None:
             raise self.lost_lease(note)
         return number
 
-    def save_notes(self, notes: Sequence[Note]) -> list[int | None]:
-        """Save notes in one transaction; return the number of each, or None if the lease of its customer was lost.
+    def exchange(self, notes: Sequence[Note], customers: Iterable[str]) -> Work[Exchanged]:
+        """Save notes and take the leases of customers, in one transaction.
+
+        Returns:
+            The number of each note, or None if the lease of its customer was lost. By customer, the writes to it as
+            `of_customer` returns them; a customer is not there if another process or task has its lease.
 
         Raises:
-            LeaseLost: the connection was lost, and it is not known whether they were saved.
+            LeaseLost: the connection was lost, and it is not known whether the notes were saved.
         """
-        statements = [
-            self._store.fenced((note.query, note.values), note.lease, self.run, self._epoch, ends=note.ends)
-            for note in notes
-        ]
-        seen: list[Statement] = []
+        before = time.monotonic()
+        free = [customer_no for customer_no in customers if customer_no not in self._leases]
+        statements = {note.customer_no: self._saved(note) for note in notes}
+        for customer_no in free:
+            if (taking := self._store.take(customer_no, self.run)) is not None:
+                statements[customer_no] = taking
+        # Each transaction uses the leases in the same order, so that no two of them wait for one another.
+        in_order = sorted(statements)
+        rest = [self._of_customers(free)] if free else []
         if any(note.ends for note in notes):
-            seen.append(("UPDATE run SET seen = ? WHERE id = ?", (self._now(), self.run)))
+            rest.append(("UPDATE run SET seen = ? WHERE id = ?", (self._now(), self.run)))
+        again = all(note.ends for note in notes)
         try:
-            found = self._save_each([*seen, *statements], again=all(note.ends for note in notes))
+            found = yield from self._saving([*map(statements.__getitem__, in_order), *rest], again=again)
         except LeaseLost:
             self._unsure |= {note.customer_no: note.lease for note in notes if not note.ends}
             raise
-        numbers = [int(rows[0][0]) if rows else None for rows in found[-len(notes) :]]
-        for note, number in zip(notes, numbers, strict=True):
-            if number is None:
-                if not note.ends:
-                    self._unsure[note.customer_no] = note.lease
-            elif note.ends:
-                del self._leases[note.customer_no]
-            else:
-                self._customers[number] = note.customer_no
-                self._noted[number] = note.noted
-        return numbers
+        rows = dict(zip(in_order, found, strict=False))
+        numbers = [self._number(note, rows[note.customer_no]) for note in notes]
+        leases = {
+            customer_no: self._store.taken(customer_no, rows.get(customer_no, ()), before) for customer_no in free
+        }
+        taken = {customer_no: lease for customer_no, lease in leases.items() if lease is not None}
+        self._leases |= taken
+        return numbers, self._writes(taken, found[len(in_order)] if free else ())
+
+    def _writes(self, customers: Iterable[str], rows: Iterable[Row]) -> dict[str, list[Intent]]:
+        writes: dict[str, list[Intent]] = {customer_no: [] for customer_no in customers}
+        for intent in map(Intent.from_row, rows):
+            if (customer_no := intent.step.customer_no) in writes:
+                writes[customer_no].append(intent)
+        for customer_no in writes.keys() & self._unsure.keys():
+            writes[customer_no] = self.of_customer(customer_no)
+        return writes
+
+    def _saved(self, note: Note) -> Statement:
+        statement = note.query, note.values
+        return self._store.fenced(statement, note.lease, self.run, self._epoch, ends=note.ends)
+
+    def _number(self, note: Note, rows: Sequence[Row]) -> int | None:
+        if not rows:
+            if not note.ends:
+                self._unsure[note.customer_no] = note.lease
+            return None
+        number = int(rows[0][0])
+        if note.ends:
+            del self._leases[note.customer_no]
+        else:
+            self._customers[number] = note.customer_no
+            self._noted[number] = note.noted
+        return number
 
     def lost_lease(self, note: Note) -> LeaseLost:
         """Return the error for a note that was not saved."""
@@ -200,7 +251,9 @@ class Journal(JournaledRun):
 
     def open(self) -> list[Intent]:
         """Return the writes without a result, oldest first."""
-        return self._intents("result IS NULL", ())
+        self.save()
+        query = f"SELECT {FIELDS} FROM write WHERE result IS NULL ORDER BY id"
+        return [Intent.from_row(row) for row in self._store.query(query)]
 
     def _refuse_unsent(self, lease: Lease) -> None:
         """Settle the write that was noted when the connection was lost. Nobody knows its number, so it was not sent."""
@@ -218,9 +271,15 @@ class Journal(JournaledRun):
         """Return the writes to a customer, oldest first: of this run, without a result, or with a lost response."""
         if (lease := self._unsure.pop(customer_no, None)) is not None:
             self._refuse_unsent(lease)
-        return self._intents(
-            "customer = ? AND (run = ? OR result IS NULL OR lost IS NOT NULL)", (customer_no, self.run)
+        self._save_for(customer_no)
+        return [Intent.from_row(row) for row in self._store.query(*self._of_customers([customer_no]))]
+
+    def _of_customers(self, customers: Sequence[str]) -> Statement:
+        query = (
+            f"SELECT {FIELDS} FROM write WHERE customer IN ({', '.join('?' * len(customers))}) "
+            "AND (run = ? OR result IS NULL OR lost IS NOT NULL) ORDER BY id"
         )
+        return query, (*customers, self.run)
 
     def adopt(self, customer_no: str, intent: int, charge_id: str) -> None:
         """Note that a creation took effect although the server refused it.
@@ -239,11 +298,6 @@ class Journal(JournaledRun):
     def is_planned(self, intent: Intent) -> bool:
         """Return whether a write belongs to the present plan."""
         return (intent.run, intent.plan) == (self.run, self._plan)
-
-    def _intents(self, condition: str, values: tuple[Any, ...]) -> list[Intent]:
-        self._save_for(values[0] if values else None)
-        query = f"SELECT {FIELDS} FROM write WHERE {condition} ORDER BY id"
-        return [Intent.from_row(found) for found in self._store.query(query, values)]
 
     def lost(self, intent: Intent) -> LostCreation | None:
         """Return the data for the look-up of a creation; None for a write that is harmless to repeat."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+import attrs
 
 from ._history import History
 from ._ledger import directory
@@ -16,9 +20,26 @@ from ._opening import open_store
 from ._parts import Parts
 from ._records import Ending, Started
 from ._selection import Shard
-from ._store import LEASE, JournalError, Lease, Leased, Place, Row, Statement
+from ._store import LEASE, JournalError, Lease, Place, Row, Statement
 
+T = TypeVar("T")
 _DAY = 86_400.0  # seconds
+
+
+@attrs.frozen
+class Transaction:
+    """Statements that are to be run, all or nothing.
+
+    Attributes:
+        statements: the statements.
+        again: whether they may run twice, when the connection was lost and it is not known whether they ran.
+    """
+
+    statements: Sequence[Statement]
+    again: bool = attrs.field(kw_only=True)
+
+
+Work = Generator[Transaction, list[list[Row]], T]  # work with the database: it yields transactions, and gets their rows
 
 
 class JournaledRun:
@@ -233,32 +254,18 @@ class JournaledRun:
 
     # leases
 
-    @contextmanager
-    def lease(self, customer_no: str) -> Iterator[None]:
-        """Take the lease of a customer for a block: nobody else writes to the customer.
-
-        Raises:
-            Leased: another process has it.
-        """
-        lease = None if customer_no in self._leases else self._store.take(customer_no, self.run)
-        if lease is None:
-            raise Leased(customer_no)
-        self._leases[customer_no] = lease
-        try:
-            yield
-        finally:
-            with suppress(JournalError):  # a lease that is not given back ends by itself
-                self._save(self._given_back(customer_no))
-
     @property
     def holds_leases(self) -> bool:
         """Whether this process may write to a customer."""
         return bool(self._leases)
 
-    def _given_back(self, customer_no: str) -> list[Statement]:
+    def give_back(self, customer_no: str) -> None:
+        """Give the lease of a customer back, if this process still has it."""
         lease = self._leases.pop(customer_no, None)
-        ended = None if lease is None else self._store.give_back(lease)
-        return [] if ended is None else [ended]
+        if lease is not None:
+            ended = self._store.give_back(lease)
+            with suppress(JournalError):  # a lease that is not given back ends by itself
+                self._save([] if ended is None else [ended])
 
     def renew(self) -> None:
         """Keep the leases of this process."""
@@ -271,32 +278,71 @@ class JournaledRun:
         if self._settled:
             self._save([])
 
-    def _save_for(self, customer_no: object) -> None:
-        """Save the results that were noted last, if one of them may be of a write to this customer; None is any."""
+    def _save_for(self, customer_no: str) -> None:
+        """Save the results that were noted last, if one of them may be of a write to this customer."""
         # A write of an earlier run, or one that was settled before, is of an unknown customer.
-        if any(customer_no in {None, self._customers.get(settled[-1], customer_no)} for settled in self._settled):
+        if any(self._customers.get(settled[-1], customer_no) == customer_no for settled in self._settled):
             self.save()
 
-    def _save(self, statements: Iterable[Statement], *, again: bool = True) -> list[Row]:
-        rows = self._save_each(statements, again=again)
+    def _save(self, statements: Iterable[Statement]) -> list[Row]:
+        """Save statements; return the rows of the last one."""
+        rows = self.do(self._saving(statements))
         return rows[-1] if rows else []
 
-    def _save_each(self, statements: Iterable[Statement], *, again: bool = True) -> list[list[Row]]:
+    def _saving(self, statements: Iterable[Statement], *, again: bool = True) -> Work[list[list[Row]]]:
         """Save statements, and before them the results that were noted last; return the rows of each."""
         # A process that lost its lease may have looked a write up that another process has decided since.
         query = (
             "UPDATE write SET result = ?, charge = ?, after = ?, status = ?, instance = ?, lost = coalesce(?, lost) "
             "WHERE id = ? AND (result IS NULL OR result = 'repeated')"
         )
-        every = [*((query, settled) for settled in self._settled), *statements]
+        settled, self._settled = self._settled, []
+        every = [*((query, values) for values in settled), *statements]
         if not every:
             return []
-        rows = self._store.run_each(every, again=again)
-        for settled in self._settled:
-            self._customers.pop(settled[-1], None)
-            self._noted.pop(settled[-1], None)
-        self._settled.clear()
-        return rows
+        try:
+            rows = yield Transaction(every, again=again)
+        except BaseException:
+            self._settled[:0] = settled
+            raise
+        for values in settled:
+            self._customers.pop(values[-1], None)
+            self._noted.pop(values[-1], None)
+        return rows[len(settled) :]
+
+    def do(self, work: Work[T]) -> T:
+        """Do work with the database."""
+        try:
+            transaction = next(work)
+            while True:
+                try:
+                    rows = self._store.run_each(transaction.statements, again=transaction.again)
+                except JournalError as error:
+                    transaction = work.throw(error)
+                else:
+                    transaction = work.send(rows)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    async def do_later(self, work: Work[T]) -> T:
+        """Do work with the database. The tasks of this process go on while a database on another machine works."""
+        if not self.is_shared:
+            return self.do(work)
+        loop = asyncio.get_running_loop()
+        try:
+            transaction = next(work)
+            while True:
+                run = partial(self._store.run_each, transaction.statements, again=transaction.again)
+                try:
+                    rows = await loop.run_in_executor(None, run)
+                except (JournalError, asyncio.CancelledError) as error:
+                    transaction = work.throw(error)
+                else:
+                    transaction = work.send(rows)
+        except StopIteration as end:
+            result: T = end.value
+            return result
 
     def close(self) -> None:
         """Save, and close the journal, so that the next run can use it."""

@@ -7,7 +7,6 @@ for the token.
 
 from __future__ import annotations
 
-import time
 import zlib
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack, suppress
@@ -16,7 +15,7 @@ from functools import partial
 from ._connection import NOW, Connection, Error, marks
 from ._locks import Locked
 from ._selection import Shard
-from ._store import LEASE, JournalError, Lease, Statement
+from ._store import LEASE, JournalError, Lease, Row, Statement
 
 
 class PostgresStore(Connection):
@@ -91,19 +90,21 @@ class PostgresStore(Connection):
 
     # leases
 
-    def take(self, customer_no: str, run: int) -> Lease | None:
-        """Take the lease of a customer for a run; None if another process has it."""
-        before = time.monotonic()
-        found = self.query(
+    def take(self, customer_no: str, run: int) -> Statement | None:
+        """Return the statement that takes the lease of a customer for a run."""
+        query = (
             "INSERT INTO lease (customer, run, holder, token, expires) "
             f"VALUES (?, ?, ?, nextval('token'), {NOW} + ?) ON CONFLICT (customer) DO UPDATE "
             "SET run = excluded.run, holder = excluded.holder, token = excluded.token, expires = excluded.expires "
-            f"WHERE lease.expires < {NOW} OR lease.holder = excluded.holder RETURNING token, {NOW}",
-            (customer_no, run, self._holder, self._lease),
+            f"WHERE lease.expires < {NOW} OR lease.holder = excluded.holder RETURNING token, {NOW}"
         )
-        if not found:
+        return query, (customer_no, run, self._holder, self._lease)
+
+    def taken(self, customer_no: str, rows: Sequence[Row], before: float) -> Lease | None:
+        """Return the lease that a statement of `take` has taken; None if another process has it."""
+        if not rows:
             return None
-        token, now = found[0]
+        token, now = rows[0]
         self._compare(now, before)
         return Lease(customer_no, token)
 

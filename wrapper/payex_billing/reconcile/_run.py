@@ -138,7 +138,7 @@ async def apply(
         verify: as for `plan`; the report says how many customers have changed.
         shard: as for `plan`.
         retry: the number of an earlier run: only customers with rows that it did not apply are compared and written.
-        concurrency: customers written to at once.
+        concurrency: requests at once.
         settle: seconds after which a request that was sent is treated as finished.
         patience: seconds to wait for a server that cannot be reached.
         recheck: seconds after which the customers that an interrupted run has finished are read again.
@@ -190,7 +190,9 @@ async def apply(
         # The same plan again means the same writes, so its run continues even if it was finished.
         since = notes.run_for(applying.identity, also_finished=isinstance(source, Plan))
         await _take_over(notes, since, recheck, stopping)
-        applier = Applier(billing, notes, memory, brake, is_stopping=stopping.is_set, settle=settle)
+        applier = Applier(
+            billing, notes, memory, brake, is_stopping=stopping.is_set, at_once=concurrency, settle=settle
+        )
         run = Run(applier, notes, memory, brake, concurrency, stopping, on_progress, telemetry, helpers)
         made = await applying.plan(run, resumed=since is not None, fresh=since is not None and since <= recheck)
         if stopping.is_set():

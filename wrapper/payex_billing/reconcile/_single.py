@@ -14,7 +14,7 @@ from ..models import LookUpResult, LostCreation, RecurringProduct
 from ._journal import Journal
 from ._match import Content, Kind, Step
 from ._memory import Memory
-from ._records import Ending, Result, Started
+from ._records import Ending, Intent, Result, Started
 from ._store import LEASE, JournalError, Leased
 
 if TYPE_CHECKING:
@@ -68,10 +68,10 @@ class SharedJournal:
         """Take the right to write to a customer; None while another process, thread or task has it."""
         with self._lock, ExitStack() as stack:
             try:
-                stack.enter_context(self._notes.lease(customer_no))
+                writes = stack.enter_context(self._notes.lease(customer_no))
             except Leased:
                 return None
-            return _Hold(self._notes, self._lock, customer_no, stack.pop_all())
+            return _Hold(self._notes, self._lock, writes, stack.pop_all())
 
     def close(self) -> None:
         """Close the connection."""
@@ -93,7 +93,7 @@ class _Hold:
 
     _notes: Journal
     _lock: threading.RLock
-    _customer_no: str
+    _writes: Sequence[Intent]  # the earlier writes to the customer
     _stack: ExitStack
     _number: int | None = attrs.field(default=None, init=False)  # of the creation that is noted
     _lost: bool = attrs.field(default=False, init=False)
@@ -102,7 +102,7 @@ class _Hold:
         """Return the creations whose outcome is not known, with their numbers."""
         found: list[tuple[int, LostCreation]] = []
         with self._lock:
-            for intent in self._notes.of_customer(self._customer_no):
+            for intent in self._writes:
                 if intent.result is not None:
                     continue
                 lost = self._notes.lost(intent)

@@ -152,8 +152,18 @@ class Store(ABC):
             NoLock: the lock cannot be used.
         """
 
-    def take(self, customer_no: str, run: int) -> Lease | None:
-        """Take the lease of a customer for a run; None if another process has it."""
+    def take(self, customer_no: str, run: int) -> Statement | None:
+        """Return the statement that takes the lease of a customer for a run; None if it is always free."""
+        return None
+
+    def taken(self, customer_no: str, rows: Sequence[Row], before: float) -> Lease | None:
+        """Return the lease that a statement of `take` has taken; None if another process has it.
+
+        Args:
+            customer_no: the customer.
+            rows: the rows of the statement.
+            before: a time before the statement was sent, by the monotonic clock of this machine.
+        """
         return Lease(customer_no)
 
     def has_leases(self, run: int) -> bool:

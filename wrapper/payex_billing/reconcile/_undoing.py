@@ -87,7 +87,7 @@ async def plan_undo(
         memory = stack.enter_context(Memory(ledger, journal))
         brake = Brake(patience, notice=on_notice)
         never = asyncio.Event()
-        applier = Applier(billing, notes, memory, brake, is_stopping=never.is_set, settle=settle)
+        applier = Applier(billing, notes, memory, brake, is_stopping=never.is_set, at_once=concurrency, settle=settle)
         # A lost write must not take effect after the plan was made: `apply` would refuse the plan.
         if uncertain := applier.uncertain(time.time()):
             waiting = uncertain.intersection(_customers(notes, run, only))

@@ -13,7 +13,7 @@ from ._memory import Memory, paced
 from ._planning import Notice
 from ._pool import PATIENCE, Brake
 from ._store import LEASE
-from ._writing import PartsPool, pause, renewing, write_parts
+from ._writing import parts_pool, pause, renewing, write_parts
 
 if TYPE_CHECKING:
     from .._async.client import AsyncBilling
@@ -41,7 +41,7 @@ async def work(
         billing: the client.
         journal: the address of the PostgreSQL database that holds the journal.
         run: the number of the run; None for the latest one.
-        concurrency: customers written to at once.
+        concurrency: requests at once.
         settle: seconds after which a request that was sent is treated as finished.
         lease: seconds after which the customers of a process that died are free.
         wait: seconds to wait for a run that hands out customers.
@@ -69,8 +69,10 @@ async def work(
         written = 0
         async with renewing(notes):
             while not stopping.is_set() and await _joined(notes, run, wait, stopping):
-                applier = Applier(client, notes, memory, brake, is_stopping=stopping.is_set, settle=settle)
-                pool = PartsPool(concurrency, stopping, brake)
+                applier = Applier(
+                    client, notes, memory, brake, is_stopping=stopping.is_set, at_once=concurrency, settle=settle
+                )
+                pool = parts_pool(concurrency, stopping, brake)
                 with suppress(Superseded):
                     written += await write_parts(applier.customer, notes.parts(), pool, stopping)
                 if notes.is_current():
