@@ -24,7 +24,6 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -40,6 +39,7 @@ from .mutation.mutants import Mutant
 from .mutation.recording import record
 from .mutation.trial import Outcome, Trial
 from .probes import PROBES
+from .score_page import Verdict
 from .suite import Finding
 from .support import CHECKS, ROOT, document_of
 from .transports import InProcess
@@ -53,15 +53,6 @@ STOCK_LIMIT = 600.0
 PAGE = ROOT / "docs" / "contract-score.md"
 FUZZ = ("test_in_process.py", "test_stateful.py::test_chains_keep_the_contract_in_process")
 PARTS = ("clean", "variants", "faults", "mutants", "stock", "times", "categories")
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The result for one fault: whether it was caught, which check caught it, and the time."""
-
-    caught: bool
-    by: str
-    seconds: float
 
 
 def ours(name: str | None, seed: int, first: Sequence[str] = ()) -> Verdict:

@@ -7,6 +7,7 @@ import platform
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,6 @@ from .variants import VARIANTS
 
 if TYPE_CHECKING:
     from .mutation.trial import Outcome
-    from .score import Verdict
     from .suite import Finding
 
 PARTS = ("summary", "variants", "mutants", "faults", "stock", "categories", "attack", "times", "each fault")
@@ -50,6 +50,15 @@ MISSED = (
     "problem; the parameters that a problem may name; the grammar of challenges; the collection that an operation "
     "names.",
 )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The result for one fault: whether it was caught, which check caught it, and the time."""
+
+    caught: bool
+    by: str
+    seconds: float
 
 
 def write(page: Path, sections: Mapping[str, Sequence[str]]) -> None:

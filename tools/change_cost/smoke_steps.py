@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from .smoke import CLEARS, EXTRA, Missing, Smoke
+from .smoke_scene import CLEARS, EXTRA, Missing, Smoke
 from .smoke_tables import command_line, reconcile
 
 NEW_VALUES = {

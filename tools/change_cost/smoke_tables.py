@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from .smoke import LEDGER, TOKEN, Smoke
+from .smoke_scene import LEDGER, TOKEN, Smoke
 
 # Seconds. `apply` waits until the result of a lost creation is certain. After some corrections, no creation gets a
 # result that the client can read, so the waits are short.

@@ -15,7 +15,8 @@ from .._sync.client import Billing
 from .._text import printable
 from ..errors import OutcomeUnknown
 from ..models import CONTENT, Charge, Outcome, RecurringProduct
-from ._common import blocking_client, client_options, confirm, json_option, price, say_json, told
+from ._client_options import client_options
+from ._common import blocking_client, confirm, json_option, price, say_json, told
 from ._log import unwritable
 from ._table import table
 

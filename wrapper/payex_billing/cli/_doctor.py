@@ -19,7 +19,8 @@ from .._credentials.tokens import TokenSource
 from .._sync.client import Billing
 from ..config import SECRETS, VARIABLES, Settings, effective_proxy
 from ..errors import BillingError, ConfigurationError, CustomerNotFound, TransportError, Unauthorized
-from ._common import DONE, ERROR, client_options, json_option, say_json
+from ._client_options import client_options
+from ._common import DONE, ERROR, json_option, say_json
 from ._surroundings import Finding, Wrong, engines, journal, program, transports
 
 SOON_DAYS = 30

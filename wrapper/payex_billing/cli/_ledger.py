@@ -15,7 +15,8 @@ from ..reconcile import export as export_table
 from ..reconcile._history import reading
 from ..reconcile._store import Place
 from ._applying import run_with_client, sentences
-from ._common import DONE, INTERRUPTED, PATH, PENDING, ROWS_FAILED, client_options, json_option, say_json
+from ._client_options import client_options
+from ._common import DONE, INTERRUPTED, PATH, PENDING, ROWS_FAILED, json_option, say_json
 from ._journal import RUN_NUMBER, journal_of, journal_option
 from ._output_files import check_outputs
 from ._show import SHOWN, said

@@ -18,7 +18,8 @@ from ..reconcile._run import MAX_REMOVALS, RECHECK
 from ..reconcile._store import Place
 from ._advice import next_step
 from ._applying import carry_out, run_with_client, sentences
-from ._common import DONE, EXIT_CODES, PATH, PENDING, ROWS_FAILED, client_options, json_option, say_json
+from ._client_options import client_options
+from ._common import DONE, EXIT_CODES, PATH, PENDING, ROWS_FAILED, json_option, say_json
 from ._journal import RUN_NUMBER, journal_of, journal_option, lock_option, usual_journal
 from ._log import log, log_option
 from ._output_files import check_outputs, writing

@@ -23,7 +23,8 @@ from ..reconcile._records import Intent, Result
 from ..reconcile._store import Place
 from ._advice import next_step
 from ._applying import sentences
-from ._common import DONE, PATH, PENDING, client_options, confirm, json_option, price, say_json, when
+from ._client_options import client_options
+from ._common import DONE, PATH, PENDING, confirm, json_option, price, say_json, when
 from ._journal import RUN_NUMBER, file_of, journal_of, journal_option
 from ._output_files import check_outputs
 from ._show import plain_content, said

@@ -9,7 +9,8 @@ from click.shell_completion import get_completion_class
 
 from ..config import SECRETS, VARIABLES, Settings
 from ..errors import ConfigurationError
-from ._common import DONE, ERROR, client_options, json_option, say_json
+from ._client_options import client_options
+from ._common import DONE, ERROR, json_option, say_json
 from ._table import table
 
 

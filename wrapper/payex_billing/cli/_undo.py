@@ -15,7 +15,8 @@ from ..reconcile import LeftAlone, Limits, Plan, RunOutcome, plan_undo
 from ..reconcile._before import stops_of
 from ..reconcile._store import Place
 from ._applying import carry_out, run_with_client, sentences
-from ._common import DONE, ERROR, EXIT_CODES, PATH, ROWS_FAILED, client_options, confirmed, json_option, say_json
+from ._client_options import client_options
+from ._common import DONE, ERROR, EXIT_CODES, PATH, ROWS_FAILED, confirmed, json_option, say_json
 from ._journal import RUN_NUMBER, journal_of, journal_option, lock_option, usual_journal
 from ._log import log, log_option
 from ._output_files import check_outputs, writing

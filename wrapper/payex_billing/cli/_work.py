@@ -13,7 +13,8 @@ from ..reconcile import work as work_on
 from ..reconcile._address import name_of
 from ..reconcile._store import Place
 from ._applying import notice, run, sentences
-from ._common import DONE, INTERRUPTED, client_options, json_option, say_json
+from ._client_options import client_options
+from ._common import DONE, INTERRUPTED, json_option, say_json
 from ._journal import RUN_NUMBER, journal_option
 from ._log import log, log_option
 from ._progress import Show
