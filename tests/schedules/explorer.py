@@ -21,6 +21,7 @@ from .process import End, Machine, Node, Operation, Query, Request, Sleep, round
 from .writers import (
     LOST_REPLY,
     NEVER_SENT,
+    POLL,
     SETTLE,
     Job,
     Writer,
@@ -104,6 +105,7 @@ class Scenario:
         faults: how many faults a schedule may have.
         pauses: seconds for which a fault stops a writer.
         lost: the reply in place of a lost response: a word, or a status and a body.
+        busy: seconds between two tries of a webhook to get the right to write.
     """
 
     job: Job
@@ -111,6 +113,7 @@ class Scenario:
     faults: int
     pauses: tuple[float, ...] = ()
     lost: Any = LOST_REPLY
+    busy: float = POLL
 
 
 @attrs.define
@@ -228,7 +231,7 @@ class Explorer:
             Wrong: a schedule goes wrong.
         """
         ran = Node.ran
-        with virtual(), small_numbers():
+        with virtual(), small_numbers(self._scenario.busy):
             graph, steps = self._walk()
         schedules = graph.schedules(0, self._scenario.faults)
         ends = sum(not following for following in graph.free)

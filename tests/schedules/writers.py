@@ -282,10 +282,14 @@ def webhook(job: Job) -> Writer:
 
 
 @contextmanager
-def small_numbers() -> Iterator[None]:
-    """Let the writers wait for the right to write with few tries, so that there are fewer states."""
+def small_numbers(busy: float = POLL) -> Iterator[None]:
+    """Let the writers wait for the right to write with few tries, so that there are fewer states.
+
+    Args:
+        busy: seconds between two tries of a webhook.
+    """
     before = _apply._LEASED, blocking_runner._BUSY, ensure.FIRST_PAUSE
-    _apply._LEASED, blocking_runner._BUSY, ensure.FIRST_PAUSE = POLL, POLL, 2 * POLL
+    _apply._LEASED, blocking_runner._BUSY, ensure.FIRST_PAUSE = POLL, busy, 2 * POLL
     blocking_driver.sleep, slept = _sleep, blocking_driver.sleep
     async_driver.sleep, async_slept = _async_sleep, async_driver.sleep
     psycopg, _connection.psycopg = _connection.psycopg, PSYCOPG
