@@ -18,6 +18,8 @@ from payex_billing.reconcile._journal import Journal
 from payex_billing.reconcile._postgres import PostgresStore
 from payex_billing.reconcile._records import Started
 from payex_billing.reconcile._writing import CANARY
+from payex_billing_mock import MockServer
+from payex_billing_mock.faults import Faults
 
 from benchmarks import applying
 from benchmarks.applying import LEDGER, TOKEN, mock
@@ -33,7 +35,7 @@ TEXT = (
     f"**Workers.** `payex-billing work` with {AT_ONCE} customers at once, on a mock that answers after "
     f"{LATENCY * 1000:g} ms: the customers a second in the {SECONDS:g} s after the first {WARM_UP:g} s. Each new "
     f"customer with one charge takes three requests. With a pace of {PACE} requests a second, 8 workers send that many "
-    "together.\n\n"
+    "together: the requests that arrive in the same 10 s.\n\n"
     f"**The journal.** {applying.CHARGES:,} new charges as in the section Apply: a bare loop of the client's calls, "
     "`apply` with the journal in a file, and with the journal in PostgreSQL on the same machine, with fsync. The goals "
     "are half and 0.4 of the speed of the bare loop.\n\n"
@@ -48,11 +50,11 @@ def measure(
 ) -> list[Row]:
     """The rows of this section."""
     with postgres(fsync="on", full_page_writes="on") as server:
-        scaling = rounds_of({_name(number): lambda n=number: _workers(server, n) for number in workers}, rounds)
+        scaling = rounds_of({_name(number): lambda n=number: _scaled(server, n) for number in workers}, rounds)
         found = ratios(
             scaling, "customers/s", [(_name(n), _name(workers[0]), 0.9 * n) for n in workers[1:]], at_least=True
         )
-        paced = _workers(server, workers[-1], rate=PACE) * 3
+        paced = _paced(server, workers[-1])
         name = f"{_name(workers[-1])}, {PACE} requests a second at most"
         found.append(Row(name, paced, "requests/s", paced / PACE, 0.9, "the limit", at_least=True))
         subjects = {
@@ -81,11 +83,26 @@ def _database(server: str) -> str:
     return f"{server.rpartition('/')[0]}/{name}"
 
 
-def _workers(server: str, workers: int, rate: int | None = None) -> float:
+def _scaled(server: str, workers: int) -> float:
     """Return the customers a second that so many workers write."""
+    with mock("--fault", f"latency={LATENCY}") as url:
+        return _workers(server, url, workers)
+
+
+def _paced(server: str, workers: int) -> float:
+    """Return the requests a second that arrive from workers that share a limit."""
+    arrived: list[float] = []
+    with MockServer({LEDGER: TOKEN}, faults=Faults(f"latency={LATENCY}")) as slow:
+        slow.app.observers.append(lambda _: arrived.append(time.monotonic()))
+        _workers(server, slow.url, workers, PACE)
+    first = arrived[0] + WARM_UP
+    return sum(first <= moment < first + SECONDS for moment in arrived) / SECONDS
+
+
+def _workers(server: str, url: str, workers: int, rate: int | None = None) -> float:
+    """Return the customers a second that so many workers write to an API with this URL."""
     database = _database(server)
     with ExitStack() as stack:
-        url = stack.enter_context(mock("--fault", f"latency={LATENCY}"))
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         ledger = f"{url}/billing/customer/v1/{LEDGER}"
         notes = stack.enter_context(Journal(database, ledger))
