@@ -17,7 +17,7 @@ from payex_billing.reconcile import JournalError
 from payex_billing.reconcile._journal import Journal
 from payex_billing.reconcile._match import Content, Kind, Step
 from payex_billing.reconcile._postgres import PostgresStore
-from payex_billing.reconcile._records import Result, Started
+from payex_billing.reconcile._records import Done, Result, Started
 from payex_billing.reconcile._store import Statement
 from payex_billing.reconcile._together import Together
 from payex_billing_mock import MockServer
@@ -119,6 +119,38 @@ def test_a_customer_is_free_at_once_if_the_task_that_waited_for_it_was_cancelled
             await together._work
             with others.lease("1") as writes:
                 assert writes == []
+
+    asyncio.run(main())
+
+
+def test_a_task_that_is_cancelled_while_its_customer_is_finished_disturbs_no_other(
+    database: str, ledger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        loop, began, may_end = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+        with journal(database, ledger) as notes:
+            together, run_each = Together(notes), notes._store.run_each
+
+            def slow(*values: Any, **options: Any) -> Any:
+                rows = run_each(*values, **options)
+                loop.call_soon_threadsafe(began.set)
+                assert may_end.wait(MOST)
+                return rows
+
+            async def finish(customer_no: str) -> int:
+                try:
+                    return await together.save(notes.finish(customer_no, Done(applied=1)))
+                finally:
+                    notes.give_back(customer_no)
+
+            await asyncio.gather(together.take("1"), together.take("2"))
+            monkeypatch.setattr(notes._store, "run_each", slow)
+            cancelled, other = asyncio.create_task(finish("1")), asyncio.create_task(finish("2"))
+            await began.wait()
+            cancelled.cancel()
+            may_end.set()
+            assert await other == notes.run
+            assert notes.history.totals(notes.run).applied == 2
 
     asyncio.run(main())
 

@@ -162,7 +162,7 @@ class Journal(JournaledRun):
             return None
         number = int(rows[0][0])
         if note.ends:
-            del self._leases[note.customer_no]
+            self._leases.pop(note.customer_no, None)  # not there any more if the task was cancelled meanwhile
         else:
             self._customers[number] = note.customer_no
             self._noted[number] = note.noted

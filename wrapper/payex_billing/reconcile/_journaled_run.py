@@ -317,7 +317,7 @@ class JournaledRun:
             while True:
                 try:
                     rows = self._store.run_each(transaction.statements, again=transaction.again)
-                except JournalError as error:
+                except BaseException as error:  # noqa: BLE001 - the work raises it
                     transaction = work.throw(error)
                 else:
                     transaction = work.send(rows)
@@ -336,7 +336,7 @@ class JournaledRun:
                 run = partial(self._store.run_each, transaction.statements, again=transaction.again)
                 try:
                     rows = await loop.run_in_executor(None, run)
-                except (JournalError, asyncio.CancelledError) as error:
+                except BaseException as error:  # noqa: BLE001 - the work raises it
                     transaction = work.throw(error)
                 else:
                     transaction = work.send(rows)
