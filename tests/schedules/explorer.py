@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Hashable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
 import attrs
 
@@ -106,6 +106,7 @@ class Scenario:
         pauses: seconds for which a fault stops a writer.
         lost: the reply in place of a lost response: a word, or a status and a body.
         busy: seconds between two tries of a webhook to get the right to write.
+        kills_only: whether every fault is a kill.
     """
 
     job: Job
@@ -114,6 +115,7 @@ class Scenario:
     pauses: tuple[float, ...] = ()
     lost: Any = LOST_REPLY
     busy: float = POLL
+    kills_only: bool = False
 
 
 @attrs.define
@@ -377,8 +379,11 @@ class Explorer:
             done, reply = self._done(moment, operation)
             yield Step(number, "does", operation, self._read(done, number, reply))
             if may_fail:
-                for what, after in self._faults(moment, done, reply, number, at):
+                for what, after in self._kills(moment, number, operation):
                     yield Step(number, what, operation, after, is_fault=True)
+                if not self._scenario.kills_only:
+                    for what, after in self._failures(moment, done, reply, number, at):
+                        yield Step(number, what, operation, after, is_fault=True)
 
     def _done(self, moment: Moment, operation: Query | Request) -> tuple[Moment, Any]:
         """Do an operation; return its reply."""
@@ -396,23 +401,26 @@ class Explorer:
         late = Late(moment.time + SETTLE, request.body)
         return moment._replace(charges=moment.charges.postponed(late))
 
-    def _faults(self, moment: Moment, done: Moment, reply: Any, number: int, at: At) -> Iterator[tuple[str, Moment]]:
-        """Yield what may go wrong with an operation.
+    def _kills(self, moment: Moment, number: int, operation: Operation) -> Iterator[tuple[str, Moment]]:
+        """Yield what a kill of the writer at an operation leaves.
 
         A kill after an operation is one before the next operation of the writer, which nobody can tell from it.
         """
-        operation = at.node.operation
-        is_query = isinstance(operation, Query)
-        is_post = isinstance(operation, Request) and operation.method == "POST" and operation.deadline >= moment.time
-        lost = LOST if is_query else self._scenario.lost
         yield "is killed before", self._begun(moment, number)
-        yield "is cut off after", self._read(done, number, lost)
-        if is_query or is_post:
-            yield "is cut off before", self._read(moment, number, lost)
-        if is_post:
-            assert isinstance(operation, Request)
+        if _is_open_post(operation, moment.time):
             late = self._postponed(moment, operation)
             yield "is killed, and the server is late with", self._begun(late, number)
+
+    def _failures(self, moment: Moment, done: Moment, reply: Any, number: int, at: At) -> Iterator[tuple[str, Moment]]:
+        """Yield what else may go wrong with an operation."""
+        operation = at.node.operation
+        is_query = isinstance(operation, Query)
+        lost = LOST if is_query else self._scenario.lost
+        yield "is cut off after", self._read(done, number, lost)
+        if is_query or _is_open_post(operation, moment.time):
+            yield "is cut off before", self._read(moment, number, lost)
+        if _is_open_post(operation, moment.time):
+            late = self._postponed(moment, operation)
             yield "is cut off, and the server is late with", self._read(late, number, lost)
             yield "cannot connect for", self._read(moment, number, NEVER_SENT)
         for pause in self._scenario.pauses:
@@ -481,6 +489,10 @@ class Explorer:
         if self._database.rows(moment.database, "SELECT 1 FROM customer WHERE failed IS NOT NULL"):
             raise Wrong("undecided: a row has failed in the next night")
         self._judge_journal(moment)
+
+
+def _is_open_post(operation: Operation, now: float) -> TypeGuard[Request]:
+    return isinstance(operation, Request) and operation.method == "POST" and operation.deadline >= now
 
 
 def _takes_token(operation: Operation) -> bool:

@@ -9,14 +9,14 @@ TWO, EQUAL = Job(rows=("A", "B")), Job(rows=("A", "A"))
 EVENT, EQUAL_EVENT = Job(rows=("A", "B"), event="A"), Job(rows=("A", "A"), event="A")
 STOPPED = (5.0,)  # longer than a lease
 FOR_LONG = 15.0  # longer than a lease, an attempt and settle together
-RARELY = 5.0  # longer than a lease; a sixth of the states
+RARELY = 5.0  # longer than a lease; leaves a sixth of the states
 
 
 def scenario(name: str, faults: int) -> Scenario:
     """Return a scenario by its name."""
     pauses, lost, busy = STOPPED, LOST_REPLY, POLL
     match name:
-        case "workers" | "slow" | "long" | "gateway":
+        case "workers" | "kills" | "slow" | "long" | "gateway":
             job, writers = TWO, (worker(TWO), worker(TWO))
         case "equal":
             job, writers = EQUAL, (worker(EQUAL), worker(EQUAL))
@@ -36,4 +36,6 @@ def scenario(name: str, faults: int) -> Scenario:
         pauses, lost = (), BAD_GATEWAY
     if name == "rare event":
         busy = RARELY
-    return Scenario(job=job, writers=writers, faults=faults, pauses=pauses, lost=lost, busy=busy)
+    return Scenario(
+        job=job, writers=writers, faults=faults, pauses=pauses, lost=lost, busy=busy, kills_only=name == "kills"
+    )

@@ -28,8 +28,8 @@ from .writers import small_numbers
 
 SMALL = [("workers", 1)]
 LARGE = [
-    ("workers", 2), ("event", 1), ("rare event", 2), ("equal", 1), ("equal event", 1), ("long", 1), ("long event", 1),
-    ("slow", 1), ("gateway", 2), ("restart", 1),
+    ("workers", 2), ("kills", 3), ("event", 1), ("rare event", 2), ("equal", 1), ("equal event", 1), ("long", 1),
+    ("long event", 1), ("slow", 1), ("gateway", 2), ("restart", 1),
 ]  # fmt: skip
 
 

@@ -59,7 +59,7 @@ class Applier:
         memory: what earlier runs have stored about the ledger.
         brake: decides what happens after a call that does not reach the server.
         is_stopping: returns whether the run may start no more writes.
-        at_once: requests at once. While a write is noted, its customer has none.
+        at_once: requests at once. A customer that waits for the journal has none.
         settle: treat an unanswered request as finished after this many seconds.
         now: seconds since 1970.
     """

@@ -76,10 +76,10 @@ class Connection(Store):
         self._schema = ""
         self._patience = PATIENCE
         self._offset = 0.0
-        self._turn = threading.RLock()  # transactions run in a thread of their own, while the tasks go on
+        self._turn = threading.RLock()  # a thread and the event loop share the connection
         self._is_closed = False
         self._seen: set[str] = set()  # queries that this connection has run
-        self._prepared: dict[str, str] = {}  # their names, if they are prepared
+        self._prepared: dict[str, str] = {}  # names of the prepared queries
         self.name = name_of(address)
         check(address)
         try:
@@ -252,7 +252,7 @@ class Connection(Store):
         return self._attempt(work, again=again)
 
     def _call(self, query: str) -> bytes:
-        """Return a statement that runs a query. From its second time on, the database has its plan ready."""
+        """Return the SQL that runs a query. PostgreSQL plans a query once if this connection runs it more than once."""
         count = query.count("?")
         name = self._prepared.get(query)
         if name is None:

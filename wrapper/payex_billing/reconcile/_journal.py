@@ -122,7 +122,7 @@ class Journal(JournaledRun):
         for customer_no in free:
             if (taking := self._store.take(customer_no, self.run)) is not None:
                 statements[customer_no] = taking
-        # Each transaction uses the leases in the same order, so that no two of them wait for one another.
+        # Every process locks leases in this order. Otherwise two transactions could wait for each other.
         in_order = sorted(statements)
         rest = [self._of_customers(free)] if free else []
         if any(note.ends for note in notes):

@@ -39,7 +39,7 @@ class Transaction:
     again: bool = attrs.field(kw_only=True)
 
 
-Work = Generator[Transaction, list[list[Row]], T]  # work with the database: it yields transactions, and gets their rows
+Work = Generator[Transaction, list[list[Row]], T]  # yields transactions, and receives their rows
 
 
 class JournaledRun:
@@ -311,7 +311,7 @@ class JournaledRun:
         return rows[len(settled) :]
 
     def do(self, work: Work[T]) -> T:
-        """Do work with the database."""
+        """Run the transactions of `work`; return its result."""
         try:
             transaction = next(work)
             while True:
@@ -326,7 +326,7 @@ class JournaledRun:
             return result
 
     async def do_later(self, work: Work[T]) -> T:
-        """Do work with the database. The tasks of this process go on while a database on another machine works."""
+        """Run the transactions of `work`; return its result. Other tasks continue while PostgreSQL works."""
         if not self.is_shared:
             return self.do(work)
         loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""Share the transactions of a journal among the tasks of a process, because each transaction takes time."""
+"""Save for many tasks of a process in one transaction, because each transaction takes time."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from ._store import Leased
 
 @attrs.define(eq=False)
 class Together:
-    """What the tasks of one process ask of a journal. Requests of one moment share a transaction.
+    """Collector of what the tasks of a process save and of the leases that they need.
 
-    With a database on another machine, requests wait for the transaction under way, and share the next one.
+    Tasks that ask at the same moment share a transaction. Tasks that ask while a transaction of PostgreSQL runs share
+    the next one.
 
     Args:
         journal: the journal.
@@ -70,7 +71,7 @@ class Together:
             self._is_at_work = False
 
     async def _exchange(self) -> None:
-        # A task may be cancelled meanwhile.
+        # Skip tasks that were cancelled while they waited.
         saving = [(note, saved) for note, saved in self._notes if not saved.done()]
         taking = {customer_no: taken for customer_no, taken in self._customers.items() if not taken.done()}
         self._notes.clear()

@@ -174,9 +174,9 @@ class Writer:
 
 
 def parts_pool(concurrency: int, stopping: asyncio.Event, brake: Brake) -> PartsPool:
-    """Return a pool for a run with so many requests at once.
+    """Return a pool for a run with `concurrency` requests at once.
 
-    It has twice as many customers: while the database notes what half of them send next, the other half sends.
+    It works on twice as many customers: half of them send while the database saves for the other half.
     """
     return PartsPool(2 * concurrency, stopping, brake)
 
