@@ -99,7 +99,7 @@ async def drift(
         since: only what this run and later ones wrote.
         customers: only these customers; empty for all that the journal knows.
         journal: the journal; None for that of the ledger in the user's state directory.
-        concurrency: customers read at once.
+        concurrency: requests at once.
         patience: seconds to wait for a server that cannot be reached.
         on_progress: called with `reading`, the customers that are read, and the customers in all.
         on_notice: called with a sentence when it must wait.

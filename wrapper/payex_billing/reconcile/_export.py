@@ -88,7 +88,7 @@ async def export(
         billing: the client.
         customers: the numbers of the customers.
         target: the file; overwritten when all is read.
-        concurrency: customers read at once.
+        concurrency: requests at once.
         patience: seconds to wait for a server that cannot be reached.
         stop: when set, no more customers are read. The same call goes on.
         on_progress: called with `reading`, the customers that are read, and the customers in all.

@@ -104,7 +104,7 @@ class Planner:
             refresh: whether to read also the customers that the cache knows.
             verify: a share of these customers, 0 to 1, that is read anyway.
             shard: the part of the customers; None for all.
-            concurrency: customers read at once.
+            concurrency: requests at once.
             stop: when set, no more customers are read.
             chosen_only: whether to plan only the customers that were chosen with `Table.choose`.
 

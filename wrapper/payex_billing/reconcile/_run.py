@@ -64,7 +64,7 @@ async def plan(
         verify: a share of these customers, 0 to 1, that is read anyway. `Plan.stale` names those that have changed.
         journal: as for `apply`. Customers that an undo or another table has written to since are read.
         shard: a part of the customers.
-        concurrency: customers read at once.
+        concurrency: requests at once.
         patience: seconds to wait for a server that cannot be reached.
         on_progress: called with `planning`, the rows that are planned, and the rows in all.
         on_notice: called with a sentence when the run must wait.

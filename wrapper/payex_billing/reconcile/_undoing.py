@@ -57,7 +57,7 @@ async def plan_undo(
         run: the number of the run.
         customers: take back only the writes to these customers; empty for all.
         journal: the journal of the run; None for that of the ledger in the user's state directory.
-        concurrency: customers read at once.
+        concurrency: requests at once.
         settle: seconds after which a request that was sent is treated as finished.
         patience: seconds to wait for a server that cannot be reached.
         locked: whether to keep other runs of this user for the same ledger away.
