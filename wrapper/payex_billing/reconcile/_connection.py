@@ -79,7 +79,7 @@ class Connection(Store):
         self._turn = threading.RLock()  # a thread and the event loop share the connection
         self._is_closed = False
         self._seen: set[str] = set()  # queries that this connection has run
-        self._prepared: dict[str, str] = {}  # names of the prepared queries
+        self._prepared: dict[str, bytes] = {}  # the calls of the prepared queries
         self.name = name_of(address)
         check(address)
         try:
@@ -253,16 +253,17 @@ class Connection(Store):
 
     def _call(self, query: str) -> bytes:
         """Return the SQL that runs a query. PostgreSQL plans a query once if this connection runs it more than once."""
+        call = self._prepared.get(query)
+        if call is not None:
+            return call
         count = query.count("?")
-        name = self._prepared.get(query)
-        if name is None:
-            if query not in self._seen or len(self._prepared) == _PREPARED or not count:
-                self._seen.add(query)
-                return marks(query)
-            name, numbers = f"call_{len(self._prepared)}", itertools.count(1)
-            self._db.execute(f"PREPARE {name} AS {re.sub(r'[?]', lambda _: f'${next(numbers)}', query)}".encode())
-            self._prepared[query] = name
-        return f"EXECUTE {name} ({', '.join(['%s'] * count)})".encode()
+        if query not in self._seen or len(self._prepared) == _PREPARED or not count:
+            self._seen.add(query)
+            return marks(query)
+        name, numbers = f"call_{len(self._prepared)}", itertools.count(1)
+        self._db.execute(f"PREPARE {name} AS {re.sub(r'[?]', lambda _: f'${next(numbers)}', query)}".encode())
+        call = self._prepared[query] = f"EXECUTE {name} ({', '.join(['%s'] * count)})".encode()
+        return call
 
     def change(self, query: str, decide: Callable[[list[Row]], Statement]) -> None:
         """Run a query and then the statement that follows from its rows. Nobody else changes the rows meanwhile."""
