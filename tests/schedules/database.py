@@ -83,7 +83,7 @@ class Database:
             token: the highest number of a lease that a process may still have.
 
         Returns:
-            The rows of each, and the state after them.
+            The rows of each statement, and the state after the last one.
         """
         key = number, statements, now if any(_connection.NOW in each for each in statements) else 0.0, token
         found = self._known.get(key)

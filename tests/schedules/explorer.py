@@ -402,9 +402,9 @@ class Explorer:
         return moment._replace(charges=moment.charges.postponed(late))
 
     def _kills(self, moment: Moment, number: int, operation: Operation) -> Iterator[tuple[str, Moment]]:
-        """Yield what a kill of the writer at an operation leaves.
+        """Yield the states after a kill of the writer at an operation.
 
-        A kill after an operation is one before the next operation of the writer, which nobody can tell from it.
+        A kill after an operation has the same effect as a kill before the next operation of the writer.
         """
         yield "is killed before", self._begun(moment, number)
         if _is_open_post(operation, moment.time):
@@ -412,7 +412,7 @@ class Explorer:
             yield "is killed, and the server is late with", self._begun(late, number)
 
     def _failures(self, moment: Moment, done: Moment, reply: Any, number: int, at: At) -> Iterator[tuple[str, Moment]]:
-        """Yield what else may go wrong with an operation."""
+        """Yield the states after every other fault at an operation."""
         operation = at.node.operation
         is_query = isinstance(operation, Query)
         lost = LOST if is_query else self._scenario.lost

@@ -283,7 +283,7 @@ def webhook(job: Job) -> Writer:
 
 @contextmanager
 def small_numbers(busy: float = POLL) -> Iterator[None]:
-    """Let the writers wait for the right to write with few tries, so that there are fewer states.
+    """Let the writers try seldom to get the right to write, so that there are fewer states.
 
     Args:
         busy: seconds between two tries of a webhook.

@@ -134,7 +134,7 @@ class Applier:
 
     @asynccontextmanager
     async def _leased(self, customer_no: str) -> AsyncIterator[list[Intent]]:
-        """Let nobody else write to a customer; yield the earlier writes to it.
+        """Take the lease of a customer for a block; yield the earlier writes to the customer.
 
         Raises:
             Later: another process writes to it.

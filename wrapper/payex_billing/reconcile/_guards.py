@@ -335,9 +335,9 @@ def _beyond(run: _Run, guard: str, limit: int, told: str) -> Iterator[Stop]:
 
 
 def _take(target: Worst, source: Worst, least: float | None = None, *, above: float = -math.inf) -> None:
-    """Copy the items with a score of at least `least`, if given, and a number above `above`.
+    """Copy items from one `Worst` to another: those with a number above `above`, and a score of `least` or more.
 
-    If not all items are copied, only the five stored items are checked.
+    Without `least`, every score is enough. A `Worst` stores only its five worst items, so no other item can be copied.
     """
     items = [item for item in source.items if (least is None or item[0] >= least) and item[2] > above]
     whole = least is None or len(items) == len(source.items) == source.count

@@ -62,7 +62,7 @@ class Journal(JournaledRun):
 
     @contextmanager
     def lease(self, customer_no: str) -> Iterator[list[Intent]]:
-        """Take the lease of a customer for a block: nobody else writes to the customer. Yields the writes to it.
+        """Take the lease of a customer for a block: nobody else writes to the customer. Yield the earlier writes.
 
         Raises:
             Leased: another process has it.
@@ -110,8 +110,8 @@ class Journal(JournaledRun):
         """Save notes and take the leases of customers, in one transaction.
 
         Returns:
-            The number of each note, or None if the lease of its customer was lost. By customer, the writes to it as
-            `of_customer` returns them; a customer is not there if another process or task has its lease.
+            First, the number of each note; None if the lease of its customer was lost. Second, the customers whose
+            leases were taken, each with the earlier writes to it as `of_customer` returns them.
 
         Raises:
             LeaseLost: the connection was lost, and it is not known whether the notes were saved.
@@ -162,7 +162,7 @@ class Journal(JournaledRun):
             return None
         number = int(rows[0][0])
         if note.ends:
-            self._leases.pop(note.customer_no, None)  # not there any more if the task was cancelled meanwhile
+            self._leases.pop(note.customer_no, None)  # a task that was cancelled has removed it
         else:
             self._customers[number] = note.customer_no
             self._noted[number] = note.noted

@@ -28,7 +28,7 @@ _DAY = 86_400.0  # seconds
 
 @attrs.frozen
 class Transaction:
-    """Statements that are to be run, all or nothing.
+    """Statements that run together, all or nothing.
 
     Attributes:
         statements: the statements.
@@ -279,7 +279,7 @@ class JournaledRun:
             self._save([])
 
     def _save_for(self, customer_no: str) -> None:
-        """Save the results that were noted last, if one of them may be of a write to this customer."""
+        """Save the noted results if one of them may belong to a write to this customer."""
         # A write of an earlier run, or one that was settled before, is of an unknown customer.
         if any(self._customers.get(settled[-1], customer_no) == customer_no for settled in self._settled):
             self.save()

@@ -143,7 +143,7 @@ class Intent:
         return self.result in {Result.DONE, Result.CREATED}
 
     def to_plain(self, contents: Mapping[str, object], noted_at: str) -> dict[str, Any]:
-        """Return the write under the names that JSON and tables have for its values.
+        """Return the values of the write by the names that JSON and tables use.
 
         Args:
             contents: what the charge billed before and after, in the form of the target.

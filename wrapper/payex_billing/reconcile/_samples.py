@@ -126,7 +126,7 @@ class Sketch:
             del self.digests[SKETCH:]
 
     def compared(self, other: Sketch) -> tuple[set[int], set[int]]:
-        """Return the digests of this sketch and of another, up to the digest to which both are complete."""
+        """Return the digests of both sketches, up to the last digest for which both are complete."""
         self.cut()
         other.cut()
         end = min(self.end, other.end)

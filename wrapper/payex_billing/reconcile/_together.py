@@ -27,10 +27,12 @@ class Together:
     _notes: list[tuple[Note, asyncio.Future[int]]] = attrs.field(factory=list, init=False)
     _customers: dict[str, asyncio.Future[list[Intent]]] = attrs.field(factory=dict, init=False)
     _is_at_work: bool = attrs.field(default=False, init=False)
-    _work: asyncio.Task[None] | None = attrs.field(default=None, init=False)  # so that it is not collected
+    _work: asyncio.Task[None] | None = attrs.field(
+        default=None, init=False
+    )  # the event loop keeps no reference to a task
 
     async def take(self, customer_no: str) -> list[Intent]:
-        """Take the lease of a customer; return the writes to it, as `Journal.of_customer` does.
+        """Take the lease of a customer; return the earlier writes to the customer, as `Journal.of_customer` does.
 
         Raises:
             Leased: another process or task has it.
@@ -61,7 +63,7 @@ class Together:
     def _begin(self) -> None:
         if not self._is_at_work:
             self._is_at_work = True
-            self._work = asyncio.get_running_loop().create_task(self._all())  # after the tasks that are ready now
+            self._work = asyncio.get_running_loop().create_task(self._all())  # runs after the tasks that are ready
 
     async def _all(self) -> None:
         try:

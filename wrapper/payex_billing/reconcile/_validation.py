@@ -101,7 +101,7 @@ def trim(database: duckdb.DuckDBPyConnection, header: Header, *, is_csv: bool) -
     is_padded = "line IN (SELECT line FROM padded)"
     every = ", ".join(f"c{place}" for place in range(len(header.columns)))
     database.execute(f"DELETE FROM raw WHERE {is_padded} AND trim(concat({every}), '{SPACES}') = ''")
-    # in `, "P"` the quotes belong to the cell, but the writer meant P
+    # After a comma and a space, the csv module takes quotes for a part of the value: `, "P"` becomes `"P"`, not `P`.
     for place in header.places.values() if is_csv else ():
         quoted = f"{is_padded} AND regexp_matches(c{place}, '^[{SPACES}]+\"')"
         database.execute(
@@ -304,7 +304,7 @@ def _cell_of(name: str, place: int, exact: int | None) -> str:
 
 
 def _refuse_edited(database: duckdb.DuckDBPyConnection, header: Header, exact: int) -> None:
-    """Move a row to `broken` if its exact texts do not agree with its cells, or if `payex_exact` has no object."""
+    """Move a row to `broken` if `payex_exact` is not a JSON object, or has other values than the cells of the row."""
     edited = [f"coalesce(json_type({_exact_json(exact)}), '') <> 'OBJECT'"]
     edited += [
         f"({_is_exact(name, exact)} AND {visible(_exact_text(name, exact))} <> coalesce(c{place}, ''))"
