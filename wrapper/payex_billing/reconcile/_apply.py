@@ -208,8 +208,8 @@ class Applier:
         resolved = await self._resolve(number, writes)
         if self._journal.is_shared and resolved.noted and self._journal.is_finished(number):  # by another process
             return
-        reading = held(self._billing, number, planned.levels, everything=planned.whole)
         async with self._requests:
+            reading = held(self._billing, number, planned.levels, everything=planned.whole)
             state = await self._brake.judged(number, reading)
         noted = resolved.noted
         if isinstance(state, BillingError):
