@@ -94,6 +94,29 @@ def test_a_run_has_no_more_requests_at_once_than_its_concurrency(
     assert most == concurrency
 
 
+def test_a_run_that_is_cancelled_while_a_customer_waits_for_the_only_request_leaves_no_warning(
+    mock: MockServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acquire = asyncio.Semaphore.acquire
+
+    async def main() -> None:
+        waits = asyncio.Event()
+
+        async def noted(self: asyncio.Semaphore) -> Any:
+            if self.locked():
+                waits.set()
+            return await acquire(self)
+
+        monkeypatch.setattr(asyncio.Semaphore, "acquire", noted)
+        running = asyncio.create_task(apply(mock, tmp_path, database, concurrency=1))
+        await asyncio.wait_for(waits.wait(), MOST)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    asyncio.run(main())
+
+
 def test_a_customer_is_free_at_once_if_the_task_that_waited_for_it_was_cancelled(
     database: str, ledger: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

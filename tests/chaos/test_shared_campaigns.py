@@ -55,7 +55,6 @@ def test_a_campaign_of_kills_stops_and_cuts_doubles_loses_and_misreports_nothing
 
 
 RATE = 40.0  # requests a second
-LATER = 0.1  # seconds by which a request can arrive later than another on a busy machine; the proxy sees only arrivals
 
 
 @pytest.mark.parametrize("with_webhook", [False, True], ids=["workers", "workers and a webhook"])
@@ -70,7 +69,7 @@ def test_no_second_has_more_requests_than_the_pace_and_one_slice(
         campaign.run(12)
         judge = SharedJudge(campaign)
         judge.judge()
-        assert judge.busiest_second() <= RATE * (1 + LATER) + RATE / 4, judge.shown_second()
+        assert judge.busiest_second() <= RATE + RATE / 4, judge.shown_second()
 
 
 # Nobody can see whether a process that was stopped has already given its request to the system.

@@ -13,13 +13,19 @@ from typing import Any
 import psycopg
 import pytest
 from payex_billing import AsyncBilling, Charge
+from payex_billing._policy.limits import RetryBudget
+from payex_billing._policy.options import Options
+from payex_billing._policy.policy import run
+from payex_billing._policy.steps import Environment, Send, Wait
+from payex_billing._requests.calls import Call, PreparedRequest
+from payex_billing._secret import Secret
 from payex_billing.reconcile import JournalError, Shard, SharedJournal, _connection, _journal
 from payex_billing.reconcile import work as take_part
 from payex_billing.reconcile._journal import Journal
 from payex_billing.reconcile._json import Pairs
 from payex_billing.reconcile._match import Kind, Step
 from payex_billing.reconcile._memory import Memory
-from payex_billing.reconcile._pace import SLICE, PaceState, SharedPace
+from payex_billing.reconcile._pace import PaceState, SharedPace
 from payex_billing.reconcile._planned import PlannedCustomer, _to_line
 from payex_billing.reconcile._postgres import PostgresStore
 from payex_billing.reconcile._records import Done
@@ -66,6 +72,21 @@ class Clock:
 
     def monotonic(self) -> float:
         return time.monotonic() + self.stopped
+
+
+class Standing:
+    """A clock that stands still, and the shared state of a pace."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+        self.state = PaceState()
+
+    def __call__(self) -> float:
+        return self.now
+
+    def change(self, step: Any) -> Any:
+        self.state, taken = step(self.state, self.now)
+        return self.state, taken, self.now
 
 
 # the lock of a run
@@ -291,20 +312,34 @@ def test_a_process_that_waited_for_the_database_does_not_send_before_its_slice(
         assert place >= asked + 3.0
 
 
-def test_a_place_that_a_stopped_process_missed_is_not_used() -> None:
-    state = PaceState()
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_requests_that_wait_in_a_stopped_process_are_not_sent_all_at_once_when_it_goes_on(method: str) -> None:
+    clock = Standing(1000.0)
+    environment = Environment(now=clock, epoch=clock, random=lambda: 0.5, pace=SharedPace(clock.change, 40.0))
+    call = Call(PreparedRequest("op", method, "/1/customers", "/{ownerNo}/customers"), lambda response: response)
+    waiting = [run(call, Options(), RetryBudget(), environment, token=Secret("t")) for _ in range(8)]
+    steps = [next(request) for request in waiting]
+    assert [type(step) for step in steps] == [Send] + [Wait] * 7
+    clock.now += 5.0
+    gone = [type(request.send(None)) for request in waiting[1:]]
+    assert gone.count(Send) <= 1
 
-    def change(step: Any) -> Any:
-        nonlocal state
-        state, taken = step(state, now)
-        return state, taken, now
 
-    now = 1000.0
-    pace = SharedPace(change, 4.0)
-    dues = [now + pace.reserve(now) for _ in range(8)]
-    now += 10.0
-    assert all(pace.again(now, due) > 0 or index == 0 for index, due in enumerate(dues))
-    assert pace.again(now, now - SLICE / 2) == 0.0
+def test_a_creation_that_may_not_wait_for_a_429_keeps_its_place_when_a_429_arrives() -> None:
+    clock = Standing(1000.0)
+    pace = SharedPace(clock.change, 40.0)
+    due = max(clock.now + pace.reserve(clock.now) for _ in range(2))
+    pace.slow_down(clock.now, 10.0)
+    clock.now = due
+    assert pace.again(clock.now, due, may_wait=False) == 0.0
+    assert pace.again(clock.now, due, may_wait=True) > 9.0
+
+
+def test_a_place_is_used_as_late_as_the_next_place_begins() -> None:
+    clock = Standing(1000.0)
+    pace = SharedPace(clock.change, 1.0)
+    due = max(clock.now + pace.reserve(clock.now) for _ in range(2))
+    assert pace.again(due + 1.0, due, may_wait=True) == 0.0
 
 
 def test_a_429_lowers_the_pace_from_what_was_sent_not_from_the_wait_before_it() -> None:

@@ -19,8 +19,11 @@ class AnyPace(Protocol):
         """Take the next place and return the seconds until then."""
         ...
 
-    def again(self, now: float, due: float) -> float:
-        """Return the seconds to wait further at a place that was `due`, because a 429 may have arrived meanwhile."""
+    def again(self, now: float, due: float, *, may_wait: bool) -> float:
+        """Return the seconds to wait further at a place that was `due`.
+
+        A 429 may have arrived meanwhile; it does not delay a request that may not wait.
+        """
         ...
 
     def slow_down(self, now: float, seconds: float) -> None:
@@ -67,10 +70,10 @@ class Pace:
             self._next = max(self._next, place + self._gap)
             return place - now
 
-    def again(self, now: float, due: float) -> float:
+    def again(self, now: float, due: float, *, may_wait: bool) -> float:
         """Return the seconds to wait further at a place that was `due`, because a 429 may have arrived meanwhile."""
         with self._lock:
-            return self._place(now) if now < self._held_until else 0.0
+            return self._place(now) if may_wait and now < self._held_until else 0.0
 
     def _place(self, now: float) -> float:
         place = max(self._next, now, self._held_until)

@@ -131,7 +131,7 @@ class _Run(Generic[T]):
                 self.time_left(pause)
                 yield Wait(pause)
                 now = self.environment.now()
-                pause = pace.again(now, due) if may_wait else 0.0
+                pause = pace.again(now, due, may_wait=may_wait)
             left = self.time_left()
             if self.options.before_write is not None and self.request.method != "GET":
                 self.options.before_write()

@@ -159,19 +159,21 @@ class SharedPace:
         self._held_until = now + (state.held_until - shared)
         return taken, shared
 
-    def again(self, now: float, due: float) -> float:
+    def again(self, now: float, due: float, *, may_wait: bool) -> float:
         """Return the seconds to wait further at a place that was due.
 
-        A 429 may have arrived meanwhile. A place is lost after half a slice: the process was stopped, and others send.
+        A 429 may have arrived meanwhile; it does not delay a request that may not wait. A place is lost once it is
+        late by half a slice and by the gap to the next place: the process was stopped, and others send.
         """
         with self._lock:
-            if now - self._heard >= SLICE:
+            if may_wait and now - self._heard >= SLICE:
                 self._ask(now, lambda state, _: (state, None))
-            if now >= self._held_until and now - due <= SLICE / 2:
+            is_held = may_wait and now < self._held_until
+            if not is_held and now - due <= max(SLICE / 2, self._gap):
                 return 0.0
-            if now < self._held_until:
+            if is_held:
                 self._ends = float("-inf")
-        return self.reserve(now)
+        return self.reserve(now, may_wait=may_wait)
 
     def slow_down(self, now: float, seconds: float) -> None:
         """Delay the requests of every process by this many seconds, because the server sent a 429."""
