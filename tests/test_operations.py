@@ -12,6 +12,7 @@ from decimal import Decimal
 from importlib import import_module
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,6 +100,35 @@ def test_a_price_is_the_same_text_however_the_server_spells_it(spelled: str) -> 
     body = f'{{"unitPrice": {spelled}, {json.dumps(held)[1:]}'.encode()
     product = _operations.get_charge(Parent("1", "2"), "3").parse(Response(200, {}, body))
     assert str(product.unit_price) == "499.1"
+
+
+@pytest.mark.parametrize("spelled", ["0", "-0", "-0.0", "0.00", "0E+3", "-0e-3"])
+def test_a_price_of_nothing_has_one_text(spelled: str) -> None:
+    held = {"@id": "/b/1/customers/2/recurring-products/3", "recurringProductId": "3", "productCode": "P01"}
+    body = f'{{"unitPrice": {spelled}, {json.dumps(held)[1:]}'.encode()
+    assert str(_operations.get_charge(Parent("1", "2"), "3").parse(Response(200, {}, body)).unit_price) == "0"
+
+
+@pytest.mark.parametrize(
+    ("path", "call"),
+    [
+        ("/customers/2", _operations.get_customer("1", "2")),
+        ("/customers/2/subscriptions/4", _operations.get_subscription("1", "2", "4")),
+        ("/customers/2/recurring-products/3", _operations.get_charge(Parent("1", "2"), "3")),
+    ],
+    ids=["customer", "subscription", "charge"],
+)
+@pytest.mark.parametrize("more", [{}, {"operations": [{"rel": "r", "method": "POST", "href": "/x"}], "new": 1.5}])
+def test_a_value_that_is_read_is_the_value_that_its_class_makes(path: str, call: Any, more: dict[str, Any]) -> None:
+    body = {
+        "@id": f"/b/1{path}", "customerNo": "2", "subscriptionNo": "4", "recurringProducts": "/r", "subscriptions": "/s",
+        "recurringProductId": "3", "productCode": "P01", "quantity": 2, "unitPrice": 499.0, "startDate": "2026-01-31",
+    }  # fmt: skip
+    value = call.parse(Response(200, {}, json.dumps(body | more).encode()))
+    attributes = {field.name: getattr(value, field.name) for field in attrs.fields(type(value))}
+    made = type(value)(**attributes)
+    assert (value, hash(value), repr(value)) == (made, hash(made), repr(made))
+    assert {name: type(each) for name, each in vars(value).items()} == {n: type(each) for n, each in vars(made).items()}
 
 
 @pytest.mark.parametrize("spelled", ["100", "100.00", "1E2", "1.0e+2"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
@@ -90,9 +89,11 @@ class AsyncRunner:
             options = _options.with_less_time(options, spent)
         mark = 0 if call.creates is None else session.memory.begin(call.creates)
         policy = session.policy(call, options, mark, self._tokens.ready())
-        span = session.telemetry.span(call.request) if session.telemetry.tracing else nullcontext()
         try:
-            with span:
+            if session.telemetry.tracing:
+                with session.telemetry.span(call.request):
+                    result = await driver.drive(policy, self.sender, self._tokens)
+            else:
                 result = await driver.drive(policy, self.sender, self._tokens)
         except BaseException as error:
             session.remember_failure(call, options, mark, error)

@@ -19,7 +19,7 @@ from .calls import Unreadable
 
 @attrs.frozen
 class Place:
-    """Where a resource or a collection is.
+    """Where a collection is.
 
     Attributes:
         path: its path under the API's prefix, percent-encoded.
@@ -27,19 +27,19 @@ class Place:
 
     path: str = attrs.field(repr=False)
 
-    def under(self, number: str) -> Place:
-        """Return the place of a resource in this collection."""
-        return Place(f"{self.path}/{number if number.isalnum() and number.isascii() else quote(number, safe='')}")
+    def of(self, number: str) -> str:
+        """Return the path of a resource in this collection."""
+        return f"{self.path}/{number if number.isalnum() and number.isascii() else quote(number, safe='')}"
 
-    def check(self, uri: str | None) -> None:
-        """Check that a resource is here. A resource without `@id` is not judged.
+    def check(self, number: str, uri: str | None) -> None:
+        """Check that the `@id` of a resource is that of its number in this collection. None is not judged.
 
         Raises:
             Unreadable: it is in another place.
         """
-        if uri is None or uri.endswith(self.path):  # nearly always
+        if uri is None or uri.endswith(path := self.of(number)):  # nearly always
             return
-        expected = [unquote(segment) for segment in self.path.split("/")[1:]]
+        expected = [unquote(segment) for segment in path.split("/")[1:]]
         if [unquote(segment) for segment in _path(uri).split("/")][-len(expected) :] != expected:
             raise foreign("the @id of another resource")
 

@@ -67,7 +67,7 @@ def create_customer(owner_no: str, customer_no: str, extra: Mapping[str, JsonVal
     values = {"customer_no": checks.customer_no(customer_no, new=True)}
     body = _writer("create_customer", "get_customer").write(values, checks.given_extra(extra), _NUMBER)
     request = _route("create_customer").request((owner_no,), body)
-    request.check = Place(request.path).under(customer_no).path  # customers cannot be listed
+    request.check = Place(request.path).of(customer_no)  # customers cannot be listed
     parse = partial(_customer, Place(request.path), customer_no)
     return Call(request, partial(_read, parse), (customer_no, None, None))
 
@@ -125,8 +125,8 @@ def create_charge(parent: Parent, charge: Charge, known: frozenset[str] | None =
     name = parent.operation("create")
     writer = _writer(name, parent.operation("get"))
     content = given(charge)
-    nulls = dict.fromkeys(_OWN & writer.required - content.keys())  # what is required and may be null
-    body = writer.write(content | nulls, charge.extra, _OWN)
+    nulls = {name: None for name in writer.required if name in _OWN and name not in content}
+    body = writer.write({**content, **nulls}, charge.extra, _OWN)
     request = _route(name).request(parent.ids, body)
     parse = partial(_read, partial(_charge, Place(request.path), content=content))
     return Call(request, parse, (parent.customer_no, parent.subscription_no, charge), known)
@@ -310,14 +310,14 @@ _charges = Reader(RecurringProduct, definition("get_customer_recurring_product")
 def _customer(place: Place, number: str, document: Any) -> Customer:
     customer = _customers.read(document)
     identity.check_number("customer", customer.customer_no, number)
-    place.under(customer.customer_no).check(customer.uri)
+    place.check(customer.customer_no, customer.uri)
     return customer
 
 
 def _subscription(place: Place, document: Any, number: str | None = None) -> Subscription:
     subscription = _subscriptions.read(document)
     identity.check_number("subscription", subscription.subscription_no, number)
-    place.under(subscription.subscription_no).check(subscription.uri)
+    place.check(subscription.subscription_no, subscription.uri)
     return subscription
 
 
@@ -326,7 +326,7 @@ def _charge(
 ) -> RecurringProduct:
     product = _charges.read(document)
     identity.check_number("charge", product.id, number)
-    place.under(product.id).check(product.uri)
+    place.check(product.id, product.uri)
     if content is not None:
         identity.check_content(product, content)
     return product
