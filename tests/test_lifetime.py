@@ -14,7 +14,7 @@ from typing import Any
 
 import payex_billing as pb
 import pytest
-from payex_billing import AsyncBilling, Billing, Charge
+from payex_billing import AsyncBilling, Billing, Charge, Request, Response
 from payex_billing._policy.limits import Pace
 from payex_billing._transport._choice import ssl_context
 from payex_billing.config import Settings
@@ -223,6 +223,44 @@ def test_who_finds_no_place_in_time_was_never_sent(faulty: MockServer) -> None:
                 with pytest.raises(pb.NeverSent, match="max_concurrency"):
                     await billing.with_options(timeout=0.05, attempts=1).customer("1").create()
                 blocking.cancel()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_a_place_that_is_handed_to_a_cancelled_request_goes_to_the_next(turns: int) -> None:
+    class Held:
+        """A transport whose responses come when the test says so."""
+
+        def __init__(self) -> None:
+            self.responses: list[asyncio.Future[Response]] = []
+
+        async def send(self, request: Request, deadline: float) -> Response:
+            self.responses.append(asyncio.get_running_loop().create_future())
+            return await self.responses[-1]
+
+        async def close_idle(self) -> None: ...
+
+        async def close(self) -> None: ...
+
+    refusal = Response(404, {}, b"")
+
+    async def main() -> None:
+        held = Held()
+        async with AsyncBilling(
+            token=TOKEN, owner_no=LEDGER, base_url="http://127.0.0.1:1", transport=held, max_concurrency=1
+        ) as billing:
+            first, second, third = (asyncio.create_task(billing.customer("1").get()) for _ in range(3))
+            await until(lambda: len(held.responses) == 1)
+            held.responses[0].set_result(refusal)
+            for _ in range(turns):  # the moments from the end of the first request to the beginning of the second
+                await asyncio.sleep(0)
+            second.cancel()
+            await asyncio.wait([first, second])
+            await until(lambda: not held.responses[-1].done())
+            held.responses[-1].set_result(refusal)
+            with pytest.raises(pb.NotFound):
+                await third
 
     asyncio.run(main())
 

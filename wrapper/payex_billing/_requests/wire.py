@@ -286,7 +286,10 @@ def _operation(name: str, value: Any) -> Operation:
     rel, method, href = value.get("rel"), value.get("method"), value.get("href")
     if not (isinstance(rel, str) and isinstance(method, str) and isinstance(href, str)):
         raise Unreadable(f"{name} holds one whose rel, method or href is not a string")
-    extra = {key: without_decimals(each) for key, each in value.items() if key not in {"rel", "method", "href"}}
+    own = {"rel", "method", "href"}
+    extra = {}
+    if len(value) > len(own):
+        extra = {key: without_decimals(each) for key, each in value.items() if key not in own}
     return Operation(rel=rel, method=method, href=href, extra=extra)
 
 

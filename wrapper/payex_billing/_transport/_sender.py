@@ -156,7 +156,11 @@ class AsyncSender(_Guard):
     def __init__(self, settings: Settings, owner: str, transport: AsyncTransport | None) -> None:
         super().__init__(settings, owner)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._places = asyncio.Semaphore(settings.max_concurrency)
+        # A place that is free is counted here, because a semaphore costs four times as much. Only a place that is given
+        # back while a request waits for one goes through the semaphore.
+        self._free = settings.max_concurrency
+        self._waiting = 0
+        self._handed_on = asyncio.Semaphore(0)
         self._under_way: set[asyncio.Task[Reply]] = set()  # requests that may outlive their callers
         self.transport = transport or _choice.default_async_transport(settings)
         self._shielded: bool = getattr(self.transport, "outlives_caller", False)
@@ -173,27 +177,40 @@ class AsyncSender(_Guard):
         if asyncio.get_running_loop() is not self._loop:
             self._take_loop()
         deadline = time.monotonic() + timeout
-        if self._places.locked():
-            try:
-                async with asyncio.timeout(timeout):
-                    await self._places.acquire()
-            except TimeoutError:
-                return _NO_PLACE
-        else:
-            await self._places.acquire()
+        if self._free:
+            self._free -= 1
+        elif not await self._wait_for_place(timeout):
+            return _NO_PLACE
         if self._shielded:
-            reply = await Unstoppable(self.transport.send(request, deadline), self._places.release, self._under_way)
+            reply = await Unstoppable(self.transport.send(request, deadline), self._give_back, self._under_way)
         else:
             try:
                 reply = await self.transport.send(request, deadline)
             finally:
-                self._places.release()
+                self._give_back()
         if self._suspect is not None:
             if isinstance(reply, Response):
                 self._suspect = None
             elif not (reply.certificate or reply.timed_out):
                 return await asyncio.to_thread(self._explained, reply)
         return reply
+
+    async def _wait_for_place(self, seconds: float) -> bool:
+        """Take a place that another request gives back; return whether there was one in time."""
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._handed_on.acquire()
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting -= 1
+
+    def _give_back(self) -> None:
+        if self._waiting:
+            self._handed_on.release()
+        else:
+            self._free += 1
 
     def _take_loop(self) -> None:
         if self._loop is not None:
