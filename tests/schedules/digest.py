@@ -162,15 +162,15 @@ class Walk:
 
     def _memory(self, memory: Memory) -> None:
         """Only the order of the marks counts."""
-        numbers = {number for pair in memory._seen.values() for number in pair if number is not None}
-        self._marks = sorted(numbers | set(memory._open))
-        seen = [(charge, self._rank(seen), self._rank(creator)) for charge, (seen, creator) in memory._seen.items()]
+        self._marks = sorted({*memory._seen.values(), *memory._created.values(), *memory._open})
+        charges = [
+            [(charge, self._rank(number)) for charge, number in numbers.items()]
+            for numbers in (memory._seen, memory._created)
+        ]
         opened = [(self._rank(mark), key) for mark, key in memory._open.items()]
-        self._put((seen, opened, [(self._rank(mark), lost) for mark, lost in memory._lost.items()]))
+        self._put((charges, opened, [(self._rank(mark), lost) for mark, lost in memory._lost.items()]))
 
-    def _rank(self, mark: int | None) -> str:
-        if mark is None:
-            return ""
+    def _rank(self, mark: int) -> str:
         return f"{sum(each < mark for each in self._marks)}{'=' * (mark in self._marks)}"
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from .._requests.calls import ParentKey, PlainKey
 from ..models import LostCreation, NaturalKey, RecurringProduct
 
-# About 10 MB when full.
+# Ids of charges that were read, and as many of charges that were created: 10 MB each when full.
 CAPACITY = 65_536
 
 
@@ -28,7 +28,8 @@ class Memory:
         self._capacity = capacity
         self._lock = threading.Lock()
         self._clock = 0
-        self._seen: OrderedDict[str, tuple[int, int | None]] = OrderedDict()
+        self._seen: OrderedDict[str, int] = OrderedDict()  # the clock when a charge was first read
+        self._created: OrderedDict[str, int] = OrderedDict()  # the mark of the request that created a charge
         self._seen_all: OrderedDict[ParentKey, int] = OrderedDict()
         self._open: dict[int, PlainKey] = {}
         self._lost: dict[int, LostCreation] = {}  # the open creations whose call has ended
@@ -52,8 +53,7 @@ class Memory:
             if self._lost:
                 self._lost.pop(mark, None)
             if isinstance(created, RecurringProduct):
-                seen, _ = self._seen.get(created.id, (self._clock, None))
-                self._remember(created.id, seen, mark)
+                self._remember(self._created, created.id, mark)
 
     def lose(self, lost: LostCreation) -> None:
         """Keep a creation open whose call has ended without a result."""
@@ -77,8 +77,8 @@ class Memory:
         with self._lock:
             self._clock += 1
             for charge_id in ids:
-                if charge_id not in self._seen:
-                    self._remember(charge_id, self._clock, None)
+                if charge_id not in self._seen and charge_id not in self._created:
+                    self._remember(self._seen, charge_id, self._clock)
 
     def saw_all(self, parent: ParentKey) -> None:
         """Record that the client has seen all charges of a parent: it read the list, or it created the parent."""
@@ -91,9 +91,10 @@ class Memory:
     def may_be(self, charge_id: str, mark: int) -> bool:
         """Return whether the request with this mark may have created a charge."""
         with self._lock:
-            seen, creator = self._seen.get(charge_id, (None, None))
+            creator = self._created.get(charge_id)
             if creator is not None:
                 return creator == mark
+            seen = self._seen.get(charge_id)
             return seen is None or seen > mark
 
     def is_new(self, charge_id: str, parent: ParentKey) -> bool:
@@ -103,14 +104,13 @@ class Memory:
         before it saw this one.
         """
         with self._lock:
-            seen, creator = self._seen.get(charge_id, (None, None))
-            since = self._seen_all.get(parent)
-            if creator is not None:
+            if charge_id in self._created:
                 return True
+            seen, since = self._seen.get(charge_id), self._seen_all.get(parent)
             return self.complete and since is not None and (seen is None or seen > since)
 
-    def _remember(self, charge_id: str, seen: int, creator: int | None) -> None:
-        self._seen[charge_id] = (seen, creator)
-        if len(self._seen) > self._capacity:
-            self._seen.popitem(last=False)
+    def _remember(self, charges: OrderedDict[str, int], charge_id: str, number: int) -> None:
+        charges[charge_id] = number
+        if len(charges) > self._capacity:
+            charges.popitem(last=False)
             self.complete = False
