@@ -7,10 +7,8 @@ is kept in `extra`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import date
 from decimal import Context, Decimal
-from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -216,27 +214,15 @@ def _whole(name: str, value: Any) -> int:
 
 
 def _decimal(name: str, value: Any) -> Decimal:
-    if not isinstance(value, (Decimal, int)) or isinstance(value, bool):
+    if type(value) is int:
+        value = Decimal(value)
+    if not isinstance(value, Decimal):
         raise _wrong(name, "a number", value)
-    exact = _exact(value)
-    if exact is None:
+    if not _is_handy(value):
         raise Unreadable(f"{name} is a number out of all proportion")
-    return exact
-
-
-@lru_cache(maxsize=1024)  # the same prices, rates and dates come again and again
-def _exact(value: Decimal | int) -> Decimal | None:
-    """Return the one `Decimal` for all equal numbers; None if the number is out of all proportion.
-
-    A server may write 499.1, 499.10 or 4.991E2. Equal numbers need the same text, because plans have digests.
-    """
-    number = Decimal(value)
-    if not _is_handy(number):
-        return None
-    if not number:
-        return Decimal(0)  # also for -0.0
-    exact = number.normalize(_EXACT)
-    return exact if int(exact.as_tuple().exponent) <= 0 else Decimal(int(exact))
+    # A server may write 499.1, 499.10 or 4.991E2. Equal numbers get the same text, because plans have digests.
+    exact = value.normalize(_EXACT)
+    return exact if _EXACT.remainder(exact, 10) else Decimal(int(exact))  # 100, not 1E+2; 0, not -0
 
 
 def _is_handy(number: Decimal) -> bool:
@@ -249,20 +235,14 @@ def _boolean(name: str, value: Any) -> bool:
 
 
 def _date(name: str, value: Any) -> date:
-    found = _day(value) if isinstance(value, str) else None
-    if found is None:
-        raise _wrong(name, "a date", value)
-    return found
-
-
-@lru_cache(maxsize=1024)
-def _day(text: str) -> date | None:
-    """Return the date that a text names, alone or with the time at which the day begins; None if it names none."""
-    day, _, time = text.partition("T")
-    if len(day) == len("2026-01-31") and day[4] == "-" and (not time or _is_midnight(time)):
-        with suppress(ValueError):
-            return date.fromisoformat(day)
-    return None
+    if isinstance(value, str):
+        day, _, time = value.partition("T")
+        if len(day) == len("2026-01-31") and day[4] == "-" and (not time or _is_midnight(time)):
+            try:
+                return date.fromisoformat(day)
+            except ValueError:
+                pass
+    raise _wrong(name, "a date", value)
 
 
 def _is_midnight(time: str) -> bool:
