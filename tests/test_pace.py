@@ -30,7 +30,7 @@ def served(limit: int, window: float, workers: int, requests: int) -> tuple[floa
     now = 0.0
     while events:
         now, number = heapq.heappop(events)
-        if (more := pace.again(now, now)) > 0:
+        if (more := pace.again(now, now, may_wait=True)) > 0:
             heapq.heappush(events, (now + more, number))
             continue
         slot = int(now / window)
@@ -102,6 +102,14 @@ def test_a_request_that_may_not_wait_is_not_held_back() -> None:
     pace.slow_down(0.1, 30.0)
     assert pace.reserve(1.0, may_wait=False) == 0.0
     assert pace.reserve(1.0) > 28
+
+
+def test_a_429_that_arrives_during_the_wait_holds_back_only_who_may_wait() -> None:
+    pace = Pace(10)
+    due = max(pace.reserve(0.0) for _ in range(2))
+    pace.slow_down(0.05, 5.0)
+    assert pace.again(due, due, may_wait=False) == 0.0
+    assert pace.again(due, due, may_wait=True) == pytest.approx(4.95)
 
 
 def test_a_429_without_retry_after_slows_nobody_down() -> None:
