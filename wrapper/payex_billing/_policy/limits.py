@@ -20,10 +20,7 @@ class AnyPace(Protocol):
         ...
 
     def again(self, now: float, due: float, *, may_wait: bool) -> float:
-        """Return the seconds to wait further at a place that was `due`.
-
-        A 429 may have arrived meanwhile; it does not delay a request that may not wait.
-        """
+        """Return the seconds to wait further at a place that was `due`, because a 429 may have arrived meanwhile."""
         ...
 
     def slow_down(self, now: float, seconds: float) -> None:
@@ -71,7 +68,7 @@ class Pace:
             return place - now
 
     def again(self, now: float, due: float, *, may_wait: bool) -> float:
-        """Return the seconds to wait further at a place that was `due`, because a 429 may have arrived meanwhile."""
+        """Return the seconds to wait further, as a 429 may have arrived meanwhile; 0 if the request may not wait."""
         with self._lock:
             return self._place(now) if may_wait and now < self._held_until else 0.0
 

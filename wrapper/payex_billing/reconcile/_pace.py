@@ -162,16 +162,15 @@ class SharedPace:
     def again(self, now: float, due: float, *, may_wait: bool) -> float:
         """Return the seconds to wait further at a place that was due.
 
-        A 429 may have arrived meanwhile; it does not delay a request that may not wait. A place is lost once it is
-        late by half a slice and by the gap to the next place: the process was stopped, and others send.
+        A 429 may have arrived meanwhile. A place is lost once it is late by half a slice and by the gap to the next
+        place: the process was stopped, and others send.
         """
         with self._lock:
-            if may_wait and now - self._heard >= SLICE:
+            if now - self._heard >= SLICE:
                 self._ask(now, lambda state, _: (state, None))
-            is_held = may_wait and now < self._held_until
-            if not is_held and now - due <= max(SLICE / 2, self._gap):
+            if now >= self._held_until and now - due <= max(SLICE / 2, self._gap):
                 return 0.0
-            if is_held:
+            if now < self._held_until:
                 self._ends = float("-inf")
         return self.reserve(now, may_wait=may_wait)
 
