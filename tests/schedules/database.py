@@ -40,7 +40,8 @@ class Database:
     """Runs statements on states. A state is known by its number."""
 
     def __init__(self) -> None:
-        self._db = sqlite3.connect(":memory:", isolation_level=None)
+        # The garbage collector may close it in another thread.
+        self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         weakref.finalize(self, self._db.close)  # nobody closes a database server
         tables = _connection._TABLES.replace(
             "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "INTEGER PRIMARY KEY AUTOINCREMENT"
