@@ -28,6 +28,11 @@ OF_THE_CHECKOUT = (
     "tests/test_contract_command.py::test_a_contract_that_cannot_be_read_is_a_sentence",  # breaks it for the others
     "tests/test_contract_command.py::test_the_command_of_the_wheel_points_to_make_in_a_checkout",
 )
+# What needs the pinned versions: the words of click itself, and libraries that bear another `datetime` class.
+OF_THE_PINS = (
+    "tests/test_cli_screens.py",
+    "tests/chaos/test_apply_files.py::test_a_clock_that_was_ahead_at_the_crash_makes_no_hour_of_silence",
+)
 
 
 def main(wanted: Sequence[str]) -> int:
@@ -49,7 +54,7 @@ def main(wanted: Sequence[str]) -> int:
             tests = [
                 "tests",
                 *(f"--ignore={each}" for each in NOT_THE_WHEEL),
-                *(f"--deselect={each}" for each in OF_THE_CHECKOUT),
+                *(f"--deselect={each}" for each in OF_THE_CHECKOUT + (OF_THE_PINS if name == LOWEST else ())),
             ]
             command = [python, "-m", "pytest", "--quiet", "--numprocesses", "2", "--hypothesis-seed=20260101", *tests]
             environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

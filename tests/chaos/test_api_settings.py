@@ -356,8 +356,8 @@ def test_a_client_can_be_made_in_a_folder_that_is_gone(tmp_path: Path) -> None:
         script = f"import os, sys; os.chdir(sys.argv[1]); os.rmdir(sys.argv[1])\n{script}"
         return subprocess.run([sys.executable, "-c", script, str(gone)], capture_output=True, text=True, check=False)
 
-    if run("import socket").returncode:
-        pytest.skip("this Python, such as 3.13.0, cannot import its own modules there")
+    if run("import socket, httpx2").returncode:
+        pytest.skip("Python 3.13.0 and old versions of what httpx2 needs cannot be imported there")
     done = run(
         "import payex_billing as pb\n"
         "pb.Billing(token='t', owner_no='1').close()\n"
