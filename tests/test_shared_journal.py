@@ -203,7 +203,8 @@ def test_every_command_about_runs_works_over_postgresql(run: Run, mock: MockServ
     assert {each.document["unitPrice"] for each in mock.store.customer(LEDGER, "7").charges.values()} == {10}
 
     assert run("runs", "export", "--to", "writes.parquet").returncode == 0
-    assert duckdb.sql(f"SELECT count(*) FROM '{tmp_path}/writes.parquet'").fetchall() == [(75 + 2 + 1 + 1,)]
+    as_text = f"SELECT COLUMNS(*)::VARCHAR FROM '{tmp_path}/writes.parquet'"  # times with a zone need another package
+    assert len(duckdb.sql(as_text).fetchall()) == 75 + 2 + 1 + 1
     assert run("export", "--to", "ledger.csv").returncode == 0
     assert len((tmp_path / "ledger.csv").read_text(encoding="utf-8-sig").splitlines()) == 1 + 51
 

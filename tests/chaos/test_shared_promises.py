@@ -25,7 +25,7 @@ from payex_billing.reconcile._journal import Journal
 from payex_billing.reconcile._json import Pairs
 from payex_billing.reconcile._match import Kind, Step
 from payex_billing.reconcile._memory import Memory
-from payex_billing.reconcile._pace import PaceState, SharedPace
+from payex_billing.reconcile._pace import SLICE, PaceState, SharedPace
 from payex_billing.reconcile._planned import PlannedCustomer, _to_line
 from payex_billing.reconcile._postgres import PostgresStore
 from payex_billing.reconcile._records import Done
@@ -332,10 +332,19 @@ def test_a_creation_waits_for_a_429_that_arrives_while_it_waits_for_its_place() 
     pace.slow_down(clock.now, 10.0)
     clock.now = due
     assert pace.again(clock.now, due, may_wait=False) > 9.0
-    assert pace.reserve(clock.now, may_wait=False) > 9.0  # as one that comes now
+    assert pace.reserve(clock.now, may_wait=False) > 9.0  # a new request waits, too
 
 
-def test_a_place_is_used_as_late_as_the_next_place_begins() -> None:
+def test_a_place_that_a_stopped_process_missed_is_not_used() -> None:
+    clock = Standing(1000.0)
+    pace = SharedPace(clock.change, 4.0)
+    dues = [clock.now + pace.reserve(clock.now) for _ in range(8)]
+    clock.now += 10.0
+    assert all(pace.again(clock.now, due, may_wait=True) > 0 or index == 0 for index, due in enumerate(dues))
+    assert pace.again(clock.now, clock.now - SLICE / 2, may_wait=True) == 0.0
+
+
+def test_a_place_is_kept_until_the_next_place_begins() -> None:
     clock = Standing(1000.0)
     pace = SharedPace(clock.change, 1.0)
     due = max(clock.now + pace.reserve(clock.now) for _ in range(2))

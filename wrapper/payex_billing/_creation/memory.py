@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from .._requests.calls import ParentKey, PlainKey
 from ..models import LostCreation, NaturalKey, RecurringProduct
 
-# Ids of charges that were read, and as many of charges that were created: 10 MB each when full.
+# So many ids of charges that were read are kept, and so many of charges that were created. Each needs 10 MB when full.
 CAPACITY = 65_536
 
 

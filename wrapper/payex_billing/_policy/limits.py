@@ -20,7 +20,7 @@ class AnyPace(Protocol):
         ...
 
     def again(self, now: float, due: float, *, may_wait: bool) -> float:
-        """Return the seconds to wait further at a place that was `due`, because a 429 may have arrived meanwhile."""
+        """Return how many more seconds a request waits at a place that was `due`: a 429 may have arrived meanwhile."""
         ...
 
     def slow_down(self, now: float, seconds: float) -> None:
@@ -68,7 +68,7 @@ class Pace:
             return place - now
 
     def again(self, now: float, due: float, *, may_wait: bool) -> float:
-        """Return the seconds to wait further, as a 429 may have arrived meanwhile; 0 if the request may not wait."""
+        """Return how many more seconds a request waits if a 429 has arrived meanwhile; 0 if it may not wait."""
         with self._lock:
             return self._place(now) if may_wait and now < self._held_until else 0.0
 

@@ -32,10 +32,10 @@ class Place:
         return f"{self.path}/{number if number.isalnum() and number.isascii() else quote(number, safe='')}"
 
     def check(self, number: str, uri: str | None) -> None:
-        """Check that the `@id` of a resource is that of its number in this collection. None is not judged.
+        """Check that the `@id` of a resource is its path in this collection. A resource without `@id` passes.
 
         Raises:
-            Unreadable: it is in another place.
+            Unreadable: its `@id` is another path.
         """
         if uri is None or uri.endswith(path := self.of(number)):  # nearly always
             return

@@ -125,8 +125,7 @@ def create_charge(parent: Parent, charge: Charge, known: frozenset[str] | None =
     name = parent.operation("create")
     writer = _writer(name, parent.operation("get"))
     content = given(charge)
-    lacking = writer.required - content.keys()
-    nulls = dict.fromkeys(lacking & _OWN) if lacking else {}  # what is required and may be null
+    nulls = dict.fromkeys(_OWN & writer.required - content.keys())  # what is required and may be null
     body = writer.write(content | nulls, charge.extra, _OWN)
     request = _route(name).request(parent.ids, body)
     parse = partial(_read, partial(_charge, Place(request.path), content=content))

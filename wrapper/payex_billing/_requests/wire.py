@@ -88,14 +88,12 @@ class Reader(Generic[T]):
             else:
                 values[name] = convert(wire, value)
             found += 1
-        if found < len(document):
-            names = self._names
-            values["extra"] = {name: without_decimals(each) for name, each in document.items() if name not in names}
-        else:
-            values["extra"] = {}
+        names = self._names
+        more = document.items() if found < len(document) else ()
+        values["extra"] = {name: without_decimals(each) for name, each in more if name not in names}
         if self._has_checks:
             return self._value(**values)
-        # Every value is converted already: the initialiser of attrs, which converts again, takes four times as long.
+        # The values are converted already. attrs would convert them again, which takes four times as long.
         made = self._value.__new__(self._value)
         made.__dict__.update(values)
         return made
@@ -266,10 +264,7 @@ def _operation(name: str, value: Any) -> Operation:
     rel, method, href = value.get("rel"), value.get("method"), value.get("href")
     if not (isinstance(rel, str) and isinstance(method, str) and isinstance(href, str)):
         raise Unreadable(f"{name} holds one whose rel, method or href is not a string")
-    own = {"rel", "method", "href"}
-    extra = {}
-    if len(value) > len(own):
-        extra = {key: without_decimals(each) for key, each in value.items() if key not in own}
+    extra = {key: without_decimals(each) for key, each in value.items() if key not in {"rel", "method", "href"}}
     return Operation(rel=rel, method=method, href=href, extra=extra)
 
 

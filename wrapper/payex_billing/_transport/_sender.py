@@ -156,8 +156,8 @@ class AsyncSender(_Guard):
     def __init__(self, settings: Settings, owner: str, transport: AsyncTransport | None) -> None:
         super().__init__(settings, owner)
         self._loop: asyncio.AbstractEventLoop | None = None
-        # A place that is free is counted here, because a semaphore costs four times as much. Only a place that is given
-        # back while a request waits for one goes through the semaphore.
+        # Free places are only counted, because a semaphore costs four times as much. The semaphore serves the requests
+        # that wait: each place that is given back meanwhile goes to one of them.
         self._free = settings.max_concurrency
         self._waiting = 0
         self._handed_on = asyncio.Semaphore(0)

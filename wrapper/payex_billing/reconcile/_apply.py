@@ -134,7 +134,7 @@ class Applier:
 
     @asynccontextmanager
     async def _leased(self, customer_no: str) -> AsyncIterator[list[Intent]]:
-        """Take the lease of a customer for a block; yield the earlier writes to the customer.
+        """Take the lease of a customer for a `with` block; yield the earlier writes to the customer.
 
         Raises:
             Later: another process writes to it.

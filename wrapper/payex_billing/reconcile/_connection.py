@@ -252,7 +252,7 @@ class Connection(Store):
         return self._attempt(work, again=again)
 
     def _call(self, query: str) -> bytes:
-        """Return the SQL that runs a query. PostgreSQL plans a query once if this connection runs it more than once."""
+        """Return the SQL that runs a query. A query that comes again is prepared: PostgreSQL plans it only once."""
         call = self._prepared.get(query)
         if call is not None:
             return call

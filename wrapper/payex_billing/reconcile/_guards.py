@@ -335,7 +335,7 @@ def _beyond(run: _Run, guard: str, limit: int, told: str) -> Iterator[Stop]:
 
 
 def _take(target: Worst, source: Worst, least: float | None = None, *, above: float = -math.inf) -> None:
-    """Copy items from one `Worst` to another: those with a number above `above`, and a score of `least` or more.
+    """Copy the items of `source` that have a number above `above` and a score of at least `least`.
 
     Without `least`, every score is enough. A `Worst` stores only its five worst items, so no other item can be copied.
     """

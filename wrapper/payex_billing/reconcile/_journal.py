@@ -62,7 +62,7 @@ class Journal(JournaledRun):
 
     @contextmanager
     def lease(self, customer_no: str) -> Iterator[list[Intent]]:
-        """Take the lease of a customer for a block: nobody else writes to the customer. Yield the earlier writes.
+        """Take the lease of a customer for a `with` block; yield the earlier writes. Nobody else writes meanwhile.
 
         Raises:
             Leased: another process has it.

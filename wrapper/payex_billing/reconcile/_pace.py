@@ -160,10 +160,10 @@ class SharedPace:
         return taken, shared
 
     def again(self, now: float, due: float, *, may_wait: bool) -> float:
-        """Return the seconds to wait further at a place that was due.
+        """Return how many more seconds a request waits at a place that was due.
 
-        A 429 may have arrived meanwhile. A place is lost once it is late by half a slice and by the gap to the next
-        place: the process was stopped, and others send.
+        A 429 may have arrived meanwhile. A request that is late by more than half a slice and more than the gap between
+        two places needs a new place. Its process was stopped, and other processes send now.
         """
         with self._lock:
             if now - self._heard >= SLICE:

@@ -14,7 +14,7 @@ from ._store import Leased
 
 @attrs.define(eq=False)
 class Together:
-    """Collector of what the tasks of a process save and of the leases that they need.
+    """Collects what the tasks of a process save, and the leases that they need.
 
     Tasks that ask at the same moment share a transaction. Tasks that ask while a transaction of PostgreSQL runs share
     the next one.
@@ -27,9 +27,8 @@ class Together:
     _notes: list[tuple[Note, asyncio.Future[int]]] = attrs.field(factory=list, init=False)
     _customers: dict[str, asyncio.Future[list[Intent]]] = attrs.field(factory=dict, init=False)
     _is_at_work: bool = attrs.field(default=False, init=False)
-    _work: asyncio.Task[None] | None = attrs.field(
-        default=None, init=False
-    )  # the event loop keeps no reference to a task
+    # Kept here, because the event loop keeps no reference to a task.
+    _work: asyncio.Task[None] | None = attrs.field(default=None, init=False)
 
     async def take(self, customer_no: str) -> list[Intent]:
         """Take the lease of a customer; return the earlier writes to the customer, as `Journal.of_customer` does.

@@ -101,7 +101,7 @@ def trim(database: duckdb.DuckDBPyConnection, header: Header, *, is_csv: bool) -
     is_padded = "line IN (SELECT line FROM padded)"
     every = ", ".join(f"c{place}" for place in range(len(header.columns)))
     database.execute(f"DELETE FROM raw WHERE {is_padded} AND trim(concat({every}), '{SPACES}') = ''")
-    # After a comma and a space, the csv module takes quotes for a part of the value: `, "P"` becomes `"P"`, not `P`.
+    # After a comma and a space, the csv module treats quotes as part of the value: `, "P"` becomes `"P"`, not `P`.
     for place in header.places.values() if is_csv else ():
         quoted = f"{is_padded} AND regexp_matches(c{place}, '^[{SPACES}]+\"')"
         database.execute(
