@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from payex_billing import Billing, Charge, Customer, RecurringProduct
-from payex_billing._requests.identity import Place, check_content, check_number
+from payex_billing._requests.identity import check_content, check_number, check_path
 from payex_billing._secret import Secret
 from payex_billing._text import printable
 from payex_billing._transport._httpx2 import left_over
@@ -21,8 +21,8 @@ TEXT = (
     "CPU of each check that a call makes for safety, as a share of a typed GET on the same transport in the same run. "
     "The checks of left-over bytes and of the idle connection are made on a real connection."
 )
-CUSTOMERS = Place(f"/{LEDGER}/customers")
-CHARGES = Place(f"/{LEDGER}/customers/{NUMBER}/recurring-products")
+CUSTOMERS = f"/{LEDGER}/customers"
+CHARGES = f"/{LEDGER}/customers/{NUMBER}/recurring-products"
 REPEATS = 20_000
 CHARGE = Charge(product_code="P01", quantity=1)
 CONTENT = given(CHARGE)
@@ -59,12 +59,12 @@ def measure() -> list[Row]:
 
 def _check_customer(customer: Customer) -> None:
     check_number("customer", customer.customer_no, NUMBER)
-    CUSTOMERS.under(customer.customer_no).check(customer.uri)
+    check_path(CUSTOMERS, customer.customer_no, customer.uri)
 
 
 def _check_charge(charge: RecurringProduct) -> None:
     check_number("charge", charge.id, charge.id)
-    CHARGES.under(charge.id).check(charge.uri)
+    check_path(CHARGES, charge.id, charge.uri)
 
 
 def _cpu(run: Callable[[], object], repeats: int) -> float:

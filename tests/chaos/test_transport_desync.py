@@ -706,6 +706,33 @@ def test_a_read_that_got_a_stale_response_is_sent_again_and_gets_its_own(kind: K
     assert "other" not in str(result)
 
 
+@pytest.mark.parametrize("kind", FOUR, ids=str)
+def test_the_response_to_a_read_that_got_a_stale_one_is_not_taken_for_that_of_the_next_post(kind: Kind) -> None:
+    """A read gets the stale response to a creation. Its own response, a 429, comes when the server has the POST."""
+    ledger, lies = Ledger(), iter([stale_responses("", {})["201 other"]])
+
+    def handle(connection: Connection) -> None:
+        late = None
+        while (request := connection.read_request()) is not None:
+            honest = ledger.perform(request)
+            if lie := next(lies, None):
+                connection.send(lie)
+                late = stale_responses("", {})["429"]
+            else:
+                connection.send(late or honest)
+                late = None
+
+    async def scenario() -> Any:
+        async with opened(kind, server.url) as billing:
+            customer = billing.customer("c")
+            assert isinstance(await outcome(customer.get), MalformedResponse)
+            return await outcome(lambda: customer.recurring_products.create(Charge(product_code="P01")))
+
+    with HostileServer(handle) as server:
+        result = run(kind, scenario())
+    assert (name_of(result), ledger.posts["P01"]) == ("RecurringProduct", 1)
+
+
 def created(kind: Kind, handle: Callable[[Connection], None], token: Any = "t") -> str:
     """Create one charge with `wait_on_writes`. Return the class of the result, without the prefix Async."""
 

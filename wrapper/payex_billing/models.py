@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from enum import Enum
 from typing import Any, Final, Literal, TypeAlias, TypedDict
@@ -157,9 +157,9 @@ CONTENT: Final = tuple(field.name for field in attrs.fields(ChargeContent))
 _CHECKS: Final = checks.content(CONTENT)
 
 
-def given(charge: ChargeContent) -> dict[str, Any]:
-    """Return what a charge bills, without the values that it leaves out."""
-    return {name: value for name in CONTENT if (value := getattr(charge, name)) is not None}
+def given(charge: ChargeContent, always: Collection[str] = ()) -> dict[str, Any]:
+    """Return what a charge bills, without the values that it leaves out. Those in `always` are None then."""
+    return {name: value for name in CONTENT if (value := getattr(charge, name)) is not None or name in always}
 
 
 @attrs.frozen(kw_only=True)

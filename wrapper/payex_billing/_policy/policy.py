@@ -17,7 +17,8 @@ decides on success, retry and retry budget.
     2xx of another request        retry, then `MalformedResponse`    `OutcomeUnknown`
     2xx that is not the contract  raise `MalformedResponse`          `OutcomeUnknown`
 
-A response of another status than 2xx counts as lost, too, if unexpected bytes came right behind it.
+A response of another status than 2xx counts as lost, too, if unexpected bytes came right behind it. After a 2xx that
+cannot be read, the idle connections are closed: if it was stale, the response to this request is still to come.
 
 The 401 of a POST can be a stale response to an earlier request. The policy therefore sends a read with the same token
 on a new connection. If the read gets a 401 too, the 401 of the POST is proven. If not, the POST counts as lost. After a
@@ -78,19 +79,31 @@ def _no_creation(sent_at: float) -> LostCreation:
     return LostCreation(key=None, sent_at=sent_at)
 
 
+def _accepted(_result: object) -> None:
+    """Every result that can be read is one."""
+
+
 def run(
     call: Call[T],
     options: Options,
     budget: RetryBudget,
     environment: Environment,
     lost: Callable[[float], LostCreation] = _no_creation,
+    check: Callable[[T], None] = _accepted,
     token: Secret | None = None,
 ) -> Generator[Step, object, T]:
     """Run one call to its end: return what it reads, or raise the error that says what happened.
 
-    `lost` describes a creation whose response is lost, given when it was sent. `token` is the token, if it is at hand.
+    Args:
+        call: the call.
+        options: the time limits and the retry settings.
+        budget: how many retries are left.
+        environment: clocks, headers, and the rate limit.
+        lost: describes a creation whose response is lost, given when it was sent.
+        check: rejects a result that belongs to another request; raises `Unreadable`.
+        token: the token, if it is at hand.
     """
-    return _Run(call, options, budget, environment, lost).attempt(token)
+    return _Run(call, options, budget, environment, lost, check).attempt(token)
 
 
 def succeeded(reply: Response) -> bool:
@@ -107,6 +120,7 @@ class _Run(Generic[T]):
     budget: RetryBudget
     environment: Environment
     lost: Callable[[float], LostCreation]
+    check: Callable[[T], None]
     request: PreparedRequest = attrs.field(init=False)
     deadline: float = attrs.field(init=False)
     attempts: list[Attempt] = attrs.field(factory=list, init=False)
@@ -140,6 +154,7 @@ class _Run(Generic[T]):
                 if succeeded(reply) or self.already_removed(reply):
                     try:
                         result = self.call.parse(reply)
+                        self.check(result)
                     except Unreadable as error:
                         yield from self.after_unreadable(reply, error)
                         continue
@@ -309,10 +324,8 @@ class _Run(Generic[T]):
         Raises:
             BillingError: there is no retry.
         """
-        wait = None
-        if error.foreign:
-            yield CloseIdle()
-            wait = self.wait_before_retry(_OF_ANOTHER)
+        yield CloseIdle()  # it may be a stale one: the next request would then get the response to this one
+        wait = self.wait_before_retry(_OF_ANOTHER) if error.foreign else None
         self.note(reply, wait)
         if wait is None:
             raise self.unreadable(reply, error) from None

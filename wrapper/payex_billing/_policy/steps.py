@@ -38,7 +38,7 @@ class GetToken:
 
 @attrs.frozen
 class CloseIdle:
-    """Close the idle connections: a response did not belong to its request. Give back None."""
+    """Close the idle connections: a response may not belong to its request. Give back None."""
 
 
 Step: TypeAlias = Send | Wait | GetToken | CloseIdle

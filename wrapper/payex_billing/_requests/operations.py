@@ -22,7 +22,6 @@ from ..errors import InvalidArgument, MalformedResponse, NotSupported
 from ..models import CONTENT, Charge, Customer, JsonValue, Operation, RecurringProduct, Subscription, given
 from . import identity
 from .calls import Call, Page, ParentKey, PreparedRequest, Unreadable
-from .identity import Place
 from .links import path_under
 from .wire import Reader, Writer
 
@@ -65,10 +64,10 @@ class Parent:
 def create_customer(owner_no: str, customer_no: str, extra: Mapping[str, JsonValue] | None = None) -> Call[Customer]:
     """Create a customer; the number must fit the narrower pattern for new ones."""
     values = {"customer_no": checks.customer_no(customer_no, new=True)}
-    body = _writer("create_customer", "get_customer").write(values, checks.given_extra(extra), _NUMBER)
+    body = _writer("create_customer").write(values, checks.given_extra(extra), _NUMBER)
     request = _route("create_customer").request((owner_no,), body)
-    request.check = Place(request.path).of(customer_no)  # customers cannot be listed
-    parse = partial(_customer, Place(request.path), customer_no)
+    request.check = identity.path_of(request.path, customer_no)  # customers cannot be listed
+    parse = partial(_customer, request.path, customer_no)
     return Call(request, partial(_read, parse), (customer_no, None, None))
 
 
@@ -91,9 +90,9 @@ def create_subscription(
 ) -> Call[Subscription]:
     """Create a subscription."""
     values = {"subscription_no": checks.subscription_no(subscription_no)}
-    body = _writer("create_subscription", "get_subscription").write(values, checks.given_extra(extra), _NUMBER)
+    body = _writer("create_subscription").write(values, checks.given_extra(extra), _NUMBER)
     request = _route("create_subscription").request((owner_no, customer_no), body)
-    parse = partial(_subscription, Place(request.path), number=subscription_no)
+    parse = partial(_subscription, request.path, number=subscription_no)
     return Call(request, partial(_read, parse), (customer_no, subscription_no, None))
 
 
@@ -123,12 +122,11 @@ def create_charge(parent: Parent, charge: Charge, known: frozenset[str] | None =
     if not isinstance(charge, Charge):
         raise InvalidArgument("charge", f"must be a Charge, not {type(charge).__name__}")
     name = parent.operation("create")
-    writer = _writer(name, parent.operation("get"))
-    content = given(charge)
-    nulls = dict.fromkeys(_OWN & writer.required - content.keys())  # what is required and may be null
-    body = writer.write(content | nulls, charge.extra, _OWN)
+    writer = _writer(name)
+    content = given(charge, writer.required)  # what is required and left out is sent as null
+    body = writer.write(content, charge.extra, _OWN)
     request = _route(name).request(parent.ids, body)
-    parse = partial(_read, partial(_charge, Place(request.path), content=content))
+    parse = partial(_read, partial(_charge, request.path, content=content))
     return Call(request, parse, (parent.customer_no, parent.subscription_no, charge), known)
 
 
@@ -141,8 +139,8 @@ def get_charge(parent: Parent, charge_id: str) -> Call[RecurringProduct]:
 def read_charge(parent: Parent, charge_id: str) -> Call[tuple[RecurringProduct, dict[str, Any]]]:
     """Read a charge, and what the server holds of it in the words of the contract."""
     request = _of_charge("get", parent, charge_id)
-    place = _collection(request)
-    return Call(request, partial(_read, lambda document: (_charge(place, document, number=charge_id), document)))
+    path = _collection(request)
+    return Call(request, partial(_read, lambda document: (_charge(path, document, number=charge_id), document)))
 
 
 def update_charge(
@@ -157,7 +155,7 @@ def update_charge(
         extra: properties that have no argument of their own.
     """
     name = parent.operation("update")
-    content = _writer(name, parent.operation("get")).write(values, extra, _OWN)
+    content = _writer(name).write(values, extra, _OWN)
     request = _of_charge("update", parent, charge_id, content)
     if definition(name).result is None:
         return Call(request, _nothing)
@@ -274,18 +272,19 @@ _route = cache(_Route)
 
 
 @cache
-def _writer(name: str, read: str) -> Writer:
-    """Return the writer for the body of an operation; `read` is the operation that reads the resource."""
-    return Writer(definition(name).body or (), definition(read).result or ())
+def _writer(name: str) -> Writer:
+    """Return the writer for the body of an operation."""
+    resource = name.partition("_")[2]
+    return Writer(definition(name).body or (), definition(f"get_{resource}").result or ())
 
 
 def _of_charge(verb: str, parent: Parent, charge_id: str, body: bytes | None = None) -> PreparedRequest:
     return _route(parent.operation(verb)).request((*parent.ids, checks.segment("id", charge_id)), body)
 
 
-def _collection(request: PreparedRequest) -> Place:
-    """Return the place of the collection of a request for a resource."""
-    return Place(request.path.rpartition("/")[0])
+def _collection(request: PreparedRequest) -> str:
+    """Return the path of the collection of a request for a resource."""
+    return request.path.rpartition("/")[0]
 
 
 # responses
@@ -293,7 +292,11 @@ def _collection(request: PreparedRequest) -> Place:
 
 def _read(convert: Callable[[Any], T], response: Response) -> T:
     try:
-        return convert(_json_value(response))
+        document = parse_json(response.body)
+    except (ValueError, RecursionError):
+        raise Unreadable("the body is not JSON") from None
+    try:
+        return convert(document)
     except RecursionError:
         raise Unreadable("the body is nested too deeply") from None
 
@@ -307,37 +310,37 @@ _subscriptions = Reader(Subscription, definition("get_subscription").result)
 _charges = Reader(RecurringProduct, definition("get_customer_recurring_product").result)
 
 
-def _customer(place: Place, number: str, document: Any) -> Customer:
+def _customer(path: str, number: str, document: Any) -> Customer:
     customer = _customers.read(document)
     identity.check_number("customer", customer.customer_no, number)
-    place.check(customer.customer_no, customer.uri)
+    identity.check_path(path, customer.customer_no, customer.uri)
     return customer
 
 
-def _subscription(place: Place, document: Any, number: str | None = None) -> Subscription:
+def _subscription(path: str, document: Any, number: str | None = None) -> Subscription:
     subscription = _subscriptions.read(document)
     identity.check_number("subscription", subscription.subscription_no, number)
-    place.check(subscription.subscription_no, subscription.uri)
+    identity.check_path(path, subscription.subscription_no, subscription.uri)
     return subscription
 
 
 def _charge(
-    place: Place, document: Any, number: str | None = None, content: Mapping[str, Any] | None = None
+    path: str, document: Any, number: str | None = None, content: Mapping[str, Any] | None = None
 ) -> RecurringProduct:
     product = _charges.read(document)
     identity.check_number("charge", product.id, number)
-    place.check(product.id, product.uri)
+    identity.check_path(path, product.id, product.uri)
     if content is not None:
         identity.check_content(product, content)
     return product
 
 
-def _list(name: str, ids: tuple[str, ...], parse_item: Callable[[Place, Any], T]) -> Call[Page[T]]:
+def _list(name: str, ids: tuple[str, ...], parse_item: Callable[[str, Any], T]) -> Call[Page[T]]:
     request = _route(name).request(ids)
-    return Call(request, partial(_read, partial(_page, definition(name), Place(request.path), parse_item)))
+    return Call(request, partial(_read, partial(_page, definition(name), request.path, parse_item)))
 
 
-def _page(found: Definition, place: Place, parse_item: Callable[[Place, Any], T], document: Any) -> Page[T]:
+def _page(found: Definition, path: str, parse_item: Callable[[str, Any], T], document: Any) -> Page[T]:
     items = document.get(found.items) if isinstance(document, dict) else None
     if not isinstance(items, list):
         raise Unreadable(f"{found.items} is not a list")
@@ -347,8 +350,8 @@ def _page(found: Definition, place: Place, parse_item: Callable[[Place, Any], T]
     if not isinstance(links, dict):
         raise Unreadable(f"the body lacks {found.navigation}" if links is None else f"{found.navigation} is no object")
     own = links.get(found.own)
-    place.check_list(own if isinstance(own, str) else None)
-    return Page(tuple([parse_item(place, item) for item in items]), _following(found, links))
+    identity.check_list(path, own if isinstance(own, str) else None)
+    return Page(tuple([parse_item(path, item) for item in items]), _following(found, links))
 
 
 def _following(found: Definition, links: Mapping[str, Any]) -> str | None:
@@ -360,10 +363,3 @@ def _following(found: Definition, links: Mapping[str, Any]) -> str | None:
         # Without the link the list would be cut.
         raise Unreadable(f"{found.following} is not a link but {type(link).__name__}")
     return link or None
-
-
-def _json_value(response: Response) -> Any:
-    try:
-        return parse_json(response.body)
-    except (ValueError, RecursionError):
-        raise Unreadable("the body is not JSON") from None

@@ -21,10 +21,10 @@ from .._policy import policy as _policy
 from .._policy.limits import AnyPace, Pace, RetryBudget
 from .._policy.options import Options
 from .._policy.steps import Environment, Step
-from .._requests.calls import Call, PlainKey, Unreadable
+from .._requests import identity
+from .._requests.calls import Call, PlainKey
 from .._requests.operations import Parent
 from .._secret import Secret
-from .._transport import Response
 from ..config import Settings, number_of
 from ..errors import BillingError, ConfigurationError, InvalidArgument, OutcomeUnknown
 from ..models import Charge, LookUpResult, LostCreation, NaturalKey, RecurringProduct
@@ -116,22 +116,18 @@ class Session:
             steps = _policy.run(call, options, self.budget, self.environment, token=token)
         else:
             lost = partial(self._lost, call.creates, mark, call.known)
-            checked = Call(call.request, partial(self._parse_new, call.parse, mark, call.known), call.creates)
-            steps = _policy.run(checked, options, self.budget, self.environment, lost, token)
+            check = partial(self._check_new, mark, call.known)
+            steps = _policy.run(call, options, self.budget, self.environment, lost, check, token)
         if self.on_response is None and self.shapes is None:
             return steps
         return observed(steps, call.request, self.on_response, self.environment.now, self.shapes)
 
-    def _parse_new(
-        self, parse: Callable[[Response], T], mark: int, known: frozenset[str] | None, response: Response
-    ) -> T:
-        """Read the response to a creation. Reject an older charge: the response belongs to an earlier creation."""
-        created = parse(response)
+    def _check_new(self, mark: int, known: frozenset[str] | None, created: object) -> None:
+        """Reject a charge that is older than its creation: the response belongs to an earlier creation."""
         if isinstance(created, RecurringProduct) and (
             (known is not None and created.id in known) or not self.memory.may_be(created.id, mark)
         ):
-            raise Unreadable("the response is that of another request: it shows an older charge", foreign=True)
-        return created
+            raise identity.foreign("an older charge")
 
     def _lost(self, key: PlainKey, mark: int, known: frozenset[str] | None, sent_at: float) -> LostCreation:
         customer_no, subscription_no, charge = key

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
@@ -31,7 +30,6 @@ from . import driver
 from .dry_run import DryRunSender
 
 T = TypeVar("T")
-_NO_SPAN = nullcontext()
 _BUSY = 0.25  # seconds between two tries to get the right to write to a customer
 
 
@@ -92,9 +90,11 @@ class Runner:
             options = _options.with_less_time(options, spent)
         mark = 0 if call.creates is None else session.memory.begin(call.creates)
         policy = session.policy(call, options, mark, self._tokens.ready())
-        span = session.telemetry.span(call.request) if session.telemetry.tracing else _NO_SPAN
         try:
-            with span:
+            if session.telemetry.tracing:
+                with session.telemetry.span(call.request):
+                    result = driver.drive(policy, self.sender, self._tokens)
+            else:  # an empty context manager would cost as much as two calls
                 result = driver.drive(policy, self.sender, self._tokens)
         except BaseException as error:
             session.remember_failure(call, options, mark, error)

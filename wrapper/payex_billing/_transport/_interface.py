@@ -96,7 +96,7 @@ class Transport(Protocol):
         ...
 
     def close_idle(self) -> None:
-        """Close the connections that no request uses: a response did not belong to its request."""
+        """Close the connections that no request uses: a response may not belong to its request."""
         ...
 
     def close(self) -> None:
@@ -119,7 +119,7 @@ class AsyncTransport(Protocol):
         ...
 
     async def close_idle(self) -> None:
-        """Close the connections that no request uses: a response did not belong to its request."""
+        """Close the connections that no request uses: a response may not belong to its request."""
         ...
 
     async def close(self) -> None:
