@@ -123,12 +123,13 @@ lint: $(DEV_STAMP) ## ruff and import-linter
 	@$(BIN)/lint-imports --no-logo >.venv/lint-imports.log || (cat .venv/lint-imports.log; exit 1)
 	@echo "lint: clean"
 
-types: types-mypy types-pyright ## mypy strict on wrapper, mock and contract tests, pyright on the wrapper; the typing tests with both
+types: types-mypy types-pyright ## mypy strict on wrapper, mock, contract tests and benchmarks, pyright on the wrapper; the typing tests with both
 	@echo "types: clean"
 
 types-mypy: $(DEV_STAMP)
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/mypy --no-error-summary tests/typing/api.py
+	@$(BIN)/mypy --no-error-summary benchmarks
 
 types-pyright: $(DEV_STAMP)
 	@$(BIN)/pyright --pythonpath $(PY) --level error >.venv/pyright.log || (cat .venv/pyright.log; exit 1)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from payex_billing import AsyncBilling, Charge, CustomerNotFound, Request, reconcile
 from payex_billing._requests import operations
@@ -59,7 +60,7 @@ def _numbers() -> list[str]:
 def transport() -> float:
     """Seconds of the transport alone."""
 
-    async def send(billing: AsyncBilling, calls: Iterable[Call[object]]) -> None:
+    async def send(billing: AsyncBilling, calls: Iterable[Call[Any]]) -> None:
         base = billing.settings.base_url + billing.settings.prefix
         for call in calls:
             prepared = call.request

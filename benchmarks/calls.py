@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 
 from payex_billing import Billing
 from pyreqwest.client import SyncClientBuilder
@@ -68,7 +69,7 @@ def measure() -> list[Row]:
         calls = subjects(url, stack)
         for call in calls.values():
             _cpu(call)
-        found = rounds_of({name: lambda call=call: _cpu(call) for name, call in calls.items()})
+        found = rounds_of({name: partial(_cpu, call) for name, call in calls.items()})
     return ratios(
         found,
         "µs",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from payex_billing import Billing, Charge, Customer, RecurringProduct
@@ -38,16 +39,16 @@ def measure() -> list[Row]:
                 found, created = customer.get(), customer.recurring_products.create(CHARGE)
                 whole = _cpu(customer.get, 2_000)
                 checks: dict[str, Callable[[], Any]] = {
-                    "a customer is the one that was asked for": lambda f=found: _check_customer(f),
-                    "a charge is the one that was asked for": lambda c=created: _check_charge(c),
-                    "the content of a creation": lambda c=created: check_content(c, CONTENT),
-                    "the charge of a creation is new": lambda c=created, m=memory: m.may_be(c.id, 1),
+                    "a customer is the one that was asked for": partial(_check_customer, found),
+                    "a charge is the one that was asked for": partial(_check_charge, created),
+                    "the content of a creation": partial(check_content, created, CONTENT),
+                    "the charge of a creation is new": partial(memory.may_be, created.id, 1),
                     "a masked Authorization header": lambda: Secret("Bearer " + TOKEN),
                     "a text made printable": lambda: printable("Customer not found"),
                 }
                 if engine == "httpx":
                     line = billing._runner.sender.transport._idle._waiting[-1]  # type: ignore[attr-defined]
-                    checks["no bytes left over after a response"] = lambda c=line.connection: left_over(c)
+                    checks["no bytes left over after a response"] = partial(left_over, line.connection)
                     checks["an idle connection is clean"] = line.is_clean
                 costs = {check: _cpu(run, REPEATS) for check, run in checks.items()}
                 rows += [Row(f"{check}, {name}", cost, "µs", 1.0) for check, cost in costs.items()]

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import trustme
 from payex_billing import AsyncBilling, Billing
@@ -66,7 +67,7 @@ def connections(engine: str) -> int:
             return server._wire.accepted - before
 
 
-async def _calls(url: str, engine: str, **options: str) -> None:
+async def _calls(url: str, engine: str, **options: Any) -> None:
     async with AsyncBilling(token=TOKEN, owner_no=LEDGER, base_url=url, engine=engine, **options) as billing:
         customer = billing.customer(NUMBER)
         await customer.create()

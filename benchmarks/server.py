@@ -117,7 +117,7 @@ def main() -> None:
         while not await asyncio.to_thread(_listening, port):
             pass
         print(f"{'https' if given.tls else 'http'}://127.0.0.1:{port}", flush=True)
-        threading.Thread(target=lambda: (sys.stdin.read(), server.stop()), daemon=True).start()
+        threading.Thread(target=lambda: (sys.stdin.read(), server.stop()), daemon=True).start()  # type: ignore[no-untyped-call]
         await task
 
     asyncio.run(serve())

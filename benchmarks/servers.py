@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from payex_billing import Billing
@@ -76,6 +77,6 @@ def measure() -> list[Row]:
         servers = {PLAIN: stack.enter_context(serving()) + PATH, MOCK: stack.enter_context(_mock()) + PATH}
         if shutil.which("prism"):
             servers[PRISM] = stack.enter_context(_prism()) + PATH.removeprefix("/billing/customer/v1")
-        found = rounds_of({name: (lambda u=url: _rate(u)) for name, url in servers.items()}, 5)
+        found = rounds_of({name: partial(_rate, url) for name, url in servers.items()}, 5)
     goals = [(MOCK, PLAIN, 0.7)] + ([(MOCK, PRISM, 5.0)] if PRISM in servers else [])
     return ratios(found, "requests/s", goals, at_least=True)

@@ -10,6 +10,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import count
 from threading import Thread
 
@@ -50,7 +51,7 @@ def measure(
 ) -> list[Row]:
     """The rows of this section."""
     with postgres(fsync="on", full_page_writes="on") as server:
-        scaling = rounds_of({_name(number): lambda n=number: _scaled(server, n) for number in workers}, rounds)
+        scaling = rounds_of({_name(number): partial(_scaled, server, number) for number in workers}, rounds)
         found = ratios(
             scaling, "customers/s", [(_name(n), _name(workers[0]), 0.9 * n) for n in workers[1:]], at_least=True
         )
@@ -170,7 +171,7 @@ def _holders(database: str, ledger: str) -> Iterator[None]:
         stores = [PostgresStore(database, ledger) for _ in range(LEASES - 1)]
         for store in stores:
             stack.callback(store.close)
-        ended = []
+        ended: list[bool] = []
 
         def work() -> None:
             while not ended:

@@ -9,6 +9,7 @@ import asyncio
 import resource
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 from payex_billing.reconcile._journal import Journal
 from payex_billing.reconcile._json import Pairs
@@ -62,7 +63,8 @@ async def main(database: str, ledger: str, customers: int) -> float:
         plan.customers._note(line)
     with Journal(database, ledger) as notes, Memory(ledger, database) as memory:
         notes.begin("bench", plan.customers.digest, resumed=False, started=Started())
-        run = Run(_Idle(notes), notes, memory, Brake(), 1, asyncio.Event(), lambda *_: None)
+        idle: Any = _Idle(notes)
+        run = Run(idle, notes, memory, Brake(), 1, asyncio.Event(), lambda *_: None)
         report = await Writer(plan, run).run()
         notes.end(Ending.DONE, {})
         assert report.applied == customers, report.applied

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from benchmarks.measure import Row, side_by_side
 
@@ -82,7 +83,9 @@ def _difference(place: Path) -> None:
     import duckdb  # noqa: PLC0415 - measured
 
     files = [f"SELECT * FROM read_csv('{place / name}.csv', all_varchar = true)" for name in ("new", "old")]
-    duckdb.sql(f"SELECT count(*) FROM ({files[0]} EXCEPT ALL {files[1]})").fetchall()
+    found = duckdb.sql(f"SELECT count(*) FROM ({files[0]} EXCEPT ALL {files[1]})")
+    assert found is not None
+    found.fetchall()
 
 
 def _read(place: Path) -> None:
@@ -115,8 +118,8 @@ def _plan(place: Path) -> None:
         state.close()
 
 
-def _changed(table: object) -> Iterator[tuple[str, list[object]]]:
-    yield from table.rows("customer_no IN (SELECT customer_no FROM changed)")  # type: ignore[attr-defined]
+def _changed(table: Any) -> Iterator[tuple[str, list[Any]]]:
+    yield from table.rows("customer_no IN (SELECT customer_no FROM changed)")
 
 
 if __name__ == "__main__":

@@ -63,7 +63,11 @@ async def _make(name: str, url: str, *, writes: bool, stack: AsyncExitStack) -> 
     if name == POOL:
         pool = await stack.enter_async_context(httpcore2.AsyncConnectionPool(max_connections=100))
         target = f"{url}/billing/customer/v1/{LEDGER}/customers/{NUMBER}"
-        own = {"Authorization": f"Bearer {TOKEN}", "Accept": ACCEPT, "Accept-Encoding": "gzip, deflate"}
+        own: dict[bytes | str, bytes | str] = {
+            "Authorization": f"Bearer {TOKEN}",
+            "Accept": ACCEPT,
+            "Accept-Encoding": "gzip, deflate",
+        }
         return lambda: pool.request("GET", target, headers=own)
     if name == BARE:
         sent = {"Authorization": f"Bearer {TOKEN}", "Accept": ACCEPT}  # the same request as ours

@@ -76,6 +76,27 @@ def test_when_told_to_stop_a_parked_item_is_not_waited_for() -> None:
     assert asyncio.run(main()) == [2, 3]
 
 
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_parked_items_can_be_left_to_the_next_call(concurrency: int) -> None:
+    async def main() -> tuple[list[int], list[int]]:
+        pool = Pool[int](concurrency, asyncio.Event(), Brake())
+        done: list[int] = []
+        may_do_all = False
+
+        async def work(item: int) -> None:
+            if item == 1 and not may_do_all:
+                raise Later(0.01)
+            done.append(item)
+
+        await asyncio.wait_for(pool.run(iter([1, 2, 3]), work, may_leave=lambda: True), 60)
+        before, may_do_all = done.copy(), True
+        await asyncio.wait_for(pool.run(iter([4]), work), 60)
+        return before, done
+
+    before, done = asyncio.run(main())
+    assert (before, sorted(done)) == ([2, 3], [1, 2, 3, 4])
+
+
 @pytest.mark.parametrize("concurrency", [1, 16])
 def test_an_error_that_all_would_meet_is_met_once(concurrency: int) -> None:
     brake, calls = Brake(), 0

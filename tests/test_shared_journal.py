@@ -37,8 +37,8 @@ from payex_billing.reconcile._pace import PaceState, SharedPace, Slice
 from payex_billing.reconcile._pace import Step as PaceStep
 from payex_billing.reconcile._records import Result, Started
 from payex_billing.reconcile._store import Leased, LeaseLost
-from payex_billing_mock import MockServer, Store
-from payex_billing_mock.app import Answer, Request, Respond
+from payex_billing_mock import Faults, MockServer, Store
+from payex_billing_mock.app import Answer, Handled, Request, Respond
 
 from tests.commands import run_command
 from tests.support import LEDGER, OTHER_LEDGER, OTHER_TOKEN, TOKEN
@@ -742,6 +742,26 @@ def test_two_processes_with_a_rate_keep_the_pace_together(
     assert held(mock) == once(30)
     # Never faster than the pace. Each process with a pace of its own would take half the time.
     assert max(times) - min(times) >= 0.75 * len(times) / rate
+
+
+@pytest.mark.parametrize("place", ["database", "file"])
+def test_a_lost_creation_of_the_first_customers_does_not_delay_the_rest(
+    place: str, database: str, tmp_path: Path
+) -> None:
+    created: list[str] = []
+
+    def note(handled: Handled) -> None:
+        if handled.request.method == "POST" and handled.took_effect:
+            created.append(handled.request.raw_path.decode().partition("/customers/")[2].partition("/")[0])
+
+    journal = database if place == "database" else tmp_path / "journal"
+    with MockServer({LEDGER: TOKEN}, faults=Faults()) as mock:
+        mock.app.observers.append(note)
+        mock.faults.queue("latency=0:POST", "reset-before:POST")  # the first customer, and its charge
+        report = apply(mock, write_table(tmp_path, rows(25)), journal, settle=3.0)
+        assert (report.applied, report.is_complete) == (25, True)
+        assert created[-1] == "1"
+        assert held(mock) == once(25)
 
 
 # the same record

@@ -6,7 +6,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from email.message import Message
 from typing import Any
@@ -178,12 +177,13 @@ class MockApp:
         named = parameters.get(self.contract.ledger_parameter or "")
         if not operation.is_secured:
             return named if named is not None else self.ledgers[0]
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        scheme, _, text = request.headers.get("authorization", "").partition(" ")
+        token = text.strip(" \t")
         challenge = 'Bearer realm="payex-billing"'
-        if scheme.lower() != "bearer" or not token.strip(" \t"):
+        if scheme.lower() != "bearer" or not token:
             raise Refusal("unauthorized", "A bearer token is required", headers={"WWW-Authenticate": challenge})
-        ledger = self._ledger_of_token.get(token.strip(" \t"))
-        if ledger is None or named not in {None, ledger}:
+        ledger = self._ledger_of_token.get(token)
+        if ledger is None or (named is not None and named != ledger):
             challenge += ', error="invalid_token"'
             detail = "The token is not valid for this ledger"
             raise Refusal("unauthorized", detail, headers={"WWW-Authenticate": challenge})
@@ -199,12 +199,9 @@ class MockApp:
         if scope["type"] != "http":
             raise ValueError(f"the mock serves http only, not {scope['type']}")
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        has_body = "content-length" in headers or "transfer-encoding" in headers
-        # `asyncio.timeout` works only inside a task, and an application without a limit may run without one.
-        limit = nullcontext() if self._request_seconds is None else asyncio.timeout(self._request_seconds)
         try:
-            async with limit:
-                body = await _read(receive) if has_body else b""
+            has_body = "content-length" in headers or "transfer-encoding" in headers
+            body = await self._read(receive) if has_body else b""
         except TimeoutError:
             # The rest of the body can still arrive, so the server must close the connection after this response.
             answer = Answer.of(408, None, "", {"Connection": "close"})
@@ -216,6 +213,17 @@ class MockApp:
         sent = [(name.lower().encode(), value.encode()) for name, value in answer.headers.items()]
         await send({"type": "http.response.start", "status": answer.status, "headers": sent})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+
+    async def _read(self, receive: Receive) -> bytes | None:
+        """Read the body. Return None if the body has more than `MAX_BODY_BYTES`.
+
+        Raises:
+            TimeoutError: the body did not arrive in time.
+        """
+        if self._request_seconds is None:  # `asyncio.timeout` works only inside a task, and there may be none
+            return await _read(receive)
+        async with asyncio.timeout(self._request_seconds):
+            return await _read(receive)
 
 
 def create_app(ledgers: Mapping[str, str], *, store: Store | None = None, contract: Contract | None = None) -> MockApp:
@@ -231,24 +239,26 @@ def _perform(store: Store, operation: Operation, call: Call) -> tuple[str, Resou
     Raises:
         Refusal: the operation is not possible in the current state.
     """
-    collection, view = operation.collection, operation.view
+    view = operation.view
     owner = store.ledger(call.ledger)
-    for each in collection.owners:
-        owner = store.find(owner, each, call.parameters[each.id_parameter or ""])
+    for each, parameter in operation.owners:
+        owner = store.find(owner, each, call.parameters[parameter])
     if isinstance(view, ListView):
-        path = f"{owner.path}/{quote(collection.word)}"
-        return render(view.show(store.listed(owner, collection), path, read_query(call.query))), owner
+        path = f"{owner.path}/{quote(operation.collection.word)}"
+        return render(view.show(store.listed(owner, operation.collection), path, read_query(call.query))), owner
     resource = _change(store, operation, owner, call)
     return render(view.show(resource)) if isinstance(view, ResourceView) else "", resource
 
 
 def _change(store: Store, operation: Operation, owner: Resource, call: Call) -> Resource:
     """Carry out an operation on one item, and return the item."""
+    if operation.action is Action.READ:
+        return _item(store, operation, owner, call)
     ignored = operation.body.ignored if operation.body is not None else set()
     content = {name: value for name, value in call.body.items() if name not in ignored}
     if operation.action is Action.CREATE:
         return store.create(owner, operation.collection, content)
-    resource = store.find(owner, operation.collection, call.parameters[operation.collection.id_parameter or ""])
+    resource = _item(store, operation, owner, call)
     match operation.action:
         case Action.MERGE:
             return store.merge(resource, content)
@@ -257,6 +267,10 @@ def _change(store: Store, operation: Operation, owner: Resource, call: Call) -> 
         case Action.REMOVE:
             store.remove(resource)
     return resource
+
+
+def _item(store: Store, operation: Operation, owner: Resource, call: Call) -> Resource:
+    return store.find(owner, operation.collection, call.parameters[operation.collection.id_parameter or ""])
 
 
 def _body(request: Request, operation: Operation) -> JsonObject:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -27,28 +27,37 @@ class Route:
     """One path of the contract, with its operations by method.
 
     Args:
+        base: the path of the API on its origin.
         path: the path in the contract.
         operations: the operations by HTTP method.
+
+    Attributes:
+        slashes: the numbers of slashes that a path of this route may have.
     """
 
-    def __init__(self, path: str, operations: Mapping[str, Operation]) -> None:
+    def __init__(self, base: str, path: str, operations: Mapping[str, Operation]) -> None:
         segments = path.removesuffix("/").split("/")
         self.path = path
         self.operations = operations
         self.order = [segment.startswith("{") for segment in segments]
         """Sorts a literal segment before a parameter."""
-        self._parameters = [segment[1:-1] for segment in segments if segment.startswith("{")]
+        self._parameters = list(enumerate(segment[1:-1] for segment in segments if segment.startswith("{")))
         pattern = "/".join("([^/]+)" if segment.startswith("{") else re.escape(segment) for segment in segments)
-        self._pattern = re.compile(pattern.encode() + (b"/?" if path.endswith("/") else b""))
+        ending = "/?" if path.endswith("/") else ""
+        self._pattern = re.compile(f"{re.escape(base)}{pattern}{ending}".encode())
+        fewest = base.count("/") + len(segments) - 1
+        self.slashes = (fewest, fewest + 1) if ending else (fewest,)
 
     def match(self, path: bytes) -> dict[str, str] | None:
-        """Return the decoded parameters of a path; None if the route does not fit the path."""
+        """Return the decoded parameters of a whole path; None if the route does not fit the path."""
         found = self._pattern.fullmatch(path)
         if found is None:
             return None
+        segments = found.groups()
+        if b"%" in path:
+            segments = tuple([unquote_to_bytes(segment) for segment in segments])
         # Bytes that are not UTF-8 become lone surrogates, which no schema accepts.
-        texts = [unquote_to_bytes(segment).decode("utf-8", "surrogateescape") for segment in found.groups()]
-        return dict(zip(self._parameters, texts, strict=True))
+        return {name: segments[index].decode("utf-8", "surrogateescape") for index, name in self._parameters}
 
 
 @dataclass(frozen=True)
@@ -76,10 +85,15 @@ class Contract:
         """The problem types, by code."""
         return self.problems.by_code
 
-    @property
+    @cached_property
     def ledger_parameter(self) -> str | None:
         """The path parameter that names the ledger; None if no path names it."""
         return self.root.path.rpartition("/")[2][1:-1] or None
+
+    @cached_property
+    def _routes_by_slashes(self) -> Mapping[int, Sequence[Route]]:
+        numbers = {number for route in self.routes for number in route.slashes}
+        return {number: [route for route in self.routes if number in route.slashes] for number in numbers}
 
     def operations(self) -> Iterator[Operation]:
         """Yield every operation of the contract."""
@@ -94,9 +108,8 @@ class Contract:
         Args:
             raw_path: the path as the client sent it, not decoded.
         """
-        base = self.base_path.encode()
-        for route in self.routes if raw_path.startswith(base) else ():
-            parameters = route.match(raw_path.removeprefix(base))
+        for route in self._routes_by_slashes.get(raw_path.count(b"/"), ()):
+            parameters = route.match(raw_path)
             if parameters is not None:
                 return route, parameters
         return None
@@ -162,7 +175,7 @@ def _build(document: Mapping[str, Any]) -> Contract:
     for path, item in paths.items():
         methods = [method for method in METHODS if method in item]
         made = [Operation(path, item, method, by_path[path], base, security) for method in methods]
-        routes.append(Route(path, {operation.method: operation for operation in made}))
+        routes.append(Route(base.path, path, {operation.method: operation for operation in made}))
     routes.sort(key=lambda route: route.order)
     views = [view for route in routes for each in route.operations.values() for view in each.problems.values() if view]
     if not views:

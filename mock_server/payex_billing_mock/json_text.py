@@ -6,10 +6,12 @@ import json
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+import msgspec
+
 MAX_DEPTH = 200
 """The most levels of arrays and objects. jsonschema_rs stops at 255; CPython's limit depends on the caller's stack."""
 
-_SCALAR = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def parse(body: bytes) -> Any:
@@ -32,23 +34,13 @@ def parse(body: bytes) -> Any:
         raise ValueError("a number has too large an exponent") from None
     except RecursionError:
         raise ValueError("is nested too deeply") from None
-    render(value).encode("utf-8")
+    render(value)  # a lone surrogate has no UTF-8
     return value
 
 
 def render(value: Any) -> str:
     """Return a value as JSON text. A `Decimal` keeps all its digits."""
-    match value:
-        case str() | None | bool() | int() | float():
-            return _SCALAR.encode(value)
-        case Decimal():
-            return str(value)
-        case dict():
-            return "{" + ",".join(f"{render(key)}:{render(item)}" for key, item in value.items()) + "}"
-        case list():
-            return "[" + ",".join(map(render, value)) + "]"
-        case _:
-            raise TypeError(f"{type(value).__name__} is not a JSON value")
+    return _encode(value).decode()
 
 
 def _check_depth(value: Any, levels: int) -> None:

@@ -57,13 +57,17 @@ class Parameter:
         self.schema: Node = definition["schema"]
         self._validator = validator(self.schema)
         self._types = types(self.schema)
+        self._is_text = self._types.isdisjoint({"integer", "number", "boolean"})
 
     def failures(self, text: str | None) -> list[Failure]:
         """Return the failures of a text that the client sent; None means that the client sent nothing."""
         if text is None:
             return [Failure(self.name, "is required")] if self.is_required else []
         try:
-            return list(failures(self._validator, _read(text, self._types), self.name))
+            value = text if self._is_text else _read(text, self._types)
+            if self._validator.is_valid(value):  # a tenth of the time
+                return []
+            return list(failures(self._validator, value, self.name))
         except UnicodeEncodeError:
             return [Failure(self.name, "is not UTF-8")]
 
@@ -126,6 +130,7 @@ class Operation:
         method: the HTTP method.
         collection: the collection that the operation works on.
         action: what the operation does.
+        owners: the collections above that one, from the outermost, each with the path parameter that names its item.
         parameters: the parameters of the operation and of its path.
         body: the request body; None if the operation has no request body.
         success: the status of a successful response.
@@ -147,7 +152,9 @@ class Operation:
         self.method = method.upper()
         self.collection = collection
         self.action = _action(path, method, where)
+        self.owners = [(each, each.id_parameter or "") for each in collection.owners]
         self.parameters = _parameters(path, item, definition)
+        self._has_idempotency_key = any(each.key == IDEMPOTENCY_KEY for each in self.parameters)
         self.body: Body | None = None
         if "requestBody" in definition:
             self.body = Body(definition["requestBody"], where, collection, self.action)
@@ -180,18 +187,19 @@ class Operation:
     def failures(self, path: Mapping[str, str], query: bytes, headers: Mapping[str, str]) -> list[Failure]:
         """Return the failures of the decoded path parameters, the query parameters and the headers."""
         texts = {"path": path, "query": read_query(query), "header": headers}
-        found = [each.failures(texts[each.place].get(each.key)) for each in self.parameters]
-        return [failure for failures_ in found for failure in failures_]
+        found: list[Failure] = []
+        for each in self.parameters:
+            found += each.failures(texts[each.place].get(each.key))
+        return found
 
     def idempotency_key(self, headers: Mapping[str, str]) -> str | None:
         """Return the idempotency key of a request; None if the operation has no such header or the client sent none."""
-        is_declared = any(each.key == IDEMPOTENCY_KEY for each in self.parameters)
-        return headers.get(IDEMPOTENCY_KEY) if is_declared else None
+        return headers.get(IDEMPOTENCY_KEY) if self._has_idempotency_key else None
 
 
 def read_query(query: bytes) -> dict[str, str]:
     """Return the parameters of a query."""
-    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
 
 
 def success(definition: Node, where: str) -> tuple[int, Node]:

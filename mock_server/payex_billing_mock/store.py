@@ -94,7 +94,9 @@ class Store:
 
     def ledger(self, number: str) -> Resource:
         """Return a ledger. The mock creates the ledger if it does not exist."""
-        return self._ledgers.setdefault(number, Resource(self._root, None, number))
+        if number not in self._ledgers:
+            self._ledgers[number] = Resource(self._root, None, number)
+        return self._ledgers[number]
 
     def find(self, owner: Resource, collection: Collection, number: str) -> Resource:
         """Return an item of a collection.

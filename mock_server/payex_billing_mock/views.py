@@ -49,7 +49,7 @@ class ResourceView:
         self._own: dict[str, Callable[[Resource], Any]] = {}
         for name, each in whole.properties.items():
             if name in targets:
-                self._own[name] = _link(base.of(each), targets[name])
+                self._own[name] = _link(base.of(each), collection, targets[name])
             elif name == collection.id_property:
                 self._own[name] = lambda resource: resource.id
             elif schemas.is_array(each) and (names := _operation_names(schemas.items(each))) is not None:
@@ -73,12 +73,15 @@ class ResourceView:
         return self._samples | shown | own
 
 
-def _link(start: str, target: Collection) -> Callable[[Resource], str]:
+def _link(start: str, collection: Collection, target: Collection) -> Callable[[Resource], str]:
     """Return a function that returns the link of an item to itself, to one of its collections or to an owner."""
+    if target is collection:
+        return lambda resource: start + resource.path
+    if target.owner is collection:
+        end = f"/{target.word}"
+        return lambda resource: start + resource.path + end
 
     def link(resource: Resource) -> str:
-        if target.owner is resource.collection:
-            return f"{start}{resource.path}/{target.word}"
         while resource.collection is not target and resource.owner is not None:
             resource = resource.owner
         return start + resource.path
@@ -130,14 +133,11 @@ def _operations(
 
     A resource without such operations has an empty list, or null if the schema allows it.
     """
-    adds = [child for child in collection.children if child.create.properties]
+    adds = [(f"add-{singular(child.word)}", child.word) for child in collection.children if child.create.properties]
     start = base.of(schemas.shape(schemas.items(schema)).properties[link])
 
     def show(resource: Resource) -> list[JsonObject] | None:
-        shown = [
-            {relation: f"add-{singular(child.word)}", method: "POST", link: f"{start}{resource.path}/{child.word}"}
-            for child in adds
-        ]
+        shown = [{relation: name, method: "POST", link: f"{start}{resource.path}/{word}"} for name, word in adds]
         return None if not shown and schemas.allows_null(schema) else shown
 
     return show

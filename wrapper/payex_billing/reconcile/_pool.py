@@ -215,14 +215,20 @@ class Pool(Generic[T]):
         self._error: BillingError | None = None
 
     async def run(
-        self, items: Iterable[T], work: Callable[[T], Awaitable[object]], *, first_alone: bool = True
+        self,
+        items: Iterable[T],
+        work: Callable[[T], Awaitable[object]],
+        *,
+        first_alone: bool = True,
+        may_leave: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Do the work of each item.
+        """Do the work of each item, and of the items that the last call has left parked.
 
         Args:
             items: the items.
             work: does one item.
             first_alone: whether to do the first item alone, so that an error that affects all items occurs once.
+            may_leave: asked when all items but parked ones are done; whether to leave these to the next call.
 
         Raises:
             Stopped: the work of an item raised it. Work under way is finished before.
@@ -236,7 +242,7 @@ class Pool(Generic[T]):
                 await self._one(source, work)
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._concurrency):
-                    group.create_task(self._worker(source, work))
+                    group.create_task(self._worker(source, work, may_leave))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
         finally:
@@ -248,11 +254,13 @@ class Pool(Generic[T]):
     def _is_ended(self) -> bool:
         return self._stop.is_set() or self._error is not None
 
-    async def _worker(self, source: Iterator[T], work: Callable[[T], Awaitable[object]]) -> None:
+    async def _worker(
+        self, source: Iterator[T], work: Callable[[T], Awaitable[object]], may_leave: Callable[[], bool]
+    ) -> None:
         while not self._is_ended:
             if await self._one(source, work):
                 continue
-            if not (self._parked or self._active):
+            if not self._active and (not self._parked or may_leave()):
                 return
             self._wake.clear()
             if not (self._ready or self._is_ended):
@@ -291,8 +299,7 @@ class Pool(Generic[T]):
         if seconds is not None and not self._is_ended:
             self._parked += 1
             asyncio.get_running_loop().call_later(seconds, self._unpark, item)
-        else:
-            self._wake.set()  # workers that wait for the last active one can end
+        self._wake.set()  # workers that wait for the last active one can end
         return True
 
     def _unpark(self, item: T) -> None:

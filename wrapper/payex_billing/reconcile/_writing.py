@@ -58,10 +58,13 @@ class Writer:
         self._run = run
         self._notes = run.notes
         self._stopping = run.stopping
-        self._pool = Pool[PlannedCustomer](run.concurrency, run.stopping, run.brake)
+        self._pool = self._new_pool()
         self._write = run.telemetry.each("write customer", run.applier.customer, _first_line)
         self._rows_done = 0
         self._rows = made.rows - made.at_rest - len(made.rejected) - len(made.failed)
+
+    def _new_pool(self) -> Pool[PlannedCustomer]:
+        return Pool(self._run.concurrency, self._run.stopping, self._run.brake)
 
     async def run(self) -> Report:
         """Write the plan. A stop is reported, not raised, because something was written."""
@@ -69,15 +72,15 @@ class Writer:
         stopped = ""
         try:
             first = list(islice(customers, CANARY))
-            await self._pool.run(iter(first), self._one)
-            if not self._stopping.is_set():
-                rest = next(customers, None)
-                if rest is not None:
-                    await self._read_back(first)
-                    if self._notes.is_shared:
-                        await self._write_parts()
-                    else:
-                        await self._pool.run(chain([rest], customers), self._one, first_alone=False)
+            rest = next(customers, None)
+            await self._pool.run(iter(first), self._one, may_leave=lambda: rest is not None and self._is_proven(first))
+            if rest is not None and not self._stopping.is_set():
+                await self._read_back(first)
+                if self._notes.is_shared:
+                    await self._write_parts()
+                    await self._pool.run((), self._write, first_alone=False)
+                else:
+                    await self._pool.run(chain([rest], customers), self._one, first_alone=False)
         except Stopped as error:
             stopped = str(error)
         return self._report(stopped)
@@ -129,6 +132,10 @@ class Writer:
             self._rows_done += len(planned.lines) + len(planned.unchanged)
             self._run.on_progress("writing", self._rows_done, self._rows)
 
+    def _is_proven(self, first: list[PlannedCustomer]) -> bool:
+        """Return whether one of the first customers is written. Those that must wait are then written later."""
+        return any(self._notes.is_finished(planned.customer_no) for planned in first)
+
     async def _read_back(self, first: list[PlannedCustomer]) -> None:
         finished = [planned for planned in first if self._notes.is_finished(planned.customer_no)]
         if not finished:
@@ -143,7 +150,8 @@ class Writer:
                 raise Stopped(f"the first {len(first)} customers could not be read back: {said(found)}") from found
             missing[planned.customer_no] = found
 
-        await self._pool.run(iter(finished), one, first_alone=False)
+        # In the pool of the writer, customers may wait to be written.
+        await self._new_pool().run(iter(finished), one, first_alone=False)
         for planned in finished:
             if steps := missing.get(planned.customer_no):
                 what = ", ".join(f"{step.kind.value} (line {step.line})" for step in steps[:5])
