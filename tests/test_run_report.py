@@ -418,6 +418,51 @@ def test_a_file_that_is_no_report_stays_after_wrong_usage(night: Night) -> None:
     assert night.table.read_text() == GOOD
 
 
+LOADING = """
+import os, sys
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "click":
+            os.kill(os.getpid(), int(sys.argv.pop(1)))
+sys.meta_path.insert(0, Finder())
+from payex_billing.cli import main
+sys.exit(main())
+"""
+ENDING = """
+import atexit, os, sys
+number = int(sys.argv.pop(1))
+for _ in range(3):
+    atexit.register(os.kill, os.getpid(), number)
+from payex_billing.cli import main
+sys.exit(main())
+"""
+
+
+def run_code(night: Night, code: str, *arguments: str) -> tuple[int, str]:
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(
+        command, cwd=night.folder, env=night.environment, check=False, capture_output=True, text=True, timeout=60
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_modules_are_loaded_interrupts_and_no_report_of_yesterday_stays(
+    night: Night, number: signal.Signals, asked: list[Request]
+) -> None:
+    assert night.run("apply", "charges.csv", *REPORT)[0] == 0
+    before = len(asked)
+    assert run_code(night, LOADING, str(number.value), "apply", "charges.csv", *REPORT) == (130, "Interrupted.\n")
+    assert night.read()["outcome"] == "interrupted"
+    assert len(asked) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_last_output_changes_nothing(night: Night, number: signal.Signals) -> None:
+    code, errors = run_code(night, ENDING, str(number.value), "apply", "charges.csv", *REPORT)
+    assert (code, "Traceback" in errors, "Exception" in errors) == (0, False, False)
+
+
 def as_other_user(work: Callable[[], None]) -> None:
     """Root may write everything, so a child does the work as nobody."""
     child = os.fork()

@@ -11,17 +11,22 @@ __all__ = ["main"]
 def main() -> int:
     """Run the command; returns the exit code."""
     _open_what_is_closed()
+    interrupts: list[bool] = []
     try:
         from ._signals import signals  # noqa: PLC0415 - before the other modules are loaded
 
         signals.install()
-        from ._commands import run  # noqa: PLC0415 - the extra may be missing
+        with signals.handled_by(lambda: interrupts.append(True), then_ignored=False):
+            from ._commands import run  # noqa: PLC0415 - the extra may be missing
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise
         print("payex-billing needs an extra: pip install 'payex-billing[cli]'", file=sys.stderr)
         return 1
-    return run()
+    try:
+        return run(is_interrupted=bool(interrupts))
+    finally:
+        signals.ignore()
 
 
 def _open_what_is_closed() -> None:

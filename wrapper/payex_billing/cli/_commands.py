@@ -16,17 +16,20 @@ USAGE_ERROR = 64
 INTERRUPTED = 130
 
 
-def run() -> int:
-    """Run the command line; returns the exit code: 0 done, 1 error, 64 wrong usage, 130 interrupted."""
+def run(*, is_interrupted: bool = False) -> int:
+    """Run the command line; returns the exit code: 0 done, 1 error, 64 wrong usage, 130 interrupted.
+
+    Args:
+        is_interrupted: whether a signal arrived while the modules were loaded.
+    """
     try:
+        if is_interrupted:
+            raise KeyboardInterrupt
         result = payex_billing.main(prog_name="payex-billing", standalone_mode=False)
     except click.UsageError as wrong:
         error = _with_place(wrong)
         log.is_json = log.is_json or OPTION in sys.argv  # the options may not have been read to the end
-        if "--report" in " ".join(sys.argv):
-            from ._reporting import end_of_wrong_usage  # noqa: PLC0415 - seldom needed
-
-            end_of_wrong_usage(error)
+        _replace_old_report(error)
         return _shown(error, USAGE_ERROR)
     except click.ClickException as error:
         return _shown(error, 1)
@@ -37,8 +40,16 @@ def run() -> int:
     except (click.Abort, KeyboardInterrupt) as stop:
         if not log.is_told:
             log.say("error", str(stop.__cause__ or stop) or "Interrupted.", level="error", exit_code=INTERRUPTED)
+        _replace_old_report(stop)
         return INTERRUPTED
     return result if isinstance(result, int) else 0
+
+
+def _replace_old_report(error: Exception | KeyboardInterrupt) -> None:
+    if "--report" in " ".join(sys.argv):
+        from ._reporting import end_before_a_report  # noqa: PLC0415 - seldom needed
+
+        end_before_a_report(error)
 
 
 def _with_place(error: click.UsageError) -> click.UsageError:

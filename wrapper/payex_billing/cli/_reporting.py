@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import click
 
@@ -50,7 +50,10 @@ class RunReport:
 
     Attributes:
         as_json: whether the report is still to be printed. Set it to False if the command prints something else.
+        has_begun: whether this process has begun a report.
     """
+
+    has_begun: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -82,6 +85,7 @@ class RunReport:
         Raises:
             ClickException: the file cannot be written, or is one of the others.
         """
+        RunReport.has_begun = True
         if self._path is None:
             return self
         try:
@@ -239,13 +243,13 @@ def _described(error: BaseException) -> tuple[str, str]:
     return cut(printable(text), _LONGEST), kind
 
 
-def end_of_wrong_usage(error: click.UsageError) -> None:
-    """Replace the report of an earlier run after wrong usage, which may leave no option read.
+def end_before_a_report(error: BaseException) -> None:
+    """Replace the report of an earlier run if this one ended before its own report, such as after wrong usage.
 
-    A file that is not a report stays.
+    No option may have been read. A file that is not a report stays.
     """
     command, path = (sys.argv[1:2] or [""])[0], _named(sys.argv[2:])
-    if command not in {"apply", "retry", "undo"} or path is None:
+    if command not in {"apply", "retry", "undo"} or path is None or RunReport.has_begun:
         return
     with suppress(OSError):
         if path.is_file() and FORMAT.encode() in path.open("rb").read(100):
@@ -262,8 +266,8 @@ def end_before_the_command(error: click.ClickException, options: Mapping[str, An
     _end(report, error)
 
 
-def _end(report: RunReport, error: click.ClickException) -> None:
-    with suppress(click.ClickException), report:
+def _end(report: RunReport, error: BaseException) -> None:
+    with suppress(click.ClickException, click.Abort, KeyboardInterrupt), report:
         raise error
 
 

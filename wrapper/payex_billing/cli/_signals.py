@@ -26,6 +26,11 @@ class Signals:
         for number in _NUMBERS:
             signal.signal(number, self._received)
 
+    def ignore(self) -> None:
+        """Ignore the signals, because all is done and the process ends."""
+        for number in _NUMBERS:
+            signal.signal(number, signal.SIG_IGN)
+
     @contextmanager
     def handled_by(self, handler: Callable[[], object], *, then_ignored: bool) -> Iterator[None]:
         """Call `handler` for each signal.
