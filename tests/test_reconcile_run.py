@@ -229,9 +229,9 @@ def test_a_plan_that_was_kept_is_the_same_plan(place: Place) -> None:
 
 
 def test_a_text_that_looks_like_a_plan_without_steps_is_written(place: Place) -> None:
-    place.table('1,,P01,1,10.00,2026-01-01,"""steps"": []"\n', header=HEADER.replace("end_date", "text"))
+    place.table('1,,P01,1,10.00,2026-01-01,"""steps"":[]"\n', header=HEADER.replace("end_date", "text"))
     assert place.apply().applied == 1
-    assert [each["text"] for each in place.documents()] == ['"steps": []']
+    assert [each["text"] for each in place.documents()] == ['"steps":[]']
 
 
 def test_a_kept_plan_is_applied(place: Place) -> None:

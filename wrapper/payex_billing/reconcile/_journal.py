@@ -27,6 +27,7 @@ _FINISH = (
     "failed = excluded.failed, not_removed = excluded.not_removed RETURNING run"
 )
 Exchanged = tuple[list[int | None], dict[str, list[Intent]]]
+_SEEN = 1.0  # seconds between two notes of when the run was last seen
 _NOTES = 5  # notes of one attempt, if each of them takes so long that it no longer covers the attempt
 
 
@@ -125,8 +126,10 @@ class Journal(JournaledRun):
         # Every process locks leases in this order. Otherwise two transactions could wait for each other.
         in_order = sorted(statements)
         rest = [self._of_customers(free)] if free else []
-        if any(note.ends for note in notes):
-            rest.append(("UPDATE run SET seen = ? WHERE id = ?", (self._now(), self.run)))
+        now = self._now()
+        if any(note.ends for note in notes) and not 0 <= now - self._seen < _SEEN:
+            rest.append(("UPDATE run SET seen = ? WHERE id = ?", (now, self.run)))
+            self._seen = now
         again = all(note.ends for note in notes)
         try:
             found = yield from self._saving([*map(statements.__getitem__, in_order), *rest], again=again)

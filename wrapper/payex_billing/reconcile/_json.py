@@ -38,6 +38,18 @@ def from_plain(kind: type[T], plain: object) -> T:
         raise ValueError(str(error)) from None
 
 
+def from_json(kind: type[T], text: bytes) -> T:
+    """Return the object in a JSON text whose mappings of the kind `Pairs` are lists of pairs.
+
+    Raises:
+        ValueError: the text is not such an object.
+    """
+    try:
+        return msgspec.json.decode(text, type=kind, dec_hook=_from_pairs)
+    except msgspec.MsgspecError as error:  # no ValueError before msgspec 0.21
+        raise ValueError(str(error)) from None
+
+
 def _is_set(field: attrs.Attribute[Any], value: object) -> bool:
     default: Any = field.default
     return bool(value != (default.factory() if isinstance(default, attrs.Factory) else default))  # type: ignore[arg-type]

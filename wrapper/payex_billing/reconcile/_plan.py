@@ -28,7 +28,7 @@ from ._sources import TableError
 from ._tables import Row
 from ._undo import Inverse, LeftAlone
 
-FORMAT = "payex-billing plan 6"
+FORMAT = "payex-billing plan 7"
 # Fields of a plan that are read from its customers, or written in another way.
 _NOT_IN_HEAD = ("customers", "counts", "surplus", "unfinished", "figures", "customer_of", "file")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 import weakref
 from collections.abc import Iterator
@@ -13,13 +12,13 @@ import attrs
 import msgspec
 
 from ..models import RecurringProduct
-from ._json import Pairs, from_plain
+from ._json import Pairs, from_json
 from ._match import Held, Level, Step, content_of
 from ._sources import TableError
 
 _IN_MEMORY = 1024 * 1024  # bytes of a plan that stay in memory; a larger plan goes to disk
 _CHUNK = 1 << 20
-_NO_STEPS = b'"steps": []'  # cannot be in a text, because a text has its quotes escaped
+_NO_STEPS = b'"steps":[]'  # cannot be in a text, because a text has its quotes escaped
 
 
 @attrs.frozen(kw_only=True)
@@ -69,12 +68,12 @@ def digests_of(held: Held) -> Pairs[Level, dict[str, str]]:
 
 def _to_line(planned: PlannedCustomer) -> bytes:
     plain = attrs.asdict(planned, recurse=False) | {"digests": list(planned.digests.items())}
-    return (json.dumps(msgspec.to_builtins(plain), ensure_ascii=False) + "\n").encode()
+    return msgspec.json.encode(plain) + b"\n"
 
 
 def from_line(line: bytes) -> PlannedCustomer:
     """Return the customer in a line of a plan."""
-    return from_plain(PlannedCustomer, json.loads(line))
+    return from_json(PlannedCustomer, line)
 
 
 class PlannedCustomers:
@@ -95,8 +94,9 @@ class PlannedCustomers:
 
     def append(self, planned: PlannedCustomer) -> None:
         """Add a customer at the end."""
-        self._file.seek(self._end)
         line = _to_line(planned)
+        if self._file.tell() != self._end:  # `seek` would write what is buffered
+            self._file.seek(self._end)
         self._file.write(line)
         self._note(line)
 

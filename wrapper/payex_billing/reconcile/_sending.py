@@ -35,19 +35,17 @@ class SubscriptionInUse(BillingError):
 
 @attrs.define(eq=False)
 class Sending:
-    """Sender of the writes to one customer, one after another.
+    """Sender of writes, one after another.
 
     Args:
         billing: sends the writes that are harmless to repeat.
         creating: sends the creations of charges.
         journal: notes the time of each attempt.
-        customer_no: the customer.
     """
 
     _billing: AsyncBilling
     _creating: AsyncBilling
     _journal: Journal
-    _customer_no: str
     _intent: int = attrs.field(default=0, init=False)
     _attempts: list[Attempt] = attrs.field(factory=list, init=False)
 
@@ -88,7 +86,7 @@ class Sending:
         """
         self._intent = intent
         self._attempts.clear()
-        customer = (self._creating if step.kind is Kind.CREATE else self._billing).customer(self._customer_no)
+        customer = (self._creating if step.kind is Kind.CREATE else self._billing).customer(step.customer_no)
         handle = customer if step.subscription_no is None else customer.subscription(step.subscription_no)
         match step.kind:
             case Kind.CREATE_CUSTOMER | Kind.CREATE_SUBSCRIPTION:

@@ -14,6 +14,7 @@ from ._private import make_private
 from ._selection import Shard
 from ._store import JOURNAL, ORIGIN, VERSION, JournalError, Row, Statement, Store
 
+_RETURNING = " RETURNING id"
 _WAIT = 60.0  # seconds for which a process waits for the write of another one
 
 
@@ -109,12 +110,18 @@ class SqliteStore(Store):
         try:
             with self._db:  # commits, or rolls back after an error, also of the commit itself
                 self._db.execute("BEGIN IMMEDIATE")
-                return [self._db.execute(query, values).fetchall() for query, values in statements]
+                return [self._rows(query, values) for query, values in statements]
         except sqlite3.Error as error:
             raise JournalError(
                 f"{self.name}: cannot be written: {error}. Nothing more is sent. Make room, and run the same command "
                 "again"
             ) from None
+
+    def _rows(self, query: str, values: Sequence[object]) -> list[Row]:
+        if query.startswith("INSERT") and query.endswith(_RETURNING):  # `lastrowid` takes half the time
+            cursor = self._db.execute(query.removesuffix(_RETURNING), values)
+            return [(cursor.lastrowid,)] if cursor.rowcount else []
+        return self._db.execute(query, values).fetchall()
 
     def change(self, query: str, decide: Callable[[list[Row]], Statement]) -> None:
         """Run a query and then the statement that follows from its rows. Nobody else changes the rows meanwhile."""
