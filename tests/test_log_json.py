@@ -212,16 +212,30 @@ def test_progress_names_what_it_counts(capsys: pytest.CaptureFixture[str], phase
     assert capsys.readouterr().err.startswith(text)
 
 
-def test_a_log_that_nobody_reads_does_not_end_the_run(mock: MockServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("command", "exit_code"),
+    [
+        (["apply", "charges.csv"], 3),
+        (["apply", "charges.csv", "--log-json"], 3),
+        (["apply", "missing.csv"], 1),
+        (["apply"], 64),
+        (["apply", "--debug"], 64),
+        (["misspelled"], 64),
+    ],
+)
+def test_a_log_that_cannot_be_written_changes_no_exit_code(
+    mock: MockServer, tmp_path: Path, command: list[str], exit_code: int, unbuffered: str
+) -> None:
     table(tmp_path, GOOD + "3,P01,0,1\n")
     settings = {"PAYEX_TOKEN": TOKEN, "PAYEX_OWNER_NO": LEDGER, "PAYEX_BASE_URL": mock.url}
-    for form in ([], ["--log-json"]):
-        with Path("/dev/full").open("w") as full:
-            done = subprocess.run(
-                [sys.executable, "-m", "payex_billing", "apply", "charges.csv", *form],
-                cwd=tmp_path, env={**os.environ, **settings}, stdout=subprocess.PIPE, stderr=full, check=False, timeout=60,
-            )  # fmt: skip
-        assert done.returncode == 3
+    settings["PYTHONUNBUFFERED"] = unbuffered
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "payex_billing", *command],
+            cwd=tmp_path, env={**os.environ, **settings}, stdout=subprocess.PIPE, stderr=full, check=False, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == exit_code
 
 
 def test_a_warning_of_a_library_is_an_event() -> None:

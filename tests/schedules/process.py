@@ -211,9 +211,10 @@ def running(process: Process) -> Iterator[None]:
 
 
 def finished(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that waits for nothing but `Process.ask`."""
+    """Run a coroutine that waits for nothing but `Process.ask`, and for turns of the event loop."""
     try:
-        coroutine.send(None)
+        while coroutine.send(None) is None:  # `asyncio.sleep(0)`: the process has no other task
+            pass
     except StopIteration as stop:
         value: T = stop.value
         return value

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import traceback
+from contextlib import suppress
 
 import click
 
@@ -42,6 +43,8 @@ def run(*, is_interrupted: bool = False) -> int:
             log.say("error", str(stop.__cause__ or stop) or "Interrupted.", level="error", exit_code=INTERRUPTED)
         _replace_old_report(stop)
         return INTERRUPTED
+    finally:
+        log.end()
     return result if isinstance(result, int) else 0
 
 
@@ -71,11 +74,12 @@ def _color(choice: str) -> bool | None:
 
 
 def _shown(error: click.ClickException, exit_code: int) -> int:
-    if log.is_debug:
-        traceback.print_exception(error.__context__ or error)
-    if not log.is_json:
-        error.show()
-    elif not log.is_told:
+    with suppress(OSError):
+        if log.is_debug:
+            traceback.print_exception(error.__context__ or error)
+        if not log.is_json:
+            error.show()
+    if log.is_json and not log.is_told:
         log.record("error", level="error", message=error.format_message(), exit_code=exit_code)
     return exit_code
 

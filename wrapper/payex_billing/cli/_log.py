@@ -80,6 +80,14 @@ class Log:
             # Escaped, because standard error may have an encoding that cannot write everything.
             click.echo(json.dumps(values), err=True)
 
+    @staticmethod
+    def end() -> None:
+        """Drop what standard error does not take. Python would write it again at its end, and exit with code 120."""
+        try:
+            sys.stderr.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
     def crashed(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         """Write an exception that nobody expected, with its traceback."""
         lines = "".join(traceback.format_exception(kind, error, trace)).splitlines()
