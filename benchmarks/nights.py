@@ -24,12 +24,12 @@ TEXT = (
     "customer again before it writes to it. The base reads each customer once and sends the same changes.\n\n"
     "Lost responses: 20,000 new charges of 5,000 customers on the mock, which loses 1 % of the responses to creations. "
     f"`settle` is {SETTLE:g} s. A creation that was lost before it took effect is repeated after `settle`; if "
-    "another one of that customer is lost, `apply` waits for `settle` again. Meanwhile it writes the other customers. "
-    "The seconds beyond these waits are compared with those of a night without losses."
+    "another creation for that customer is lost, `apply` waits for `settle` again. Meanwhile, it writes the other "
+    "customers. The seconds beyond these waits are compared with those of a night without losses."
 )
 NIGHT, ONCE = "apply, 5 % of the rows change", "reading once, and the same changes"
 LOST, CLEAN = "apply with lost responses, less the settle", "apply without losses"
-# How often creations of one customer were found absent. Each time, `apply` has waited for `settle`.
+# The most creations that had no effect for one customer. `apply` has waited for `settle` after each of them.
 _WAITS = "SELECT max(n) FROM (SELECT count(*) AS n FROM write WHERE result = 'absent' GROUP BY customer)"
 
 

@@ -211,9 +211,9 @@ def running(process: Process) -> Iterator[None]:
 
 
 def finished(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that waits for nothing but `Process.ask`, and for turns of the event loop."""
+    """Run a coroutine that waits only for `Process.ask` and for `asyncio.sleep(0)`."""
     try:
-        while coroutine.send(None) is None:  # `asyncio.sleep(0)`: the process has no other task
+        while coroutine.send(None) is None:  # `asyncio.sleep(0)` gives None; no other task can run
             pass
     except StopIteration as stop:
         value: T = stop.value

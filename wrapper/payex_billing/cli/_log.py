@@ -82,11 +82,11 @@ class Log:
 
     @staticmethod
     def end() -> None:
-        """Drop what standard error does not take. Python would write it again at its end, and exit with code 120."""
+        """Discard what could not be written to standard error."""
         try:
             sys.stderr.flush()
         except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+            _discard(2)
 
     def crashed(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         """Write an exception that nobody expected, with its traceback."""
@@ -135,10 +135,15 @@ def is_output(error: OSError) -> bool:
     return error.filename is None and error.errno in _OF_OUTPUT
 
 
-def unwritable(error: OSError) -> str:
-    """Return what went wrong. Discard further output, because the flush at the end of the process would fail again."""
+def _discard(descriptor: int) -> None:
+    """Discard the output to a descriptor. Otherwise Python writes it again when it ends, and exits with code 120."""
     with suppress(OSError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
+        os.dup2(nowhere, descriptor)
         os.close(nowhere)
+
+
+def unwritable(error: OSError) -> str:
+    """Return what went wrong, and discard further output."""
+    _discard(1)
     return f"standard output cannot be written: {error.strerror or error}"

@@ -27,7 +27,7 @@ class Signals:
             signal.signal(number, self._received)
 
     def ignore(self) -> None:
-        """Ignore the signals, because all is done and the process ends."""
+        """Ignore the signals from now on: the command has done its work."""
         for number in _NUMBERS:
             signal.signal(number, signal.SIG_IGN)
 

@@ -75,7 +75,7 @@ class Applier:
     _creating: AsyncBilling = attrs.field(init=False)
     _together: Together = attrs.field(init=False)
     _touched: set[str] = attrs.field(init=False)
-    _free: list[Sending] = attrs.field(factory=list, init=False)  # senders that no customer uses now
+    _free: list[Sending] = attrs.field(factory=list, init=False)  # senders that are not in use
     _lost: dict[int, LostCreation] = attrs.field(factory=dict, init=False)  # with what the client had seen
     _failed_look_ups: dict[int, int] = attrs.field(factory=dict, init=False)
 
@@ -198,18 +198,19 @@ class Applier:
             Stopped: no further customer can be written.
         """
         number = planned.customer_no
-        if not planned.steps or (self._may_be_finished(number) and self._journal.is_finished(number)):
+        if not planned.steps or self._is_finished(number):
             return
         self._touched.add(number)
         async with self._leased(number) as writes:
             await self._write(planned, writes)
 
-    def _may_be_finished(self, number: str) -> bool:
-        """Return whether an earlier part of this run can have finished a customer: then it has written to it.
+    def _is_finished(self, number: str) -> bool:
+        """Return whether this run finished the customer before it was interrupted.
 
-        Whether another process has, is asked under the lease.
+        A customer that this run has not written to cannot be finished. With a shared journal, `_write` asks instead,
+        because another process may finish the customer until this one has the lease.
         """
-        return number in self._touched and not self._journal.is_shared
+        return number in self._touched and not self._journal.is_shared and self._journal.is_finished(number)
 
     async def _write(self, planned: PlannedCustomer, writes: Sequence[Intent]) -> None:
         number = planned.customer_no
@@ -251,7 +252,7 @@ class Applier:
         except _Stop:
             self._journal.save()
             return
-        self._free.append(sending)  # not after an error: its last request may still be under way
+        self._free.append(sending)  # after an error it is dropped: its last request may still be under way
         await self._together.save(self._journal.finish(number, work.done()))
 
     async def _step(self, position: int, step: Step, known: set[str], work: CustomerWork, sending: Sending) -> None:

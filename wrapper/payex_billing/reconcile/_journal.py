@@ -126,8 +126,7 @@ class Journal(JournaledRun):
         # Every process locks leases in this order. Otherwise two transactions could wait for each other.
         in_order = sorted(statements)
         rest = [self._of_customers(free)] if free else []
-        now = self._now()
-        if any(note.ends for note in notes) and not 0 <= now - self._seen < _SEEN:
+        if any(note.ends for note in notes) and not 0 <= (now := self._now()) - self._seen < _SEEN:
             rest.append(("UPDATE run SET seen = ? WHERE id = ?", (now, self.run)))
             self._seen = now
         again = all(note.ends for note in notes)

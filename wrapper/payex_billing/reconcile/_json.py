@@ -39,7 +39,7 @@ def from_plain(kind: type[T], plain: object) -> T:
 
 
 def from_json(kind: type[T], text: bytes) -> T:
-    """Return the object in a JSON text whose mappings of the kind `Pairs` are lists of pairs.
+    """Return the object that a JSON text describes. The text has a `Pairs` as a list of pairs.
 
     Raises:
         ValueError: the text is not such an object.

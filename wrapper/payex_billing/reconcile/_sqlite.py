@@ -118,7 +118,7 @@ class SqliteStore(Store):
             ) from None
 
     def _rows(self, query: str, values: Sequence[object]) -> list[Row]:
-        if query.startswith("INSERT") and query.endswith(_RETURNING):  # `lastrowid` takes half the time
+        if query.startswith("INSERT") and query.endswith(_RETURNING):  # `lastrowid` is twice as fast as RETURNING
             cursor = self._db.execute(query.removesuffix(_RETURNING), values)
             return [(cursor.lastrowid,)] if cursor.rowcount else []
         return self._db.execute(query, values).fetchall()

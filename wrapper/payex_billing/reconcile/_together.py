@@ -67,7 +67,7 @@ class Together:
     async def _all(self) -> None:
         try:
             while self._notes or any(not taken.done() for taken in self._customers.values()):
-                await asyncio.sleep(0)  # for tasks whose responses have arrived meanwhile
+                await asyncio.sleep(0)  # tasks whose responses have just arrived can join
                 await self._exchange()
         finally:
             self._is_at_work = False
