@@ -16,7 +16,7 @@ from payex_billing import Billing, Charge, LookUpResult, LostCreation, NaturalKe
 from payex_billing._creation.memory import Memory
 from payex_billing_mock import Faults, MockServer, Store
 
-from tests.support import LEDGER, TOKEN, open_client
+from tests.support import LEDGER, TOKEN, open_client, wait_until_all_is_read
 
 CHARGE = Charge(product_code="P01", quantity=1, unit_price=Decimal("499.00"))
 LOST_AFTER = ["lose-answer", "reset-after", "truncate", "500-after", "502-after", "520-after"]
@@ -241,7 +241,8 @@ def test_absent_is_said_only_when_settle_has_passed_since_it_was_sent(
 ) -> None:
     faulty.faults.queue(fault)
     before = time.time()
-    creation = lose(billing.with_options(timeout=0.2).customer("1").create)
+    creation = lose(billing.with_options(timeout=1.0).customer("1").create)
+    wait_until_all_is_read(faulty.port)
     assert before <= creation.sent_at <= time.time()
     found = billing.look_up(creation)
     if fault == "stall":  # it took effect

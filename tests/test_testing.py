@@ -144,7 +144,7 @@ def test_faults_end_with_their_block(payex: PayexMock) -> None:
         with payex.down(), pytest.raises(pb.ServerFailed):
             once.customer("1").get()
         with payex.slow(30), pytest.raises(pb.AnswerLost):
-            once.with_options(timeout=0.1).customer("1").get()
+            once.with_options(timeout=1.0).customer("1").get()
         with pytest.raises(pb.CustomerNotFound):
             once.customer("1").get()
 

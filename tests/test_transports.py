@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import socket
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -16,8 +17,8 @@ import payex_billing as pb
 import pytest
 import trustme
 from payex_billing import AsyncBilling, Billing
-from payex_billing._transport._choice import chosen
-from payex_billing._transport._interface import MAX_RESPONSE_BYTES
+from payex_billing._transport._choice import chosen, default_transport
+from payex_billing._transport._interface import MAX_RESPONSE_BYTES, Failure, Request
 from payex_billing.config import Settings
 from payex_billing_mock import Faults, MockServer, Tls
 
@@ -147,6 +148,23 @@ def test_who_cannot_connect_in_time_has_sent_nothing(make: Callable[..., Any], f
     with pytest.raises(pb.NeverSent) as caught:
         billing.customer("1").create()
     assert caught.value.attempts[0].phase is pb.Phase.NEVER_SENT
+
+
+def test_a_deadline_that_passes_before_the_first_byte_means_never_sent(engine: str) -> None:
+    if engine == "reqwest":
+        pytest.skip("reqwest does not say whether it has begun to send")
+    with MockServer({LEDGER: TOKEN}, faults=Faults()) as server:
+        url = f"{server.url}/billing/customer/v1/{LEDGER}/customers"
+        transport = default_transport(Settings.load(token=TOKEN, owner_no=LEDGER, base_url=server.url))
+        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+        for number, deadline in ((1, time.monotonic() + 60), (2, time.monotonic() - 1)):
+            reply = transport.send(Request("POST", url, headers, b'{"customerNo":"%d"}' % number), deadline)
+        transport.close()
+        assert server._wire is not None
+        assert server._wire.accepted == 1  # the second request found the connection open
+        assert len(list(server.store.customers(LEDGER))) == 1
+    assert isinstance(reply, Failure)
+    assert reply.phase is pb.Phase.NEVER_SENT
 
 
 @pytest.mark.parametrize("part", [b"", b"HTTP/1.1 201 X\r\nContent-", b"HTTP/1.1 201 X\r\nContent-Length: 9\r\n\r\n{"])

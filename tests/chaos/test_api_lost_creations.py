@@ -1,8 +1,9 @@
 """A POST with an unknown outcome: the look-up never returns ABSENT too early, and never returns another charge.
 
-The tests use real, short times. `SETTLE` is much longer than `COMMIT`, so that a correct client also passes on a slow
-machine. The tests check only one time, which the client promises: it returns ABSENT no earlier than `SETTLE` seconds
-after it sent the POST.
+The tests use real, short times. The tests check only one time, which the client promises: it returns ABSENT no earlier
+than `SETTLE` seconds after it sent the POST. The promise needs a server that has written by then. On a machine under
+load, a request can time out before all of it is sent, or the backend can read it seconds later. Such a case says
+nothing of the client, and is repeated.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -34,10 +35,12 @@ from tests.chaos.backend import (
     look_up_by_the_error,
     problem,
     raised,
+    tried,
 )
 
 COMMIT, SETTLE = 0.6, 2.0
 LIMIT = 60.0  # seconds after which a look-up that stays UNKNOWN is a failure
+TURNS = 20  # how often a case is tried whose request reaches the backend too late
 CHARGE = pb.Charge(product_code="P01", quantity=1, unit_price=Decimal("499.00"))
 
 
@@ -84,6 +87,7 @@ class Case:
 
     kind: str
     loss: str
+    commit: float | None  # seconds until the write takes effect; None means never
     number: str
 
     def create(self, billing: Any) -> Any:
@@ -91,7 +95,7 @@ class Case:
         quick = billing.with_options(timeout=0.6)
         customer = quick.customer(self.number)
         if self.kind == "charge":
-            known = list(billing.customer(self.number).recurring_products.list())
+            known = [charge.id for charge in billing.customer(self.number).recurring_products.list()]
             return customer.recurring_products.create(CHARGE, known=known)
         return customer.create() if self.kind == "customer" else customer.subscription("T").create()
 
@@ -101,19 +105,41 @@ class Case:
         start = f"/{self.number}{suffix}"
         return [uri for kind, uri in backend.created if kind == self.kind and (start in uri or uri.endswith(start))]
 
+    def is_in_time(self, backend: Backend, before: float) -> bool:
+        """Return whether the backend had handled the POST `SETTLE` seconds after `before`."""
+        arrived = [
+            request.at
+            for request in backend.sent("POST")
+            if f"/{self.number}/" in request.target or f'"{self.number}"' in request.body.decode()
+        ]
+        return bool(arrived) and arrived[0] + (self.commit or 0.0) <= before + SETTLE
 
-def losable(backend: Backend, commit: float | None, *, prefix: str = "x") -> list[Case]:
-    """Return a case for every kind of creation and every loss, and set the backend's fault for its first POST."""
-    cases = [
-        Case(kind, loss, f"{prefix}{kind[:2]}{number}x")
+
+def cases(commit: float | None) -> list[Case]:
+    """Return a case for every kind of creation and every loss."""
+    return [
+        Case(kind, loss, commit, f"{'never' if commit is None else 'late'}{kind[:2]}{number}x")
         for kind in ["charge", "subscription", "customer"]
         for number, loss in enumerate(LOSSES)
     ]
-    for case in cases:
-        if case.kind != "customer":
-            backend.holds(case.number)
-        backend.on_customer(case.number, Fault(commit, LOSSES[case.loss]))
-    return cases
+
+
+def follow_all(backend: Backend, cases: list[Case], follow: Callable[[Case], str | None]) -> None:
+    """Follow all cases in parallel. Repeat a wrong one with another customer if its request came too late."""
+
+    def judged(case: Case) -> object:
+        for turn in range(TURNS):
+            own = replace(case, number=f"{case.number}{turn}x")
+            if own.kind != "customer":
+                backend.holds(own.number)
+            backend.on_customer(own.number, Fault(own.commit, LOSSES[own.loss]))
+            before = time.monotonic()
+            wrong = tried(lambda own=own: follow(own))
+            if wrong is None or own.is_in_time(backend, before):
+                return wrong
+        return f"no request in time, {TURNS} times; the last time: {wrong}"
+
+    all_good(in_threads([lambda case=case: judged(case) for case in cases], at_most=200), cases)
 
 
 def lost(billing: Any, create: Callable[[Any], Any]) -> tuple[Any, float]:
@@ -150,7 +176,6 @@ def all_good(results: list[Any], cases: list[Any]) -> None:
 def test_what_is_written_late_is_never_called_absent_and_is_found_in_the_end(
     backend: Backend, engine_name: str, facade: str
 ) -> None:
-    cases = losable(backend, COMMIT)
     with client(engine_name, facade, backend) as billing:
 
         def follow(case: Case) -> str | None:
@@ -164,7 +189,7 @@ def test_what_is_written_late_is_never_called_absent_and_is_found_in_the_end(
                 return f"{result}, and there is {made}"
             return None
 
-        all_good(in_threads([lambda case=case: follow(case) for case in cases]), cases)
+        follow_all(backend, cases(COMMIT), follow)
 
 
 @FOUR
@@ -172,7 +197,6 @@ def test_what_is_never_written_is_called_absent_once_settle_has_passed_and_not_b
     backend: Backend, engine_name: str, facade: str
 ) -> None:
     settle = 1.0
-    cases = losable(backend, None)
     with client(engine_name, facade, backend) as billing:
 
         def follow(case: Case) -> str | None:
@@ -183,14 +207,13 @@ def test_what_is_never_written_is_called_absent_once_settle_has_passed_and_not_b
                 return repr(result)
             return None if passed >= settle else f"absent after {passed:.3f} s"
 
-        all_good(in_threads([lambda case=case: follow(case) for case in cases]), cases)
+        follow_all(backend, cases(None), follow)
 
 
 @FOUR
 def test_a_caller_that_creates_again_only_when_absent_never_doubles(
     backend: Backend, engine_name: str, facade: str
 ) -> None:
-    cases = [*losable(backend, COMMIT, prefix="late"), *losable(backend, None, prefix="none")]
     with client(engine_name, facade, backend) as billing:
 
         def follow(case: Case) -> str | None:
@@ -207,7 +230,7 @@ def test_a_caller_that_creates_again_only_when_absent_never_doubles(
             made = case.made(backend)
             return None if len(made) == 1 else f"there are {made}"
 
-        all_good(in_threads([lambda case=case: follow(case) for case in cases], at_most=200), cases)
+        follow_all(backend, [*cases(COMMIT), *cases(None)], follow)
 
 
 # Look-ups that do not get enough information and must return UNKNOWN

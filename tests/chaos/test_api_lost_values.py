@@ -417,11 +417,11 @@ def test_an_abandoned_creation_is_not_mistaken_for_the_next(backend: Backend, en
     # The first call times out, its caller gives up, and the backend creates its charge late. The look-up for the second
     # creation then sees one new charge, which may belong to the first or to the second creation.
     with client(engine_name, facade, backend) as billing:
-        quick = billing.with_options(timeout=0.5)
-        backend.on("POST", Fault(0.8, SILENCE))
+        quick = billing.with_options(timeout=1.5)
+        backend.on("POST", Fault(2.0, SILENCE))
         first = raised(lambda: quick.customer("A").recurring_products.create(CHARGE, known="read"))
         backend.on("POST", Fault(None, RST))
-        second = raised(lambda: quick.customer("A").recurring_products.create(CHARGE, known="read"))
+        second = raised(lambda: billing.customer("A").recurring_products.create(CHARGE, known="read"))
         assert isinstance(first, pb.OutcomeUnknown), repr(first)
         assert isinstance(second, pb.OutcomeUnknown), repr(second)
         backend.wait_until_idle()

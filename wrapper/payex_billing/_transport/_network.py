@@ -116,10 +116,11 @@ class Stream(httpcore2.NetworkStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write all, until the deadline: the time limit of a socket holds for each piece that it takes."""
-        if self._layers == self._progress.tls_layers:
-            self._progress.written = True
         for begin in range(0, len(buffer), _PIECE):
-            self._stream.write(buffer[begin : begin + _PIECE], self._progress.left())
+            left = self._progress.left()
+            if self._layers == self._progress.tls_layers:
+                self._progress.written = True
+            self._stream.write(buffer[begin : begin + _PIECE], left)
 
     def close(self) -> None:
         """Close the connection."""
