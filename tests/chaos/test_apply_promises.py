@@ -199,6 +199,7 @@ def test_a_second_apply_of_the_same_ledger_is_refused_and_names_no_lock(
     night: Night, judge: Judge, tmp_path: Path
 ) -> None:
     given(night, judge, customers(5))
+    night.environment["PAYEX_TIMEOUT"] = "60"  # the first run waits until the second has ended
     gate = Gate()
     night.proxy.on("POST", Fate(gate=gate))
     first = night.start_apply()
@@ -213,6 +214,7 @@ def test_a_second_apply_of_the_same_ledger_is_refused_and_names_no_lock(
 @ONLY_NIGHTLY
 def test_no_lock_lets_a_second_apply_of_other_customers_run(night: Night, judge: Judge, tmp_path: Path) -> None:
     given(night, judge, customers(3))
+    night.environment["PAYEX_TIMEOUT"] = "60"  # the first run waits until the second has ended
     gate = Gate()
     night.proxy.on("POST", Fate(gate=gate))
     first = night.start_apply()

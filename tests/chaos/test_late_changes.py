@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.apply_process import Ended, Mock, Night, Row, approval_in, changed, customers, night_on
-from tests.chaos.failing_proxy import RST, Fate, bare, problem
+from tests.chaos.failing_proxy import RST, Fate, Gate, bare, problem
 
 SETTLE = 3.0  # seconds; more than two processes take to start
 LATE = Fate(reaches=2.4, answer=bare(502))
@@ -136,16 +136,17 @@ def test_a_plan_is_refused_if_a_lost_change_may_have_taken_effect_since_it_was_m
     rows = customers(1)
     night.add(rows[0])
     night.write(changed(rows, 0, price="12.50"))
-    # The plan is made before the change takes effect, also on a busy machine.
-    night.proxy.longest_late = 20.0
-    night.proxy.on("PATCH", Fate(reaches=10.0, answer=bare(502)))
+    gate = Gate()  # the change takes effect when the plan is made
+    night.proxy.longest_late = 300.0
+    night.proxy.on("PATCH", Fate(reaches=0.1, answer=bare(502), gate=gate))
     night.proxy.on("PATCH", REFUSED)
     assert night.apply().code == 3
     night.write(rows)
     plan = tmp_path / "night.plan"
     night.command("plan", night.table, "--out", plan)
+    gate.open()
     quiet(night)
-    ended = night.command("apply", plan, "--journal", night.journal, "--settle", "30")
+    ended = night.command("apply", plan, "--journal", night.journal, "--settle", "300")
     assert ended.code == 1, ended
     assert "customer C000. Make a new plan" in ended.output, ended
     assert night.contents == {changed(rows, 0, price="12.50")[0].content: 1}
