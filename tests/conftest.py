@@ -52,7 +52,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 # Files of tests that take many seconds, longest first.
 LONG = (
     "test_clean_up", "test_shared_campaigns", "test_transport_bombs", "test_guarded_writes", "test_contract_command",
-    "test_site", "test_undo_campaigns", "test_apply_campaigns", "test_stateful", "test_never_twice", "test_apply_killed",
+    "test_site", "test_undo_campaigns", "test_schedules", "test_apply_campaigns", "test_stateful", "test_never_twice",
+    "test_apply_killed", "test_api_links",
 )  # fmt: skip
 
 
