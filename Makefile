@@ -59,7 +59,7 @@ check: $(DEV_STAMP) ## In a minute, while you work: lint, types, the fast tests
 # The tests that make test leaves out. make contract also runs the contract suite.
 MORE := $(addprefix tests/test_,$(addsuffix .py,change_cost clean_up console_page contract_command contract_diff \
 	contract_diff_pairs corrected_contract docs examples explain generate guard_score guarded_writes packaging release site)) \
-	tests/chaos/test_shared_campaigns.py tests/chaos/test_undo_campaigns.py tests/chaos/test_transport_bombs.py
+	tests/schedules tests/chaos/test_shared_campaigns.py tests/chaos/test_undo_campaigns.py tests/chaos/test_transport_bombs.py
 MOST := tests $(addprefix --ignore=,$(MORE))
 PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --quiet --durations=10 --hypothesis-seed=$(SEED)
 
@@ -76,7 +76,7 @@ $(COMPILED_STAMP): $(DEV_STAMP)
 	@$(BIN)/pytest --collect-only --quiet $(MOST) >/dev/null
 	@touch $@
 
-test-more: $(DEV_STAMP) ## What make test leaves out: the contract suite on the mock and its own tests, tools, three long campaigns, documentation, pages in a browser, the built wheel
+test-more: $(DEV_STAMP) ## What make test leaves out: the contract suite on the mock and its own tests, tools, three long campaigns, the schedules of two writers, documentation, pages in a browser, the built wheel
 	@$(MAKE) --no-print-directory wheel-test
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || echo "No chromium here: the tests in a browser are left out."
 	@$(PYTEST) $(MORE) contract_tests
