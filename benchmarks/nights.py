@@ -29,7 +29,8 @@ TEXT = (
 )
 NIGHT, ONCE = "apply, 5 % of the rows change", "reading once, and the same changes"
 LOST, CLEAN = "apply with lost responses, less the settle", "apply without losses"
-# The most creations that had no effect for one customer. `apply` has waited for `settle` after each of them.
+# Counts for each customer how many creations took no effect, and returns the highest count. `apply` waits for `settle`
+# once for each of these creations.
 _WAITS = "SELECT max(n) FROM (SELECT count(*) AS n FROM write WHERE result = 'absent' GROUP BY customer)"
 
 

@@ -1,9 +1,9 @@
 """A POST with an unknown outcome: the look-up never returns ABSENT too early, and never returns another charge.
 
-The tests use real, short times. The tests check only one time, which the client promises: it returns ABSENT no earlier
-than `SETTLE` seconds after it sent the POST. The promise needs a server that has written by then. On a machine under
-load, a request can time out before all of it is sent, or the backend can read it seconds later. Such a case says
-nothing of the client, and is repeated.
+The tests use real, short times. They check one promise about time: the client returns ABSENT no earlier than `SETTLE`
+seconds after it sent the POST. The client can keep this promise only if the backend writes within `SETTLE` seconds. On a
+machine under load, a request can time out before the client has sent all of it, or the backend can read the request
+seconds later. Then a wrong result is no defect of the client, and the test repeats the case.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from tests.chaos.backend import (
 
 COMMIT, SETTLE = 0.6, 2.0
 LIMIT = 60.0  # seconds after which a look-up that stays UNKNOWN is a failure
-TURNS = 20  # how often a case is tried whose request reaches the backend too late
+TURNS = 20  # the most attempts for a case whose request reaches the backend too late
 CHARGE = pb.Charge(product_code="P01", quantity=1, unit_price=Decimal("499.00"))
 
 
@@ -106,7 +106,7 @@ class Case:
         return [uri for kind, uri in backend.created if kind == self.kind and (start in uri or uri.endswith(start))]
 
     def is_in_time(self, backend: Backend, before: float) -> bool:
-        """Return whether the backend had handled the POST `SETTLE` seconds after `before`."""
+        """Return whether the backend handled the POST no later than `SETTLE` seconds after the time `before`."""
         arrived = [
             request.at
             for request in backend.sent("POST")
@@ -125,7 +125,10 @@ def cases(commit: float | None) -> list[Case]:
 
 
 def follow_all(backend: Backend, cases: list[Case], follow: Callable[[Case], str | None]) -> None:
-    """Follow all cases in parallel. Repeat a wrong one with another customer if its request came too late."""
+    """Follow all cases in parallel.
+
+    If a result is wrong and the request reached the backend too late, repeat the case with another customer.
+    """
 
     def judged(case: Case) -> object:
         for turn in range(TURNS):
@@ -137,7 +140,7 @@ def follow_all(backend: Backend, cases: list[Case], follow: Callable[[Case], str
             wrong = tried(lambda own=own: follow(own))
             if wrong is None or own.is_in_time(backend, before):
                 return wrong
-        return f"no request in time, {TURNS} times; the last time: {wrong}"
+        return f"in {TURNS} attempts no request reached the backend in time; the last result: {wrong}"
 
     all_good(in_threads([lambda case=case: judged(case) for case in cases], at_most=200), cases)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.apply_judge import Judge, must_be_done
-from tests.chaos.apply_process import MONEY, Ended, Mock, Night, Row, customers, insert_charge, night_on
+from tests.chaos.apply_process import MONEY, Ended, Mock, Night, Row, Run, customers, insert_charge, night_on
 from tests.chaos.failing_proxy import FIN, RST, Exchange, FailingProxy, Fate, Gate, bare, problem
 from tests.chaos.hostile import HostileServer, Pki
 from tests.support import NIGHTLY
@@ -195,15 +195,21 @@ def test_a_lost_post_does_not_hold_up_the_other_customers(engine: str, night: Ni
 # A4: two at once, and charges that no row asks for
 
 
+def start_and_hold(night: Night) -> tuple[Run, Gate]:
+    """Start `apply`, and return when its first POST waits at the gate."""
+    night.environment["PAYEX_TIMEOUT"] = "60"  # the POST must not time out before the test opens the gate
+    gate = Gate()
+    night.proxy.on("POST", Fate(gate=gate))
+    run = night.start_apply()
+    gate.wait_for()
+    return run, gate
+
+
 def test_a_second_apply_of_the_same_ledger_is_refused_and_names_no_lock(
     night: Night, judge: Judge, tmp_path: Path
 ) -> None:
     given(night, judge, customers(5))
-    night.environment["PAYEX_TIMEOUT"] = "60"  # the first run waits until the second has ended
-    gate = Gate()
-    night.proxy.on("POST", Fate(gate=gate))
-    first = night.start_apply()
-    gate.wait_for()
+    first, gate = start_and_hold(night)
     second = night.apply(journal=tmp_path / "second.journal")
     gate.open()
     assert second.code == 1, second
@@ -214,11 +220,7 @@ def test_a_second_apply_of_the_same_ledger_is_refused_and_names_no_lock(
 @ONLY_NIGHTLY
 def test_no_lock_lets_a_second_apply_of_other_customers_run(night: Night, judge: Judge, tmp_path: Path) -> None:
     given(night, judge, customers(3))
-    night.environment["PAYEX_TIMEOUT"] = "60"  # the first run waits until the second has ended
-    gate = Gate()
-    night.proxy.on("POST", Fate(gate=gate))
-    first = night.start_apply()
-    gate.wait_for()
+    first, gate = start_and_hold(night)
     night.write([Row("OTHER", "P01")])
     second = night.apply("--no-lock", journal=tmp_path / "second.journal")
     gate.open()
@@ -243,11 +245,7 @@ def test_two_runs_that_start_at_the_same_moment_double_nothing(
 
 def test_a_symbolic_link_to_a_journal_is_the_same_journal(night: Night, judge: Judge, tmp_path: Path) -> None:
     given(night, judge, customers(3))
-    night.environment["PAYEX_TIMEOUT"] = "60"  # the first run waits until the second has ended
-    gate = Gate()
-    night.proxy.on("POST", Fate(gate=gate))
-    first = night.start_apply()
-    gate.wait_for()
+    first, gate = start_and_hold(night)
     link = tmp_path / "elsewhere.journal"
     link.symlink_to(night.journal)
     second = night.apply("--no-lock", journal=link)

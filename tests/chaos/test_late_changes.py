@@ -136,7 +136,7 @@ def test_a_plan_is_refused_if_a_lost_change_may_have_taken_effect_since_it_was_m
     rows = customers(1)
     night.add(rows[0])
     night.write(changed(rows, 0, price="12.50"))
-    gate = Gate()  # the change takes effect when the plan is made
+    gate = Gate()  # holds the change until the plan is made
     night.proxy.longest_late = 300.0
     night.proxy.on("PATCH", Fate(reaches=0.1, answer=bare(502), gate=gate))
     night.proxy.on("PATCH", REFUSED)

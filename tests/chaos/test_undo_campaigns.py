@@ -4,7 +4,7 @@ Each night creates, changes, ends and removes charges, and rejects rows. Somebod
 undo; these changes must stay. Some nights are killed while they apply, and again while they undo. The truth comes from
 the mock's database: every charge by its content, and every subscription. Customers stay, because the API removes none.
 
-`make test` tries a twentieth. Every choice comes from the number of the night.
+`make test-more` runs 50 nights, `make nightly` 1,000. Every choice comes from the number of the night.
 """
 
 from __future__ import annotations

@@ -213,7 +213,7 @@ def running(process: Process) -> Iterator[None]:
 def finished(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine that waits only for `Process.ask` and for `asyncio.sleep(0)`."""
     try:
-        while coroutine.send(None) is None:  # `asyncio.sleep(0)` gives None; no other task can run
+        while coroutine.send(None) is None:  # `asyncio.sleep(0)` yields None; there is no other task
             pass
     except StopIteration as stop:
         value: T = stop.value

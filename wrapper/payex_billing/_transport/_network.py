@@ -115,7 +115,10 @@ class Stream(httpcore2.NetworkStream):
         return self._progress.count(self._stream.read(max_bytes, self._progress.left()))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write all, until the deadline: the time limit of a socket holds for each piece that it takes."""
+        """Write the buffer, until the deadline.
+
+        httpcore2 applies a time limit to each `send` of the socket, so each piece gets the time that is left.
+        """
         for begin in range(0, len(buffer), _PIECE):
             left = self._progress.left()
             if self._layers == self._progress.tls_layers:

@@ -82,7 +82,7 @@ class Log:
 
     @staticmethod
     def end() -> None:
-        """Discard what could not be written to standard error."""
+        """Flush standard error. Discard its output if it cannot be written."""
         try:
             sys.stderr.flush()
         except OSError:
@@ -136,7 +136,10 @@ def is_output(error: OSError) -> bool:
 
 
 def _discard(descriptor: int) -> None:
-    """Discard the output to a descriptor. Otherwise Python writes it again when it ends, and exits with code 120."""
+    """Discard the output to a descriptor.
+
+    Python flushes its output once more at exit. If that flush failed, the exit code would be 120.
+    """
     with suppress(OSError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, descriptor)

@@ -244,9 +244,9 @@ def _described(error: BaseException) -> tuple[str, str]:
 
 
 def end_before_a_report(error: BaseException) -> None:
-    """Replace the report of an earlier run if this process ended before it began one, for example after wrong usage.
+    """Replace the report of an earlier run if this process ends before its own, as after wrong usage.
 
-    The path comes from `sys.argv`, because click may not have read the options. A file that is not a report stays.
+    The path comes from `sys.argv`, because click may not have read the options. A file that is not a report is kept.
     """
     command, path = (sys.argv[1:2] or [""])[0], _named(sys.argv[2:])
     if command not in {"apply", "retry", "undo"} or path is None or RunReport.has_begun:

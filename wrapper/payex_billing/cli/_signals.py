@@ -27,7 +27,7 @@ class Signals:
             signal.signal(number, self._received)
 
     def ignore(self) -> None:
-        """Ignore the signals from now on: the command has done its work."""
+        """Ignore the signals from now on, because the command has written its last output."""
         for number in _NUMBERS:
             signal.signal(number, signal.SIG_IGN)
 

@@ -75,7 +75,7 @@ class Applier:
     _creating: AsyncBilling = attrs.field(init=False)
     _together: Together = attrs.field(init=False)
     _touched: set[str] = attrs.field(init=False)
-    _free: list[Sending] = attrs.field(factory=list, init=False)  # senders that are not in use
+    _free: list[Sending] = attrs.field(factory=list, init=False)  # senders that no customer uses now
     _lost: dict[int, LostCreation] = attrs.field(factory=dict, init=False)  # with what the client had seen
     _failed_look_ups: dict[int, int] = attrs.field(factory=dict, init=False)
 
@@ -205,10 +205,11 @@ class Applier:
             await self._write(planned, writes)
 
     def _is_finished(self, number: str) -> bool:
-        """Return whether this run finished the customer before it was interrupted.
+        """Return whether this run has finished the customer already.
 
-        A customer that this run has not written to cannot be finished. With a shared journal, `_write` asks instead,
-        because another process may finish the customer until this one has the lease.
+        The journal is asked only about a customer that this run has written to: no other customer can be finished.
+        With a shared journal, `_write` asks after it has the lease, because another process can finish the customer
+        before that.
         """
         return number in self._touched and not self._journal.is_shared and self._journal.is_finished(number)
 
@@ -252,7 +253,7 @@ class Applier:
         except _Stop:
             self._journal.save()
             return
-        self._free.append(sending)  # after an error it is dropped: its last request may still be under way
+        self._free.append(sending)  # not after an error, because the last request may still be under way
         await self._together.save(self._journal.finish(number, work.done()))
 
     async def _step(self, position: int, step: Step, known: set[str], work: CustomerWork, sending: Sending) -> None:

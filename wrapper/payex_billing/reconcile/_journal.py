@@ -27,7 +27,7 @@ _FINISH = (
     "failed = excluded.failed, not_removed = excluded.not_removed RETURNING run"
 )
 Exchanged = tuple[list[int | None], dict[str, list[Intent]]]
-_SEEN = 1.0  # seconds between two notes of when the run was last seen
+_SEEN = 1.0  # seconds between two updates of `run.seen`
 _NOTES = 5  # notes of one attempt, if each of them takes so long that it no longer covers the attempt
 
 

@@ -86,7 +86,7 @@ class JournaledRun:
         self._settled: list[Row] = []
         self._customers: dict[int, str] = {}
         self._noted: dict[int, float] = {}  # when it was noted that they are sent
-        self._seen = 0.0  # when this process last noted that the run is at work
+        self._seen = 0.0  # when this process last updated `run.seen`
         self._fresh = min(1.0, limit / 4, lease / 4)  # seconds after a note in which an attempt needs no new one
         self._leases: dict[str, Lease] = {}
         self._unsure: dict[str, Lease | None] = {}  # leases under which a write may have been noted, but was not sent

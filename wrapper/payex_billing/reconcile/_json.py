@@ -39,7 +39,7 @@ def from_plain(kind: type[T], plain: object) -> T:
 
 
 def from_json(kind: type[T], text: bytes) -> T:
-    """Return the object that a JSON text describes. The text has a `Pairs` as a list of pairs.
+    """Return the object that a JSON text describes. In the text, a `Pairs` is a list of pairs.
 
     Raises:
         ValueError: the text is not such an object.

@@ -95,7 +95,7 @@ class PlannedCustomers:
     def append(self, planned: PlannedCustomer) -> None:
         """Add a customer at the end."""
         line = _to_line(planned)
-        if self._file.tell() != self._end:  # `seek` also writes the buffer to the file
+        if self._file.tell() != self._end:  # `seek` flushes the buffer, so seek only if needed
             self._file.seek(self._end)
         self._file.write(line)
         self._note(line)

@@ -1,4 +1,4 @@
-"""Send the writes to one customer."""
+"""Send writes, and note each attempt in the journal."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SubscriptionInUse(BillingError):
 
 @attrs.define(eq=False)
 class Sending:
-    """Sender of writes, one after another.
+    """Sends writes, one after another.
 
     Args:
         billing: sends the writes that are harmless to repeat.

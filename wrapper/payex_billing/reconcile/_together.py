@@ -67,7 +67,7 @@ class Together:
     async def _all(self) -> None:
         try:
             while self._notes or any(not taken.done() for taken in self._customers.values()):
-                await asyncio.sleep(0)  # tasks whose responses have just arrived can join
+                await asyncio.sleep(0)  # lets tasks whose responses have just arrived add their notes
                 await self._exchange()
         finally:
             self._is_at_work = False
